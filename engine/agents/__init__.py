@@ -1,0 +1,1 @@
+"""Agents: the programs that carry tasks out, and the catalogue of them."""

@@ -1,0 +1,211 @@
+"""The execution port: all the kernel knows of whatever executes llm syscalls.
+
+A core runs one attempt on one slot. It never orders, retries or persists: that is the kernel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from engine.model import GenerationOptions
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation, as the model is given it."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution of an llm syscall. `(task, round, number)` is unique over all of a history.
+
+    Attributes:
+        round: 1 for the agent's first llm syscall. number: 1 for the first try at it.
+        model: the model by name, None for the core's own default.
+    """
+
+    task: int
+    round: int
+    number: int
+    messages: tuple[Message, ...]
+    model: str | None = None
+    options: GenerationOptions = field(default_factory=GenerationOptions)
+
+
+class SlotState(StrEnum):
+    UP = "up"
+    SUSPECT = "suspect"
+    DRAINING = "draining"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place where one attempt runs at a time. `id` is unique over all cores, such as `ollama/0`."""
+
+    id: str
+    core: str
+    state: SlotState = SlotState.UP
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotEvent:
+    """What a core says of itself, unasked: `slot` None means all of its slots. Kinds: up, suspect, down, models."""
+
+    kind: Literal["up", "suspect", "down", "models"]
+    slot: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a stream. `progress` chunks carry no text: `done` of `total` prompt tokens have been read."""
+
+    kind: Literal["text", "thinking", "progress"]
+    text: str = ""
+    tokens: int = 1
+    done: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a core says an attempt cost: tokens counted by the model, durations in seconds by its own clock."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+    load_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+
+
+class FaultKind(StrEnum):
+    """Why an attempt failed. The value is what history keeps."""
+
+    UNREACHABLE = "unreachable"
+    NO_MODEL = "no_model"
+    BUSY = "busy"
+    BAD_REQUEST = "bad_request"
+    BROKEN_STREAM = "broken_stream"
+    FIRST_TOKEN_TIMEOUT = "first_token_timeout"  # noqa: S105  (a token of text)
+    GAP_TIMEOUT = "gap_timeout"
+    TOTAL_TIMEOUT = "total_timeout"
+    SERVER = "server"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The attempt ended well. `model` is who answered; `reason` why it stopped (`stop`, `length`)."""
+
+    model: str
+    usage: Usage = field(default_factory=Usage)
+    reason: str = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The attempt never started; it may be tried again as if it had not been."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The attempt failed. `retryable`: the same attempt may succeed later."""
+
+    kind: FaultKind
+    reason: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The attempt was cancelled, and the model has stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody knows whether the attempt still runs; its slot is quarantined."""
+
+    reason: str
+
+
+Outcome = Done | Rejected | Fault | Cancelled | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model that a core has. Sizes in bytes; what the core does not tell is None.
+
+    Attributes:
+        loaded: it is in memory now. size_vram: the part of `size_loaded` in GPU memory.
+        expires_at: when it will be unloaded, Unix seconds.
+    """
+
+    name: str
+    size: int | None = None
+    loaded: bool = False
+    size_loaded: int | None = None
+    size_vram: int | None = None
+    expires_at: float | None = None
+    context_length: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CoreInfo:
+    """How a core is. `why` says how it came to be chosen, `detail` what is wrong when it is not healthy."""
+
+    name: str
+    healthy: bool
+    default_model: str | None
+    models: tuple[ModelInfo, ...] = ()
+    version: str = ""
+    where: str = ""
+    why: str = ""
+    detail: str = ""
+
+
+class Core(Protocol):
+    """An embedded model, a model server, or a script: to the kernel they are the same.
+
+    `tests/cores/conformance.py` is the one suite that every core passes.
+    """
+
+    @property
+    def name(self) -> str:
+        """A short name, unique among the cores of a kernel: `embedded`, `ollama`, `scripted`."""
+
+    async def start(self) -> None:
+        """Make ready. Raises CoreError with one line when it can't be."""
+
+    async def stop(self, *, drain_s: float) -> None:
+        """Wait up to `drain_s` seconds for running attempts, cancel the rest, free everything. Idempotent."""
+
+    def slots(self) -> Sequence[Slot]:
+        """The slots, at least one, the same ones in the same order for the life of the core."""
+
+    def events(self) -> AsyncIterator[SlotEvent]:
+        """Changes as they happen; ends when the core stops."""
+
+    def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
+        """Run one attempt: chunks, then exactly one Outcome, last. Raises nothing but CancelledError.
+
+        A caller that closes the iterator early, or is cancelled in it, has the model stopped as `cancel` does.
+        """
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """Stop the attempt at the model; its `run` then ends with Cancelled. Unknown or ended attempts: nothing."""
+
+    async def inspect(self) -> CoreInfo:
+        """Look now: health, models, what is loaded. Never raises for a core that is down: `healthy` says so."""

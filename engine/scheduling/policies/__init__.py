@@ -1,0 +1,1 @@
+"""One policy a file; every module here is loaded by the registry."""

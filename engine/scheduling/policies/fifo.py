@@ -1,0 +1,19 @@
+"""First in, first out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.scheduling.policy import Rankable, register
+
+
+@register("fifo")
+@dataclass(frozen=True, slots=True)
+class Fifo:
+    """By arrival alone; priorities are kept but do not count."""
+
+    name: ClassVar[str] = "fifo"
+
+    def rank(self, item: Rankable) -> float:
+        return 0.0

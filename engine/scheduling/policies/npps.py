@@ -1,0 +1,33 @@
+"""Non-preemptive priority scheduling, strict or with linear ageing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engine.scheduling.policy import Rankable, register
+
+
+@register("npps")
+@dataclass(frozen=True, slots=True)
+class Npps:
+    """By (priority, arrival). With `ageing` = T seconds, waiting T seconds makes up for one level of priority.
+
+    Minimising `priority − waited/T` at any moment is the same as minimising the constant `arrival + T·priority`,
+    so ageing needs no rescans. T = ∞ is strict NPPS, which can starve the least urgent; any finite T cannot.
+    """
+
+    ageing: float = math.inf
+
+    def __post_init__(self) -> None:
+        if self.ageing < 0:
+            raise ValueError("ageing is a number of seconds per priority level, 0 or more")
+
+    @property
+    def name(self) -> str:
+        return "npps" if math.isinf(self.ageing) else f"npps:ageing={self.ageing:g}"
+
+    def rank(self, item: Rankable) -> float:
+        if math.isinf(self.ageing):
+            return item.priority
+        return item.arrival + self.ageing * item.priority

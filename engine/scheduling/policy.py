@@ -1,0 +1,90 @@
+"""What a policy is, and the registry of them. A further policy is one more file in `policies/`."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Protocol, TypeVar
+
+from engine.errors import UsageError
+
+
+class Rankable(Protocol):
+    """What a policy may look at: a ready syscall's own facts, none of which changes while it waits."""
+
+    @property
+    def priority(self) -> int: ...
+    @property
+    def arrival(self) -> float: ...
+
+
+class Policy(Protocol):
+    """Orders ready syscalls by a static rank, smallest first; equal ranks go in order of arrival number."""
+
+    @property
+    def name(self) -> str:
+        """The canonical name, which `parse_policy` reads back to an equal policy."""
+
+    def rank(self, item: Rankable) -> float:
+        """The item's place; must depend on nothing but the item, so that it need not be computed again."""
+
+
+Factory = Callable[..., Policy]
+_F = TypeVar("_F", bound=Factory)
+_registry: dict[str, Factory] = {}
+
+
+def register(name: str) -> Callable[[_F], _F]:
+    """Make a policy class known under `name`; its keyword parameters become the `key=number` of a policy name."""
+
+    def add(factory: _F) -> _F:
+        _registry[name] = factory
+        return factory
+
+    return add
+
+
+@cache
+def _load_all() -> None:
+    from engine.scheduling import policies
+
+    for module in pkgutil.iter_modules(policies.__path__):
+        importlib.import_module(f"{policies.__name__}.{module.name}")
+
+
+def policy_names() -> list[str]:
+    """The registered policies' plain names, sorted."""
+    _load_all()
+    return sorted(_registry)
+
+
+def parse_policy(text: str) -> Policy:
+    """Make the policy that `text` names: `fifo`, `npps`, `npps:ageing=60`.
+
+    Raises:
+        UsageError: the name is not registered, or a parameter is unknown, not a number or out of range.
+    """
+    _load_all()
+    name, _, tail = text.strip().lower().partition(":")
+    factory = _registry.get(name)
+    if factory is None:
+        raise UsageError(f"unknown policy {text!r}: choose one of {', '.join(policy_names())}, npps:ageing=SECONDS")
+    parameters: dict[str, Any] = {}
+    for part in filter(None, tail.split(",")):
+        key, _, value = part.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if math.isnan(number):
+            raise UsageError(f"policy {text!r}: {part!r} is not of the form key=number")
+        parameters[key.strip()] = number
+    try:
+        return factory(**parameters)
+    except TypeError:
+        raise UsageError(f"policy {text!r}: {name} has no parameter {', '.join(parameters)}") from None
+    except ValueError as error:
+        raise UsageError(f"policy {text!r}: {error}") from None
