@@ -1,0 +1,1 @@
+"""Repeatable measurements, run by hand: `python -m benchmarks.NAME`. Never asserted as time limits."""
