@@ -1,0 +1,19 @@
+"""pydantic's findings as one clear line."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from engine.text import one_line
+
+
+def reason(error: ValidationError) -> str:
+    """The first thing wrong, as `field: what`, and how many more there are. Never quotes the input at length."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    what = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        what = "no such field"
+    more = error.error_count() - 1
+    tail = f" (and {more} more)" if more else ""
+    return one_line(f"{where}: {what}{tail}" if where else f"{what}{tail}")

@@ -1,0 +1,37 @@
+"""An agent context that answers from a list and records what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from engine.agents.protocol import Reply
+from engine.cores.port import Message
+from engine.model import GenerationOptions, TaskSpec
+
+
+@dataclass(frozen=True)
+class Request:
+    messages: tuple[Message, ...]
+    options: GenerationOptions | None
+    model: str | None
+
+    @property
+    def last(self) -> str:
+        return self.messages[-1].content
+
+
+@dataclass
+class RecordingContext:
+    """Answers the n-th request with `answer(n)`, n from 1."""
+
+    spec: TaskSpec
+    answer: Callable[[int], str] = lambda n: f"reply {n}"
+    requests: list[Request] = field(default_factory=list)
+
+    async def llm(
+        self, messages: str | Sequence[Message], *, options: GenerationOptions | None = None, model: str | None = None
+    ) -> Reply:
+        turns = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
+        self.requests.append(Request(turns, options, model))
+        return Reply(self.answer(len(self.requests)), thinking="hidden")
