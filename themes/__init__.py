@@ -1,1 +1,61 @@
-"""TODO"""
+"""Colour themes as data: one TOML file a theme, and the loader. Knows neither Textual nor the other rooms."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+from themes.model import PRIORITIES, Colours, Theme, ThemeError, load_theme
+
+DEFAULT_THEME = "aios-dark"
+
+__all__ = [
+    "DEFAULT_THEME",
+    "PRIORITIES",
+    "Colours",
+    "Theme",
+    "ThemeError",
+    "builtin_themes",
+    "load_files",
+    "load_folder",
+    "load_theme",
+]
+
+
+def builtin_themes() -> tuple[Theme, ...]:
+    """The themes that come with the program, the default one first. Works from a wheel as from a checkout."""
+    resources = (item for item in files("themes").iterdir() if item.name.endswith(".toml"))
+    themes = sorted((load_theme(item) for item in resources), key=lambda theme: theme.name)
+    return tuple(sorted(themes, key=lambda theme: theme.name != DEFAULT_THEME))
+
+
+def load_files(folder: Path) -> tuple[dict[str, Theme], dict[str, ThemeError]]:
+    """The usable themes among a folder's `*.toml`, and the problems of those that are not; both by file name.
+
+    A folder that does not exist has none of either. Of two files with the same name inside, the first counts.
+    """
+    themes: dict[str, Theme] = {}
+    problems: dict[str, ThemeError] = {}
+    try:
+        paths = sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+    except FileNotFoundError:
+        return {}, {}
+    except OSError as error:
+        return {}, {folder.name: ThemeError(f"{folder.name}: can't be read: {error.strerror or error}")}
+    for path in paths:
+        try:
+            theme = load_theme(path)
+        except ThemeError as problem:
+            problems[path.name] = problem
+            continue
+        if any(theme.name == other.name for other in themes.values()):
+            problems[path.name] = ThemeError(f"{path.name}: name: {theme.name!r} is taken by another file")
+        else:
+            themes[path.name] = theme
+    return themes, problems
+
+
+def load_folder(folder: Path) -> tuple[list[Theme], list[ThemeError]]:
+    """As `load_files`, without the file names."""
+    themes, problems = load_files(folder)
+    return list(themes.values()), list(problems.values())

@@ -1,0 +1,145 @@
+"""What a colour theme is, and reading one from a TOML file.
+
+A theme file names every colour the console draws with, as `#rrggbb`; nothing is derived behind its author's back.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Protocol
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+PRIORITIES = 10
+MAX_BYTES = 65_536
+
+_TEXT_STYLES = frozenset({"none", "bold", "dim", "italic", "reverse", "strike", "underline"})
+
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+VariableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,59}$")]
+
+
+class ThemeError(Exception):
+    """A theme file that can't be used. `str(error)` is one line: file, field, what is wrong."""
+
+
+class Readable(Protocol):
+    """As much of a path as reading a theme needs: a `Path`, or a resource inside an installed package."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read_bytes(self) -> bytes: ...
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+class Colours(BaseModel):
+    """The named colours, each `#rrggbb`.
+
+    `background` lies behind everything, `surface` in panes and inputs, `panel` in headers and footers. `cursor` is the
+    background of the selected row, under text of the other colours. `priority` goes from 0, most urgent, to 9.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    background: Colour
+    surface: Colour
+    panel: Colour
+    foreground: Colour
+    muted: Colour
+    primary: Colour
+    secondary: Colour
+    accent: Colour
+    success: Colour
+    warning: Colour
+    error: Colour
+    border: Colour
+    cursor: Colour
+    priority: Annotated[tuple[Colour, ...], Field(min_length=PRIORITIES, max_length=PRIORITIES)]
+
+
+class Theme(BaseModel):
+    """A theme as its file gives it. `variables` override single style variables of the console, by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    dark: bool
+    description: Annotated[str, Field(max_length=120), AfterValidator(_printable)] = ""
+    colours: Colours
+    variables: dict[VariableName, str] = {}
+
+    @model_validator(mode="after")
+    def _variables_are_usable(self) -> Theme:
+        """A style sheet that can't be parsed would bring the console down, so only what surely parses passes."""
+        for name, value in self.variables.items():
+            if name.endswith("-style"):
+                if not value or not set(value.split()) <= _TEXT_STYLES:
+                    raise ValueError(f"variables.{name}: use words of {', '.join(sorted(_TEXT_STYLES))}")
+            elif not _is_colour(value):
+                raise ValueError(f"variables.{name}: use a colour as #rrggbb, or #rrggbb with a percentage")
+        return self
+
+
+def _is_colour(value: str) -> bool:
+    colour, _, share = value.partition(" ")
+    hexadecimal = len(colour) == 7 and colour[0] == "#" and all(c in "0123456789abcdefABCDEF" for c in colour[1:])
+    if not hexadecimal or not share:
+        return hexadecimal and " " not in value
+    number = share.removesuffix("%")
+    return share.endswith("%") and number.isascii() and number.isdigit() and len(number) <= 3 and int(number) <= 100
+
+
+def load_theme(path: Readable | str | PathLike[str]) -> Theme:
+    """Read and check one theme file. Raises ThemeError."""
+    source: Readable = Path(path) if isinstance(path, str | PathLike) else path
+    try:
+        raw = source.read_bytes()
+    except OSError as error:
+        raise ThemeError(f"{source.name}: can't be read: {error.strerror or error}") from error
+    if len(raw) > MAX_BYTES:
+        raise ThemeError(f"{source.name}: larger than {MAX_BYTES // 1024} KiB, no theme")
+    try:
+        data = tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ThemeError(f"{source.name}: not UTF-8 text") from error
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ThemeError(f"{source.name}: not valid TOML: {error}") from error
+    try:
+        return Theme.model_validate(data)
+    except ValidationError as error:
+        raise ThemeError(f"{source.name}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    """The first problem in words, as `field: what`, and how many more there are."""
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    where = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    given = ascii(first["input"])
+    match first["type"]:
+        case "missing":
+            what = "missing"
+        case "extra_forbidden":
+            what = "unknown field"
+        case "string_pattern_mismatch" if where == "name":
+            what = f"{given[:50]}: use small letters, digits and hyphens, at most 40"
+        case "string_pattern_mismatch":
+            what = (
+                f"{given[:50]} is not #rrggbb" if where.startswith("colours") else f"{given[:50]} is not a usable name"
+            )
+        case "too_short" | "too_long" if where.endswith("priority"):
+            what = f"{PRIORITIES} colours are needed, for priorities 0 to {PRIORITIES - 1}"
+        case "value_error":
+            what = first["msg"].removeprefix("Value error, ")
+        case _:
+            what = first["msg"]
+    line = f"{ascii(where)[1:-1]}: {what}" if where else what
+    return line if len(problems) == 1 else f"{line} (and {len(problems) - 1} more)"
