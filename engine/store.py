@@ -41,6 +41,9 @@ class Store(Protocol):
     def next_task_id(self) -> int:
         """A task id not given before in this history."""
 
+    async def load(self, task_id: int) -> Task | None:
+        """One task as history has it, None when it is not there. Raises StoreError when it can't be read."""
+
     def append(self, event: Durable) -> None:
         """Have the event written, soon; does not wait and does not raise."""
 
@@ -74,6 +77,9 @@ class MemoryStore:
     def next_task_id(self) -> int:
         self._last_id += 1
         return self._last_id
+
+    async def load(self, task_id: int) -> Task | None:
+        return None
 
     def append(self, event: Durable) -> None:
         return

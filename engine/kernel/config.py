@@ -14,6 +14,8 @@ class KernelConfig:
         total_s: one whole attempt.
         max_attempts: tries of one syscall, the first among them; also how often a task may be found interrupted.
         backoff_s, backoff_max_s: the first wait before another try, and the longest; doubled each time, with jitter.
+        stop_grace_s: how long a core may take to stop an attempt before its slot is set aside as suspect.
+        max_reply_chars: a longer reply is a fault.
     """
 
     first_token_s: float | None = 300.0
@@ -22,3 +24,5 @@ class KernelConfig:
     max_attempts: int = 3
     backoff_s: float = 1.0
     backoff_max_s: float = 30.0
+    stop_grace_s: float = 10.0
+    max_reply_chars: int = 4_194_304

@@ -1,0 +1,16 @@
+"""One clock for moments and durations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def unix_clock() -> Callable[[], float]:
+    """A clock in Unix seconds that never goes back: the wall clock read once, then the monotonic one added to it."""
+    origin = time.time() - time.monotonic()
+
+    def now() -> float:
+        return origin + time.monotonic()
+
+    return now

@@ -1,0 +1,521 @@
+"""The async kernel: accepts tasks durably, dispatches what is ready onto free slots, and sees each task to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import get_args
+
+from engine.agents.protocol import AgentContext, AgentResult, Agents
+from engine.cores.port import Core, CoreInfo
+from engine.errors import AiosError, KernelClosed, StoreError, UsageError
+from engine.events import (
+    CoreChanged,
+    Durable,
+    Event,
+    KernelStateChanged,
+    Notice,
+    PolicyChanged,
+    SlotChanged,
+    SyscallReady,
+    TaskAccepted,
+    TaskEnded,
+    TaskRecovered,
+    TaskReprioritised,
+    TaskRequeued,
+    TaskStarted,
+)
+from engine.kernel.bus import EventBus, Subscription
+from engine.kernel.clock import unix_clock
+from engine.kernel.config import KernelConfig
+from engine.kernel.slots import Place, SlotTable
+from engine.kernel.turn import LiveTask, SyscallId, Turn
+from engine.model import KernelState, Task, TaskSpec, TaskState
+from engine.scheduling import Policy, Ready, Scheduler, parse_policy
+from engine.store import Recovery, Store
+from engine.text import one_line, sanitise
+
+log = logging.getLogger(__name__)
+
+RECENT = 1_000
+_DURABLE = get_args(Durable)
+
+
+class Kernel:
+    """Everything happens on one event loop; nothing polls. See docs/architecture.md for a task's walk."""
+
+    def __init__(
+        self,
+        *,
+        cores: Sequence[Core],
+        store: Store,
+        agents: Agents,
+        policy: Policy,
+        config: KernelConfig | None = None,
+        now: Callable[[], float] | None = None,
+    ) -> None:
+        self.cores = tuple(cores)
+        self.config = config or KernelConfig()
+        self.now = now or unix_clock()
+        self.slots = SlotTable()
+        self.state = KernelState.PAUSED
+        self._store = store
+        self._agents = agents
+        self._ready: Scheduler[SyscallId] = Scheduler(policy)
+        self._live: dict[int, LiveTask] = {}
+        self._running: set[int] = set()
+        self._recent: OrderedDict[int, Task] = OrderedDict()
+        self._infos: dict[str, CoreInfo] = {}
+        self._bus = EventBus()
+        self._kicked = False
+        self._unannounced: list[SyscallId] = []
+        self._dispatched = 0
+        self._trouble: str | None = None
+        self._quiet: list[asyncio.Future[None]] = []
+        self._watchers: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    # -- what a caller may look at -------------------------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy:
+        return self._ready.policy
+
+    @property
+    def running_count(self) -> int:
+        """Tasks that have started and not ended."""
+        return len(self._running)
+
+    @property
+    def queued_count(self) -> int:
+        """Tasks that have not started."""
+        return len(self._live) - len(self._running)
+
+    def subscribe(self, *, capacity: int = 100_000) -> Subscription:
+        """Get every event from now on. Together with `snapshot()`, called next, it misses and repeats nothing."""
+        return self._bus.subscribe(capacity)
+
+    def snapshot(self) -> list[Event]:
+        """Events which, folded from nothing, give the present state."""
+        at = self.now()
+        events: list[Event] = [
+            KernelStateChanged(at, self.state, self._trouble or ""),
+            PolicyChanged(at, self.policy.name, None),
+        ]
+        events += [
+            SlotChanged(at, place.slot.id, place.slot.core, place.slot.state, place.slot.reason) for place in self.slots
+        ]
+        events += [CoreChanged(at, info) for info in self._infos.values()]
+        for live in self._live.values():
+            task = live.task
+            events.append(TaskRecovered(at, task.id, task.spec, task.priority, task.submitted_at, False))
+            if live.turn is not None and task.dispatch_order is not None and task.started_at is not None:
+                events.append(TaskStarted(task.started_at, task.id, task.dispatch_order, task.round_total))
+                events += [SyscallReady(since, task.id, round_) for round_, (_, since) in live.waiting.items()]
+                for execution in live.turn.executing.values():
+                    events += execution.so_far()
+        return events
+
+    async def inspect(self) -> list[CoreInfo]:
+        """Ask every core how it is, and tell the subscribers."""
+        infos = await asyncio.gather(*(core.inspect() for core in self.cores))
+        for info in infos:
+            self._learn(info)
+        return infos
+
+    # -- life ----------------------------------------------------------------------------------------------------------
+
+    async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
+        """Start the cores, take up what an earlier run left, and begin to dispatch.
+
+        Raises:
+            CoreError, StoreError: with one line; whatever had been started is stopped again.
+        """
+        started: list[Core] = []
+        try:
+            for core in self.cores:
+                started.append(core)
+                await core.start()
+                self.slots.add(core)
+            recovery = Recovery()
+            if recover:
+                recovery = await self._store.recover(max_interruptions=self.config.max_attempts)
+        except BaseException:
+            for core in started:
+                await core.stop(drain_s=0)
+            raise
+        self._store.on_trouble(self._on_trouble)
+        self._watchers = [asyncio.create_task(self._watch(core), name=f"watch {core.name}") for core in self.cores]
+        for place in self.slots:
+            slot = place.slot
+            self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
+        self.emit(PolicyChanged(self.now(), self.policy.name, None))
+        for task in recovery.queued:
+            self._take_up(task, interrupted=task.id in recovery.interrupted)
+        self._set_state(KernelState.PAUSED if paused else KernelState.RUNNING)
+        await self.inspect()
+        return recovery
+
+    async def stop(self, *, drain_s: float = 0.0) -> None:
+        """Accept nothing more, stop what runs at the model, and leave it and what is queued for the next start.
+
+        Running tasks get `drain_s` seconds to end by themselves first. Idempotent. The store stays open.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if drain_s > 0 and self._running:
+            self._set_state(KernelState.DRAINING)
+            await asyncio.wait([self._until_quiet()], timeout=drain_s)
+        self._set_state(KernelState.STOPPED)
+        runners = []
+        for live in list(self._live.values()):
+            if live.runner is not None:
+                runners.append(live.runner)
+                live.stopping = not live.ending
+                self._interrupt(live)
+        if runners:
+            await asyncio.wait(runners)
+        for core in self.cores:
+            await core.stop(drain_s=0)
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
+        for live in self._live.values():
+            if live.ended is not None and not live.ended.done():
+                live.ended.set_exception(KernelClosed(f"task {live.task.id} stays queued: the kernel was stopped"))
+                live.ended.exception()  # a waiter that has gone is no error
+        self._bus.close()
+
+    def pause(self) -> None:
+        """Dispatch nothing more until `resume()`; what executes goes on to the end of its round."""
+        self._set_state(KernelState.PAUSED)
+
+    def resume(self) -> None:
+        """Dispatch again, after a pause or a drain."""
+        self._set_state(KernelState.RUNNING)
+
+    async def drain(self) -> None:
+        """Start no further task, and return when none runs any more, or someone resumed or stopped the kernel."""
+        self._set_state(KernelState.DRAINING)
+        if self._running:
+            await self._until_quiet()
+
+    # -- tasks ---------------------------------------------------------------------------------------------------------
+
+    async def submit(self, spec: TaskSpec) -> int:
+        """Accept one task; see `submit_many`."""
+        return (await self.submit_many([spec]))[0]
+
+    async def submit_many(self, specs: Sequence[TaskSpec], *, retry_of: int | None = None) -> list[int]:
+        """Accept tasks, all or none, and return their ids once they are durable.
+
+        Raises:
+            UsageError: an agent is not known. KernelClosed: the kernel was stopped.
+            StoreError: the history could not be written.
+        """
+        if self._closed:
+            raise KernelClosed("the kernel is stopped and accepts no tasks")
+        agents = [self._agents.get(spec.agent) for spec in specs]
+        at = self.now()
+        tasks = [Task(self._store.next_task_id(), spec, at, spec.priority, retry_of=retry_of) for spec in specs]
+
+        async def accept() -> None:
+            events = [TaskAccepted(at, task.id, task.spec, retry_of) for task in tasks]
+            await self._store.commit(events)
+            for task, agent, event in zip(tasks, agents, events, strict=True):
+                self._enqueue(LiveTask(task, agent))
+                self.publish(event)
+
+        # A caller that goes away meanwhile must not leave a task durable but unknown.
+        await asyncio.shield(asyncio.create_task(accept()))
+        return [task.id for task in tasks]
+
+    async def wait(self, task_id: int) -> Task:
+        """The task, once it has ended. Raises KeyError when it is not known, KernelClosed when it will not end now."""
+        live = self._live.get(task_id)
+        if live is None:
+            task = self._recent.get(task_id) or await self._store.load(task_id)
+            if task is None or not task.state.ended:
+                raise KeyError(task_id)
+            return task
+        if live.ended is None:
+            live.ended = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(live.ended)
+
+    async def cancel(self, task_id: int, reason: str = "cancelled by the operator") -> bool:
+        """Cancel a task, at the model too, and return once that is durable. False when it has ended or is not known."""
+        live = self._live.get(task_id)
+        if live is None or live.ending:
+            return False
+        live.cancelled = live.cancelled or one_line(reason)
+        if live.runner is None:
+            live.ending = True
+            self._ready.remove((task_id, 0))
+            await asyncio.shield(asyncio.create_task(self._end(live, TaskState.CANCELLED, error=live.cancelled)))
+            return True
+        self._interrupt(live)
+        try:
+            return (await self.wait(task_id)).state is TaskState.CANCELLED
+        except KernelClosed:
+            return False
+
+    async def retry(self, task_id: int) -> int:
+        """Submit an ended task's spec again as a new task; returns its id. Raises UsageError when it can't be."""
+        if task_id in self._live:
+            raise UsageError(f"task {task_id} has not ended; cancel it first")
+        task = self._recent.get(task_id) or await self._store.load(task_id)
+        if task is None:
+            raise UsageError(f"there is no task {task_id}")
+        spec = task.spec.model_copy(update={"priority": task.priority})
+        return (await self.submit_many([spec], retry_of=task_id))[0]
+
+    def reprioritise(self, task_id: int, priority: int) -> bool:
+        """Give a task another priority: where it is queued, and for the later rounds of one that runs.
+
+        False when it has ended or is not known; ValueError outside 0…9.
+        """
+        if not 0 <= priority <= 9:
+            raise ValueError(f"priority {priority} is not one of 0 … 9")
+        live = self._live.get(task_id)
+        if live is None or live.ending:
+            return False
+        previous, live.task.priority = live.task.priority, priority
+        if previous != priority:
+            for round_ in [0] if live.runner is None else live.waiting:
+                self._ready.reprioritise((task_id, round_), priority)
+            self.emit(TaskReprioritised(self.now(), task_id, priority, previous))
+        return True
+
+    def switch_policy(self, policy: str | Policy) -> None:
+        """Order what is ready by another policy from now on. Raises UsageError for a name that is none."""
+        new = parse_policy(policy) if isinstance(policy, str) else policy
+        previous = self.policy.name
+        if new.name != previous:
+            self._ready.switch(new)
+            self.emit(PolicyChanged(self.now(), new.name, previous))
+
+    # -- for running tasks (turn.py) -----------------------------------------------------------------------------------
+
+    def publish(self, event: Event) -> None:
+        self._bus.publish(event)
+
+    def emit(self, event: Durable) -> None:
+        """Have an event written, and tell the subscribers."""
+        self._store.append(event)
+        self._bus.publish(event)
+
+    def make_ready(self, item: Ready[SyscallId]) -> None:
+        self._ready.push(item)
+        self._unannounced.append(item.id)
+        self._kick()
+
+    def withdraw(self, id: SyscallId) -> None:
+        self._ready.remove(id)
+
+    def release(self, place: Place) -> None:
+        """A slot is free. It is offered only after the agent that held it had the chance to ask for its next round."""
+        place.busy = False
+        self._kick()
+
+    def quarantine(self, place: Place, reason: str) -> None:
+        slot = self.slots.quarantine(place.slot.id, reason)
+        self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
+
+    # -- dispatching ---------------------------------------------------------------------------------------------------
+
+    def _kick(self) -> None:
+        """Have `_dispatch` run once the present step of the loop is over."""
+        if not self._kicked:
+            self._kicked = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
+    def _dispatch(self) -> None:
+        self._kicked = False
+        if self.state in (KernelState.RUNNING, KernelState.DRAINING) and self._trouble is None:
+            while len(self._ready) and self.slots.any_free():
+                item = self._ready.pop(self._eligible())
+                if item is None:
+                    break
+                place = self.slots.free_for(item.model)
+                assert place is not None, "eligible items have a free slot"  # noqa: S101
+                place.busy = True
+                self._grant(item, place)
+        self._announce()
+
+    def _eligible(self) -> Callable[[Ready[SyscallId]], bool] | None:
+        draining = self.state is KernelState.DRAINING
+        if self.slots.one_core and not draining:
+            return None
+        return lambda item: not (draining and item.id[1] == 0) and self.slots.free_for(item.model) is not None
+
+    def _grant(self, item: Ready[SyscallId], place: Place) -> None:
+        task_id, round_ = item.id
+        live = self._live[task_id]
+        if round_ > 0:
+            live.waiting[round_][0].set_result(place)
+            return
+        self._dispatched += 1
+        task = live.task
+        task.state = TaskState.RUNNING
+        task.started_at = self.now()
+        task.dispatch_order = self._dispatched
+        task.round_total = live.agent.round_total
+        self._running.add(task_id)
+        self.emit(TaskStarted(task.started_at, task_id, task.dispatch_order, task.round_total))
+        live.turn = turn = Turn(self, live, place)
+        live.runner = asyncio.create_task(self._carry_out(live, turn), name=f"task {task_id}")
+        # After the agent's first step: a slot it has not used by then serves others.
+        asyncio.get_running_loop().call_soon(turn.give_back)
+
+    def _announce(self) -> None:
+        """Tell of the rounds that did not get a slot at once."""
+        for task_id, round_ in self._unannounced:
+            if (task_id, round_) in self._ready:
+                since = self._live[task_id].waiting[round_][1]
+                self.publish(SyscallReady(since, task_id, round_))
+        self._unannounced.clear()
+
+    def _enqueue(self, live: LiveTask) -> None:
+        task = live.task
+        self._live[task.id] = live
+        self._ready.push(Ready((task.id, 0), task.priority, task.submitted_at, task.id, task.spec.model))
+        self._kick()
+
+    # -- the end of a task ---------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, live: LiveTask, turn: Turn) -> None:
+        state, result, error = TaskState.FAILED, None, None
+        try:
+            answer = await live.agent.run(turn)
+            result, state = sanitise(answer["result"]), TaskState.DONE
+        except asyncio.CancelledError:
+            if live.stopping:
+                self._requeue(live)
+                return
+            state = TaskState.CANCELLED if live.cancelled is not None else TaskState.FAILED
+            error = live.cancelled or f"agent {live.task.spec.agent}: it cancelled itself"
+        except AiosError as failure:
+            error = one_line(str(failure))
+        except (Exception, SystemExit) as failure:
+            log.exception("agent %s failed in task %d", live.task.spec.agent, live.task.id)
+            error = one_line(f"agent {live.task.spec.agent}: {type(failure).__name__}: {failure}")
+        finally:
+            turn.give_back()
+        live.ending = True
+        await self._end(live, state, result=result, error=error)
+
+    async def _end(
+        self, live: LiveTask, state: TaskState, *, result: str | None = None, error: str | None = None
+    ) -> None:
+        """Persist, then finalise, then tell."""
+        task = live.task
+        final = replace(task, state=state, ended_at=self.now(), result=result, error=error)
+        event = TaskEnded(final.ended_at or 0.0, task.id, state, final)
+        try:
+            await self._store.commit([event])
+        except StoreError as failure:
+            log.error("the end of task %d is not in the history: %s", task.id, failure)  # noqa: TRY400
+            self.publish(Notice(self.now(), "error", f"the end of task {task.id} is not in the history: {failure}"))
+        live.task = final
+        self._forget(live)
+        self._recent[task.id] = final
+        if len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+        self.publish(event)
+        if live.ended is not None and not live.ended.done():
+            live.ended.set_result(final)
+
+    def _interrupt(self, live: LiveTask) -> None:
+        """Cancel a running task's agent: after its first step, without which it can't clean up, and not in its end."""
+
+        def cancel() -> None:
+            if live.runner is not None and not live.ending:
+                live.runner.cancel()
+
+        asyncio.get_running_loop().call_soon(cancel)
+
+    def _requeue(self, live: LiveTask) -> None:
+        self._running.discard(live.task.id)
+        live.runner = None
+        self.emit(TaskRequeued(self.now(), live.task.id, "the program was stopped"))
+        self._tell_quiet()
+
+    def _forget(self, live: LiveTask) -> None:
+        self._live.pop(live.task.id, None)
+        self._running.discard(live.task.id)
+        self._tell_quiet()
+
+    # -- small things --------------------------------------------------------------------------------------------------
+
+    def _take_up(self, task: Task, *, interrupted: bool) -> None:
+        event = TaskRecovered(self.now(), task.id, task.spec, task.priority, task.submitted_at, interrupted)
+        try:
+            agent = self._agents.get(task.spec.agent)
+        except UsageError as error:
+            live = LiveTask(task, _MissingAgent(task.spec.agent, str(error)))
+        else:
+            live = LiveTask(task, agent)
+        self._enqueue(live)
+        self.publish(event)
+
+    def _set_state(self, state: KernelState, reason: str = "") -> None:
+        if self._closed and state is not KernelState.STOPPED and state is not KernelState.DRAINING:
+            return
+        if state is not self.state or reason:
+            self.state = state
+            self.publish(KernelStateChanged(self.now(), state, reason))
+        if state is not KernelState.DRAINING:
+            self._tell_quiet(anyhow=True)
+        self._kick()
+
+    def _until_quiet(self) -> asyncio.Future[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._quiet.append(future)
+        return future
+
+    def _tell_quiet(self, *, anyhow: bool = False) -> None:
+        if anyhow or not self._running:
+            waiting, self._quiet = self._quiet, []
+            for future in waiting:
+                if not future.done():
+                    future.set_result(None)
+
+    def _on_trouble(self, reason: str | None) -> None:
+        """The history can't be written: dispatch nothing until it can, so that no end is ever lost."""
+        self._trouble = reason
+        if reason is not None:
+            self.publish(Notice(self.now(), "error", f"dispatching waits: {reason}"))
+        else:
+            self.publish(Notice(self.now(), "info", "the history can be written again; dispatching goes on"))
+            self._kick()
+
+    def _learn(self, info: CoreInfo) -> None:
+        self._infos[info.name] = info
+        self.slots.learn(info)
+        self.publish(CoreChanged(self.now(), info))
+
+    async def _watch(self, core: Core) -> None:
+        """Follow what a core says of its slots, for as long as it lives."""
+        async for event in core.events():
+            for slot in self.slots.apply(core, event):
+                self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
+            self._kick()
+            self._learn(await core.inspect())
+
+
+class _MissingAgent:
+    """Stands for an agent that is no longer in the catalogue: the tasks left for it fail with that reason."""
+
+    description = "no longer in the catalogue"
+    round_total = None
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self._reason = reason
+
+    async def run(self, ctx: AgentContext) -> AgentResult:
+        raise UsageError(self._reason)

@@ -1,0 +1,217 @@
+"""A running task: its agent's way to the kernel, with slots, attempts and retries behind `llm`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
+from tenacity.retry import retry_if_exception_type
+
+from engine.agents.protocol import Agent, Reply
+from engine.cores.port import Attempt, Done, Fault, Lost, Message, Rejected
+from engine.errors import AiosError
+from engine.events import AttemptEnded
+from engine.kernel.execution import Execution
+from engine.kernel.slots import Place
+from engine.model import AttemptState, GenerationOptions, Task, TaskSpec
+from engine.scheduling import Ready
+
+if TYPE_CHECKING:
+    from engine.kernel.kernel import Kernel
+
+SyscallId = tuple[int, int]
+"""(task, round); round 0 stands for a task whose first turn has not come."""
+
+
+class SyscallFailed(AiosError):
+    """An llm syscall failed after all its attempts; the text is the last reason."""
+
+
+@dataclass(slots=True, eq=False)
+class LiveTask:
+    """A task that has not ended, with what drives it. Queued, it is only the first two fields.
+
+    Attributes:
+        waiting: rounds that are ready, each with the future that gets its slot, and since when.
+        cancelled: the reason, once someone asked for it. stopping: the kernel is; the task goes back to the queue.
+        ending: its end is being written, or it is taken out of the queue: too late to cancel.
+    """
+
+    task: Task
+    agent: Agent
+    runner: asyncio.Task[None] | None = None
+    turn: Turn | None = None
+    ended: asyncio.Future[Task] | None = None
+    waiting: dict[int, tuple[asyncio.Future[Place], float]] = field(default_factory=dict)
+    cancelled: str | None = None
+    stopping: bool = False
+    ending: bool = False
+
+
+class _TransientError(Exception):
+    """An attempt failed in a way that another may not; carries the record of its end."""
+
+    def __init__(self, ended: AttemptEnded, *, counts: bool) -> None:
+        super().__init__(ended.error)
+        self.ended = ended
+        self.counts = counts
+
+
+class Turn:
+    """Implements `AgentContext` for one running task. It begins with the slot that the task was dispatched on."""
+
+    def __init__(self, kernel: Kernel, live: LiveTask, granted: Place) -> None:
+        self._kernel = kernel
+        self._live = live
+        self._granted: Place | None = granted
+        self._rounds = 0
+        self.executing: dict[int, Execution] = {}
+
+    @property
+    def spec(self) -> TaskSpec:
+        return self._live.task.spec
+
+    async def llm(
+        self, messages: str | Sequence[Message], *, options: GenerationOptions | None = None, model: str | None = None
+    ) -> Reply:
+        self._refuse_if_over()
+        self._rounds += 1
+        round_ = self._rounds
+        turns = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
+        spec = self.spec
+        wanted = spec.options.over(options or GenerationOptions())
+        if spec.output_tokens and wanted.max_tokens is None:
+            wanted = wanted.model_copy(update={"max_tokens": spec.output_tokens})
+        template = Attempt(self._live.task.id, round_, 0, turns, spec.model or model, wanted)
+        return await self._until_done(template)
+
+    def give_back(self) -> None:
+        """Let go of the slot the task was dispatched on, if its agent has not used it by now."""
+        if self._granted is not None:
+            place, self._granted = self._granted, None
+            self._kernel.release(place)
+
+    async def _until_done(self, template: Attempt) -> Reply:
+        config = self._kernel.config
+        failures = 0
+
+        def spent(state: RetryCallState) -> bool:
+            nonlocal failures
+            error = state.outcome.exception() if state.outcome else None
+            failures += isinstance(error, _TransientError) and error.counts
+            return failures >= config.max_attempts
+
+        def record(state: RetryCallState) -> None:
+            error = state.outcome.exception() if state.outcome else None
+            if isinstance(error, _TransientError) and state.next_action is not None:
+                self._kernel.emit(replace(error.ended, retry_in_s=state.next_action.sleep))
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_TransientError),
+            wait=wait_exponential_jitter(initial=config.backoff_s, max=config.backoff_max_s, jitter=config.backoff_s),
+            stop=spent,
+            before_sleep=record,
+            reraise=True,
+        )
+        try:
+            async for number in retrying:
+                with number:
+                    return await self._attempt(replace(template, number=number.retry_state.attempt_number))
+        except _TransientError as error:
+            self._kernel.emit(error.ended)
+            raise SyscallFailed(_with_tries(error.ended, failures)) from None
+        raise AssertionError("retrying ends by a return or an exception")
+
+    async def _attempt(self, attempt: Attempt) -> Reply:
+        self._refuse_if_over()
+        task = self._live.task
+        place, ready_at = await self._acquire(attempt)
+        execution = Execution(
+            place.core,
+            place.slot,
+            attempt,
+            ready_at=ready_at,
+            config=self._kernel.config,
+            now=self._kernel.now,
+            publish=self._kernel.publish,
+        )
+        task.attempts += 1
+        task.core = place.core.name
+        self.executing[attempt.round] = execution
+        self._kernel.emit(execution.started)
+        try:
+            ended = await execution.run()
+        except asyncio.CancelledError:
+            state = AttemptState.INTERRUPTED if self._live.stopping else AttemptState.CANCELLED
+            ended = execution.ended(state)
+            self._count(ended, execution)
+            self._kernel.emit(ended)
+            raise
+        finally:
+            del self.executing[attempt.round]
+            if isinstance(execution.outcome, Lost):
+                self._kernel.quarantine(place, execution.outcome.reason)
+            self._kernel.release(place)
+        self._count(ended, execution)
+        return self._judge(ended, execution)
+
+    def _judge(self, ended: AttemptEnded, execution: Execution) -> Reply:
+        outcome = execution.outcome
+        match outcome:
+            case Done():
+                self._live.task.rounds += 1
+                self._live.task.model = outcome.model
+                self._kernel.emit(ended)
+                return Reply(ended.reply, ended.thinking, outcome.model, ended.usage)
+            case Rejected():
+                raise _TransientError(ended, counts=False)
+            case Fault(retryable=True) | Lost():
+                raise _TransientError(ended, counts=True)
+            case _:
+                self._kernel.emit(ended)
+                raise SyscallFailed(ended.error or f"{self._live.task.core}: the attempt was cancelled at the core")
+
+    async def _acquire(self, attempt: Attempt) -> tuple[Place, float]:
+        """Get a slot: the one the task was dispatched on, or the next that its place in the ready queue brings."""
+        kernel, task = self._kernel, self._live.task
+        if self._granted is not None:
+            place, self._granted = self._granted, None
+            if kernel.slots.suits(place.core, attempt.model):
+                return place, task.submitted_at
+            kernel.release(place)
+        got: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        ready_at = kernel.now()
+        self._live.waiting[attempt.round] = (got, ready_at)
+        item = Ready((task.id, attempt.round), task.priority, task.submitted_at, task.id, attempt.model)
+        kernel.make_ready(item)
+        try:
+            return await got, ready_at
+        except asyncio.CancelledError:
+            if got.done() and not got.cancelled():
+                kernel.release(got.result())
+            else:
+                kernel.withdraw(item.id)
+            raise
+        finally:
+            self._live.waiting.pop(attempt.round, None)
+
+    def _count(self, ended: AttemptEnded, execution: Execution) -> None:
+        task = self._live.task
+        task.service_s += ended.service_s
+        if task.ttft_s is None and execution.first_at is not None and task.started_at is not None:
+            task.ttft_s = execution.first_at - task.started_at
+        task.tokens_in += ended.usage.tokens_in
+        task.tokens_out += ended.usage.tokens_out
+        task.decode_s += ended.usage.decode_s
+
+    def _refuse_if_over(self) -> None:
+        if self._live.cancelled is not None or self._live.stopping:
+            raise asyncio.CancelledError
+
+
+def _with_tries(ended: AttemptEnded, failures: int) -> str:
+    reason = ended.error or "the attempt failed"
+    return f"{reason} (after {failures} attempts)" if failures > 1 else reason
