@@ -29,10 +29,11 @@ from engine.errors import UsageError
 
 # fmt: off
 WORDS = (
-    "the", "a", "one", "every", "quiet", "old", "bright", "small", "last", "first", "river", "goose", "baker", "morning",
-    "window", "answer", "question", "letter", "garden", "engine", "clock", "harbour", "winter", "stone", "paper", "light",
-    "road", "table", "signal", "memory", "story", "found", "kept", "opened", "followed", "carried", "wrote", "turned",
-    "asked", "waited", "remembered", "and", "but", "so", "then", "while", "because", "until", "again", "slowly", "never",
+    "the", "a", "one", "every", "quiet", "old", "bright", "small", "last", "first", "river", "goose", "baker",
+    "morning", "window", "answer", "question", "letter", "garden", "engine", "clock", "harbour", "winter", "stone",
+    "paper", "light", "road", "table", "signal", "memory", "story", "found", "kept", "opened", "followed",
+    "carried", "wrote", "turned", "asked", "waited", "remembered", "and", "but", "so", "then", "while", "because",
+    "until", "again", "slowly", "never",
 )
 # fmt: on
 
@@ -83,6 +84,7 @@ class ScriptedCore:
         self._slots = tuple(Slot(f"{name}/{n}", name) for n in range(self.options.slots))
         self._running: dict[tuple[int, int, int], asyncio.Future[None]] = {}
         self._stopped = asyncio.Event()
+        self._news: tuple[SlotEvent, ...] = ()  # nothing ever happens to its slots
 
     @classmethod
     def parse(cls, text: str, *, slots: int | None = None) -> ScriptedCore:
@@ -122,8 +124,8 @@ class ScriptedCore:
 
     async def events(self) -> AsyncIterator[SlotEvent]:
         await self._stopped.wait()
-        return
-        yield  # it has nothing to say; this makes it a generator
+        for event in self._news:
+            yield event
 
     async def cancel(self, attempt: Attempt) -> None:
         stop = self._running.get(_key(attempt))

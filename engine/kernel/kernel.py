@@ -61,7 +61,7 @@ class Kernel:
         self.config = config or KernelConfig()
         self.now = now or unix_clock()
         self.slots = SlotTable()
-        self.state = KernelState.PAUSED
+        self.state = KernelState.STOPPED
         self._store = store
         self._agents = agents
         self._ready: Scheduler[SyscallId] = Scheduler(policy)
@@ -465,7 +465,7 @@ class Kernel:
     def _set_state(self, state: KernelState, reason: str = "") -> None:
         if self._closed and state is not KernelState.STOPPED and state is not KernelState.DRAINING:
             return
-        if state is not self.state or reason:
+        if state is not self.state:
             self.state = state
             self.publish(KernelStateChanged(self.now(), state, reason))
         if state is not KernelState.DRAINING:
