@@ -1,0 +1,185 @@
+"""The one table of what an operator can do.
+
+Key bindings, the command palette, the footer, the help screen and the docs are all made from `ACTIONS`; nothing else
+defines a key. An action that can't act says why: `why_not` returns one line, or None when it can.
+What an action does stands in `operations.py`, under the same id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from aios_tui.bridge.state import ViewState
+from engine.model import LEAST_URGENT, MOST_URGENT, KernelState, TaskState
+
+Pane = Literal["queue", "activity", "results"]
+Group = Literal["Tasks", "Scheduling", "Moving", "View", "Program"]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where the operator is: what `why_not` may look at. `selected` is a task id, `live` that there is a kernel."""
+
+    view: ViewState
+    pane: Pane = "queue"
+    selected: int | None = None
+    live: bool = False
+
+    @property
+    def selected_state(self) -> TaskState | None:
+        if self.selected is None:
+            return None
+        task = self.view.tasks.get(self.selected)
+        if task is not None:
+            return task.state
+        result = self.view.result(self.selected)
+        return None if result is None else result.state
+
+
+WhyNot = Callable[[Situation], str | None]
+
+
+def _always(_: Situation) -> str | None:
+    return None
+
+
+def _needs_kernel(now: Situation) -> str | None:
+    if now.live:
+        return None
+    return f"no core is running: {now.view.trouble}" if now.view.trouble else "the core is still starting"
+
+
+def _needs_selection(now: Situation) -> str | None:
+    return None if now.selected is not None else "no task is selected here"
+
+
+def _can_change_policy(now: Situation) -> str | None:
+    return _needs_kernel(now)
+
+
+def _can_pause(now: Situation) -> str | None:
+    return _needs_kernel(now) or ("the scheduler is stopped" if now.view.kernel is KernelState.STOPPED else None)
+
+
+def _needs_unended(now: Situation) -> str | None:
+    if reason := _needs_kernel(now) or _needs_selection(now):
+        return reason
+    if now.selected not in now.view.tasks:
+        return f"#{now.selected} has ended already"
+    return None
+
+
+def _can_raise(now: Situation) -> str | None:
+    if reason := _needs_unended(now):
+        return reason
+    task = now.view.tasks[now.selected or 0]
+    return f"#{task.id} has the most urgent priority already" if task.priority <= MOST_URGENT else None
+
+
+def _can_lower(now: Situation) -> str | None:
+    if reason := _needs_unended(now):
+        return reason
+    task = now.view.tasks[now.selected or 0]
+    return f"#{task.id} has the least urgent priority already" if task.priority >= LEAST_URGENT else None
+
+
+def _can_retry(now: Situation) -> str | None:
+    if reason := _needs_kernel(now) or _needs_selection(now):
+        return reason
+    return f"#{now.selected} has not ended yet" if now.selected in now.view.tasks else None
+
+
+def _can_restart(now: Situation) -> str | None:
+    if now.live:
+        return "the core is running"
+    return None if now.view.trouble else "the core is still starting"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do.
+
+    Attributes:
+        keys: Textual key names; the first is the one shown. Empty: only in the palette.
+        label: two or three words for the footer. description: one sentence for help, palette and docs.
+        footer: place in the footer from the left, None when it isn't there.
+        moves: a list's own key, which the list handles by itself; listed here for help and docs.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    description: str
+    group: Group
+    why_not: WhyNot = _always
+    footer: int | None = None
+    moves: bool = False
+
+    @property
+    def shown_key(self) -> str:
+        """The first key as people write it, such as `+` or `ctrl+p`."""
+        return show_key(self.keys[0]) if self.keys else ""
+
+
+_SHOWN = {
+    "plus": "+", "minus": "-", "slash": "/", "question_mark": "?", "escape": "esc", "down": "↓", "up": "↑",
+    "pagedown": "page down", "pageup": "page up", "G": "G", "shift+tab": "shift+tab",
+}  # fmt: skip
+
+
+def show_key(key: str) -> str:
+    """A Textual key name as people write it."""
+    return _SHOWN.get(key, key)
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("new", ("n",), "new", "Write a new task in a form.", "Tasks", _needs_kernel, 1),
+    Action("quick", ("i",), "quick line", "Write a task in the line at the bottom.", "Tasks", _needs_kernel, 8),
+    Action("open", ("enter",), "open", "Open the selected task.", "Tasks", _needs_selection, 6),
+    Action("cancel", ("x",), "cancel", "Cancel the selected task, queued or running.", "Tasks", _needs_unended, 5),
+    Action("retry", ("r",), "retry", "Submit the selected ended task again, as a new one.", "Tasks", _can_retry, 7),
+    Action("copy", ("y",), "copy", "Copy the selected task's result, or its prompt.", "Tasks", _needs_selection, 10),
+    Action("more_urgent", ("plus", "equals_sign"), "urgent", "Make the selected task one level more urgent.", "Tasks",
+           _can_raise, 4),
+    Action("less_urgent", ("minus",), "less", "Make the selected task one level less urgent.", "Tasks", _can_lower),
+    Action("policy", ("s",), "policy", "Switch between FIFO and NPPS; what is ready is ordered anew.", "Scheduling",
+           _can_change_policy, 2),
+    Action("pause", ("p",), "pause", "Pause the scheduler, or let it go on. Running rounds end by themselves.",
+           "Scheduling", _can_pause, 3),
+    Action("drain", (), "drain", "Start no further task and let the running ones finish.", "Scheduling", _can_pause),
+    Action("restart", (), "start core", "Try again to start the core.", "Scheduling", _can_restart),
+    Action("inspect", (), "look at cores", "Ask the cores for their health and models now.", "Scheduling",
+           _needs_kernel),
+    Action("filter", ("slash",), "filter", "Show only lines that contain a text, in this pane.", "View", _always, 9),
+    Action("pane_queue", ("1",), "queue", "Go to the queue.", "Moving"),
+    Action("pane_activity", ("2",), "activity", "Go to the activity pane.", "Moving"),
+    Action("pane_results", ("3",), "results", "Go to the results.", "Moving"),
+    Action("next_pane", ("tab",), "next pane", "Go to the next pane.", "Moving"),
+    Action("previous_pane", ("shift+tab",), "previous pane", "Go to the pane before.", "Moving"),
+    Action("down", ("j", "down"), "down", "One line down.", "Moving", moves=True),
+    Action("up", ("k", "up"), "up", "One line up.", "Moving", moves=True),
+    Action("top", ("g", "home"), "first", "The first line.", "Moving", moves=True),
+    Action("bottom", ("G", "end"), "last", "The last line.", "Moving", moves=True),
+    Action("page_down", ("pagedown", "ctrl+f"), "page down", "A page down.", "Moving", moves=True),
+    Action("page_up", ("pageup", "ctrl+b"), "page up", "A page up.", "Moving", moves=True),
+    Action("zoom", ("z",), "zoom", "Give the focused pane the whole screen, or take it back.", "View", _always, 11),
+    Action("theme", ("t",), "theme", "Choose a colour theme.", "View", _always, 13),
+    Action("help", ("question_mark",), "help", "Keys and words of this view.", "View", _always, 12),
+    Action("escape", ("escape",), "back", "Leave the quick line or the filter, clear the filter, end the zoom.",
+           "View"),
+    Action("palette", ("ctrl+p",), "commands", "Find any action by name.", "Program", _always, 14),
+    Action("quit", ("q", "ctrl+c", "ctrl+q"), "quit", "Leave; asks first while tasks run.", "Program", _always, 15),
+)  # fmt: skip
+
+BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
+
+POLICIES: tuple[tuple[str, str], ...] = (
+    ("fifo", "FIFO: first in, first out"),
+    ("npps", "NPPS: strictly by priority"),
+    ("npps:ageing=15", "NPPS, 15 s of waiting make up for one level"),
+    ("npps:ageing=60", "NPPS, a minute of waiting makes up for one level"),
+    ("npps:ageing=300", "NPPS, five minutes of waiting make up for one level"),
+)
+"""The policies that the command palette offers, with what to say of each."""

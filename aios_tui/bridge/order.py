@@ -1,0 +1,77 @@
+"""The ready queue as the operator sees it: the policy's own order, kept sorted under single changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from sortedcontainers import SortedKeyList
+
+from engine.scheduling import Policy, parse_policy
+
+
+class Waiting(Protocol):
+    """What stands in the ready queue: the facts a policy ranks by, and the arrival number that breaks ties."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def arrival(self) -> float: ...
+
+
+class ReadyOrder:
+    """Tasks in the order in which they would run. Adding, removing and indexing cost O(log n), a switch O(n log n).
+
+    A task's rank is remembered as it was when it was added, so `discard` finds it even after its priority changed.
+    """
+
+    __slots__ = ("_keys", "_list", "_policy")
+
+    def __init__(self, policy: str = "npps") -> None:
+        self._policy: Policy = parse_policy(policy)
+        self._keys: dict[int, tuple[float, int]] = {}
+        self._list: SortedKeyList[int, tuple[float, int]] = SortedKeyList(key=self._keys.__getitem__)
+
+    def __len__(self) -> int:
+        return len(self._list)
+
+    def __contains__(self, task: int) -> bool:
+        return task in self._keys
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._list)
+
+    def __getitem__(self, index: int) -> int:
+        return self._list[index]
+
+    def window(self, start: int, stop: int) -> list[int]:
+        """The ids at positions `start` to `stop`, `stop` excluded, without walking the rest."""
+        return list(self._list.islice(max(0, start), max(0, stop)))
+
+    def index(self, task: int) -> int | None:
+        """The position of a task, counted from 0; None when it is not in the queue."""
+        if task not in self._keys:
+            return None
+        return self._list.bisect_key_left(self._keys[task])
+
+    def add(self, item: Waiting) -> None:
+        """Put a task in at its place, or move it to the place its priority gives it now."""
+        self.discard(item.id)
+        self._keys[item.id] = (self._policy.rank(item), item.id)
+        self._list.add(item.id)
+
+    def discard(self, task: int) -> bool:
+        """Take a task out; False when it is not in the queue."""
+        if task not in self._keys:
+            return False
+        self._list.remove(task)
+        del self._keys[task]
+        return True
+
+    def switch(self, policy: str, items: Iterator[Waiting]) -> None:
+        """Order by another policy. `items` are the same tasks that are in the queue now."""
+        self._policy = parse_policy(policy)
+        self._keys = {item.id: (self._policy.rank(item), item.id) for item in items}
+        self._list = SortedKeyList(self._keys, key=self._keys.__getitem__)

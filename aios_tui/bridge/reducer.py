@@ -1,0 +1,297 @@
+"""The one reducer: it folds kernel events into the view state. Live, replay and tests all use it.
+
+Folding is total: an event about a task or slot that is not known changes nothing, so a lost or repeated event can
+never bring the console down. Snapshots folded from nothing give the same state as the events that led there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aios_tui.bridge.state import MAX_TAIL, LaneView, ResultView, TaskView, ViewState
+from engine import events as e
+from engine.model import AttemptState, Task, TaskRecord, TaskSpec, TaskState
+from engine.text import one_line, sanitise
+
+
+def fold(state: ViewState, event: e.Event) -> None:
+    """Take one event into the state, and note in `state.changes` what it changed."""
+    _FOLDS[type(event)](state, event)
+
+
+def fold_all(state: ViewState, events: Iterable[e.Event]) -> ViewState:
+    """Take events in, in order; returns the state for convenience."""
+    folds = _FOLDS
+    for event in events:
+        folds[type(event)](state, event)
+    return state
+
+
+def resync(state: ViewState, snapshot: Iterable[e.Event]) -> ViewState:
+    """A fresh state from a kernel's snapshot, which keeps what no snapshot tells: ends, results, rates, notices."""
+    fresh = ViewState(
+        now=state.now,
+        why=state.why,
+        counts=state.counts,
+        results=state.results,
+        rates=state.rates,
+        notices=state.notices,
+    )
+    fold_all(fresh, snapshot)
+    for slot, lane in fresh.lanes.items():
+        old = state.lanes.get(slot)
+        if old is not None and (old.task, old.round, old.attempt) == (lane.task, lane.round, lane.attempt):
+            fresh.lanes[slot] = old
+    fresh.changes.everything = True
+    return fresh
+
+
+def result_of(record: TaskRecord) -> ResultView:
+    """A line of the results pane from a record of the history."""
+    return ResultView(
+        id=record.id,
+        state=record.state,
+        agent=record.agent,
+        priority=record.priority,
+        ended_at=record.ended_at if record.ended_at is not None else record.submitted_at,
+        waited_s=record.waiting_s,
+        took_s=None if record.ended_at is None or record.started_at is None else record.ended_at - record.started_at,
+        rounds=record.rounds,
+        tokens_per_s=record.tokens_per_s,
+        line=one_line(_said(record.state, record.result, record.error), 300),
+        result=sanitise(_said(record.state, record.result, record.error)),
+        prompt=sanitise(record.prompt),
+        client=record.client,
+    )
+
+
+def _said(state: TaskState, result: str | None, error: str | None) -> str:
+    return (result or "") if state is TaskState.DONE else (error or str(state))
+
+
+def _ready(state: ViewState, task: TaskView, at: float) -> None:
+    task.ready_since = at
+    state.order.add(task)
+    state.changes.queue = True
+
+
+def _unready(state: ViewState, task: TaskView) -> None:
+    task.ready_since = None
+    if state.order.discard(task.id):
+        state.changes.queue = True
+
+
+def _vacate(state: ViewState, task: TaskView) -> None:
+    lane = state.lanes.get(task.slot) if task.slot is not None else None
+    task.slot = None
+    if lane is not None and lane.task == task.id:
+        lane.last_task, lane.task = lane.task, None
+        lane.version += 1
+        state.changes.lanes = True
+
+
+def _known(state: ViewState, id: int) -> TaskView | None:
+    task = state.tasks.get(id)
+    if task is not None:
+        state.changes.tasks.add(id)
+    return task
+
+
+def _kernel_state(state: ViewState, event: e.KernelStateChanged) -> None:
+    state.kernel, state.kernel_reason, state.trouble = event.state, one_line(event.reason), None
+    state.changes.header = True
+
+
+def _policy(state: ViewState, event: e.PolicyChanged) -> None:
+    state.policy = event.policy
+    state.order.switch(event.policy, (state.tasks[id] for id in list(state.order)))
+    state.changes.header = state.changes.queue = True
+
+
+def _appear(state: ViewState, task: TaskView) -> None:
+    old = state.tasks.get(task.id)
+    if old is not None and old.state is TaskState.RUNNING:
+        _vacate(state, old)
+        state.running -= 1
+    state.tasks[task.id] = task
+    state.order.add(task)
+    state.changes.header = state.changes.queue = True
+    state.changes.tasks.add(task.id)
+
+
+def _accepted(state: ViewState, event: e.TaskAccepted) -> None:
+    spec: TaskSpec = event.spec
+    _appear(state, TaskView(event.task, spec, spec.priority, event.at, event.at, retry_of=event.retry_of))
+
+
+def _recovered(state: ViewState, event: e.TaskRecovered) -> None:
+    at = event.submitted_at
+    _appear(state, TaskView(event.task, event.spec, event.priority, at, at, interrupted=event.interrupted))
+
+
+def _started(state: ViewState, event: e.TaskStarted) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    if task.state is not TaskState.RUNNING:
+        state.running += 1
+    task.state, task.started_at, task.round_total = TaskState.RUNNING, event.at, event.round_total
+    _unready(state, task)
+    state.changes.header = True
+
+
+def _requeued(state: ViewState, event: e.TaskRequeued) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    _vacate(state, task)
+    if task.state is TaskState.RUNNING:
+        state.running -= 1
+    task.state, task.started_at, task.rounds, task.retry_at = TaskState.QUEUED, None, 0, None
+    task.interrupted = True
+    _ready(state, task, task.arrival)
+    state.changes.header = True
+
+
+def _reprioritised(state: ViewState, event: e.TaskReprioritised) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    task.priority = event.priority
+    if task.id in state.order:
+        state.order.add(task)
+        state.changes.queue = True
+
+
+def _syscall_ready(state: ViewState, event: e.SyscallReady) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    _vacate(state, task)
+    task.retry_at = None
+    task.rounds = max(task.rounds, event.round - 1)
+    _ready(state, task, event.at)
+
+
+def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    _vacate(state, task)
+    _unready(state, task)
+    task.retry_at, task.attempts, task.slot = None, event.attempt, event.slot
+    task.rounds = max(task.rounds, event.round - 1)
+    old = state.lanes.get(event.slot)
+    if old is not None and old.task is not None and old.task in state.tasks:
+        state.tasks[old.task].slot = None
+    state.lanes[event.slot] = LaneView(
+        slot=event.slot,
+        core=event.core,
+        state=old.state if old else LaneView.__dataclass_fields__["state"].default,
+        reason=old.reason if old else "",
+        task=event.task,
+        agent=task.agent,
+        round=event.round,
+        round_total=task.round_total,
+        attempt=event.attempt,
+        model=event.model,
+        started_at=event.at,
+        version=old.version + 1 if old else 1,
+    )
+    state.changes.lanes = True
+
+
+def _progress(state: ViewState, event: e.AttemptProgress) -> None:
+    lane = state.lanes.get(event.slot)
+    if lane is None or (lane.task, lane.round, lane.attempt) != (event.task, event.round, event.attempt):
+        return
+    state.changes.lanes = True
+    state.changes.tasks.add(event.task)
+    lane.version += 1
+    if event.kind == "progress":
+        lane.read, lane.to_read = event.done, event.total
+        return
+    if lane.first_token_at is None:
+        lane.first_token_at = event.at
+    lane.last_token_at = event.at
+    lane.tokens += event.tokens
+    state.rates.add_tokens(event.at, event.tokens)
+    if event.kind == "text":
+        lane.talking = True
+        lane.text = (lane.text + sanitise(event.text))[-MAX_TAIL:]
+    else:
+        lane.thinking = (lane.thinking + sanitise(event.text))[-MAX_TAIL:]
+
+
+def _attempt_ended(state: ViewState, event: e.AttemptEnded) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    lane = state.lanes.get(event.slot)
+    if lane is not None and (lane.task, lane.round, lane.attempt) == (event.task, event.round, event.attempt):
+        _vacate(state, task)
+    if event.state is AttemptState.DONE:
+        task.rounds = max(task.rounds, event.round)
+    elif event.error is not None:
+        task.last_error = one_line(event.error)
+    task.retry_at = None if event.retry_in_s is None else event.at + event.retry_in_s
+
+
+def _ended(state: ViewState, event: e.TaskEnded) -> None:
+    task = state.tasks.pop(event.task, None)
+    state.changes.tasks.add(event.task)
+    if task is not None:
+        _vacate(state, task)
+        _unready(state, task)
+        if task.state is TaskState.RUNNING:
+            state.running -= 1
+    elif state.result(event.task) is not None:
+        return
+    final: Task = event.final
+    if event.state is TaskState.DONE:
+        state.counts.done += 1
+        state.rates.add_end(event.at)
+    elif event.state is TaskState.FAILED:
+        state.counts.failed += 1
+    else:
+        state.counts.cancelled += 1
+    state.results.appendleft(result_of(TaskRecord.of(final)))
+    state.changes.header = state.changes.results = True
+
+
+def _core(state: ViewState, event: e.CoreChanged) -> None:
+    state.cores[event.info.name] = event.info
+    if event.info.why and not state.why:
+        state.why = one_line(event.info.why)
+    state.changes.cores = state.changes.header = True
+
+
+def _slot(state: ViewState, event: e.SlotChanged) -> None:
+    lane = state.lanes.setdefault(event.slot, LaneView(event.slot, event.core))
+    lane.state, lane.reason = event.state, one_line(event.reason)
+    lane.version += 1
+    state.changes.lanes = True
+
+
+def _notice(state: ViewState, event: e.Notice) -> None:
+    state.notices.append(e.Notice(event.at, event.level, one_line(event.text)))
+
+
+_FOLDS: dict[type[Any], Callable[[ViewState, Any], None]] = {
+    e.KernelStateChanged: _kernel_state,
+    e.PolicyChanged: _policy,
+    e.TaskAccepted: _accepted,
+    e.TaskRecovered: _recovered,
+    e.TaskStarted: _started,
+    e.TaskRequeued: _requeued,
+    e.TaskReprioritised: _reprioritised,
+    e.SyscallReady: _syscall_ready,
+    e.AttemptStarted: _attempt_started,
+    e.AttemptProgress: _progress,
+    e.AttemptEnded: _attempt_ended,
+    e.TaskEnded: _ended,
+    e.CoreChanged: _core,
+    e.SlotChanged: _slot,
+    e.Notice: _notice,
+}

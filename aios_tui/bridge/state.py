@@ -1,0 +1,205 @@
+"""The view state: all that the console draws, as plain data. Only the reducer changes it.
+
+Nothing here knows the kernel or Textual, so tests, replay and the live console fold the same events into the same
+state. Times are Unix seconds on the kernel's clock, durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from aios_tui.bridge.order import ReadyOrder
+from aios_tui.bridge.rates import Rates
+from engine.cores.port import CoreInfo, SlotState
+from engine.events import Notice
+from engine.model import KernelState, TaskSpec, TaskState
+from engine.text import one_line
+
+MAX_RESULTS = 500
+MAX_TAIL = 4_000
+"""How many characters of a stream a lane keeps; a screen shows the end of it only."""
+
+
+@dataclass(slots=True, eq=False)
+class TaskView:
+    """A task that has not ended.
+
+    Attributes:
+        arrival: when it was submitted, in Unix seconds; what ageing policies rank by.
+        ready_since: since when its next syscall is ready; None while it executes, or its agent does something else.
+        retry_at: when another attempt will follow by itself, after one that failed.
+        interrupted: an earlier run of the program died while it ran.
+    """
+
+    id: int
+    spec: TaskSpec
+    priority: int
+    arrival: float
+    ready_since: float | None
+    state: TaskState = TaskState.QUEUED
+    started_at: float | None = None
+    rounds: int = 0
+    round_total: int | None = None
+    attempts: int = 0
+    retry_at: float | None = None
+    last_error: str | None = None
+    interrupted: bool = False
+    retry_of: int | None = None
+    slot: str | None = None
+    _preview: str | None = None
+
+    @property
+    def agent(self) -> str:
+        """The agent's name without its author."""
+        return self.spec.agent.rpartition("/")[2]
+
+    @property
+    def preview(self) -> str:
+        """The start of the prompt, sanitised, on one line."""
+        if self._preview is None:
+            spec = self.spec
+            self._preview = one_line(spec.prompt, 300) or f"({spec.input_tokens} tokens of a recorded workload)"
+        return self._preview
+
+
+@dataclass(slots=True, eq=False)
+class LaneView:
+    """A slot, and the attempt that runs on it.
+
+    Attributes:
+        task: None while the slot is idle; then `last_task` is who had it.
+        round, attempt: counted from 1. ttft_s: from dispatch to the first token.
+        text, thinking: the end of the stream, at most MAX_TAIL characters each, sanitised; `talking` says that text
+            has begun, so that thinking is over.
+        read, to_read: prompt tokens read, of how many, while the prompt is read; 0, 0 where the core doesn't say.
+        version: changes whenever the lane does.
+    """
+
+    slot: str
+    core: str
+    state: SlotState = SlotState.UP
+    reason: str = ""
+    task: int | None = None
+    last_task: int | None = None
+    agent: str = ""
+    round: int = 0
+    round_total: int | None = None
+    attempt: int = 0
+    model: str | None = None
+    started_at: float = 0.0
+    first_token_at: float | None = None
+    last_token_at: float | None = None
+    tokens: int = 0
+    text: str = ""
+    thinking: str = ""
+    talking: bool = False
+    read: int = 0
+    to_read: int = 0
+    version: int = 0
+
+    @property
+    def ttft_s(self) -> float | None:
+        return None if self.first_token_at is None else self.first_token_at - self.started_at
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens after the first, over the time since it; None before there are two."""
+        if self.first_token_at is None or self.last_token_at is None or self.tokens < 2:
+            return None
+        elapsed = self.last_token_at - self.first_token_at
+        return (self.tokens - 1) / elapsed if elapsed > 0 else None
+
+
+@dataclass(slots=True, frozen=True)
+class ResultView:
+    """A task that has ended, as one line. `line` is the start of its result or its error, sanitised, on one line."""
+
+    id: int
+    state: TaskState
+    agent: str
+    priority: int
+    ended_at: float
+    waited_s: float | None
+    took_s: float | None
+    rounds: int
+    tokens_per_s: float | None
+    line: str
+    result: str
+    prompt: str
+    client: str | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many tasks ended how, since the program started."""
+
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+@dataclass(slots=True)
+class Changes:
+    """What changed since the last frame; a pane looks here to know whether it has to draw.
+
+    `tasks` are the ids of all tasks that anything happened to.
+    """
+
+    header: bool = False
+    queue: bool = False
+    lanes: bool = False
+    cores: bool = False
+    results: bool = False
+    clock: bool = False
+    everything: bool = False
+    tasks: set[int] = field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.header or self.queue or self.lanes or self.cores or self.results or self.clock or self.everything
+        )
+
+
+@dataclass(slots=True)
+class ViewState:
+    """Everything the console shows.
+
+    Attributes:
+        now: the time to draw clocks against; set by the bridge each frame, never read from a clock by a widget.
+        kernel: None while the core starts. trouble: why there is no kernel, one line, when the start failed.
+        tasks: all that have not ended, by id. order: those whose next syscall is ready, in the policy's order.
+        lanes: by slot id, in the order in which they were announced. results: newest first, bounded.
+        why: how the core came to be chosen.
+    """
+
+    now: float = 0.0
+    kernel: KernelState | None = None
+    kernel_reason: str = ""
+    trouble: str | None = None
+    policy: str = "npps"
+    why: str = ""
+    tasks: dict[int, TaskView] = field(default_factory=dict)
+    order: ReadyOrder = field(default_factory=ReadyOrder)
+    lanes: dict[str, LaneView] = field(default_factory=dict)
+    cores: dict[str, CoreInfo] = field(default_factory=dict)
+    results: deque[ResultView] = field(default_factory=lambda: deque(maxlen=MAX_RESULTS))
+    counts: Counts = field(default_factory=Counts)
+    rates: Rates = field(default_factory=Rates)
+    notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=100))
+    running: int = 0
+    changes: Changes = field(default_factory=Changes)
+
+    @property
+    def queued(self) -> int:
+        """Tasks that have not started."""
+        return len(self.tasks) - self.running
+
+    def take_changes(self) -> Changes:
+        """What changed since this was last asked."""
+        taken, self.changes = self.changes, Changes()
+        return taken
+
+    def result(self, task: int) -> ResultView | None:
+        """An ended task by id, if it is among those still listed."""
+        return next((result for result in self.results if result.id == task), None)
