@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from sortedcontainers import SortedKeyList
@@ -70,7 +70,7 @@ class ReadyOrder:
         del self._keys[task]
         return True
 
-    def switch(self, policy: str, items: Iterator[Waiting]) -> None:
+    def switch(self, policy: str, items: Iterable[Waiting]) -> None:
         """Order by another policy. `items` are the same tasks that are in the queue now."""
         self._policy = parse_policy(policy)
         self._keys = {item.id: (self._policy.rank(item), item.id) for item in items}

@@ -14,7 +14,7 @@ class Rates:
     __slots__ = ("_buckets", "_ends", "_first")
 
     def __init__(self) -> None:
-        self._buckets: deque[list[int]] = deque(maxlen=BUCKETS)
+        self._buckets: dict[int, int] = {}
         self._ends: deque[float] = deque(maxlen=1_000)
         self._first: float | None = None
 
@@ -23,10 +23,9 @@ class Rates:
         if self._first is None:
             self._first = at
         number = int(at // BUCKET_S)
-        if self._buckets and self._buckets[-1][0] >= number:
-            self._buckets[-1][1] += count
-        else:
-            self._buckets.append([number, count])
+        self._buckets[number] = self._buckets.get(number, 0) + count
+        if len(self._buckets) > BUCKETS:
+            del self._buckets[min(self._buckets)]
 
     def add_end(self, at: float) -> None:
         """A task ended well at `at`."""
@@ -35,15 +34,14 @@ class Rates:
     def history(self, now: float) -> list[float]:
         """Tokens per second in each bucket, oldest first, the running one last; zero where nothing came."""
         last = int(now // BUCKET_S)
-        found = dict((number, count) for number, count in self._buckets)
-        return [found.get(number, 0) / BUCKET_S for number in range(last - BUCKETS + 1, last + 1)]
+        return [self._buckets.get(number, 0) / BUCKET_S for number in range(last - BUCKETS + 1, last + 1)]
 
     def tokens_per_s(self, now: float, window: float = 10.0) -> float:
         """Tokens a second over about the last `window` seconds, less at the start."""
         if self._first is None:
             return 0.0
         since = int((now - window) // BUCKET_S)
-        total = sum(count for number, count in self._buckets if number > since)
+        total = sum(count for number, count in self._buckets.items() if number > since)
         covered = min(now - (since + 1) * BUCKET_S, now - self._first)
         return total / max(1.0, covered)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from aios_tui.bridge.state import MAX_TAIL, LaneView, ResultView, TaskView, ViewState
 from engine import events as e
+from engine.cores.port import SlotState
 from engine.model import AttemptState, Task, TaskRecord, TaskSpec, TaskState
 from engine.text import one_line, sanitise
 
@@ -105,7 +106,7 @@ def _kernel_state(state: ViewState, event: e.KernelStateChanged) -> None:
 
 def _policy(state: ViewState, event: e.PolicyChanged) -> None:
     state.policy = event.policy
-    state.order.switch(event.policy, (state.tasks[id] for id in list(state.order)))
+    state.order.switch(event.policy, [state.tasks[task] for task in state.order])
     state.changes.header = state.changes.queue = True
 
 
@@ -188,7 +189,7 @@ def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
     state.lanes[event.slot] = LaneView(
         slot=event.slot,
         core=event.core,
-        state=old.state if old else LaneView.__dataclass_fields__["state"].default,
+        state=old.state if old else SlotState.UP,
         reason=old.reason if old else "",
         task=event.task,
         agent=task.agent,
@@ -275,7 +276,9 @@ def _slot(state: ViewState, event: e.SlotChanged) -> None:
 
 
 def _notice(state: ViewState, event: e.Notice) -> None:
-    state.notices.append(e.Notice(event.at, event.level, one_line(event.text)))
+    notice = e.Notice(event.at, event.level, one_line(event.text))
+    state.notices.append(notice)
+    state.changes.notices.append(notice)
 
 
 _FOLDS: dict[type[Any], Callable[[ViewState, Any], None]] = {

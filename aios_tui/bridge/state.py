@@ -143,7 +143,7 @@ class Counts:
 class Changes:
     """What changed since the last frame; a pane looks here to know whether it has to draw.
 
-    `tasks` are the ids of all tasks that anything happened to.
+    `tasks` are the ids of all tasks that anything happened to; `notices` those that came.
     """
 
     header: bool = False
@@ -154,10 +154,19 @@ class Changes:
     clock: bool = False
     everything: bool = False
     tasks: set[int] = field(default_factory=set)
+    notices: list[Notice] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(
-            self.header or self.queue or self.lanes or self.cores or self.results or self.clock or self.everything
+            self.header
+            or self.queue
+            or self.lanes
+            or self.cores
+            or self.results
+            or self.clock
+            or self.everything
+            or self.tasks
+            or self.notices
         )
 
 

@@ -1,0 +1,250 @@
+"""The console: composition, key dispatch and lifecycle. What it shows is in `bridge`, what it does in `operations`.
+
+For screens and widgets, `self.app` is the `ConsoleApp` (`aios_tui.app.console(self)` gives it typed):
+
+- `app.session`: history, agents, telemetry; `app.session.kernel` only while `app.live` is true.
+- `app.view`: the view state to draw from. Don't keep it, it may be replaced; don't change it.
+- `app.frames`: a Signal published after the view state changed, at most ten times a second, with the `Changes`.
+  `app.frames.subscribe(self, self.on_frame)` in `on_mount`; look at `changes.tasks` to follow one task.
+- `app.act("cancel", task=12)`: run an action from the table, as its key would; says why when it can't act.
+- `app.tell(text, "warning")`: one line to the operator. Any text is safe here.
+- `app.memory`, `app.theming`: what is remembered between runs, and the themes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import signal
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, Literal, cast
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.markup import escape
+from textual.screen import Screen
+from textual.signal import Signal
+from textual.widget import Widget
+
+from aios_tui import actions, operations
+from aios_tui.bridge.bridge import Bridge
+from aios_tui.bridge.port import ConsoleSession
+from aios_tui.bridge.reducer import result_of
+from aios_tui.bridge.state import MAX_RESULTS, Changes, ViewState
+from aios_tui.filters import PrintableOnly
+from aios_tui.remembered import Memory
+from aios_tui.screens.main import MainScreen
+from aios_tui.theming import Theming, variable_defaults
+from engine.errors import AiosError
+from engine.text import one_line
+
+Severity = Literal["information", "warning", "error"]
+
+
+class ConsoleApp(App[int]):
+    """The console over an opened session. The app's return value is the exit code: 0, or 128 + a signal's number.
+
+    Args:
+        session: opened; the console starts it after its first paint. Closing it is `run_console`'s.
+        memory: what is remembered between runs; without it nothing is.
+        themes_folder: where the user's themes are.
+        theme: overrides the remembered theme.
+        now: the time in Unix seconds, against which waiting times are drawn.
+    """
+
+    TITLE = "aios-tui"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "act('quit')", show=False, priority=True),
+        Binding("ctrl+c", "act('quit')", show=False),
+    ]
+
+    def __init__(
+        self,
+        session: ConsoleSession,
+        *,
+        memory: Memory | None = None,
+        themes_folder: Path | None = None,
+        theme: str | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__()
+        self.session = session
+        self.memory = memory or Memory()
+        self.theming = Theming(
+            self, folder=themes_folder, memory=self.memory, told=lambda text: self.tell(text, "warning")
+        )
+        self.live = False
+        self.leaving = False
+        self.draining = False
+        self.last_notice = ""
+        self.bridge = Bridge(self._publish, now=now)
+        self.frames: Signal[Changes] = Signal(self, "frames")
+        self._wanted_theme = theme
+        self._filters.append(PrintableOnly())
+
+    @property
+    def view(self) -> ViewState:
+        """What to draw."""
+        return self.bridge.view
+
+    def get_default_screen(self) -> Screen[Any]:
+        return MainScreen()
+
+    @property
+    def main(self) -> MainScreen:
+        """The main screen, also while another one lies over it."""
+        return cast(MainScreen, self.screen_stack[0])
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return variable_defaults()
+
+    # Lifecycle
+
+    def on_mount(self) -> None:
+        self.theming.apply(self._wanted_theme)
+        self.set_interval(1.0, self.bridge.tick)
+        self._catch_signals()
+        self.call_after_refresh(self.start)
+
+    def start(self) -> None:
+        """Start the core, in the background."""
+        self.run_worker(self._start(), group="session", exclusive=True)
+        self.run_worker(self.theming.watch(), group="themes", exclusive=True)
+
+    async def _start(self) -> None:
+        self.view.trouble = None
+        await self._load_results()
+        try:
+            recovery = await self.session.start()
+        except AiosError as error:
+            self.view.trouble = one_line(str(error))
+            self.view.changes.header = True
+            self.bridge.emit()
+            self.tell(str(error), "error")
+            return
+        self.live = True
+        self.run_worker(self.bridge.run(self.session.kernel), group="bridge", exclusive=True)
+        for line in self.session.agent_problems:
+            self.tell(line, "warning")
+        if words := operations.recovered_words(recovery):
+            self.tell(words)
+
+    async def _load_results(self) -> None:
+        if self.view.results:
+            return
+        try:
+            records = await self.session.history.list(limit=MAX_RESULTS)
+        except AiosError as error:
+            self.tell(str(error), "error")
+            return
+        self.view.results.extend(result_of(record) for record in records if record.state.ended)
+        self.view.changes.results = True
+        self.bridge.emit()
+
+    def _catch_signals(self) -> None:
+        """Leave in order, with the terminal restored, when told to end. Windows has no such signals."""
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                try:
+                    loop.add_signal_handler(number, self.leave, 128 + number)
+                except (NotImplementedError, RuntimeError, ValueError):
+                    return
+
+    def leave(self, code: int = 0) -> None:
+        """Stop running tasks, which are queued again, and end the app. Calling it twice does nothing more."""
+        if not self.leaving:
+            self.leaving = True
+            self.tell("stopping …")
+            self.run_worker(self._leave(code), group="leaving")
+
+    async def _leave(self, code: int) -> None:
+        try:
+            await self.session.close(drain_s=0.0)
+        finally:
+            self.exit(code)
+
+    # Frames, words and actions
+
+    def _publish(self, changes: Changes) -> None:
+        for notice in changes.notices:
+            self.tell(notice.text, "information" if notice.level == "info" else notice.level)
+        self.frames.publish(changes)
+
+    def tell(self, text: str, severity: Severity = "information") -> None:
+        """Say one line to the operator: in the footer of the main screen, or over another screen."""
+        self.last_notice = one_line(text)
+        if not self.is_running or not self.screen_stack:
+            return
+        if self.screen is self.main:
+            self.main.show_notice(self.last_notice, severity)
+        else:
+            self.notify(self.last_notice, severity=severity, markup=False)
+
+    def situation(self, task: int | None = None) -> actions.Situation:
+        """Where the operator is; `task` stands in for what is selected on the main screen."""
+        main = self.main
+        selected = main.selected if task is None else task
+        return actions.Situation(self.view, main.pane, selected, self.live and not self.leaving)
+
+    def act(self, action: str, task: int | None = None) -> bool:
+        """Run an action as its key would. Returns False, and has said why, when it can't act now."""
+        now = self.situation(task)
+        if reason := actions.BY_ID[action].why_not(now):
+            self.tell(reason, "warning")
+            return False
+        outcome = operations.OPERATIONS[action](self, now)
+        if inspect.isawaitable(outcome):
+            self.run_worker(self._finish(outcome), group="actions")
+        return True
+
+    async def _finish(self, outcome: Any) -> None:
+        try:
+            await outcome
+        except AiosError as error:
+            self.tell(str(error), "error")
+
+    def action_act(self, action: str) -> None:
+        self.act(action)
+
+    async def action_quit(self) -> None:
+        self.act("quit")
+
+    def action_help_quit(self) -> None:
+        self.act("quit")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The command palette: the action table, and a line a policy."""
+        now = self.situation()
+        for action in actions.ACTIONS:
+            if not action.moves and action.id != "palette":
+                reason = action.why_not(now)
+                key = f" [{action.shown_key}]" if action.keys else ""
+                words = f"{action.description}{key}" if reason is None else f"{action.description} Not now: {reason}."
+                yield SystemCommand(action.label.capitalize(), escape(words), partial(self.act, action.id))
+        for policy, words in actions.POLICIES:
+            yield SystemCommand(f"Policy {policy}", escape(words), partial(operations.use_policy, self, policy))
+
+
+def console(widget: Widget) -> ConsoleApp:
+    """The app a widget or screen belongs to, typed."""
+    return cast(ConsoleApp, widget.app)
+
+
+async def run_console(session: ConsoleSession, **options: Any) -> int:
+    """Run the console over an opened session until it is left, then close the session. Returns the exit code.
+
+    `options` are ConsoleApp's.
+    """
+    app = ConsoleApp(session, **options)
+    try:
+        code = await app.run_async()
+    finally:
+        await session.close(drain_s=0.0)
+    return app.return_code or 0 if code is None else code

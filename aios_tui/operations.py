@@ -1,0 +1,266 @@
+"""What each action does, under the ids of the action table. An operation is called only when its action can act.
+
+Those that wait return an awaitable, which the app runs as a worker; an AiosError in it becomes a notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from aios_tui.actions import Situation
+from engine.errors import AiosError
+from engine.model import KernelState, TaskSpec
+from engine.store import Recovery
+
+if TYPE_CHECKING:
+    from aios_tui.app import ConsoleApp
+
+Operation = Callable[["ConsoleApp", Situation], Awaitable[None] | None]
+
+
+def recovered_words(recovery: Recovery) -> str:
+    """What was taken up from an earlier run, in one line; empty when nothing was."""
+    parts = []
+    if recovery.queued:
+        parts.append(f"{_tasks(len(recovery.queued))} of an earlier run queued again")
+    if recovery.interrupted:
+        parts.append(f"{len(recovery.interrupted)} had been interrupted")
+    if recovery.failed:
+        parts.append(f"{_tasks(len(recovery.failed))} failed: interrupted too often")
+    return ", ".join(parts)
+
+
+def _tasks(count: int) -> str:
+    return "1 task" if count == 1 else f"{count} tasks"
+
+
+async def submit(app: ConsoleApp, specs: list[TaskSpec]) -> None:
+    """Submit tasks and say their ids. Raises AiosError."""
+    ids = await app.session.kernel.submit_many(specs)
+    app.bridge.flush()
+    if len(ids) == 1:
+        app.tell(f"#{ids[0]} is queued")
+    elif ids:
+        app.tell(f"#{ids[0]} to #{ids[-1]} are queued")
+
+
+def use_policy(app: ConsoleApp, policy: str) -> None:
+    """Switch to a policy by name, from the palette."""
+    if not app.live:
+        app.tell("no core is running, so there is nothing to schedule", "warning")
+        return
+    try:
+        app.session.kernel.switch_policy(policy)
+    except AiosError as error:
+        app.tell(str(error), "error")
+        return
+    app.bridge.flush()
+    app.tell(f"policy {policy}: {len(app.view.order)} ready, ordered anew")
+
+
+async def _new(app: ConsoleApp, _: Situation) -> None:
+    from aios_tui.screens.submit import SubmitScreen
+
+    specs = await app.push_screen_wait(SubmitScreen(app.session))
+    if specs:
+        await submit(app, specs)
+
+
+def _quick(app: ConsoleApp, _: Situation) -> None:
+    app.main.focus_quick_line()
+
+
+def _open(app: ConsoleApp, now: Situation) -> None:
+    from aios_tui.screens.task import TaskScreen
+
+    if now.selected is not None:
+        app.push_screen(TaskScreen(now.selected))
+
+
+async def _cancel(app: ConsoleApp, now: Situation) -> None:
+    if now.selected is None:
+        return
+    moved = app.main.moved_selection()
+    if moved is not None and now.selected == moved[1] and app.screen is app.main:
+        app.tell(f"#{moved[0]} has just left the list; press again to cancel #{moved[1]}", "warning")
+        return
+    if await app.session.kernel.cancel(now.selected):
+        app.bridge.flush()
+        app.tell(f"cancelled #{now.selected}")
+    else:
+        app.tell(f"#{now.selected} had ended already", "warning")
+
+
+async def _retry(app: ConsoleApp, now: Situation) -> None:
+    if now.selected is not None:
+        try:
+            new = await app.session.kernel.retry(now.selected)
+        except KeyError:
+            app.tell(f"#{now.selected} is not in the history any more", "warning")
+            return
+        app.bridge.flush()
+        app.tell(f"#{now.selected} is queued again, as #{new}")
+
+
+def _copy(app: ConsoleApp, now: Situation) -> None:
+    if now.selected is None:
+        return
+    result = app.view.result(now.selected)
+    task = app.view.tasks.get(now.selected)
+    what, text = ("result", result.result) if result else ("prompt", task.spec.prompt if task else "")
+    app.copy_to_clipboard(text)
+    app.tell(f"copied the {what} of #{now.selected}, {len(text):,} characters")
+
+
+def _urgency(step: int) -> Operation:
+    def change(app: ConsoleApp, now: Situation) -> None:
+        task = app.view.tasks.get(now.selected or 0)
+        if task is not None and app.session.kernel.reprioritise(task.id, task.priority + step):
+            app.bridge.flush()
+            app.tell(f"#{task.id} has priority {task.priority}")
+
+    return change
+
+
+def _policy(app: ConsoleApp, now: Situation) -> None:
+    use_policy(app, "npps" if now.view.policy == "fifo" else "fifo")
+
+
+def _pause(app: ConsoleApp, now: Situation) -> None:
+    kernel = app.session.kernel
+    if now.view.kernel is KernelState.RUNNING:
+        kernel.pause()
+        app.tell("paused: running rounds end, no other begins; p goes on")
+    else:
+        kernel.resume()
+        app.tell("going on")
+    app.bridge.flush()
+
+
+async def _drain(app: ConsoleApp, _: Situation) -> None:
+    app.tell("draining: running tasks finish, no other begins; p goes on")
+    await app.session.kernel.drain()
+    if app.view.kernel is KernelState.DRAINING:
+        app.tell("drained: nothing runs; p goes on")
+
+
+def _restart(app: ConsoleApp, _: Situation) -> None:
+    app.start()
+
+
+async def _inspect(app: ConsoleApp, _: Situation) -> None:
+    await app.session.kernel.inspect()
+    app.bridge.flush()
+
+
+def _filter(app: ConsoleApp, _: Situation) -> None:
+    app.main.open_filter()
+
+
+def _zoom(app: ConsoleApp, _: Situation) -> None:
+    app.main.toggle_zoom()
+
+
+def _escape(app: ConsoleApp, _: Situation) -> None:
+    if app.draining:
+        app.draining = False
+        app.session.kernel.resume()
+        app.bridge.flush()
+        app.tell("staying: the scheduler goes on")
+    else:
+        app.main.step_back()
+
+
+def _theme(app: ConsoleApp, _: Situation) -> None:
+    from aios_tui.screens.themes import ThemeScreen
+
+    app.push_screen(ThemeScreen())
+
+
+def _help(app: ConsoleApp, now: Situation) -> None:
+    from aios_tui.screens.help import HelpScreen
+
+    app.push_screen(HelpScreen(now.pane))
+
+
+def _palette(app: ConsoleApp, _: Situation) -> None:
+    app.action_command_palette()
+
+
+async def _quit(app: ConsoleApp, now: Situation) -> None:
+    if app.leaving:
+        return
+    if not now.live or not now.view.running:
+        app.leave()
+        return
+    from aios_tui.screens.quit import QuitScreen
+
+    if isinstance(app.screen, QuitScreen):
+        return
+    choice = await app.push_screen_wait(QuitScreen())
+    if choice == "stop":
+        app.leave()
+    elif choice == "drain":
+        await _drain_and_leave(app)
+
+
+async def _drain_and_leave(app: ConsoleApp) -> None:
+    """Wait for the running tasks, saying how many are left; escape, or resuming, ends the wait and stays."""
+    app.draining = True
+    drained = asyncio.ensure_future(app.session.kernel.drain())
+    try:
+        while app.draining and not drained.done():
+            app.tell(f"{_tasks(app.view.running)} running, leaving when done; esc stays, q again stops now")
+            await asyncio.wait([drained], timeout=1.0)
+            if app.view.kernel is KernelState.RUNNING:
+                app.draining = False
+        if app.draining:
+            app.leave()
+    finally:
+        app.draining = False
+        drained.cancel()
+
+
+def _pane(name: str) -> Operation:
+    def go(app: ConsoleApp, _: Situation) -> None:
+        app.main.focus_pane(name)
+
+    return go
+
+
+def _turn(step: int) -> Operation:
+    def go(app: ConsoleApp, _: Situation) -> None:
+        app.main.turn_pane(step)
+
+    return go
+
+
+OPERATIONS: dict[str, Operation] = {
+    "new": _new,
+    "quick": _quick,
+    "open": _open,
+    "cancel": _cancel,
+    "retry": _retry,
+    "copy": _copy,
+    "more_urgent": _urgency(-1),
+    "less_urgent": _urgency(+1),
+    "policy": _policy,
+    "pause": _pause,
+    "drain": _drain,
+    "restart": _restart,
+    "inspect": _inspect,
+    "filter": _filter,
+    "pane_queue": _pane("queue"),
+    "pane_activity": _pane("activity"),
+    "pane_results": _pane("results"),
+    "next_pane": _turn(+1),
+    "previous_pane": _turn(-1),
+    "zoom": _zoom,
+    "escape": _escape,
+    "theme": _theme,
+    "help": _help,
+    "palette": _palette,
+    "quit": _quit,
+}

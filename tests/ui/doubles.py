@@ -1,0 +1,158 @@
+"""A session whose kernel only records what it is asked: for what needs no real one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from engine.agents.catalogue import AgentCatalogue, load_catalogue
+from engine.errors import CoreError
+from engine.events import Event
+from engine.model import Task, TaskRecord, TaskSpec
+from engine.store import Recovery
+from engine.telemetry import GpuSample, TelemetrySample
+
+if TYPE_CHECKING:
+    from aios_tui.bridge.port import HistoryPort, KernelPort, SubscriptionPort, TelemetryPort
+
+GIB = 1 << 30
+
+
+class FakeSubscription:
+    """Hands out what `events` was given."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.lost = False
+        self.closed = False
+        self._came = asyncio.Event()
+
+    def put(self, *events: Event) -> None:
+        self.events.extend(events)
+        self._came.set()
+
+    def drain(self) -> list[Event]:
+        self._came.clear()
+        self.lost = False
+        events, self.events = self.events, []
+        return events
+
+    async def wait(self) -> None:
+        await self._came.wait()
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeKernel:
+    """Records calls in `calls`, as (name, arguments); `before` is its snapshot."""
+
+    def __init__(self, before: Sequence[Event] = ()) -> None:
+        self.calls: list[tuple[object, ...]] = []
+        self.before = list(before)
+        self.subscription = FakeSubscription()
+        self._last = 1_000
+
+    async def submit(self, spec: TaskSpec) -> int:
+        return (await self.submit_many([spec]))[0]
+
+    async def submit_many(self, specs: Sequence[TaskSpec]) -> list[int]:
+        self.calls.append(("submit_many", list(specs)))
+        ids = list(range(self._last + 1, self._last + 1 + len(specs)))
+        self._last += len(specs)
+        return ids
+
+    async def wait(self, task_id: int) -> Task:
+        raise KeyError(task_id)
+
+    async def cancel(self, task_id: int, reason: str = "") -> bool:
+        self.calls.append(("cancel", task_id))
+        return True
+
+    async def retry(self, task_id: int) -> int:
+        self.calls.append(("retry", task_id))
+        self._last += 1
+        return self._last
+
+    def reprioritise(self, task_id: int, priority: int) -> bool:
+        self.calls.append(("reprioritise", task_id, priority))
+        return True
+
+    def switch_policy(self, policy: str) -> None:
+        self.calls.append(("switch_policy", policy))
+
+    def pause(self) -> None:
+        self.calls.append(("pause",))
+
+    def resume(self) -> None:
+        self.calls.append(("resume",))
+
+    async def drain(self) -> None:
+        self.calls.append(("drain",))
+
+    def subscribe(self) -> SubscriptionPort:
+        return self.subscription
+
+    def snapshot(self) -> list[Event]:
+        return list(self.before)
+
+    async def inspect(self) -> object:
+        self.calls.append(("inspect",))
+        return None
+
+
+class FakeHistory:
+    def __init__(self, records: Sequence[TaskRecord] = ()) -> None:
+        self.records = list(records)
+
+    async def list(self, *, limit: int = 100) -> Sequence[TaskRecord]:
+        return self.records[:limit]
+
+
+class FakeTelemetry:
+    """One sample, for ever the same."""
+
+    def __init__(self, gpus: tuple[GpuSample, ...] = (), note: str = "no GPU: NVML is not installed") -> None:
+        self.gpus, self.note = gpus, note
+
+    def sample(self) -> TelemetrySample:
+        return TelemetrySample(
+            cpu_percent=37.0,
+            ram_used=5 * GIB,
+            ram_total=16 * GIB,
+            process_rss=210 << 20,
+            gpus=self.gpus,
+            gpu_note="" if self.gpus else self.note,
+        )
+
+
+class FakeSession:
+    """Starts at once; with `trouble`, never."""
+
+    def __init__(
+        self,
+        before: Sequence[Event] = (),
+        records: Sequence[TaskRecord] = (),
+        *,
+        recovery: Recovery | None = None,
+        trouble: str | None = None,
+        agent_problems: Sequence[str] = (),
+    ) -> None:
+        self.fake = FakeKernel(before)
+        self.kernel: KernelPort = self.fake
+        self.history: HistoryPort = FakeHistory(records)
+        self.telemetry: TelemetryPort = FakeTelemetry()
+        self.agents: AgentCatalogue = load_catalogue(None)[0]
+        self.agent_problems: Sequence[str] = agent_problems
+        self.closed = 0
+        self._recovery = recovery or Recovery()
+        self._trouble = trouble
+
+    async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
+        if self._trouble is not None:
+            raise CoreError(self._trouble)
+        return self._recovery
+
+    async def close(self, *, drain_s: float = 0.0) -> None:
+        self.closed += 1
