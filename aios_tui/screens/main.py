@@ -16,7 +16,7 @@ from aios_tui.widgets.quick_line import QuickLine
 class MainScreen(Screen[None]):
     """Queue, activity and results, with a header above and the quick line and footer below."""
 
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(",".join(action.keys), f"app.act('{action.id}')", action.label, show=False)
         for action in ACTIONS
