@@ -121,7 +121,7 @@ class CoreConformance(ABC):
 
     def long(self) -> Attempt:
         """An attempt that would go on far longer than a test waits between two steps: hundreds of tokens."""
-        return self._attempt("Count from one to one thousand, one number a line.", max_tokens=1500)
+        return self._attempt("Write a long essay about the history of the sea.", max_tokens=1500)
 
     async def at_rest(self, core: Core) -> None:
         """Return when nothing generates any more *at the model*, fail if that never comes. Override to look there."""

@@ -1,0 +1,230 @@
+"""The embedded core: SmolLM2-135M in this process, on llama.cpp. No server, no network, no GPU needed."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from weakref import WeakSet
+
+from engine.cores import weights as weights_files
+from engine.cores.embedded_generation import Generation, request_of
+from engine.cores.embedded_model import LoadedModel, engine_missing, engine_version
+from engine.cores.port import (
+    Attempt,
+    Chunk,
+    CoreInfo,
+    Fault,
+    FaultKind,
+    ModelInfo,
+    Outcome,
+    Rejected,
+    Slot,
+    SlotEvent,
+    SlotState,
+)
+from engine.cores.weights import MODEL
+from engine.errors import CoreError
+from engine.text import one_line
+
+TRAINED_CONTEXT = 8192
+_EXIT_PATIENCE_S = 10.0
+
+
+def available(weights: Path | None = None) -> str | None:
+    """Why there can be no embedded core here, in one line that says what to do, or None. Cheap: imports nothing."""
+    if reason := engine_missing():
+        return reason
+    try:
+        weights_files.find(weights)
+    except CoreError as error:
+        return str(error)
+    return None
+
+
+def default_threads() -> int:
+    """One less than the processors we may use: with all of them, generating collapses when anything else runs."""
+    try:
+        usable = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        usable = os.cpu_count() or 1
+    return max(1, usable - 1)
+
+
+class EmbeddedCore:
+    """A `Core` (see `engine.cores.port`) with one model, `smollm2:135m`.
+
+    Further slots give fairness, not throughput: they share the same processors.
+    """
+
+    name = "embedded"
+
+    def __init__(
+        self, *, slots: int = 1, n_ctx: int = 4096, threads: int | None = None, weights: Path | None = None
+    ) -> None:
+        """`n_ctx`: context of each slot in tokens, at most the 8192 that the model was trained for.
+
+        Each slot takes about 23 kB of memory a token. `weights`: their file, when it lies in no usual place.
+        """
+        if slots < 1 or not 1 <= n_ctx <= TRAINED_CONTEXT or (threads is not None and threads < 1):
+            raise ValueError(f"an embedded core can't have {slots=}, {n_ctx=}, {threads=}")
+        self._n_ctx = n_ctx
+        self._threads = threads or default_threads()
+        self._weights = weights
+        self._slot_ids = [f"{self.name}/{index}" for index in range(slots)]
+        self._model: LoadedModel | None = None
+        self._stopping = False
+        self._stopped = False
+        self._lock = asyncio.Lock()
+        self._running: dict[str, tuple[Attempt, Generation]] = {}
+        self._listeners: WeakSet[asyncio.Queue[SlotEvent | None]] = WeakSet()
+
+    async def start(self) -> None:
+        """Load the model, in a thread. A core that has been stopped stays stopped.
+
+        The engine holds Python's global lock while it loads, about 0.3 s: nothing else moves meanwhile.
+
+        Raises:
+            CoreError: engine or weights are missing or broken; the line says what to do.
+        """
+        async with self._lock:
+            if self._stopped:
+                raise CoreError("the embedded core has been stopped")
+            if self._model is None:
+                self._model = await self._load()
+                atexit.register(self._leave_python)
+                self._tell(SlotEvent("up"))
+
+    async def _load(self) -> LoadedModel:
+        path = await asyncio.to_thread(weights_files.find, self._weights)
+        slots, n_ctx, threads = len(self._slot_ids), self._n_ctx, self._threads
+        load = asyncio.ensure_future(
+            asyncio.to_thread(LoadedModel, path, slots=slots, n_ctx=n_ctx, threads=threads),
+        )
+        try:
+            return await asyncio.shield(load)
+        except asyncio.CancelledError:
+            load.add_done_callback(_discard)  # loading can't be interrupted
+            raise
+
+    async def stop(self, *, drain_s: float) -> None:
+        """Let what runs go on for `drain_s` seconds, cancel the rest, wait for the model to stop, free it."""
+        self._stopping = True
+        async with self._lock:
+            generations = [generation for _, generation in self._running.values()]
+            try:
+                async with asyncio.timeout(drain_s):
+                    for generation in generations:
+                        await generation.ended.wait()
+            except TimeoutError:
+                for generation in generations:
+                    generation.cancel()
+            for generation in generations:
+                await generation.outlast()
+            model, self._model = self._model, None
+            if model is not None:
+                await asyncio.to_thread(model.close)
+                atexit.unregister(self._leave_python)
+                self._tell(SlotEvent("down", reason="stopped"))
+            if not self._stopped:
+                self._stopped = True
+                self._tell(None)
+
+    def _leave_python(self) -> None:
+        """The last net: Python is going while something still generates, which would abort the process."""
+        for _, generation in self._running.values():
+            generation.cancel()
+        gone = [generation.join(_EXIT_PATIENCE_S) for _, generation in self._running.values()]
+        if self._model is not None and all(gone):
+            self._model.close()
+
+    def slots(self) -> Sequence[Slot]:
+        """The slots, `embedded/0` and on; down before `start` and after `stop`."""
+        up = self._model is not None and not self._stopping
+        state, reason = (
+            (SlotState.UP, "") if up else (SlotState.DOWN, "not started" if not self._stopping else "stopped")
+        )
+        return [Slot(slot_id, self.name, state, reason) for slot_id in self._slot_ids]
+
+    def events(self) -> AsyncIterator[SlotEvent]:
+        """Up when the model is loaded, down when it is freed; heard from the call on, also before `start`."""
+        queue: asyncio.Queue[SlotEvent | None] = asyncio.Queue()
+        self._listeners.add(queue)
+        if self._stopped:
+            queue.put_nowait(None)
+        return _listen(queue)
+
+    def _tell(self, event: SlotEvent | None) -> None:
+        for queue in list(self._listeners):
+            queue.put_nowait(event)
+
+    async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
+        """See `Core.run`. Progress chunks come while the prompt is read, a text chunk is one token."""
+        model = self._model
+        if (refusal := self._refuse(attempt, slot)) is not None or model is None:
+            yield refusal or Rejected("the embedded core is not running")
+            return
+        generation = Generation(model, request_of(attempt, self._slot_ids.index(slot.id)), slot.id)
+        self._running[slot.id] = (attempt, generation)
+        try:
+            async for item in generation.items():
+                yield item
+        finally:
+            generation.cancel()
+            await generation.outlast()
+            if self._running.get(slot.id) == (attempt, generation):
+                del self._running[slot.id]
+
+    def _refuse(self, attempt: Attempt, slot: Slot) -> Outcome | None:
+        if self._model is None or self._stopping:
+            return Rejected("the embedded core is not running")
+        if attempt.model not in (None, MODEL):
+            asked = one_line(attempt.model or "", 100)
+            return Fault(FaultKind.NO_MODEL, f"model '{asked}' not found; installed: {MODEL}", retryable=False)
+        if slot.id not in self._slot_ids:
+            return Rejected(f"the embedded core has no slot {slot.id}")
+        if slot.id in self._running and not self._running[slot.id][1].ended.is_set():
+            return Rejected(f"slot {slot.id} is busy")
+        return None
+
+    async def cancel(self, attempt: Attempt) -> None:
+        """Stop the attempt, and return when the model has: at once, or in half a second while it reads a prompt."""
+        key = (attempt.task, attempt.round, attempt.number)
+        for running, generation in list(self._running.values()):
+            if (running.task, running.round, running.number) == key:
+                generation.cancel()
+                await generation.ended.wait()
+
+    async def inspect(self) -> CoreInfo:
+        """The one model, its memory and health. Does not touch the model."""
+        reason = "" if self._model else ("stopped" if self._stopping else available(self._weights) or "not started")
+        model = ModelInfo(
+            name=MODEL,
+            size=weights_files.SIZE,
+            loaded=self._model is not None,
+            size_loaded=self._model.resident if self._model else None,
+            size_vram=0 if self._model else None,
+            context_length=self._n_ctx,
+            detail="SmolLM2-135M-Instruct, Q4_1, in process",
+        )
+        return CoreInfo(
+            name=self.name,
+            healthy=self._model is not None,
+            default_model=MODEL,
+            models=(model,),
+            version=engine_version(),
+            where=f"in process, {self._threads} thread{'s' if self._threads > 1 else ''}",
+            detail=reason,
+        )
+
+
+async def _listen(queue: asyncio.Queue[SlotEvent | None]) -> AsyncIterator[SlotEvent]:
+    while (event := await queue.get()) is not None:
+        yield event
+
+
+def _discard(load: asyncio.Future[LoadedModel]) -> None:
+    if not load.cancelled() and load.exception() is None:
+        load.result().close()

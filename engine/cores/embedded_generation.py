@@ -1,0 +1,172 @@
+"""One attempt at the embedded model: a thread that generates, and a queue that its pieces arrive in."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+from engine.cores.embedded_model import LoadedModel
+from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Outcome, Usage
+from engine.cores.weights import MODEL
+from engine.text import one_line
+
+DEFAULT_TEMPERATURE = 0.2
+DEFAULT_MAX_TOKENS = 512
+
+_SEEDS = 2**32 - 1  # the engine's seeds are 32 bits, and the highest one means "any"
+
+
+def request_of(attempt: Attempt, slot_index: int) -> dict[str, Any]:
+    """The engine's request (the body of an OpenAI chat completion, with llama.cpp's own fields).
+
+    `num_ctx` is passed over: an embedded slot's context is fixed, and a prompt that does not fit is a clear fault.
+    """
+    options = attempt.options
+    request: dict[str, Any] = {
+        "messages": [{"role": message.role, "content": message.content} for message in attempt.messages],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "return_progress": True,
+        "id_slot": slot_index,
+        "max_tokens": DEFAULT_MAX_TOKENS if options.max_tokens is None else options.max_tokens,
+        "temperature": DEFAULT_TEMPERATURE if options.temperature is None else options.temperature,
+    }
+    if options.seed is not None:
+        request["seed"] = options.seed % _SEEDS
+    return request
+
+
+class Generation:
+    """Begun when made, in the running loop. Iterate it for chunks and then one outcome, last.
+
+    What the model says waits in memory until it is read; a slot's context bounds how much that can be.
+    The thread is a daemon, so that leaving Python does not wait for it; `EmbeddedCore` ends it before Python is gone.
+
+    Attributes:
+        ended: set once the model has stopped, and the thread will touch it no more.
+    """
+
+    def __init__(self, model: LoadedModel, request: dict[str, Any], name: str) -> None:
+        self._model = model
+        self._request = request
+        self._loop = asyncio.get_running_loop()
+        self._queue: asyncio.Queue[Chunk | Outcome] = asyncio.Queue()
+        self.ended = asyncio.Event()
+        self._cancelled = threading.Event()
+        self._failure: Exception | None = None
+        self._refusal: dict[str, Any] | None = None
+        self._reason = ""
+        self._done: Done | None = None
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask the model to stop. From any thread, any number of times."""
+        self._cancelled.set()
+
+    async def outlast(self) -> None:
+        """Wait until the model has stopped, even when cancelled meanwhile: then the cancellation is raised after."""
+        interruption: asyncio.CancelledError | None = None
+        while not self.ended.is_set():
+            try:
+                await self.ended.wait()
+            except asyncio.CancelledError as error:
+                interruption = error
+        if interruption is not None:
+            raise interruption
+
+    def join(self, timeout_s: float) -> bool:
+        """Block until the thread is gone, at most `timeout_s` seconds. For leaving Python, when no loop runs."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    async def items(self) -> AsyncIterator[Chunk | Outcome]:
+        """What the model says as it comes, and then the outcome."""
+        while True:
+            item = await self._queue.get()
+            yield item
+            if not isinstance(item, Chunk):
+                return
+
+    # In the loop
+
+    def _arrive(self, item: Chunk | Outcome) -> None:
+        self._queue.put_nowait(item)
+        if not isinstance(item, Chunk):
+            self.ended.set()
+
+    # In the thread
+
+    def _work(self) -> None:
+        try:
+            if not self._cancelled.is_set():
+                self._model.generate(self._request, self._on_chunk)
+        except Exception as error:  # noqa: BLE001  (whatever it is, the attempt ends with it as its reason)
+            self._failure = error
+        self._post(self._outcome())
+
+    def _post(self, item: Chunk | Outcome) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._arrive, item)
+        except RuntimeError:  # the loop is closed: nobody will ever read this
+            self._cancelled.set()
+
+    def _on_chunk(self, chunk: dict[str, Any]) -> bool:
+        try:
+            self._take(chunk)
+        except Exception as error:  # noqa: BLE001  (the engine would swallow it)
+            self._failure = error
+            return True
+        return self._cancelled.is_set()
+
+    def _take(self, chunk: dict[str, Any]) -> None:
+        if (refusal := chunk.get("error")) is not None:
+            self._refusal = refusal
+            return
+        if progress := chunk.get("prompt_progress"):
+            self._post(Chunk("progress", tokens=0, done=progress["processed"], total=progress["total"]))
+        for choice in chunk.get("choices") or ():
+            delta = choice.get("delta") or {}
+            if thinking := delta.get("reasoning_content"):
+                self._post(Chunk("thinking", thinking))
+            if text := delta.get("content"):
+                self._post(Chunk("text", text))
+            self._reason = choice.get("finish_reason") or self._reason
+        if (usage := chunk.get("usage")) is not None:
+            self._done = Done(MODEL, _usage(usage, chunk["timings"]), self._reason)
+
+    def _outcome(self) -> Outcome:
+        if self._failure is not None:
+            what = one_line(f"{type(self._failure).__name__}: {self._failure}", 300)
+            return Fault(FaultKind.INTERNAL, f"the embedded engine failed: {what}", retryable=False)
+        if self._refusal is not None:
+            return _fault(self._refusal)
+        if self._done is not None and self._reason:
+            return self._done
+        if self._cancelled.is_set():
+            return Cancelled()
+        return Fault(FaultKind.BROKEN_STREAM, "the embedded model's stream broke off before its end", retryable=True)
+
+
+def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> Usage:
+    return Usage(
+        tokens_in=usage["prompt_tokens"],
+        tokens_out=usage["completion_tokens"],
+        prefill_s=timings["prompt_ms"] / 1000,
+        decode_s=timings["predicted_ms"] / 1000,
+    )
+
+
+def _fault(refusal: dict[str, Any]) -> Fault:
+    """The engine's `error` record, `{"code", "message", "type", …}`, as an outcome."""
+    if refusal.get("type") == "exceed_context_size_error":
+        has, holds = refusal.get("n_prompt_tokens"), refusal.get("n_ctx")
+        reason = f"the prompt has {has} tokens and the embedded model's context holds {holds}; shorten the prompt"
+        return Fault(FaultKind.BAD_REQUEST, reason, retryable=False)
+    reason = f"the embedded model refused: {one_line(str(refusal.get('message')), 300)}"
+    code = refusal.get("code")
+    if isinstance(code, int) and code < 500:
+        return Fault(FaultKind.BAD_REQUEST, reason, retryable=False)
+    return Fault(FaultKind.SERVER, reason, retryable=True)
