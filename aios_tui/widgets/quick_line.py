@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len
 from rich.highlighter import Highlighter
@@ -19,13 +19,22 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
+from aios_tui.choices import agent_choices, model_choices
 from aios_tui.quick import Completion, QuickError, accept, complete, parse, tokens
 from aios_tui.remembered import Memory
 from aios_tui.widgets.completion import CompletionList
 from engine.model import TaskSpec
 from engine.text import sanitise
 
+if TYPE_CHECKING:
+    from aios_tui.app import ConsoleApp
+
 PLACEHOLDER = "i  write a task here: @story_teller !2 Tell me a funny story"
+
+
+def console(widget: Widget) -> ConsoleApp:
+    """The app, typed; not imported from `app`, which imports this."""
+    return cast("ConsoleApp", widget.app)
 
 
 class QuickInput(Input):
@@ -100,7 +109,8 @@ class QuickLine(Widget):
 
     Args:
         agents: gives the names that can be used now, with a description each. models: gives the models' names.
-        memory: where the history is kept. agent: whose a task is when the line names no agent.
+        memory: where the history is kept. Without them: those of the console the line is in.
+        agent: whose a task is when the line names no agent.
     """
 
     DEFAULT_CSS = """
@@ -125,16 +135,16 @@ class QuickLine(Widget):
     def __init__(
         self,
         *,
-        agents: Callable[[], Mapping[str, str]],
-        models: Callable[[], Sequence[str]],
-        memory: Memory,
+        agents: Callable[[], Mapping[str, str]] | None = None,
+        models: Callable[[], Sequence[str]] | None = None,
+        memory: Memory | None = None,
         agent: str = "chat",
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
-        self._agents = agents
-        self._models = models
-        self._memory = memory
+        self._agents = agents or (lambda: agent_choices(console(self).session.agents))
+        self._models = models or (lambda: model_choices(console(self).view.cores.values()))
+        self._given_memory = memory
         self._agent = agent
         self._completion: Completion | None = None
         self._moved = False
@@ -154,6 +164,10 @@ class QuickLine(Widget):
                 select_on_focus=False,
                 highlighter=TokenHighlighter(self),
             )
+
+    @property
+    def _memory(self) -> Memory:
+        return console(self).memory if self._given_memory is None else self._given_memory
 
     @property
     def input(self) -> Input:

@@ -1,0 +1,33 @@
+"""What an operator may choose from when writing a task: agents and models, as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from engine.cores.port import CoreInfo
+from engine.text import one_line
+
+if TYPE_CHECKING:
+    from engine.agents.catalogue import AgentCatalogue
+
+
+def agent_choices(catalogue: AgentCatalogue) -> dict[str, str]:
+    """Every agent's name, with its description and rounds in a line; untrusted text, sanitised."""
+    choices = {}
+    for agent in catalogue.agents():
+        count = "1 round" if agent.round_total == 1 else f"{agent.round_total} rounds"
+        choices[agent.name] = f"{one_line(agent.description, 100)}, {count}"
+    return choices
+
+
+def model_choices(cores: Iterable[CoreInfo]) -> list[str]:
+    """The models that the cores have, the default ones first, each once."""
+    cores = list(cores)
+    defaults = [core.default_model for core in cores if core.default_model]
+    return list(dict.fromkeys(defaults + [model.name for core in cores for model in core.models]))
+
+
+def default_models(cores: Iterable[CoreInfo]) -> str:
+    """What a task without a model of its own is answered by, in words; empty when no core says."""
+    return ", ".join(dict.fromkeys(one_line(core.default_model, 60) for core in cores if core.default_model))
