@@ -5,9 +5,9 @@ The async kernel and the virtual-time simulator drive this same code.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Generic, TypeVar
 
@@ -39,10 +39,11 @@ class Ready(Generic[K]):
 class Scheduler(Generic[K]):
     """A heap of what is ready, in the order of the current policy. All in O(log n) but where said."""
 
-    __slots__ = ("_heap", "_items", "_policy", "_tokens")
+    __slots__ = ("_heap", "_items", "_policy", "_rank", "_tokens")
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
+        self._rank = policy.rank  # bound once: push and pop are what a simulation of millions spends its time in
         self._items: dict[K, Ready[K]] = {}
         # (rank, seq, token, item): the token is unique, and marks the one live heap entry of an item.
         self._heap: list[tuple[float, int, int, Ready[K]]] = []
@@ -64,22 +65,36 @@ class Scheduler(Generic[K]):
 
     def push(self, item: Ready[K]) -> None:
         """Add a ready syscall. Raises ValueError when its id is ready already."""
-        if item.id in self._items:
-            raise ValueError(f"{item.id!r} is ready already")
-        self._items[item.id] = item
-        self._enter(item)
+        items, key = self._items, item.id
+        if key in items:
+            raise ValueError(f"{key!r} is ready already")
+        items[key] = item
+        item._token = token = next(self._tokens)
+        heappush(self._heap, (self._rank(item), item.seq, token, item))
 
     def pop(self, eligible: Callable[[Ready[K]], bool] | None = None) -> Ready[K] | None:
         """Take the head, or the first that is `eligible`; None when there is none. O(skipped · log n)."""
+        heap = self._heap
+        if eligible is None:
+            while heap:
+                _, _, token, item = heappop(heap)
+                if item._token == token:
+                    item._token = -1
+                    del self._items[item.id]
+                    return item
+            return None
+        return self._pop_eligible(eligible)
+
+    def _pop_eligible(self, eligible: Callable[[Ready[K]], bool]) -> Ready[K] | None:
         skipped: list[tuple[float, int, int, Ready[K]]] = []
         found: Ready[K] | None = None
         heap = self._heap
         while heap:
-            entry = heapq.heappop(heap)
+            entry = heappop(heap)
             item = entry[3]
             if item._token != entry[2]:
                 continue
-            if eligible is not None and not eligible(item):
+            if not eligible(item):
                 skipped.append(entry)
                 continue
             del self._items[item.id]
@@ -87,7 +102,7 @@ class Scheduler(Generic[K]):
             found = item
             break
         for entry in skipped:
-            heapq.heappush(heap, entry)
+            heappush(heap, entry)
         return found
 
     def remove(self, id: K) -> Ready[K] | None:
@@ -104,22 +119,20 @@ class Scheduler(Generic[K]):
         if item is None:
             return False
         item.priority = priority
-        self._enter(item)
+        item._token = token = next(self._tokens)
+        heappush(self._heap, (self._rank(item), item.seq, token, item))
         self._compact()
         return True
 
     def switch(self, policy: Policy) -> None:
         """Order what is ready by another policy, in one step. O(n)."""
         self._policy = policy
+        self._rank = policy.rank
         self._rebuild()
 
     def snapshot(self) -> list[Ready[K]]:
         """The order in which what is ready would run if nothing else arrived. O(n log n)."""
         return [entry[3] for entry in sorted(self._heap) if entry[3]._token == entry[2]]
-
-    def _enter(self, item: Ready[K]) -> None:
-        item._token = token = next(self._tokens)
-        heapq.heappush(self._heap, (self._policy.rank(item), item.seq, token, item))
 
     def _compact(self) -> None:
         """Keep dead heap entries below the number of live ones."""
@@ -127,10 +140,10 @@ class Scheduler(Generic[K]):
             self._rebuild()
 
     def _rebuild(self) -> None:
-        rank = self._policy.rank
+        rank = self._rank
         heap = []
         for item in self._items.values():
             item._token = next(self._tokens)
             heap.append((rank(item), item.seq, item._token, item))
-        heapq.heapify(heap)
+        heapify(heap)
         self._heap = heap
