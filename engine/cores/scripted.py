@@ -149,6 +149,9 @@ class ScriptedCore:
             reason = f"model '{attempt.model}' not found; installed: {options.model}"
             yield Fault(FaultKind.NO_MODEL, reason, retryable=False)
             return
+        if self._stopped.is_set():
+            yield Fault(FaultKind.UNREACHABLE, f"{self._name}: the core is stopped", retryable=False)
+            return
         script = self._script(attempt)
         loop = asyncio.get_running_loop()
         stop = self._running[_key(attempt)] = loop.create_future()

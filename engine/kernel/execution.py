@@ -62,6 +62,7 @@ class Execution:
         self._last_piece_at: float | None = None
         self._verdict: Outcome | None = None
         self._closed = False
+        self._watchdog: _Watchdog | None = None
         self.outcome: Outcome | None = None
         self.started = AttemptStarted(
             at=now(),
@@ -92,7 +93,7 @@ class Execution:
     async def run(self) -> AttemptEnded:
         """Run to the end, and return its record. Cancelled, it stops the model first, and raises CancelledError."""
         pump = asyncio.create_task(self._pump(), name=f"attempt {self._attempt.task}.{self._attempt.round}")
-        watchdog = _Watchdog(self._overdue, pump)
+        self._watchdog = watchdog = _Watchdog(self._overdue, pump)
         try:
             either: set[asyncio.Future[Any]] = {pump, watchdog.expired}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -156,7 +157,10 @@ class Execution:
         return outcome
 
     def _take(self, chunk: Chunk) -> None:
-        at = self._last_piece_at = self._now()
+        first, self._last_piece_at = self._last_piece_at is None, self._now()
+        at = self._last_piece_at
+        if first and self._watchdog is not None:
+            self._watchdog.check()  # from the first token's limit to the gap's, which is nearer
         if chunk.kind != "progress":
             text = sanitise(chunk.text)
             (self._text if chunk.kind == "text" else self._thinking).append(text)
@@ -243,17 +247,21 @@ class _Watchdog:
         self._loop = asyncio.get_running_loop()
         self._handle: asyncio.TimerHandle | None = None
         self.expired: asyncio.Future[None] = self._loop.create_future()
-        self._check()
+        self.check()
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """See what limit is next, now."""
+        if self._handle is not None:
+            self._handle.cancel()
         left = self._left()
         if left is None:
             return
         if left <= 0:
             self._pump.cancel()
-            self.expired.set_result(None)
+            if not self.expired.done():
+                self.expired.set_result(None)
             return
-        self._handle = self._loop.call_later(left, self._check)
+        self._handle = self._loop.call_later(left, self.check)
 
     def stop(self) -> None:
         if self._handle is not None:

@@ -31,10 +31,11 @@ from engine.events import (
 from engine.kernel.bus import EventBus, Subscription
 from engine.kernel.clock import unix_clock
 from engine.kernel.config import KernelConfig
-from engine.kernel.slots import Place, SlotTable
-from engine.kernel.turn import LiveTask, SyscallId, Turn
+from engine.kernel.dispatcher import Dispatcher, SyscallId
+from engine.kernel.slots import Place
+from engine.kernel.turn import LiveTask, Turn
 from engine.model import KernelState, Task, TaskSpec, TaskState
-from engine.scheduling import Policy, Ready, Scheduler, parse_policy
+from engine.scheduling import Policy, parse_policy
 from engine.store import Recovery, Store
 from engine.text import one_line, sanitise
 
@@ -60,18 +61,16 @@ class Kernel:
         self.cores = tuple(cores)
         self.config = config or KernelConfig()
         self.now = now or unix_clock()
-        self.slots = SlotTable()
+        self.dispatcher = Dispatcher(policy, begin=self._begin, must_wait=self._must_wait)
+        self.slots = self.dispatcher.slots
         self.state = KernelState.STOPPED
         self._store = store
         self._agents = agents
-        self._ready: Scheduler[SyscallId] = Scheduler(policy)
         self._live: dict[int, LiveTask] = {}
         self._running: set[int] = set()
         self._recent: OrderedDict[int, Task] = OrderedDict()
         self._infos: dict[str, CoreInfo] = {}
         self._bus = EventBus()
-        self._kicked = False
-        self._unannounced: list[SyscallId] = []
         self._dispatched = 0
         self._trouble: str | None = None
         self._quiet: list[asyncio.Future[None]] = []
@@ -82,7 +81,7 @@ class Kernel:
 
     @property
     def policy(self) -> Policy:
-        return self._ready.policy
+        return self.dispatcher.policy
 
     @property
     def running_count(self) -> int:
@@ -114,7 +113,7 @@ class Kernel:
             events.append(TaskRecovered(at, task.id, task.spec, task.priority, task.submitted_at, False))
             if live.turn is not None and task.dispatch_order is not None and task.started_at is not None:
                 events.append(TaskStarted(task.started_at, task.id, task.dispatch_order, task.round_total))
-                events += [SyscallReady(since, task.id, round_) for round_, (_, since) in live.waiting.items()]
+                events += [SyscallReady(since, task.id, round_) for round_, since in live.waiting.items()]
                 for execution in live.turn.executing.values():
                     events += execution.so_far()
         return events
@@ -254,7 +253,7 @@ class Kernel:
         live.cancelled = live.cancelled or one_line(reason)
         if live.runner is None:
             live.ending = True
-            self._ready.remove((task_id, 0))
+            self.dispatcher.withdraw(task_id, 0)
             await asyncio.shield(asyncio.create_task(self._end(live, TaskState.CANCELLED, error=live.cancelled)))
             return True
         self._interrupt(live)
@@ -286,7 +285,7 @@ class Kernel:
         previous, live.task.priority = live.task.priority, priority
         if previous != priority:
             for round_ in [0] if live.runner is None else live.waiting:
-                self._ready.reprioritise((task_id, round_), priority)
+                self.dispatcher.reprioritise(task_id, round_, priority)
             self.emit(TaskReprioritised(self.now(), task_id, priority, previous))
         return True
 
@@ -295,7 +294,7 @@ class Kernel:
         new = parse_policy(policy) if isinstance(policy, str) else policy
         previous = self.policy.name
         if new.name != previous:
-            self._ready.switch(new)
+            self.dispatcher.switch(new)
             self.emit(PolicyChanged(self.now(), new.name, previous))
 
     # -- for running tasks (turn.py) -----------------------------------------------------------------------------------
@@ -308,56 +307,15 @@ class Kernel:
         self._store.append(event)
         self._bus.publish(event)
 
-    def make_ready(self, item: Ready[SyscallId]) -> None:
-        self._ready.push(item)
-        self._unannounced.append(item.id)
-        self._kick()
-
-    def withdraw(self, id: SyscallId) -> None:
-        self._ready.remove(id)
-
-    def release(self, place: Place) -> None:
-        """A slot is free. It is offered only after the agent that held it had the chance to ask for its next round."""
-        place.busy = False
-        self._kick()
-
     def quarantine(self, place: Place, reason: str) -> None:
         slot = self.slots.quarantine(place.slot.id, reason)
         self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
 
     # -- dispatching ---------------------------------------------------------------------------------------------------
 
-    def _kick(self) -> None:
-        """Have `_dispatch` run once the present step of the loop is over."""
-        if not self._kicked:
-            self._kicked = True
-            asyncio.get_running_loop().call_soon(self._dispatch)
-
-    def _dispatch(self) -> None:
-        self._kicked = False
-        if self.state in (KernelState.RUNNING, KernelState.DRAINING) and self._trouble is None:
-            while len(self._ready) and self.slots.any_free():
-                item = self._ready.pop(self._eligible())
-                if item is None:
-                    break
-                place = self.slots.free_for(item.model)
-                assert place is not None, "eligible items have a free slot"  # noqa: S101
-                place.busy = True
-                self._grant(item, place)
-        self._announce()
-
-    def _eligible(self) -> Callable[[Ready[SyscallId]], bool] | None:
-        draining = self.state is KernelState.DRAINING
-        if self.slots.one_core and not draining:
-            return None
-        return lambda item: not (draining and item.id[1] == 0) and self.slots.free_for(item.model) is not None
-
-    def _grant(self, item: Ready[SyscallId], place: Place) -> None:
-        task_id, round_ = item.id
+    def _begin(self, task_id: int, place: Place) -> None:
+        """A task's first turn came: its agent starts, on this slot."""
         live = self._live[task_id]
-        if round_ > 0:
-            live.waiting[round_][0].set_result(place)
-            return
         self._dispatched += 1
         task = live.task
         task.state = TaskState.RUNNING
@@ -371,19 +329,20 @@ class Kernel:
         # After the agent's first step: a slot it has not used by then serves others.
         asyncio.get_running_loop().call_soon(turn.give_back)
 
-    def _announce(self) -> None:
-        """Tell of the rounds that did not get a slot at once."""
-        for task_id, round_ in self._unannounced:
-            if (task_id, round_) in self._ready:
-                since = self._live[task_id].waiting[round_][1]
-                self.publish(SyscallReady(since, task_id, round_))
-        self._unannounced.clear()
+    def _must_wait(self, id_: SyscallId) -> None:
+        task_id, round_ = id_
+        self.publish(SyscallReady(self._live[task_id].waiting[round_], task_id, round_))
 
     def _enqueue(self, live: LiveTask) -> None:
-        task = live.task
-        self._live[task.id] = live
-        self._ready.push(Ready((task.id, 0), task.priority, task.submitted_at, task.id, task.spec.model))
-        self._kick()
+        self._live[live.task.id] = live
+        self.dispatcher.add(live.task)
+
+    def _admit(self) -> None:
+        """Let the dispatcher do what the kernel's state and the history's allow."""
+        writable = self._trouble is None
+        self.dispatcher.admits_tasks = writable and self.state is KernelState.RUNNING
+        self.dispatcher.admits_rounds = writable and self.state in (KernelState.RUNNING, KernelState.DRAINING)
+        self.dispatcher.kick()
 
     # -- the end of a task ---------------------------------------------------------------------------------------------
 
@@ -470,7 +429,7 @@ class Kernel:
             self.publish(KernelStateChanged(self.now(), state, reason))
         if state is not KernelState.DRAINING:
             self._tell_quiet(anyhow=True)
-        self._kick()
+        self._admit()
 
     def _until_quiet(self) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -487,11 +446,11 @@ class Kernel:
     def _on_trouble(self, reason: str | None) -> None:
         """The history can't be written: dispatch nothing until it can, so that no end is ever lost."""
         self._trouble = reason
+        self._admit()
         if reason is not None:
             self.publish(Notice(self.now(), "error", f"dispatching waits: {reason}"))
         else:
             self.publish(Notice(self.now(), "info", "the history can be written again; dispatching goes on"))
-            self._kick()
 
     def _learn(self, info: CoreInfo) -> None:
         self._infos[info.name] = info
@@ -503,7 +462,7 @@ class Kernel:
         async for event in core.events():
             for slot in self.slots.apply(core, event):
                 self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
-            self._kick()
+            self.dispatcher.kick()
             self._learn(await core.inspect())
 
 

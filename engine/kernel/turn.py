@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tenacity import AsyncRetrying, RetryCallState, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, wait_exponential, wait_random
 from tenacity.retry import retry_if_exception_type
 
 from engine.agents.protocol import Agent, Reply
@@ -17,13 +17,9 @@ from engine.events import AttemptEnded
 from engine.kernel.execution import Execution
 from engine.kernel.slots import Place
 from engine.model import AttemptState, GenerationOptions, Task, TaskSpec
-from engine.scheduling import Ready
 
 if TYPE_CHECKING:
     from engine.kernel.kernel import Kernel
-
-SyscallId = tuple[int, int]
-"""(task, round); round 0 stands for a task whose first turn has not come."""
 
 
 class SyscallFailed(AiosError):
@@ -35,7 +31,7 @@ class LiveTask:
     """A task that has not ended, with what drives it. Queued, it is only the first two fields.
 
     Attributes:
-        waiting: rounds that are ready, each with the future that gets its slot, and since when.
+        waiting: rounds that are ready, each with the moment since when.
         cancelled: the reason, once someone asked for it. stopping: the kernel is; the task goes back to the queue.
         ending: its end is being written, or it is taken out of the queue: too late to cancel.
     """
@@ -45,7 +41,7 @@ class LiveTask:
     runner: asyncio.Task[None] | None = None
     turn: Turn | None = None
     ended: asyncio.Future[Task] | None = None
-    waiting: dict[int, tuple[asyncio.Future[Place], float]] = field(default_factory=dict)
+    waiting: dict[int, float] = field(default_factory=dict)
     cancelled: str | None = None
     stopping: bool = False
     ending: bool = False
@@ -92,7 +88,7 @@ class Turn:
         """Let go of the slot the task was dispatched on, if its agent has not used it by now."""
         if self._granted is not None:
             place, self._granted = self._granted, None
-            self._kernel.release(place)
+            self._kernel.dispatcher.release(place)
 
     async def _until_done(self, template: Attempt) -> Reply:
         config = self._kernel.config
@@ -111,7 +107,8 @@ class Turn:
 
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TransientError),
-            wait=wait_exponential_jitter(initial=config.backoff_s, max=config.backoff_max_s, jitter=config.backoff_s),
+            wait=wait_exponential(multiplier=config.backoff_s, max=config.backoff_max_s)
+            + wait_random(0, config.backoff_s),
             stop=spent,
             before_sleep=record,
             reraise=True,
@@ -154,7 +151,7 @@ class Turn:
             del self.executing[attempt.round]
             if isinstance(execution.outcome, Lost):
                 self._kernel.quarantine(place, execution.outcome.reason)
-            self._kernel.release(place)
+            self._kernel.dispatcher.release(place)
         self._count(ended, execution)
         return self._judge(ended, execution)
 
@@ -176,27 +173,22 @@ class Turn:
 
     async def _acquire(self, attempt: Attempt) -> tuple[Place, float]:
         """Get a slot: the one the task was dispatched on, or the next that its place in the ready queue brings."""
-        kernel, task = self._kernel, self._live.task
+        dispatcher, task = self._kernel.dispatcher, self._live.task
         if self._granted is not None:
             place, self._granted = self._granted, None
-            if kernel.slots.suits(place.core, attempt.model):
+            if dispatcher.slots.suits(place.core, attempt.model):
                 return place, task.submitted_at
-            kernel.release(place)
-        got: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
-        ready_at = kernel.now()
-        self._live.waiting[attempt.round] = (got, ready_at)
-        item = Ready((task.id, attempt.round), task.priority, task.submitted_at, task.id, attempt.model)
-        kernel.make_ready(item)
+            dispatcher.release(place)
+        ready_at = self._live.waiting[attempt.round] = self._kernel.now()
+        granted = dispatcher.acquire(task, attempt.round, attempt.model)
         try:
-            return await got, ready_at
+            return await granted, ready_at
         except asyncio.CancelledError:
-            if got.done() and not got.cancelled():
-                kernel.release(got.result())
-            else:
-                kernel.withdraw(item.id)
+            if not dispatcher.withdraw(task.id, attempt.round) and granted.done() and not granted.cancelled():
+                dispatcher.release(granted.result())
             raise
         finally:
-            self._live.waiting.pop(attempt.round, None)
+            del self._live.waiting[attempt.round]
 
     def _count(self, ended: AttemptEnded, execution: Execution) -> None:
         task = self._live.task

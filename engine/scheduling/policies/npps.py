@@ -25,7 +25,7 @@ class Npps:
 
     @property
     def name(self) -> str:
-        return "npps" if math.isinf(self.ageing) else f"npps:ageing={self.ageing:g}"
+        return "npps" if math.isinf(self.ageing) else f"npps:ageing={repr(self.ageing).removesuffix('.0')}"
 
     def rank(self, item: Rankable) -> float:
         if math.isinf(self.ageing):

@@ -1,0 +1,168 @@
+"""A core whose every attempt does what the test says next, and when: for the kernel's own tests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from engine.agents.catalogue import AgentCatalogue, load_catalogue
+from engine.agents.protocol import Agent, AgentContext, AgentResult
+from engine.cores.port import (
+    Attempt,
+    Cancelled,
+    Chunk,
+    Core,
+    CoreInfo,
+    Done,
+    ModelInfo,
+    Outcome,
+    Slot,
+    SlotEvent,
+    Usage,
+)
+from engine.events import Event
+from engine.kernel import Kernel, KernelConfig, Subscription
+from engine.scheduling import parse_policy
+from engine.store import MemoryStore, Store
+
+QUICK = KernelConfig(backoff_s=0.001, backoff_max_s=0.002, stop_grace_s=0.05)
+
+
+@dataclass(eq=False)
+class Running:
+    """One attempt under way: give it pieces with `say`, end it with `end`."""
+
+    attempt: Attempt
+    slot: Slot
+    pieces: asyncio.Queue[Chunk | Outcome | Exception | None] = field(default_factory=asyncio.Queue)
+    stopped: bool = False
+
+    def say(self, text: str) -> None:
+        self.pieces.put_nowait(Chunk("text", text))
+
+    def end(self, outcome: Outcome | Exception | None = None, *, tokens: int = 0) -> None:
+        done = Done("gate", Usage(tokens_in=2, tokens_out=tokens))
+        self.pieces.put_nowait(outcome or done)
+
+    def cut(self) -> None:
+        self.pieces.put_nowait(None)
+
+
+class GateCore:
+    """`begun` gets each attempt as it starts. `stubborn`: it does not stop when it is told to."""
+
+    def __init__(self, slots: int = 1, *, name: str = "gate", models: Sequence[str] = ("gate",)) -> None:
+        self._name = name
+        self._slots = [Slot(f"{name}/{n}", name) for n in range(slots)]
+        self._models = models
+        self.begun: asyncio.Queue[Running] = asyncio.Queue()
+        self.running: list[Running] = []
+        self.most_at_once = 0
+        self.stubborn = False
+        self.let_go = asyncio.Event()
+        self.says: asyncio.Queue[SlotEvent | None] = asyncio.Queue()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def start(self) -> None:
+        return
+
+    async def stop(self, *, drain_s: float) -> None:
+        self.says.put_nowait(None)
+
+    def slots(self) -> Sequence[Slot]:
+        return self._slots
+
+    async def events(self) -> AsyncIterator[SlotEvent]:
+        while (event := await self.says.get()) is not None:
+            yield event
+
+    async def cancel(self, attempt: Attempt) -> None:
+        for running in self.running:
+            if running.attempt == attempt:
+                running.end(Cancelled())
+
+    async def inspect(self) -> CoreInfo:
+        return CoreInfo(self._name, True, self._models[0], tuple(ModelInfo(model) for model in self._models))
+
+    async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
+        running = Running(attempt, slot)
+        assert all(other.slot.id != slot.id for other in self.running), "two attempts on one slot"
+        self.running.append(running)
+        self.most_at_once = max(self.most_at_once, len(self.running))
+        self.begun.put_nowait(running)
+        try:
+            while (piece := await running.pieces.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+                if not isinstance(piece, Chunk):
+                    return
+        except asyncio.CancelledError:
+            if self.stubborn:
+                await self.let_go.wait()
+            raise
+        finally:
+            running.stopped = True
+            self.running.remove(running)
+
+    async def next(self) -> Running:
+        """The attempt that starts next."""
+        return await asyncio.wait_for(self.begun.get(), 10)
+
+
+class CodeAgent:
+    """An agent given as a function."""
+
+    description = "in a test"
+    round_total = None
+
+    def __init__(self, name: str, run: object) -> None:
+        self.name = name
+        self._run = run
+
+    async def run(self, ctx: AgentContext) -> AgentResult:
+        assert callable(self._run)
+        result = await self._run(ctx)
+        return {"agent_name": self.name, "result": result, "rounds": 0}
+
+
+class WithCode:
+    """The built-in agents, and some given as functions."""
+
+    def __init__(self, *agents: Agent) -> None:
+        self._catalogue: AgentCatalogue = load_catalogue(None)[0]
+        self._own = {agent.name: agent for agent in agents}
+
+    def get(self, name: str) -> Agent:
+        return self._own.get(name) or self._catalogue.get(name)
+
+
+def make_kernel(
+    *cores: Core,
+    policy: str = "fifo",
+    agents: Sequence[Agent] = (),
+    config: KernelConfig = QUICK,
+    store: Store | None = None,
+) -> Kernel:
+    return Kernel(
+        cores=cores,
+        store=store or MemoryStore(),
+        agents=WithCode(*agents),
+        policy=parse_policy(policy),
+        config=config,
+    )
+
+
+async def seen(subscription: Subscription, kind: type[Event], count: int = 1) -> list[Event]:
+    """Read events until `count` of a kind have come; returns those."""
+    found: list[Event] = []
+    async with asyncio.timeout(10):
+        while len(found) < count:
+            event = await anext(subscription)
+            if isinstance(event, kind):
+                found.append(event)
+    return found
