@@ -1,0 +1,296 @@
+"""The Ollama core: chat on an Ollama server over HTTP, through the official client.
+
+Wire format: newline-delimited JSON; the last record has `done: true` and the statistics, durations in nanoseconds. A
+stream that ends without that record has failed, however cleanly it was closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, suppress
+from typing import Literal, cast
+
+import httpx
+import ollama
+from pydantic import ValidationError
+
+from engine.cores import ollama_models as catalogue
+from engine.cores.ollama_address import Address, parse_address
+from engine.cores.ollama_call import Call, Emit
+from engine.cores.ollama_faults import fault_of
+from engine.cores.ollama_health import SlotHealth
+from engine.cores.ollama_wire import LINE_CAP, Connection, StatusError, WireError
+from engine.cores.port import (
+    Attempt,
+    Chunk,
+    CoreInfo,
+    Done,
+    Fault,
+    FaultKind,
+    ModelInfo,
+    Outcome,
+    Rejected,
+    Slot,
+    SlotEvent,
+    Usage,
+)
+from engine.errors import CoreError
+from engine.model import GenerationOptions
+from engine.text import one_line, sanitise
+
+_PULL = "install one, such as: ollama pull smollm2:135m"
+_NAMES_SHOWN = 12
+_TAIL_S = 1.0
+_CLOSE_S = 5.0
+
+
+class OllamaCore:
+    """One Ollama server, as a core with `slots` slots. Durations in seconds.
+
+    Args:
+        address: the server, as `parse_address` reads it; None for the usual place.
+        slots: how many requests it is given at a time; an Ollama server runs one a model unless set up otherwise.
+        default_model: what answers when a task names no model; None to choose among what is loaded and installed.
+        connect_s: to reach the server. read_s: the longest silence in a stream, beyond what the kernel's timers allow.
+        look_s: one look at versions and models.
+        backoff: the first and the longest pause between probes while the server is down.
+        must_answer: whether `start` raises when the server does not answer, or waits for it with its slots down.
+        why: how it came to be chosen, for `inspect`.
+    """
+
+    def __init__(
+        self,
+        address: Address | str | None = None,
+        *,
+        slots: int = 1,
+        name: str = "ollama",
+        default_model: str | None = None,
+        connect_s: float = 5.0,
+        read_s: float = 1_800.0,
+        look_s: float = 5.0,
+        backoff: tuple[float, float] = (0.5, 15.0),
+        line_cap: int = LINE_CAP,
+        must_answer: bool = True,
+        why: str = "",
+    ) -> None:
+        self.address = address if isinstance(address, Address) else parse_address(address)
+        self.why = why
+        self._name, self._configured, self._look_s, self._must_answer = name, default_model, look_s, must_answer
+        self._connection = Connection(self.address, connect_s=connect_s, read_s=read_s, line_cap=line_cap)
+        self._health = SlotHealth(name, max(1, slots), self._probe, backoff=backoff)
+        self._calls: dict[tuple[int, int, int], Call] = {}
+        self._default: str | None = None
+        self._loaded: frozenset[str] = frozenset()
+        self._running = self._stopped = False
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def start(self) -> None:
+        """Look for the server. Raises CoreError when it must answer and does not."""
+        self._health.open()
+        self._running = True
+        reason = await self._probe()
+        if reason is None:
+            self._health.up()
+            return
+        if self._must_answer:
+            await self.stop(drain_s=0)
+            raise CoreError(reason)
+        self._health.fail("down", reason)
+
+    async def stop(self, *, drain_s: float) -> None:
+        self._running, self._stopped = False, True
+        calls = list(self._calls.values())
+        if calls and drain_s > 0:
+            await asyncio.wait({call.worker for call in calls}, timeout=drain_s)
+        for call in calls:
+            await call.cancel(_CLOSE_S)
+        await self._health.close()
+        await self._connection.close()
+
+    def slots(self) -> Sequence[Slot]:
+        return self._health.slots()
+
+    def events(self) -> AsyncIterator[SlotEvent]:
+        return self._health.events()
+
+    async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
+        key = (attempt.task, attempt.round, attempt.number)
+        if not self._running or key in self._calls:
+            yield Rejected(
+                f"the {self._name} core is stopped" if not self._running else "the attempt is running already"
+            )
+            return
+        call = Call(lambda emit: self._carry_out(attempt, emit), name=f"{slot.id} task {attempt.task}")
+        self._calls[key] = call
+        try:
+            async for item in call.items():
+                if not isinstance(item, Chunk):
+                    self._calls.pop(key, None)
+                yield item
+        finally:
+            self._calls.pop(key, None)
+            await call.cancel(_CLOSE_S)
+
+    async def cancel(self, attempt: Attempt) -> None:
+        call = self._calls.get((attempt.task, attempt.round, attempt.number))
+        if call is not None:
+            await call.cancel(_CLOSE_S)
+
+    async def inspect(self) -> CoreInfo:
+        where = self.address.label
+        if self._stopped:
+            return self._unhealthy(f"the {self._name} core is stopped")
+        try:
+            async with asyncio.timeout(self._look_s):
+                version = await catalogue.server_version(self._connection)
+                installed = await catalogue.installed_models(self._connection)
+                loaded = await catalogue.loaded_models(self._connection)
+                default = await self._settle_default(installed, loaded)
+        except Exception as error:  # noqa: BLE001  (the port promises a report, whatever is wrong)
+            return self._unhealthy(self._failed(error, started=False).reason)
+        self._health.up()
+        self._loaded = frozenset(model.name for model in loaded)
+        nothing = "" if default else f"Ollama at {where} has no model that can chat; {_PULL}"
+        return CoreInfo(
+            name=self._name,
+            healthy=default is not None,
+            default_model=default,
+            models=catalogue.describe(installed, loaded),
+            version=version,
+            where=where,
+            why=self.why,
+            detail="; ".join(filter(None, (nothing, catalogue.version_warning(version)))),
+        )
+
+    def _unhealthy(self, detail: str) -> CoreInfo:
+        default = self._configured or self._default
+        return CoreInfo(self._name, False, default, where=self.address.label, why=self.why, detail=detail)
+
+    async def _probe(self) -> str | None:
+        """None if an Ollama server answers, else the reason why not, for people."""
+        try:
+            async with asyncio.timeout(self._look_s):
+                await catalogue.server_version(self._connection)
+        except Exception as error:  # noqa: BLE001  (any failure is an answer here)
+            return fault_of(error, self.address.label, started=False).reason
+        return None
+
+    async def _settle_default(
+        self, installed: Sequence[catalogue.Installed], loaded: Sequence[ModelInfo]
+    ) -> str | None:
+        """The default model. Once chosen it stays while it is installed, so that tasks don't make the server swap."""
+        if self._configured:
+            return self._configured
+        if self._default is None or self._default not in {model.name for model in installed}:
+            self._default = await catalogue.choose_default(self._connection, installed, loaded)
+        return self._default
+
+    async def _default_model(self) -> str | None:
+        if self._configured or self._default:
+            return self._configured or self._default
+        async with asyncio.timeout(self._look_s):
+            installed = await catalogue.installed_models(self._connection)
+            return await self._settle_default(installed, await catalogue.loaded_models(self._connection))
+
+    async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
+        """Send the request and read its stream to the end. Raises nothing but CancelledError."""
+        started = False
+        try:
+            model = attempt.model or await self._default_model()
+            if model is None:
+                return Fault(
+                    FaultKind.NO_MODEL, f"Ollama at {self.address.label} has no model that can chat; {_PULL}", False
+                )
+            async with aclosing(await self._ask(model, attempt)) as stream:
+                async for part in stream:
+                    started = True
+                    for chunk in _chunks(part.message):
+                        await emit(chunk)
+                    if part.done:
+                        await _finish(stream)
+                        return self._done(model, part)
+        except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
+            fault = self._failed(error, started=started)
+            return await self._with_names(fault) if fault.kind is FaultKind.NO_MODEL else fault
+        reason = f"Ollama at {self.address.label} ended the stream without its final record"
+        self._health.fail("suspect", reason)
+        return Fault(FaultKind.BROKEN_STREAM, reason, True)
+
+    async def _ask(self, model: str, attempt: Attempt) -> AsyncGenerator[ollama.ChatResponse, None]:
+        messages = [{"role": message.role, "content": message.content} for message in attempt.messages]
+        options = _options(attempt.options)
+        stream = await self._connection.client.chat(model=model, messages=messages, stream=True, options=options)
+        return cast(AsyncGenerator[ollama.ChatResponse, None], stream)
+
+    def _done(self, model: str, last: ollama.ChatResponse) -> Done:
+        self._health.up()
+        if not {model, f"{model}:latest"} & self._loaded:
+            self._loaded |= {model}
+            self._health.models_changed()
+        return Done(one_line(last.model or model, 200), _usage(last), one_line(last.done_reason or "stop", 50))
+
+    def _failed(self, error: Exception, *, started: bool) -> Fault:
+        """The fault that `error` is; the slots are told before anybody else is."""
+        fault = fault_of(error, self.address.label, started=started)
+        if fault.kind is FaultKind.UNREACHABLE:
+            self._health.fail("down", fault.reason)
+        elif fault.kind is FaultKind.BROKEN_STREAM:
+            self._health.fail("suspect", fault.reason)
+        return fault
+
+    async def _with_names(self, fault: Fault) -> Fault:
+        """The fault of a missing model, with the models that could be asked for instead."""
+        try:
+            async with asyncio.timeout(self._look_s):
+                installed = await catalogue.installed_models(self._connection)
+        except (httpx.HTTPError, OSError, StatusError, WireError):
+            return fault
+        self._health.models_changed()
+        names = [model.name for model in installed if catalogue.generates(model)]
+        listed = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
+        return Fault(fault.kind, f"{fault.reason}; installed: {listed}" if names else f"{fault.reason}; {_PULL}", False)
+
+
+def _options(options: GenerationOptions) -> dict[str, int | float]:
+    """Ollama's names for them; what is None is left to the server."""
+    named = {
+        "num_predict": options.max_tokens,
+        "temperature": options.temperature,
+        "seed": options.seed,
+        "num_ctx": options.num_ctx,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def _chunks(message: ollama.Message) -> list[Chunk]:
+    """The texts of one record. Ollama sends a record a token."""
+    texts: tuple[tuple[Literal["thinking", "text"], str | None], ...]
+    texts = (("thinking", message.thinking), ("text", message.content))
+    return [Chunk(kind, sanitise(text.replace("\r", ""))) for kind, text in texts if text]
+
+
+def _usage(last: ollama.ChatResponse) -> Usage:
+    """The final record's statistics, in seconds. The server leaves zero values out, and cached prompts too."""
+    return Usage(
+        tokens_in=_count(last.prompt_eval_count),
+        tokens_out=_count(last.eval_count),
+        load_s=_count(last.load_duration) / 1e9,
+        prefill_s=_count(last.prompt_eval_duration) / 1e9,
+        decode_s=_count(last.eval_duration) / 1e9,
+    )
+
+
+def _count(value: int | None) -> int:
+    return min(max(value or 0, 0), 1 << 53)
+
+
+async def _finish(stream: AsyncGenerator[ollama.ChatResponse, None]) -> None:
+    """Read to the end of the response, so that the connection can be used again; what comes there no longer counts."""
+    with suppress(TimeoutError, httpx.HTTPError, ollama.ResponseError, ValidationError, StatusError, WireError):
+        async with asyncio.timeout(_TAIL_S):
+            async for _ in stream:
+                pass

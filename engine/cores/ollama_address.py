@@ -1,0 +1,75 @@
+"""Where an Ollama server is: every form that `OLLAMA_HOST` and `--core ollama@…` may take."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from engine.errors import UsageError
+from engine.text import one_line
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 11434
+_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A server's address. `url` is `scheme://host:port[/path]`, `label` what people are shown: `host:port`."""
+
+    url: str
+    label: str
+
+
+def parse_address(text: str | None) -> Address:
+    """Return the address that `text` means; empty or None is `127.0.0.1:11434`.
+
+    Takes `host`, `host:port`, `:port`, `http(s)://host[:port][/path]` and IPv6 with or without brackets, as the
+    Ollama server reads `OLLAMA_HOST`: without a scheme the port defaults to 11434, with one to the scheme's. A
+    listening address (`0.0.0.0`, `::`) means this machine's loopback. Raises UsageError for anything else.
+    """
+    given = (text or "").strip().strip("\"'").strip()
+    scheme, separator, rest = given.partition("://")
+    scheme = scheme.lower() if separator else "http"
+    if not separator:
+        rest = given
+    if scheme not in _PORTS:
+        raise _bad(given, "use http:// or https://")
+    if _is_ipv6(rest):
+        rest = f"[{rest}]"
+    try:
+        parts = urlsplit(f"//{rest}")
+        host, port = parts.hostname or DEFAULT_HOST, parts.port
+    except ValueError:
+        raise _bad(given, "use HOST, HOST:PORT or a URL") from None
+    if "@" in parts.netloc:
+        raise UsageError("an Ollama address cannot carry a user name or password; put a key in OLLAMA_API_KEY")
+    if parts.query or parts.fragment or any(c.isspace() or ord(c) < 32 for c in rest) or port == 0:
+        raise _bad(given, "use HOST, HOST:PORT or a URL")
+    host = _reachable(host)
+    port = port or (_PORTS[scheme] if separator else DEFAULT_PORT)
+    path = parts.path.rstrip("/")
+    label = f"{host}:{port}{path}"
+    return Address(f"{scheme}://{label}", label if scheme == "http" else f"https://{label}")
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
+
+
+def _reachable(host: str) -> str:
+    """The host to connect to, in brackets where it is IPv6."""
+    try:
+        ip = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if ip.is_unspecified:
+        return DEFAULT_HOST if ip.version == 4 else "[::1]"
+    return f"[{ip}]" if ip.version == 6 else str(ip)
+
+
+def _bad(given: str, advice: str) -> UsageError:
+    return UsageError(f"'{one_line(given, 100)}' is not the address of an Ollama server; {advice}")

@@ -1,0 +1,113 @@
+"""How the slots of a model server stand, who is told when that changes, and how it is found to be back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Literal
+
+from tenacity import AsyncRetrying, retry_if_result, wait_exponential, wait_random
+
+from engine.cores.port import Slot, SlotEvent, SlotState
+
+_STATES = {"up": SlotState.UP, "suspect": SlotState.SUSPECT, "down": SlotState.DOWN}
+_BACKLOG = 1_000
+
+
+class SlotHealth:
+    """The slots of one server: they stand and fall together.
+
+    While all is well nothing is asked of the server. After a failure `probe` is called, at once and then with growing
+    pauses (`backoff`: first and longest, seconds), until it returns None: the slots are up again. What it returns
+    otherwise is the reason why the server is down.
+    """
+
+    def __init__(
+        self, core: str, count: int, probe: Callable[[], Awaitable[str | None]], *, backoff: tuple[float, float]
+    ) -> None:
+        self._core, self._count, self._probe, self._backoff = core, count, probe, backoff
+        self._state, self._reason = SlotState.UP, ""
+        self._listeners: list[asyncio.Queue[SlotEvent | None]] = []
+        self._recovery: asyncio.Task[None] | None = None
+        self._watching = False
+
+    @property
+    def state(self) -> SlotState:
+        return self._state
+
+    def slots(self) -> tuple[Slot, ...]:
+        return tuple(Slot(f"{self._core}/{i}", self._core, self._state, self._reason) for i in range(self._count))
+
+    def open(self) -> None:
+        """From now on failures are followed by probes."""
+        self._watching = True
+
+    async def close(self) -> None:
+        """Stop probing and end every `events()`. Idempotent."""
+        self._watching = False
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.wait({self._recovery})
+            self._recovery = None
+        for listener in self._listeners:
+            listener.put_nowait(None)
+        self._listeners.clear()
+
+    def events(self) -> AsyncIterator[SlotEvent]:
+        """What happens from this call on, until `close`."""
+        queue: asyncio.Queue[SlotEvent | None] = asyncio.Queue()
+        if self._watching:
+            self._listeners.append(queue)
+        else:
+            queue.put_nowait(None)
+        return self._listen(queue)
+
+    async def _listen(self, queue: asyncio.Queue[SlotEvent | None]) -> AsyncIterator[SlotEvent]:
+        try:
+            while (event := await queue.get()) is not None:
+                yield event
+        finally:
+            if queue in self._listeners:
+                self._listeners.remove(queue)
+
+    def models_changed(self) -> None:
+        self._tell(SlotEvent("models"))
+
+    def up(self) -> None:
+        """The server answered."""
+        self._become("up", "")
+
+    def fail(self, kind: Literal["suspect", "down"], reason: str) -> None:
+        """The server failed: the slots change at once, and the probing begins."""
+        if not (kind == "suspect" and self._state is SlotState.DOWN):
+            self._become(kind, reason)
+        if self._watching and (self._recovery is None or self._recovery.done()):
+            self._recovery = asyncio.create_task(self._recover(), name=f"{self._core} recovery")
+
+    def _become(self, kind: Literal["up", "suspect", "down"], reason: str) -> None:
+        changed = self._state is not _STATES[kind]
+        self._state, self._reason = _STATES[kind], reason
+        if changed:
+            self._tell(SlotEvent(kind, None, reason))
+
+    def _tell(self, event: SlotEvent) -> None:
+        for listener in self._listeners:
+            if listener.qsize() < _BACKLOG:
+                listener.put_nowait(event)
+
+    async def _recover(self) -> None:
+        first, longest = self._backoff
+        pauses = wait_exponential(multiplier=first, max=longest) + wait_random(0, first / 4)
+        await AsyncRetrying(wait=pauses, retry=retry_if_result(bool))(self._ask)
+
+    async def _ask(self) -> bool:
+        """One probe; True to ask again later."""
+        if self._state is SlotState.UP:
+            return False
+        reason = await self._probe()
+        if reason is not None:
+            self._become("down", reason)
+            return True
+        self._become("up", "")
+        self.models_changed()
+        return False

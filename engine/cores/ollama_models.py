@@ -1,0 +1,159 @@
+"""The models an Ollama server has: what is installed, what is loaded, and which one answers when none is named."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated
+
+import ollama
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from engine.cores.ollama_wire import Connection, StatusError, WireError
+from engine.cores.port import ModelInfo
+from engine.text import one_line
+
+FIRST_SAFE = (0, 35, 0)
+_NEVER_S = 100 * 365 * 86_400.0
+
+Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
+Bytes = Annotated[int, Field(ge=0, lt=1 << 62)]
+
+
+class _Details(BaseModel):
+    parameter_size: Line = ""
+    quantization_level: Line = ""
+
+
+class Installed(BaseModel):
+    """One entry of `/api/tags`. `capabilities` is None from servers too old to tell.
+
+    Read here and not by the official client, which drops the capabilities.
+    """
+
+    name: Line
+    size: Bytes | None = None
+    details: _Details = _Details()
+    capabilities: list[Line] | None = None
+
+
+class _Tags(BaseModel):
+    models: list[Installed] | None = None
+
+
+class _Version(BaseModel):
+    version: Line
+
+
+async def server_version(connection: Connection) -> str:
+    """The server's version. Raises StatusError, WireError (not Ollama) and httpx's errors."""
+    body = await connection.get("/api/version")
+    try:
+        return _Version.model_validate_json(body).version
+    except ValidationError:
+        raise WireError("it does not tell Ollama's version", foreign=True) from None
+
+
+async def installed_models(connection: Connection) -> list[Installed]:
+    """What is installed, most recently changed first, as the server lists it. Raises as `server_version` does."""
+    body = await connection.get("/api/tags")
+    try:
+        return _Tags.model_validate_json(body).models or []
+    except ValidationError:
+        raise WireError("its list of models is not Ollama's", foreign=True) from None
+
+
+async def loaded_models(connection: Connection) -> list[ModelInfo]:
+    """What is in memory now. Raises as `server_version` does."""
+    try:
+        answer = await connection.client.ps()
+    except (ValidationError, TypeError, ValueError):
+        raise WireError("its list of loaded models is not Ollama's", foreign=True) from None
+    return [
+        ModelInfo(
+            name=one_line(model.name or model.model or "", 200),
+            loaded=True,
+            size_loaded=None if model.size is None else int(model.size),
+            size_vram=None if model.size_vram is None else int(model.size_vram),
+            expires_at=_expiry(model.expires_at),
+            context_length=model.context_length,
+        )
+        for model in answer.models
+        if model.name or model.model
+    ]
+
+
+def _expiry(moment: datetime | None) -> float | None:
+    """Unix seconds; None for a model that stays (the server then says the year 2319) or that has no moment (year 1)."""
+    if moment is None or moment.year < 1970:
+        return None
+    seconds = moment.timestamp()
+    return None if seconds > time.time() + _NEVER_S else seconds
+
+
+def describe(installed: Sequence[Installed], loaded: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+    """Installed and loaded models as one list, the installed ones in the server's order."""
+    in_memory = {model.name: model for model in loaded}
+    infos = []
+    for model in installed:
+        now = in_memory.pop(model.name, None) or ModelInfo(model.name)
+        words = [model.details.parameter_size, model.details.quantization_level]
+        if not generates(model):
+            words.append("embeddings only")
+        elif "thinking" in (model.capabilities or ()):
+            words.append("thinking")
+        infos.append(
+            ModelInfo(
+                name=model.name,
+                size=model.size,
+                loaded=now.loaded,
+                size_loaded=now.size_loaded,
+                size_vram=now.size_vram,
+                expires_at=now.expires_at,
+                context_length=now.context_length,
+                detail=" ".join(filter(None, words)),
+            )
+        )
+    return (*infos, *in_memory.values())
+
+
+def generates(model: Installed) -> bool:
+    """Whether it can chat; a server that does not say is taken at its best."""
+    return not model.capabilities or "completion" in model.capabilities
+
+
+async def choose_default(
+    connection: Connection, installed: Sequence[Installed], loaded: Sequence[ModelInfo]
+) -> str | None:
+    """The first loaded model that can chat, else the most recent one that can; None if there is none."""
+    in_memory = [model.name for model in loaded]
+    ordered = sorted(installed, key=lambda m: in_memory.index(m.name) if m.name in in_memory else len(in_memory))
+    for model in ordered:
+        if generates(await _with_capabilities(connection, model)):
+            return model.name
+    return None
+
+
+async def _with_capabilities(connection: Connection, model: Installed) -> Installed:
+    """`model` with its capabilities, asked for by name where an older server's list lacks them."""
+    if model.capabilities is not None:
+        return model
+    try:
+        shown = await connection.client.show(model.name)
+    except (StatusError, ollama.ResponseError, ValidationError, ValueError):
+        return model
+    return model.model_copy(update={"capabilities": shown.capabilities})
+
+
+def version_warning(version: str) -> str:
+    """What is to be said of this version: known remote code execution before 0.35.0. Empty if nothing.
+
+    A development build calls itself 0.0.0 and is left alone.
+    """
+    found = re.match(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})", version)
+    numbers = tuple(int(n) for n in found.groups()) if found else None
+    if numbers is None or numbers == (0, 0, 0) or numbers >= FIRST_SAFE:
+        return ""
+    return f"Ollama {version} has a known remote code execution flaw; update it to 0.35.0 or later"

@@ -1,0 +1,307 @@
+"""A server that speaks Ollama's wire format over real HTTP on loopback, and misbehaves on request.
+
+`test_fake_ollama.py` checks it against the frames of a real server in `ollama_wire/`. Nothing in it depends on time:
+what waits, waits for an event that the test sets, or for the client to go away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
+
+from tests.cores.ollama_frames import (
+    JSON,
+    NDJSON,
+    TEXT,
+    Break,
+    FakeModel,
+    Final,
+    Json,
+    MidstreamError,
+    Raw,
+    Request,
+    Say,
+    Script,
+    Status,
+    Step,
+    Wait,
+    chunk,
+    dump,
+    head,
+    not_found,
+    record,
+    say,
+    send,
+    send_status,
+)
+
+PATIENCE_S = 30.0
+
+
+class _Cut(Exception):
+    """The script ends the connection."""
+
+
+class FakeOllama:
+    """The server. Use `async with FakeOllama(...) as fake`; `fake.host` is what OLLAMA_HOST would be.
+
+    Attributes:
+        scripts: answers for the next chat requests, in order. usual: the answer when there is none, a short good one.
+        overrides: answers for other routes, such as `{"/api/version": Status(502)}`, until removed.
+        requests: all that came. active, most_active: chat requests being answered. disconnects: clients that left
+            before their answer was complete.
+    """
+
+    def __init__(self, *models: FakeModel | str, loaded: Iterable[str] = (), version: str = "0.35.1") -> None:
+        self.models = [FakeModel(m) if isinstance(m, str) else m for m in models]
+        self.loaded, self.version = list(loaded), version
+        self.scripts: deque[Script] = deque()
+        self.usual: Callable[[Request], Script] = lambda _request: say("Hello", " there", ".")
+        self.overrides: dict[str, Script] = {}
+        self.requests: list[Request] = []
+        self.active = self.most_active = self.disconnects = self.most_connections = 0
+        self.port = 0
+        self._server: asyncio.Server | None = None
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._changed = asyncio.Condition()
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> FakeOllama:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Listen; after a `stop`, on the same port again."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Die: connections are reset, nothing listens any more."""
+        if self._server is None:
+            return
+        self._server.close()
+        tasks = list(self._connections)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._server.wait_closed()
+        self._server = None
+
+    async def until(self, condition: Callable[[FakeOllama], bool]) -> None:
+        """Wait until the condition holds of what the server has seen; fail if that never comes."""
+        async with asyncio.timeout(PATIENCE_S), self._changed:
+            await self._changed.wait_for(lambda: condition(self))
+
+    def chats(self) -> list[Request]:
+        return [request for request in self.requests if request.path == "/api/chat"]
+
+    # -- connections ---------------------------------------------------------------------------------------------------
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[task] = writer
+        self.most_connections = max(self.most_connections, len(self._connections))
+        try:
+            await self._converse(reader, writer)
+        except (asyncio.CancelledError, ConnectionError, _Cut):
+            pass
+        finally:
+            del self._connections[task]
+            if task.cancelling():
+                writer.transport.abort()
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one request after another, and notice at once when the client leaves in the middle of an answer."""
+        inbox: asyncio.Queue[Request | None] = asyncio.Queue()
+        pump = asyncio.create_task(_pump(reader, inbox))
+        try:
+            while (request := await inbox.get()) is not None:
+                self.requests.append(request)
+                await self._note()
+                answer = asyncio.create_task(self._answer(request, writer))
+                try:
+                    await asyncio.wait({answer, pump}, return_when=asyncio.FIRST_COMPLETED)
+                    if not answer.done() or isinstance(answer.exception(), ConnectionError):
+                        self.disconnects += 1
+                        return
+                    answer.result()
+                finally:
+                    answer.cancel()
+                    await asyncio.wait({answer})
+                    await self._note()
+        finally:
+            pump.cancel()
+            await asyncio.wait({pump})
+
+    async def _note(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        if request.path in ("/api/chat", "/api/generate"):
+            self.active += 1
+            self.most_active = max(self.most_active, self.active)
+            await self._note()
+            try:
+                await self._generate(request, writer)
+            finally:
+                self.active -= 1
+            return
+        script = self.overrides.get(request.path)
+        if isinstance(script, Status):
+            await send_status(writer, script)
+        elif script is not None:
+            await self._play(request, script, writer)
+        else:
+            await self._look(request, writer)
+
+    # -- routes --------------------------------------------------------------------------------------------------------
+
+    async def _look(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        """The routes that do not generate."""
+        by_name = {model.name: model for model in self.models}
+        match (request.method, request.path):
+            case ("GET", "/api/version"):
+                await send(writer, 200, JSON, dump({"version": self.version}))
+            case ("GET", "/api/tags"):
+                await send(writer, 200, JSON, dump({"models": [model.tag() for model in self.models]}))
+            case ("GET", "/api/ps"):
+                processes = [by_name[name].process() for name in self.loaded]
+                await send(writer, 200, JSON, dump({"models": processes}))
+            case ("POST", "/api/show"):
+                model = by_name.get(request.body.get("model", ""))
+                if model is None:
+                    await send_status(writer, not_found(request))
+                else:  # larger than what Go's server buffers, so it goes out in chunks
+                    await head(writer, 200, JSON)
+                    await chunk(writer, dump(model.show()))
+                    await chunk(writer, b"")
+            case _:
+                await send(writer, 404, TEXT, b"404 page not found")
+
+    async def _generate(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        body = request.body
+        model = next((m for m in self.models if m.name == body.get("model")), None)
+        script = self.scripts.popleft() if self.scripts else self.usual(request)
+        if isinstance(script, Status):
+            await send_status(writer, script)
+        elif model is None:
+            await send_status(writer, not_found(request))
+        elif body.get("tools") and "tools" not in (model.capabilities or ()):
+            refusal = f"registry.ollama.ai/library/{model.name} does not support tools"
+            await send_status(writer, Status(400, refusal))
+        elif body.get("think") and "thinking" not in (model.capabilities or ()):
+            await send_status(writer, Status(400, f'"{model.name}" does not support thinking'))
+        elif body.get("stream") is False:
+            await send(writer, 200, JSON, dump(self._whole(request, script)))
+        else:
+            if model.name not in self.loaded:
+                self.loaded.append(model.name)
+            await self._play(request, script, writer)
+
+    def _whole(self, request: Request, script: tuple[Step, ...]) -> Json:
+        """The answer to a request with `stream: false`: the final record, with all of the text."""
+        text = "".join(step.text for step in script if isinstance(step, Say | Final))
+        final = next(step for step in script if isinstance(step, Final))
+        return record(request, Final(final.statistics, text, final.reason), script)
+
+    async def _play(self, request: Request, script: tuple[Step, ...], writer: asyncio.StreamWriter) -> None:
+        await head(writer, 200, NDJSON)
+        for step in script:
+            match step:
+                case Say() | Final():
+                    await chunk(writer, dump(record(request, step, script)) + b"\n")
+                case MidstreamError(error):
+                    await chunk(writer, dump({"error": error}) + b"\n")
+                case Raw(data):
+                    await chunk(writer, data)
+                case Wait(event):
+                    await event.wait()
+                case Break(reset):
+                    await writer.drain()
+                    if reset:
+                        writer.transport.abort()
+                    raise _Cut
+        await chunk(writer, b"")
+
+
+async def _pump(reader: asyncio.StreamReader, inbox: asyncio.Queue[Request | None]) -> None:
+    """Read requests until the client closes."""
+    try:
+        async for request in _requests(reader):
+            inbox.put_nowait(request)
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        inbox.put_nowait(None)
+
+
+async def _requests(reader: asyncio.StreamReader) -> AsyncIterator[Request]:
+    while True:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        first, *rest = head.rstrip("\r\n").split("\r\n")
+        method, path, _ = first.split(" ", 2)
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        yield Request(method, path, headers, json.loads(body) if body else {})
+
+
+@asynccontextmanager
+async def silent_port() -> AsyncIterator[str]:
+    """An address that accepts connections and never answers."""
+    server = await asyncio.start_server(_listen_only, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        await server.wait_closed()
+
+
+async def _listen_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while await reader.read(4096):
+            pass
+    except ConnectionError:
+        pass
+    finally:
+        writer.close()
+
+
+class InThread:
+    """A server on an event loop of its own, in a thread, for tests that watch every task of theirs."""
+
+    def __init__(self, server: FakeOllama) -> None:
+        self.server = server
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="fake ollama", daemon=True)
+
+    def __enter__(self) -> InThread:
+        self._thread.start()
+        self._there(self.server.start()).result(PATIENCE_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._there(self.server.stop()).result(PATIENCE_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE_S)
+        self._loop.close()
+
+    async def until(self, condition: Callable[[FakeOllama], bool]) -> None:
+        await asyncio.wrap_future(self._there(self.server.until(condition)))
+
+    def _there(self, work: Coroutine[object, object, None]) -> Future[None]:
+        return asyncio.run_coroutine_threadsafe(work, self._loop)

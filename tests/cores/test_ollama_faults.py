@@ -1,0 +1,246 @@
+"""Every way in which an Ollama server may fail on the wire, and what the core makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from engine.cores.ollama import OllamaCore
+from engine.cores.ollama_address import parse_address
+from engine.cores.ollama_wire import WireError, clean_record, split_lines
+from engine.cores.port import Chunk, Done, Fault, FaultKind
+from engine.errors import UsageError
+from tests.cores.fake_ollama import FakeOllama
+from tests.cores.ollama_frames import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
+from tests.cores.test_ollama import MODEL, QUICK, attempt, run
+
+K = FaultKind
+HTML = b"<html><body>Welcome</body></html>"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A misbehaviour, and the fault that it must be: kind, whether to try again, words of its reason."""
+
+    name: str
+    script: Script
+    kind: FaultKind
+    retryable: bool
+    words: str
+    text: str = ""
+
+
+RECORD = b'{"model":"m","message":{"role":"assistant","content":"one"},"done":false}\n'
+CASES = [
+    Case("busy", Status(503, "server busy, please try again.  maximum pending requests exceeded"), K.BUSY, True,
+         "is busy: server busy, please try again. maximum"),
+    Case("bad request", Status(400, '"m" does not support thinking'), K.BAD_REQUEST, False, "does not support"),
+    Case("server error", Status(500, "llama runner process has terminated"), K.SERVER, True, "llama runner process"),
+    Case("gateway", Status(502, HTML), K.SERVER, True, "HTTP 502"),
+    Case("no key", Status(401, "unauthorized"), K.BAD_REQUEST, False, "OLLAMA_API_KEY"),
+    Case("redirect", Status(302, "", (("Location", "http://127.0.0.1:9/elsewhere"),)), K.SERVER, False,
+         "redirects to http://127.0.0.1:9/elsewhere"),
+    Case("foreign 404", Status(404, HTML), K.SERVER, False, "is not Ollama"),
+    Case("error of many lines", Status(500, "first\nsecond\x1b[2J"), K.SERVER, True, "first second\ufffd[2J"),
+    Case("odd error body", Status(500, b"[1, 2]"), K.SERVER, True, "[1, 2]"),
+    Case("error in the stream", (Say("one"), MidstreamError()), K.SERVER, True, "unexpected EOF", "one"),
+    Case("error object in the stream", (MidstreamError({"message": "no\nmemory"}),), K.SERVER, True, "no memory"),
+    Case("closed in the middle", (Say("one"), Break()), K.BROKEN_STREAM, True, "broke in mid-answer", "one"),
+    Case("clean end without done", (Say("one"),), K.BROKEN_STREAM, True, "without its final record", "one"),
+    Case("empty stream", (), K.BROKEN_STREAM, True, "without its final record"),
+    Case("end inside a line", (Say("one"), Raw(RECORD[:30])), K.BROKEN_STREAM, True, "in the middle of a line", "one"),
+    Case("not JSON", (Say("one"), Raw(b"oops\n"), Final()), K.BROKEN_STREAM, True, "not JSON: oops", "one"),
+    Case("not UTF-8", (Raw(RECORD.replace(b"one", b"\xff\xfe")), Final()), K.BROKEN_STREAM, True, "not valid UTF-8"),
+    Case("not an object", (Raw(b"[1]\n"), Final()), K.BROKEN_STREAM, True, "not a JSON object: [1]"),
+    Case("nested too deep", (Raw(b"[" * 100_000 + b"\n"), Final()), K.BROKEN_STREAM, True, "not JSON"),
+    Case("wrong shape", (Raw(b'{"message": 5, "done": false}\n'), Final()), K.BROKEN_STREAM, True, "wrong shape"),
+    Case("no message", (Raw(b'{"status": "pulling"}\n'), Final()), K.BROKEN_STREAM, True, "wrong shape"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+async def test_a_misbehaving_server(case: Case) -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host, backoff=QUICK)
+        await core.start()
+        fake.scripts.append(case.script)
+        text, fault = await run(core)
+        assert isinstance(fault, Fault), fault
+        assert (fault.kind, fault.retryable) == (case.kind, case.retryable)
+        assert case.words in fault.reason
+        assert "\n" not in fault.reason
+        assert "\x1b" not in fault.reason
+        assert text == case.text
+        assert isinstance((await run(core, attempt(2)))[1], Done)  # and the core goes on
+        await core.stop(drain_s=0)
+        assert len(fake.chats()) == 2
+
+
+async def test_a_reset_in_mid_answer() -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host, backoff=QUICK)
+        await core.start()
+        arrived = Wait()
+        fake.scripts.append((Say("one"), arrived, Break(reset=True)))
+        items = core.run(attempt(), core.slots()[0])
+        assert await anext(items) == Chunk("text", "one")
+        arrived.event.set()
+        fault = await anext(items)
+        assert isinstance(fault, Fault)
+        assert (fault.kind, fault.retryable) == (FaultKind.BROKEN_STREAM, True)
+        assert "broke in mid-answer" in fault.reason
+        await core.stop(drain_s=0)
+
+
+async def test_a_reset_before_any_answer() -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host, default_model=MODEL, backoff=QUICK)
+        await core.start()
+        fake.scripts.append((Break(reset=True),))
+        _, fault = await run(core)
+        assert isinstance(fault, Fault)
+        assert fault.kind in (FaultKind.UNREACHABLE, FaultKind.BROKEN_STREAM)
+        assert fault.retryable
+        await core.stop(drain_s=0)
+
+
+async def test_a_line_without_end_is_not_read_to_its_end() -> None:
+    pieces = 400
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host, line_cap=100_000)
+        await core.start()
+        fake.scripts.append((Say("one"), *(Raw(b"x" * 65_536) for _ in range(pieces)), Final()))
+        text, fault = await run(core)
+        assert isinstance(fault, Fault)
+        assert (text, fault.kind) == ("one", FaultKind.BROKEN_STREAM)
+        assert "longer than 100000 bytes" in fault.reason
+        await fake.until(lambda server: server.disconnects == 1)
+        await core.stop(drain_s=0)
+
+
+async def test_a_dripping_line_is_put_together() -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host)
+        await core.start()
+        drops = tuple(Raw(RECORD[i : i + 1]) for i in range(len(RECORD)))
+        fake.scripts.append((*drops, Raw(b"\n \n"), Raw(RECORD + RECORD), Final()))
+        text, done = await run(core)
+        assert isinstance(done, Done)
+        assert text == "oneoneone"
+        await core.stop(drain_s=0)
+
+
+async def test_silence_ends_too() -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host, read_s=0.05)
+        await core.start()
+        fake.scripts.append((Say("one"), Say(" two"), Wait()))
+        items = [item async for item in core.run(attempt(), core.slots()[0])]
+        assert [item.text for item in items if isinstance(item, Chunk)] == ["one", " two"]
+        fault = items[-1]
+        assert isinstance(fault, Fault)
+        assert (fault.kind, fault.retryable) == (FaultKind.GAP_TIMEOUT, True)
+        await core.stop(drain_s=0)
+
+
+async def test_a_compressed_answer_is_refused_unread() -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host)
+        await core.start()
+        fake.overrides["/api/tags"] = Status(200, b"\x1f\x8b", (("Content-Encoding", "gzip"),))
+        info = await core.inspect()
+        assert not info.healthy
+        assert "compressed" in info.detail
+        await core.stop(drain_s=0)
+
+
+@pytest.mark.parametrize(
+    "script", [Status(200, b"[]"), Status(200, b'{"models": 5}'), Status(200, HTML), Status(500, "no"), (Raw(b"\xff"),)]
+)
+@pytest.mark.parametrize("path", ["/api/version", "/api/tags", "/api/ps"])
+async def test_inspect_never_raises(path: str, script: Script) -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host)
+        fake.overrides[path] = script
+        info = await core.inspect()
+        assert not info.healthy
+        assert fake.host in info.detail
+        assert "\n" not in info.detail
+        await core.stop(drain_s=0)
+
+
+async def test_a_name_that_does_not_resolve() -> None:
+    core = OllamaCore("no-such-host.invalid")
+    info = await core.inspect()
+    await core.stop(drain_s=0)
+    assert not info.healthy
+    assert "no-such-host.invalid:11434 cannot be reached" in info.detail
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "label"),
+    [
+        (None, "http://127.0.0.1:11434", "127.0.0.1:11434"),
+        ("", "http://127.0.0.1:11434", "127.0.0.1:11434"),
+        (" '10.0.0.7' ", "http://10.0.0.7:11434", "10.0.0.7:11434"),
+        ("0.0.0.0", "http://127.0.0.1:11434", "127.0.0.1:11434"),
+        ("0.0.0.0:8080", "http://127.0.0.1:8080", "127.0.0.1:8080"),
+        ("http://0.0.0.0:8080/", "http://127.0.0.1:8080", "127.0.0.1:8080"),
+        (":8080", "http://127.0.0.1:8080", "127.0.0.1:8080"),
+        ("gpu-box", "http://gpu-box:11434", "gpu-box:11434"),
+        ("gpu-box:8080/", "http://gpu-box:8080", "gpu-box:8080"),
+        ("http://gpu-box", "http://gpu-box:80", "gpu-box:80"),
+        ("HTTPS://gpu-box/ollama/", "https://gpu-box:443/ollama", "https://gpu-box:443/ollama"),
+        ("https://gpu-box:8443", "https://gpu-box:8443", "https://gpu-box:8443"),
+        ("::1", "http://[::1]:11434", "[::1]:11434"),
+        ("[::1]", "http://[::1]:11434", "[::1]:11434"),
+        ("[::]:8080", "http://[::1]:8080", "[::1]:8080"),
+        ("http://[fe80:0::1]:8080", "http://[fe80::1]:8080", "[fe80::1]:8080"),
+    ],
+)
+def test_addresses(given: str | None, url: str, label: str) -> None:
+    address = parse_address(given)
+    assert (address.url, address.label) == (url, label)
+
+
+@pytest.mark.parametrize(
+    "given", ["ftp://box", "box:port", "box:99999", "box:0", "http://box?x=1", "a b", "[::1", "http://u:secret@box"]
+)
+def test_what_is_no_address(given: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_address(given)
+    assert "\n" not in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+async def test_the_client_talks_to_the_address_it_was_given() -> None:
+    async with FakeOllama(MODEL) as fake:
+        for form in (fake.host, f"http://{fake.host}/", f"0.0.0.0:{fake.port}", f":{fake.port}"):
+            core = OllamaCore(form)
+            await core.start()
+            assert isinstance((await run(core))[1], Done)
+            await core.stop(drain_s=0)
+
+
+class TestLines:
+    async def lines(self, *pieces: bytes, cap: int = 100) -> list[bytes]:
+        async def source() -> AsyncIterator[bytes]:
+            for piece in pieces:
+                yield piece
+
+        return [line async for line in split_lines(source(), cap)]
+
+    async def test_pieces_and_lines_are_independent(self) -> None:
+        whole = b'{"a":1}\n{"b":2}\r\n\n{"c":3}'
+        for cut in range(len(whole)):
+            lines = await self.lines(whole[:cut], whole[cut:])
+            assert [clean_record(line) for line in lines] == [b'{"a": 1}\n', b'{"b": 2}\n', b'{"c": 3}\n']
+
+    async def test_the_cap_is_exact(self) -> None:
+        assert await self.lines(b"x" * 100 + b"\n") == [b"x" * 100]
+        with pytest.raises(WireError, match="longer than 100 bytes"):
+            await self.lines(b"x" * 101 + b"\n")
+        with pytest.raises(WireError, match="longer than 100 bytes"):
+            await self.lines(b"x" * 60, b"x" * 60)
