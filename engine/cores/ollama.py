@@ -78,7 +78,7 @@ class OllamaCore:
         self.why = why
         self._name, self._configured, self._look_s, self._must_answer = name, default_model, look_s, must_answer
         self._connection = Connection(self.address, connect_s=connect_s, read_s=read_s, line_cap=line_cap)
-        self._health = SlotHealth(name, max(1, slots), self._probe, backoff=backoff)
+        self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
         self._calls: dict[tuple[int, int, int], Call] = {}
         self._default: str | None = None
         self._loaded: frozenset[str] = frozenset()
@@ -92,7 +92,7 @@ class OllamaCore:
         """Look for the server. Raises CoreError when it must answer and does not."""
         self._health.open()
         self._running = True
-        reason = await self._probe()
+        reason = await self._why_down()
         if reason is None:
             self._health.up()
             return
@@ -170,14 +170,18 @@ class OllamaCore:
         default = self._configured or self._default
         return CoreInfo(self._name, False, default, where=self.address.label, why=self.why, detail=detail)
 
-    async def _probe(self) -> str | None:
-        """None if an Ollama server answers, else the reason why not, for people."""
+    async def probe(self, within_s: float) -> Fault | None:
+        """Ask whether an Ollama server answers within this many seconds: None if so, else what is the matter."""
         try:
-            async with asyncio.timeout(self._look_s):
+            async with asyncio.timeout(within_s):
                 await catalogue.server_version(self._connection)
         except Exception as error:  # noqa: BLE001  (any failure is an answer here)
-            return fault_of(error, self.address.label, started=False).reason
+            return fault_of(error, self.address.label, started=False)
         return None
+
+    async def _why_down(self) -> str | None:
+        fault = await self.probe(self._look_s)
+        return fault.reason if fault else None
 
     async def _settle_default(
         self, installed: Sequence[catalogue.Installed], loaded: Sequence[ModelInfo]
