@@ -10,11 +10,10 @@ from pathlib import Path
 from weakref import WeakSet
 
 from engine.cores import weights as weights_files
-from engine.cores.embedded_generation import Generation, request_of
+from engine.cores.embedded_generation import Generation, Stream, request_of
 from engine.cores.embedded_model import LoadedModel, engine_missing, engine_version
 from engine.cores.port import (
     Attempt,
-    Chunk,
     CoreInfo,
     Fault,
     FaultKind,
@@ -29,7 +28,7 @@ from engine.cores.weights import MODEL
 from engine.errors import CoreError
 from engine.text import one_line
 
-TRAINED_CONTEXT = 8192
+SMALLEST_CONTEXT, TRAINED_CONTEXT = 256, 8192
 _EXIT_PATIENCE_S = 10.0
 
 
@@ -64,11 +63,11 @@ class EmbeddedCore:
     def __init__(
         self, *, slots: int = 1, n_ctx: int = 4096, threads: int | None = None, weights: Path | None = None
     ) -> None:
-        """`n_ctx`: context of each slot in tokens, at most the 8192 that the model was trained for.
+        """`n_ctx`: context of each slot in tokens, from 256 to the 8192 that the model was trained for.
 
         Each slot takes about 23 kB of memory a token. `weights`: their file, when it lies in no usual place.
         """
-        if slots < 1 or not 1 <= n_ctx <= TRAINED_CONTEXT or (threads is not None and threads < 1):
+        if slots < 1 or not SMALLEST_CONTEXT <= n_ctx <= TRAINED_CONTEXT or (threads is not None and threads < 1):
             raise ValueError(f"an embedded core can't have {slots=}, {n_ctx=}, {threads=}")
         self._n_ctx = n_ctx
         self._threads = threads or default_threads()
@@ -78,7 +77,7 @@ class EmbeddedCore:
         self._stopping = False
         self._stopped = False
         self._lock = asyncio.Lock()
-        self._running: dict[str, tuple[Attempt, Generation]] = {}
+        self._running: dict[str, tuple[Attempt, Generation]] = {}  # by slot; the last one stays until the next
         self._listeners: WeakSet[asyncio.Queue[SlotEvent | None]] = WeakSet()
 
     async def start(self) -> None:
@@ -119,6 +118,8 @@ class EmbeddedCore:
                     for generation in generations:
                         await generation.ended.wait()
             except TimeoutError:
+                pass
+            finally:
                 for generation in generations:
                     generation.cancel()
             for generation in generations:
@@ -142,11 +143,14 @@ class EmbeddedCore:
 
     def slots(self) -> Sequence[Slot]:
         """The slots, `embedded/0` and on; down before `start` and after `stop`."""
-        up = self._model is not None and not self._stopping
-        state, reason = (
-            (SlotState.UP, "") if up else (SlotState.DOWN, "not started" if not self._stopping else "stopped")
-        )
+        reason = self._why_down()
+        state = SlotState.DOWN if reason else SlotState.UP
         return [Slot(slot_id, self.name, state, reason) for slot_id in self._slot_ids]
+
+    def _why_down(self) -> str:
+        if self._stopping:
+            return "stopped"
+        return "" if self._model is not None else "not started"
 
     def events(self) -> AsyncIterator[SlotEvent]:
         """Up when the model is loaded, down when it is freed; heard from the call on, also before `start`."""
@@ -160,26 +164,27 @@ class EmbeddedCore:
         for queue in list(self._listeners):
             queue.put_nowait(event)
 
-    async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
-        """See `Core.run`. Progress chunks come while the prompt is read, a text chunk is one token."""
+    def run(self, attempt: Attempt, slot: Slot) -> Stream:
+        """See `Core.run`. Progress chunks come while the prompt is read, a text chunk is one token.
+
+        Nothing happens before the first item is asked for. `num_ctx` is passed over, see `request_of`.
+        """
+        return Stream(lambda: self._begin(attempt, slot))
+
+    def _begin(self, attempt: Attempt, slot: Slot) -> Generation | Outcome:
         model = self._model
-        if (refusal := self._refuse(attempt, slot)) is not None or model is None:
-            yield refusal or Rejected("the embedded core is not running")
-            return
-        generation = Generation(model, request_of(attempt, self._slot_ids.index(slot.id)), slot.id)
-        self._running[slot.id] = (attempt, generation)
+        if model is None or self._stopping:
+            return Rejected("the embedded core is not running")
+        if (refusal := self._refuse(attempt, slot)) is not None:
+            return refusal
         try:
-            async for item in generation.items():
-                yield item
-        finally:
-            generation.cancel()
-            await generation.outlast()
-            if self._running.get(slot.id) == (attempt, generation):
-                del self._running[slot.id]
+            generation = Generation(model, request_of(attempt, self._slot_ids.index(slot.id)), slot.id)
+        except RuntimeError as error:  # no more threads are to be had
+            return Fault(FaultKind.INTERNAL, f"the embedded core: {one_line(str(error), 200)}", retryable=True)
+        self._running[slot.id] = (attempt, generation)
+        return generation
 
     def _refuse(self, attempt: Attempt, slot: Slot) -> Outcome | None:
-        if self._model is None or self._stopping:
-            return Rejected("the embedded core is not running")
         if attempt.model not in (None, MODEL):
             asked = one_line(attempt.model or "", 100)
             return Fault(FaultKind.NO_MODEL, f"model '{asked}' not found; installed: {MODEL}", retryable=False)
@@ -199,7 +204,9 @@ class EmbeddedCore:
 
     async def inspect(self) -> CoreInfo:
         """The one model, its memory and health. Does not touch the model."""
-        reason = "" if self._model else ("stopped" if self._stopping else available(self._weights) or "not started")
+        reason = self._why_down()
+        if reason == "not started":
+            reason = available(self._weights) or reason
         model = ModelInfo(
             name=MODEL,
             size=weights_files.SIZE,
@@ -211,7 +218,7 @@ class EmbeddedCore:
         )
         return CoreInfo(
             name=self.name,
-            healthy=self._model is not None,
+            healthy=not reason,
             default_model=MODEL,
             models=(model,),
             version=engine_version(),

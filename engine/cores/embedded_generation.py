@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Self
 
 from engine.cores.embedded_model import LoadedModel
 from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Outcome, Usage
@@ -39,7 +39,7 @@ def request_of(attempt: Attempt, slot_index: int) -> dict[str, Any]:
 
 
 class Generation:
-    """Begun when made, in the running loop. Iterate it for chunks and then one outcome, last.
+    """Begun when made, in the running loop. `next` gives chunks and then one outcome, last.
 
     What the model says waits in memory until it is read; a slot's context bounds how much that can be.
     The thread is a daemon, so that leaving Python does not wait for it; `EmbeddedCore` ends it before Python is gone.
@@ -82,13 +82,9 @@ class Generation:
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
-    async def items(self) -> AsyncIterator[Chunk | Outcome]:
-        """What the model says as it comes, and then the outcome."""
-        while True:
-            item = await self._queue.get()
-            yield item
-            if not isinstance(item, Chunk):
-                return
+    async def next(self) -> Chunk | Outcome:
+        """What comes next. After the outcome there is nothing more to wait for."""
+        return await self._queue.get()
 
     # In the loop
 
@@ -112,6 +108,8 @@ class Generation:
             self._loop.call_soon_threadsafe(self._arrive, item)
         except RuntimeError:  # the loop is closed: nobody will ever read this
             self._cancelled.set()
+            if not isinstance(item, Chunk):
+                self.ended.set()
 
     def _on_chunk(self, chunk: dict[str, Any]) -> bool:
         try:
@@ -148,6 +146,52 @@ class Generation:
         if self._cancelled.is_set():
             return Cancelled()
         return Fault(FaultKind.BROKEN_STREAM, "the embedded model's stream broke off before its end", retryable=True)
+
+
+class Stream:
+    """What `run` returns: begins at its first item, and stops the model when it is closed, cancelled in, or dropped.
+
+    A class and not an async generator: a generator that its caller just drops is closed by a task of asyncio's own,
+    which a closing loop does not wait for.
+    """
+
+    def __init__(self, begin: Callable[[], Generation | Outcome]) -> None:
+        self._begin = begin
+        self._generation: Generation | None = None
+        self._over = False
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Chunk | Outcome:
+        if self._over:
+            raise StopAsyncIteration
+        item = await self._next()
+        self._over = not isinstance(item, Chunk)
+        return item
+
+    async def _next(self) -> Chunk | Outcome:
+        if self._generation is None:
+            begun = self._begin()
+            if not isinstance(begun, Generation):
+                return begun
+            self._generation = begun
+        try:
+            return await self._generation.next()
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Stop the model if it is still at it, and return when it has stopped."""
+        self._over = True
+        if self._generation is not None:
+            self._generation.cancel()
+            await self._generation.outlast()
+
+    def __del__(self) -> None:
+        if self._generation is not None:
+            self._generation.cancel()
 
 
 def _usage(usage: dict[str, Any], timings: dict[str, Any]) -> Usage:

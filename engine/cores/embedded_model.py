@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from engine.cores.weights import FETCH_COMMAND
 from engine.errors import CoreError
 from engine.text import one_line
 
@@ -78,7 +79,8 @@ class LoadedModel:
             self._server: Any = xllamacpp.Server(params)
         except Exception as error:
             self._folder.cleanup()
-            raise CoreError(f"cannot load the embedded model from {path}: {one_line(str(error), 200)}") from error
+            why = one_line(str(error), 200)
+            raise CoreError(f"cannot load the weights {path} ({why}); run `{FETCH_COMMAND}`") from error
         self.resident = max(0, psutil.Process().memory_info().rss - before)
         self.address: str = self._server.listening_address
 
