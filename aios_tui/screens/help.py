@@ -2,17 +2,110 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from itertools import groupby
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual.binding import BindingType
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from aios_tui.actions import ACTIONS, Action, Situation, show_key
+from engine.text import one_line
+
+if TYPE_CHECKING:
+    from aios_tui.app import ConsoleApp
+
+ABOUT = {
+    "queue": "Queue: what is ready, in the order in which it will run under the policy of the moment.",
+    "activity": "Activity: a lane a slot, with what streams there; models, memory and processors below.",
+    "results": "Results: what has ended, the newest first.",
+}
+KEY_WIDTH = 16
+
+QUICK_LINE = (
+    ("@agent", "whom the task is for; tab completes"),
+    ("!0 … !9", "its priority, 0 the most urgent; 5 without it"),
+    ("#model", "the model to answer; the core's own without it"),
+    ("\\@ \\! \\#", "begins a prompt with one of these signs"),
+)
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the keys of `context`: a pane's name, or a screen's."""
+    """Shows the keys of `context`, a pane of the main screen: what can't act now is dim and says why."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss", "back")]
+    CSS_PATH = "help.tcss"
+    AUTO_FOCUS = "#help"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark", "dismiss", "back"),
+        Binding("j", "scroll('down')", "down", show=False),
+        Binding("k", "scroll('up')", "up", show=False),
+        Binding("g", "scroll('home')", "first", show=False),
+        Binding("G", "scroll('end')", "last", show=False),
+    ]
 
     def __init__(self, context: str) -> None:
         super().__init__()
         self.context = context
+
+    @property
+    def console(self) -> ConsoleApp:
+        return cast("ConsoleApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        now = self.console.situation()
+        with VerticalScroll(id="help") as box:
+            box.border_title = Content(f"Help: {self.context}")
+            box.border_subtitle = Content("j/k scroll   esc back")
+            if self.context in ABOUT:
+                yield Static(ABOUT[self.context], classes="about", markup=False)
+            for group, actions in groupby(sorted(ACTIONS, key=_place), key=lambda action: action.group):
+                yield Static(group, classes="group", markup=False)
+                yield self._table([_row(action, now) for action in actions])
+            yield Static("Quick line", classes="group", markup=False)
+            yield self._table([(name, words, "") for name, words in QUICK_LINE])
+            if places := self._places():
+                yield Static("Files", classes="group", markup=False)
+                yield self._table([(name, path, "") for name, path in places])
+
+    def _table(self, rows: Sequence[tuple[str, str, str]]) -> Static:
+        """Keys, what they do, and why they can't do it now; what can't is dim."""
+        colours = self.console.theme_variables
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(width=KEY_WIDTH)
+        table.add_column(overflow="fold")
+        for keys, words, reason in rows:
+            muted = Style(color=colours["muted"])
+            style = muted if reason else Style(color=colours["accent"], bold=True)
+            text = Text(words, muted if reason else "")
+            if reason:
+                text.append(f" Not now: {reason}.")
+            table.add_row(Text(keys, style), text)
+        return Static(table, classes="keys")
+
+    def _places(self) -> list[tuple[str, str]]:
+        """Where settings, history and the log are, as far as the session says."""
+        places: list[tuple[str, str]] = getattr(self.console.session, "places", [])
+        return [(one_line(name, 40), one_line(str(path), 400)) for name, path in places]
+
+    def action_scroll(self, where: str) -> None:
+        box = self.query_one("#help", VerticalScroll)
+        getattr(box, f"action_scroll_{where}")()
+
+
+_GROUPS = ("Tasks", "Scheduling", "Moving", "View", "Program")
+
+
+def _place(action: Action) -> int:
+    return _GROUPS.index(action.group)
+
+
+def _row(action: Action, now: Situation) -> tuple[str, str, str]:
+    keys = " ".join(dict.fromkeys(show_key(key) for key in action.keys)) or "ctrl+p"
+    return keys, action.description, one_line(action.why_not(now) or "", 120)

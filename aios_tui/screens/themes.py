@@ -2,13 +2,89 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual.binding import BindingType
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
 from textual.screen import ModalScreen
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from engine.text import one_line
+from themes import Theme
+
+if TYPE_CHECKING:
+    from aios_tui.app import ConsoleApp
+
+SWATCHES = ("primary", "secondary", "accent", "success", "warning", "error")
 
 
 class ThemeScreen(ModalScreen[None]):
-    """Shows each theme as it is pointed at; enter keeps it."""
+    """Shows each theme as it is pointed at; enter keeps it, escape goes back to what was."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss", "back")]
+    CSS_PATH = "themes.tcss"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,t", "leave", "leave"),
+        Binding("j", "move('down')", "down", show=False),
+        Binding("k", "move('up')", "up", show=False),
+        Binding("g", "move('first')", "first", show=False),
+        Binding("G", "move('last')", "last", show=False),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before = ""
+
+    @property
+    def console(self) -> ConsoleApp:
+        return cast("ConsoleApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        self._before = self.console.theme
+        options = OptionList(
+            *(Option(_row(theme), id=name) for name, theme in self.console.theming.themes.items()), id="themes"
+        )
+        options.border_title = Content("Theme")
+        options.border_subtitle = Content("enter keep   esc leave")
+        yield options
+
+    def on_mount(self) -> None:
+        names = list(self.console.theming.themes)
+        self.query_one(OptionList).highlighted = names.index(self._before) if self._before in names else 0
+
+    @on(OptionList.OptionHighlighted)
+    def _preview(self, event: OptionList.OptionHighlighted) -> None:
+        self.console.theming.preview(event.option.id or "")
+
+    @on(OptionList.OptionSelected)
+    def _keep(self, event: OptionList.OptionSelected) -> None:
+        self.console.theming.keep(event.option.id or "")
+        self.dismiss(None)
+
+    def action_leave(self) -> None:
+        """Show again what was shown before."""
+        self.console.theme = self._before
+        self.dismiss(None)
+
+    def action_move(self, where: str) -> None:
+        options = self.query_one(OptionList)
+        match where:
+            case "down":
+                options.action_cursor_down()
+            case "up":
+                options.action_cursor_up()
+            case "first":
+                options.action_first()
+            case "last":
+                options.action_last()
+
+
+def _row(theme: Theme) -> Content:
+    """Two lines: the name with its colours, and the description."""
+    colours = theme.colours
+    swatches = [(" ", colours.foreground)] + [("██", getattr(colours, name)) for name in SWATCHES]
+    kind = "dark" if theme.dark else "light"
+    head = Content.assemble(f"{theme.name:<20} ", (f"{kind:<6}", "$muted"), *swatches)
+    return Content("\n").join([head, Content.styled("  " + one_line(theme.description, 42), "$muted")])

@@ -177,7 +177,7 @@ async def test_a_paste_is_one_clean_line() -> None:
 
     app = Probe()
     async with app.run_test() as pilot:
-        app.line.input.post_message(events.Paste("first\r\nsecond\x1b]0;x\x07\tthird"))
+        app.post_message(events.Paste("first\r\nsecond\x1b]0;x\x07\tthird"))
         await pilot.pause()
         assert app.line.value == "first second\ufffd]0;x\ufffd third"
 

@@ -1,0 +1,61 @@
+"""The question that leaving asks while tasks run."""
+
+from __future__ import annotations
+
+import pytest
+from textual.widgets import Static
+
+from aios_tui.app import ConsoleApp
+from aios_tui.screens.quit import Choice, QuitScreen
+from engine.events import TaskAccepted, TaskStarted
+from engine.model import TaskSpec
+from tests.ui.doubles import FakeSession
+
+
+@pytest.mark.parametrize(
+    ("keys", "choice"),
+    [
+        (["d"], "drain"),
+        (["s"], "stop"),
+        (["c"], None),
+        (["n"], None),
+        (["escape"], None),
+        (["enter"], "drain"),
+        (["j", "enter"], "stop"),
+        (["down", "down", "enter"], None),
+        (["j", "k", "enter"], "drain"),
+    ],
+)
+async def test_every_key_answers(keys: list[str], choice: Choice | None) -> None:
+    app = ConsoleApp(FakeSession())
+    answers: list[Choice | None] = []
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        app.push_screen(QuitScreen(), answers.append)
+        await pilot.pause()
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert app.screen is app.main
+    assert answers == [choice]
+
+
+async def test_it_is_asked_while_a_task_runs_and_says_how_many() -> None:
+    spec = TaskSpec(prompt="x")
+    session = FakeSession([TaskAccepted(0.0, 1, spec), TaskAccepted(0.0, 2, spec), TaskStarted(1.0, 1, 1, 1)])
+    app = ConsoleApp(session)
+    async with app.run_test(size=(40, 10)) as pilot:
+        await pilot.pause()
+        await pilot.press("q")
+        await pilot.pause()
+        screen = app.screen
+        assert isinstance(screen, QuitScreen)
+        now = screen.query_one("#now", Static)
+        assert str(now.render()) == "1 task is running, 1 queued"
+        app.bridge.feed([TaskStarted(2.0, 2, 2, 1)])
+        await pilot.pause()
+        assert str(now.render()) == "2 tasks are running, none queued"
+        assert all(option.region.bottom <= 10 for option in screen.query("#choices"))
+        await pilot.press("s")
+        await pilot.pause()
+    assert app.return_value == 0
+    assert session.closed >= 1
