@@ -55,8 +55,12 @@ def _needs_selection(now: Situation) -> str | None:
     return None if now.selected is not None else "no task is selected here"
 
 
-def _can_change_policy(now: Situation) -> str | None:
-    return _needs_kernel(now)
+def _policy_label(now: Situation) -> str:
+    return "to NPPS" if now.view.policy == "fifo" else "to FIFO"
+
+
+def _pause_label(now: Situation) -> str:
+    return "pause" if now.view.kernel in (None, KernelState.RUNNING) else "go on"
 
 
 def _can_pause(now: Situation) -> str | None:
@@ -106,6 +110,7 @@ class Action:
         label: two or three words for the footer. description: one sentence for help, palette and docs.
         footer: place in the footer from the left, None when it isn't there.
         moves: a list's own key, which the list handles by itself; listed here for help and docs.
+        says: what the label is just now, where that changes.
     """
 
     id: str
@@ -116,6 +121,11 @@ class Action:
     why_not: WhyNot = _always
     footer: int | None = None
     moves: bool = False
+    says: Callable[[Situation], str] | None = None
+
+    def label_now(self, now: Situation) -> str:
+        """The label for the footer, as it is just now."""
+        return self.label if self.says is None else self.says(now)
 
     @property
     def shown_key(self) -> str:
@@ -145,9 +155,9 @@ ACTIONS: tuple[Action, ...] = (
            _can_raise, 4),
     Action("less_urgent", ("minus",), "less", "Make the selected task one level less urgent.", "Tasks", _can_lower),
     Action("policy", ("s",), "policy", "Switch between FIFO and NPPS; what is ready is ordered anew.", "Scheduling",
-           _can_change_policy, 2),
+           _needs_kernel, 2, says=_policy_label),
     Action("pause", ("p",), "pause", "Pause the scheduler, or let it go on. Running rounds end by themselves.",
-           "Scheduling", _can_pause, 3),
+           "Scheduling", _can_pause, 3, says=_pause_label),
     Action("drain", (), "drain", "Start no further task and let the running ones finish.", "Scheduling", _can_pause),
     Action("restart", (), "start core", "Try again to start the core.", "Scheduling", _can_restart),
     Action("inspect", (), "look at cores", "Ask the cores for their health and models now.", "Scheduling",

@@ -39,6 +39,7 @@ from aios_tui.remembered import Memory
 from aios_tui.screens.main import MainScreen
 from aios_tui.theming import Theming, variable_defaults
 from engine.errors import AiosError
+from engine.model import TaskSpec
 from engine.text import one_line
 
 Severity = Literal["information", "warning", "error"]
@@ -56,7 +57,7 @@ class ConsoleApp(App[int]):
     """
 
     TITLE = "aios-tui"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = ["app.tcss", "screens/main.tcss"]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "act('quit')", show=False, priority=True),
@@ -209,6 +210,13 @@ class ConsoleApp(App[int]):
             await outcome
         except AiosError as error:
             self.tell(str(error), "error")
+
+    def submit(self, specs: list[TaskSpec]) -> None:
+        """Submit tasks in the background and say their ids; the quick line comes here."""
+        if reason := actions.BY_ID["new"].why_not(self.situation()):
+            self.tell(reason, "warning")
+        else:
+            self.run_worker(self._finish(operations.submit(self, specs)), group="actions")
 
     def action_act(self, action: str) -> None:
         self.act(action)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from sortedcontainers import SortedKeyList
+from sortedcontainers import SortedKeyList, SortedList
 
 from engine.scheduling import Policy, parse_policy
 
 
 class Waiting(Protocol):
-    """What stands in the ready queue: the facts a policy ranks by, and the arrival number that breaks ties."""
+    """What stands in the ready queue: the facts a policy ranks by, the arrival number, and since when it is ready."""
 
     @property
     def id(self) -> int: ...
@@ -19,6 +19,8 @@ class Waiting(Protocol):
     def priority(self) -> int: ...
     @property
     def arrival(self) -> float: ...
+    @property
+    def ready_since(self) -> float | None: ...
 
 
 class ReadyOrder:
@@ -27,12 +29,14 @@ class ReadyOrder:
     A task's rank is remembered as it was when it was added, so `discard` finds it even after its priority changed.
     """
 
-    __slots__ = ("_keys", "_list", "_policy")
+    __slots__ = ("_ages", "_keys", "_list", "_policy", "_since")
 
     def __init__(self, policy: str = "npps") -> None:
         self._policy: Policy = parse_policy(policy)
         self._keys: dict[int, tuple[float, int]] = {}
         self._list: SortedKeyList[int, tuple[float, int]] = SortedKeyList(key=self._keys.__getitem__)
+        self._since: dict[int, float] = {}
+        self._ages: SortedList[tuple[float, int]] = SortedList()
 
     def __len__(self) -> int:
         return len(self._list)
@@ -61,6 +65,8 @@ class ReadyOrder:
         self.discard(item.id)
         self._keys[item.id] = (self._policy.rank(item), item.id)
         self._list.add(item.id)
+        self._since[item.id] = since = item.arrival if item.ready_since is None else item.ready_since
+        self._ages.add((since, item.id))
 
     def discard(self, task: int) -> bool:
         """Take a task out; False when it is not in the queue."""
@@ -68,7 +74,12 @@ class ReadyOrder:
             return False
         self._list.remove(task)
         del self._keys[task]
+        self._ages.remove((self._since.pop(task), task))
         return True
+
+    def oldest(self) -> float | None:
+        """Since when the one that has been ready longest is ready; None when the queue is empty."""
+        return self._ages[0][0] if self._ages else None
 
     def switch(self, policy: str, items: Iterable[Waiting]) -> None:
         """Order by another policy. `items` are the same tasks that are in the queue now."""

@@ -220,9 +220,18 @@ def _progress(state: ViewState, event: e.AttemptProgress) -> None:
     state.rates.add_tokens(event.at, event.tokens)
     if event.kind == "text":
         lane.talking = True
-        lane.text = (lane.text + sanitise(event.text))[-MAX_TAIL:]
+        lane.text, cut = _grown(lane.text, event.text)
+        lane.dropped += cut
     else:
-        lane.thinking = (lane.thinking + sanitise(event.text))[-MAX_TAIL:]
+        lane.thinking, cut = _grown(lane.thinking, event.text)
+        lane.thinking_dropped += cut
+
+
+def _grown(text: str, more: str) -> tuple[str, int]:
+    """The text with more at its end, and how many characters were cut from its start: rarely, then many."""
+    text += sanitise(more)
+    cut = len(text) - MAX_TAIL if len(text) > 2 * MAX_TAIL else 0
+    return text[cut:], cut
 
 
 def _attempt_ended(state: ViewState, event: e.AttemptEnded) -> None:

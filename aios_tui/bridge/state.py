@@ -17,8 +17,8 @@ from engine.model import KernelState, TaskSpec, TaskState
 from engine.text import one_line
 
 MAX_RESULTS = 500
-MAX_TAIL = 4_000
-"""How many characters of a stream a lane keeps; a screen shows the end of it only."""
+MAX_TAIL = 8_000
+"""How many characters of a stream a lane keeps at least; a screen shows the end of it only."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,8 +70,8 @@ class LaneView:
     Attributes:
         task: None while the slot is idle; then `last_task` is who had it.
         round, attempt: counted from 1. ttft_s: from dispatch to the first token.
-        text, thinking: the end of the stream, at most MAX_TAIL characters each, sanitised; `talking` says that text
-            has begun, so that thinking is over.
+        text, thinking: the end of the stream, sanitised, at most twice MAX_TAIL characters each; `dropped` and
+            `thinking_dropped` say how many were before. `talking`: text has begun, so thinking is over.
         read, to_read: prompt tokens read, of how many, while the prompt is read; 0, 0 where the core doesn't say.
         version: changes whenever the lane does.
     """
@@ -92,7 +92,9 @@ class LaneView:
     last_token_at: float | None = None
     tokens: int = 0
     text: str = ""
+    dropped: int = 0
     thinking: str = ""
+    thinking_dropped: int = 0
     talking: bool = False
     read: int = 0
     to_read: int = 0
@@ -203,6 +205,10 @@ class ViewState:
     def queued(self) -> int:
         """Tasks that have not started."""
         return len(self.tasks) - self.running
+
+    def oldest_ready(self) -> float | None:
+        """Since when the longest-waiting ready syscall is ready; None when none is."""
+        return self.order.oldest()
 
     def take_changes(self) -> Changes:
         """What changed since this was last asked."""

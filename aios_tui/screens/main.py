@@ -1,50 +1,217 @@
-"""The main screen."""
+"""The main screen: queue, activity and results, with a header above and the quick line and footer below."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input
 
-from aios_tui.actions import ACTIONS, Pane
+from aios_tui.actions import ACTIONS
+from aios_tui.actions import Pane as PaneName
+from aios_tui.bridge.state import Changes, ViewState
+from aios_tui.widgets import words
+from aios_tui.widgets.activity import ActivityView
+from aios_tui.widgets.footer import Footer
+from aios_tui.widgets.header import Header
+from aios_tui.widgets.linelist import LineList
+from aios_tui.widgets.pane import Pane
+from aios_tui.widgets.queue import QueueList
 from aios_tui.widgets.quick_line import QuickLine
+from aios_tui.widgets.results import ResultList
+
+if TYPE_CHECKING:
+    from aios_tui.app import ConsoleApp
+
+ORDER: tuple[PaneName, ...] = ("queue", "activity", "results")
+SAMPLE_S = 2.0
 
 
 class MainScreen(Screen[None]):
-    """Queue, activity and results, with a header above and the quick line and footer below."""
+    """From 100 columns on two panes stand over one; below they are stacked; on very small screens one is shown."""
 
-    AUTO_FOCUS = ""
+    AUTO_FOCUS = "#queue"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(",".join(action.keys), f"app.act('{action.id}')", action.label, show=False)
         for action in ACTIONS
-        if action.keys and not action.moves and action.id not in ("palette",)
+        if action.keys and not action.moves and action.id != "palette"
     ]
 
-    pane: Pane = "queue"
-    selected: int | None = None
+    def __init__(self) -> None:
+        super().__init__(id="main")
+        self.pane: PaneName = "queue"
+        self.queue_list = QueueList()
+        self.activity = ActivityView()
+        self.result_list = ResultList()
+        self.panes: dict[PaneName, Pane] = {
+            "queue": Pane("queue", 1, self.queue_list),
+            "activity": Pane("activity", 2, self.activity),
+            "results": Pane("results", 3, self.result_list),
+        }
+        self.header = Header()
+        self.footer = Footer()
+        self.quick_line = QuickLine()
 
     def compose(self) -> ComposeResult:
-        yield Static("")
-        yield QuickLine()
+        yield self.header
+        with Container(id="panes"):
+            yield from self.panes.values()
+        yield self.quick_line
+        yield self.footer
+
+    @property
+    def console(self) -> ConsoleApp:
+        return cast("ConsoleApp", self.app)
+
+    def on_mount(self) -> None:
+        self.console.frames.subscribe(self, self.on_frame)
+        self.set_interval(SAMPLE_S, self._sample)
+        self.call_after_refresh(self._sample)
+        self.panes["queue"].add_class("-current")
+        self.on_frame(Changes(everything=True))
+
+    # Drawing
+
+    def on_frame(self, changes: Changes) -> None:
+        """Give each pane that something changed for the state to draw."""
+        view = self.console.view
+        if changes.header or changes.clock or changes.everything or changes.cores:
+            self.header.show(view)
+        if changes.queue or changes.clock or changes.everything:
+            self.queue_list.show(view)
+            self.panes["queue"].say(_queue_words(view))
+        if changes.lanes or changes.cores or changes.clock or changes.everything:
+            self.activity.show(view)
+            self.panes["activity"].say(_activity_words(view))
+        if changes.results or changes.everything:
+            self.result_list.show(view)
+            self.panes["results"].say(_results_words(view))
+        if changes.header or changes.queue or changes.lanes or changes.results or changes.everything:
+            self.show_footer()
+
+    def show_footer(self) -> None:
+        """Draw the footer for what is selected and focused now."""
+        if self.is_mounted:
+            self.footer.show(self.console.situation(), isinstance(self.focused, Input))
 
     def show_notice(self, text: str, severity: str) -> None:
-        self.query_one(Static).update(text)
+        """Show a line in the footer's place for some seconds."""
+        self.footer.tell(text, severity)
+
+    def _sample(self) -> None:
+        self.run_worker(self._sampled(), group="telemetry", exclusive=True)
+
+    async def _sampled(self) -> None:
+        sample = await asyncio.to_thread(self.console.session.telemetry.sample)
+        if sample != self.activity.sample:
+            self.activity.sample = sample
+            self.activity.redraw()
+
+    # Selection and focus
+
+    @property
+    def selected(self) -> int | None:
+        """The task selected in the current pane."""
+        if self.pane == "activity":
+            return self.activity.selected
+        return cast(LineList, self.panes[self.pane].body).cursor_key
 
     def moved_selection(self) -> tuple[int, int] | None:
-        return None
+        """When the queue's selected task left by itself and no key was pressed since: it, and the one now selected."""
+        moved, self.queue_list.moved = self.queue_list.moved, None
+        return moved if self.pane == "queue" else None
+
+    def focus_pane(self, name: str) -> None:
+        """Go to a pane by name."""
+        self.panes[cast(PaneName, name)].body.focus()
+
+    def turn_pane(self, step: int) -> None:
+        """Go to the next pane, or the one before."""
+        self.focus_pane(ORDER[(ORDER.index(self.pane) + step) % len(ORDER)])
 
     def focus_quick_line(self) -> None:
-        self.query_one(QuickLine).focus()
+        """Go to the quick line."""
+        self.add_class("-typing")
+        self.quick_line.focus()
 
-    def open_filter(self) -> None: ...
+    def open_filter(self) -> None:
+        """Open the current pane's filter."""
+        self.panes[self.pane].open_filter()
 
-    def toggle_zoom(self) -> None: ...
+    def toggle_zoom(self) -> None:
+        """Give the current pane the whole room, or end that."""
+        self.toggle_class("-zoom")
 
-    def step_back(self) -> None: ...
+    def step_back(self) -> None:
+        """What escape does: one step, the nearest first."""
+        pane = self.panes[self.pane]
+        filtered = bool(pane.body.needle)
+        if self.focused not in (pane.body, pane.filter_input) or pane.close_filter(clear=True) or filtered:
+            pane.body.focus()
+        else:
+            self.remove_class("-zoom")
 
-    def focus_pane(self, name: str) -> None: ...
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        for name, pane in self.panes.items():
+            if event.widget is pane or pane in event.widget.ancestors:
+                self.pane = name
+                for other in self.panes.values():
+                    other.set_class(other is pane, "-current")
+        self.show_footer()
 
-    def turn_pane(self, step: int) -> None: ...
+    def on_descendant_blur(self, _: DescendantBlur) -> None:
+        self.set_class(isinstance(self.focused, Input), "-typing")
+
+    def on_resize(self, event: Resize) -> None:
+        width, height = event.size
+        one = width < 50 or height < 15
+        self.set_class(one, "-one")
+        self.set_class(not one and width >= 100, "-wide")
+        self.set_class(height < 20, "-low")
+
+    # Messages of the panes
+
+    @on(LineList.Pointed)
+    def _pointed(self) -> None:
+        self.show_footer()
+
+    @on(LineList.Opened)
+    def _opened(self, event: LineList.Opened) -> None:
+        self.console.act("open", event.key)
+
+    @on(Footer.Chosen)
+    def _chosen(self, event: Footer.Chosen) -> None:
+        self.console.act(event.action)
+
+    @on(Pane.Filtered)
+    def _filtered(self) -> None:
+        self.on_frame(Changes(everything=True))
+
+    @on(QuickLine.Submitted)
+    def _submitted(self, event: QuickLine.Submitted) -> None:
+        self.console.submit([event.spec])
+
+
+def _queue_words(view: ViewState) -> str:
+    ready = len(view.order)
+    if not ready:
+        return "nothing ready"
+    since = view.oldest_ready()
+    oldest = "" if since is None else f", oldest {words.clock(view.now - since)}"
+    return f"{ready:,} ready{oldest}"
+
+
+def _activity_words(view: ViewState) -> str:
+    busy = sum(1 for lane in view.lanes.values() if lane.task is not None)
+    slots = len(view.lanes)
+    return f"{busy} of {slots} {'slot' if slots == 1 else 'slots'} busy" if slots else ""
+
+
+def _results_words(view: ViewState) -> str:
+    return f"{len(view.results):,} newest" if view.results else ""

@@ -1,0 +1,121 @@
+"""The activity pane: a lane a slot with its stream, and below them how busy the machine is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Click
+
+from aios_tui.actions import ACTIONS
+from aios_tui.bridge.state import LaneView, ViewState
+from aios_tui.widgets.canvas import Canvas
+from aios_tui.widgets.ink import Line
+from aios_tui.widgets.lanes import draw_lane, heights
+from aios_tui.widgets.linelist import LineList
+from aios_tui.widgets.machine import draw_machine
+
+if TYPE_CHECKING:
+    from engine.telemetry import TelemetrySample
+
+
+class ActivityView(Canvas, can_focus=True):
+    """Lanes and machine. The cursor is on a lane; what is selected is the task that runs there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), f"move('{action.id}')", action.label, show=False)
+        for action in ACTIONS
+        if action.moves
+    ]
+
+    def __init__(self, *, id: str = "activity") -> None:
+        super().__init__(id=id)
+        self.view = ViewState()
+        self.sample: TelemetrySample | None = None
+        self.needle = ""
+        self.cursor = 0
+        self._spans: list[tuple[int, int]] = []
+        """For each lane shown: its number, and the first line after it."""
+
+    def show(self, view: ViewState) -> None:
+        """Draw from this state; call it whenever a lane, a core or the clock changed."""
+        self.view = view
+        self.redraw()
+
+    @property
+    def lanes(self) -> list[LaneView]:
+        """The lanes shown, after the filter."""
+        needle = self.needle.casefold()
+        lanes = list(self.view.lanes.values())
+        return (
+            [lane for lane in lanes if needle in f"{lane.slot} {lane.agent} #{lane.task}".casefold()]
+            if needle
+            else lanes
+        )
+
+    @property
+    def selected(self) -> int | None:
+        """The task on the lane under the cursor."""
+        lanes = self.lanes
+        return lanes[min(self.cursor, len(lanes) - 1)].task if lanes else None
+
+    def action_move(self, how: str) -> None:
+        """Move to another lane."""
+        last = len(self.lanes) - 1
+        steps = {"down": 1, "up": -1, "page_down": 4, "page_up": -4, "top": -last - 1, "bottom": last + 1}
+        self.cursor = max(0, min(last, self.cursor + steps[how]))
+        self.redraw()
+        self.post_message(LineList.Pointed(self.selected))
+
+    def build(self, width: int, height: int) -> list[Line]:
+        machine = draw_machine(self.view, self.sample, width, self._machine_height(height))
+        room = height - len(machine) - (1 if machine and height - len(machine) > 3 else 0)
+        lanes = self._lanes(width, room)
+        return lanes + [()] * (height - len(lanes) - len(machine)) + machine
+
+    def _machine_height(self, height: int) -> int:
+        """The lanes come first: the machine gets at most a third, and nothing in a very low pane."""
+        return 0 if height < 4 else max(1, min(6, height // 3))
+
+    def _lanes(self, width: int, room: int) -> list[Line]:
+        lanes = self.lanes
+        self._spans = []
+        if not lanes:
+            self.cursor = 0
+            return [((self._nothing()[:width], "dim"),)]
+        self.cursor = min(self.cursor, len(lanes) - 1)
+        first = max(0, min(self.cursor - room + 1, len(lanes) - room)) if len(lanes) > room else 0
+        shown = lanes[first : first + max(1, room)]
+        lines: list[Line] = []
+        for number, (lane, height) in enumerate(zip(shown, heights(shown, room), strict=True), first):
+            if number == self.cursor and self.has_focus:
+                self.bases[len(lines)] = "cursor"
+            lines += draw_lane(lane, self.view, width, height)
+            self._spans.append((number, len(lines)))
+        return lines
+
+    def _nothing(self) -> str:
+        if self.view.trouble is not None:
+            return "No core is running."
+        if self.needle:
+            return "No slot matches."
+        return "The core is starting …" if self.view.kernel is None else "No slots."
+
+    def on_click(self, event: Click) -> None:
+        position = event.get_content_offset(self)
+        if position is None:
+            return
+        for number, end in self._spans:
+            if position.y < end:
+                self.cursor = number
+                self.redraw()
+                self.post_message(LineList.Pointed(self.selected))
+                if event.chain == 2 and self.selected is not None:
+                    self.post_message(LineList.Opened(self.selected))
+                return
+
+    def on_focus(self) -> None:
+        self.redraw()
+
+    def on_blur(self) -> None:
+        self.redraw()

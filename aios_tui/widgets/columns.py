@@ -1,0 +1,56 @@
+"""Columns of fixed-width lists: which fit, and how wide each is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. Widths are in cells.
+
+    Attributes:
+        drops: the place in the order in which columns go when there is no room, 1 first; 0 never.
+        wide: it may grow to this; the last column of a list takes what is left.
+    """
+
+    id: str
+    title: str
+    width: int
+    drops: int = 0
+    wide: int = 0
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A column that fits, with the width it got and whether a gap follows."""
+
+    column: Column
+    width: int
+    last: bool
+
+
+def place(columns: Sequence[Column], width: int) -> tuple[Placed, ...]:
+    """Choose and size the columns for `width` cells; gaps included, the widths add up to it exactly."""
+    shown = list(columns)
+    while _needed(shown) > width:
+        droppable = [column for column in shown if column.drops]
+        if not droppable:
+            break
+        shown.remove(min(droppable, key=lambda column: column.drops))
+    spare = width - _needed(shown)
+    placed: list[Placed] = []
+    for column in shown[:-1]:
+        grown = min(max(0, column.wide - column.width), max(0, spare // 2))
+        spare -= grown
+        placed.append(Placed(column, column.width + grown, last=False))
+    used = sum(item.width + GAP for item in placed)
+    return (*placed, Placed(shown[-1], max(0, width - used), last=True))
+
+
+def _needed(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + GAP * (len(columns) - 1)

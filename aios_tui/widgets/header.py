@@ -1,0 +1,130 @@
+"""The header: policy and state, counts, throughput, and the core with its health and why it was chosen."""
+
+from __future__ import annotations
+
+from aios_tui.bridge.state import ViewState
+from aios_tui.widgets import words
+from aios_tui.widgets.canvas import Canvas
+from aios_tui.widgets.cells import cell_len, plain
+from aios_tui.widgets.ink import Line, Span, clip
+from engine.model import KernelState
+
+STATES: dict[KernelState, tuple[str, str]] = {
+    KernelState.RUNNING: ("running", "good"),
+    KernelState.PAUSED: ("paused", "warn"),
+    KernelState.DRAINING: ("draining", "warn"),
+    KernelState.STOPPED: ("stopped", "bad"),
+}
+
+
+class Header(Canvas):
+    """Two lines, or one where the screen is low: then the core shows only its mark and model."""
+
+    def __init__(self) -> None:
+        super().__init__(id="header")
+        self.view = ViewState()
+        self.leaving = False
+
+    def show(self, view: ViewState) -> None:
+        """Draw from this state."""
+        self.view = view
+        self.redraw()
+
+    def build(self, width: int, height: int) -> list[Line]:
+        if height < 2:
+            return [_ends([self._name_and_state(), self._core(short=True)], [self._counts(short=True)], width)]
+        return [
+            _ends([self._name_and_state()], [self._counts(short=width < 76), self._throughput()], width),
+            clip(self._core(short=False), width),
+        ]
+
+    def _name_and_state(self) -> list[Span]:
+        view = self.view
+        spans: list[Span] = [("aios-tui", "strong"), ("  ", "")]
+        if self.leaving:
+            return [*spans, ("stopping", "warn")]
+        if view.trouble is not None:
+            return [*spans, ("no core", "bad")]
+        if view.kernel is None:
+            return [*spans, ("starting", "dim")]
+        word, ink = STATES[view.kernel]
+        return [*spans, (words.policy(view.policy), "primary"), (" · ", "dim"), (word, ink)]
+
+    def _counts(self, short: bool) -> list[Span]:
+        view, counts = self.view, self.view.counts
+        shown = [
+            (view.queued, "queued", "", True),
+            (view.running, "running", "accent" if view.running else "", True),
+            (counts.done, "done", "good" if counts.done else "", True),
+            (counts.failed, "failed", "bad" if counts.failed else "", True),
+            (counts.cancelled, "cancelled", "", counts.cancelled > 0 and not short),
+        ]
+        spans: list[Span] = []
+        for number, word, ink, wanted in shown:
+            if wanted:
+                gap = "  " if spans else ""
+                spans += [(f"{gap}{number:,}", ink), (f" {word[0]}" if short else f" {word}", "dim")]
+        return spans
+
+    def _throughput(self) -> list[Span]:
+        view = self.view
+        per_minute, per_second = view.rates.tasks_per_minute(view.now), view.rates.tokens_per_s(view.now)
+        return [
+            (words.rate(per_minute), ""),
+            (" tasks/min  ", "dim"),
+            (words.rate(per_second), ""),
+            (" tok/s", "dim"),
+        ]
+
+    def _core(self, short: bool) -> list[Span]:
+        view = self.view
+        if view.trouble is not None:
+            return [("✗ ", "bad"), (plain(view.trouble), "bad")]
+        if not view.cores:
+            return [("◌ ", "dim"), ("the core is starting; look around, or read ? meanwhile", "dim")]
+        spans: list[Span] = []
+        for info in view.cores.values():
+            if spans:
+                spans.append(("   ", ""))
+            spans.append(("● ", "good") if info.healthy else ("✗ ", "bad"))
+            if short:
+                spans.append((plain(info.default_model or info.name), ""))
+                continue
+            spans += [
+                (plain(info.name), ""),
+                (f" {plain(info.default_model)}" if info.default_model else "", "primary"),
+            ]
+            if not info.healthy and info.detail:
+                spans.append((f"  {plain(info.detail)}", "bad"))
+            if info.why:
+                spans.append((f"  {plain(info.why)}", "dim"))
+        return spans
+
+
+def _ends(left: list[list[Span]], right: list[list[Span]], width: int) -> Line:
+    """Groups at both ends; where there is no room, groups go from the right of each end, the right end's first."""
+    left, right = list(left), list(right)
+    while _width(left) + _width(right) + 2 > width and len(left) + len(right) > 1:
+        if len(right) > 1:
+            right.pop()
+        elif len(left) > 1:
+            left.pop()
+        else:
+            right.pop()
+            break
+    joined = _joined(left)
+    if not right:
+        return clip(joined, width)
+    gap = max(1, width - _width(left) - _width(right))
+    return clip([*joined, (" " * gap, ""), *_joined(right)], width)
+
+
+def _joined(groups: list[list[Span]]) -> list[Span]:
+    spans: list[Span] = []
+    for group in groups:
+        spans += [("   ", ""), *group] if spans else group
+    return spans
+
+
+def _width(groups: list[list[Span]]) -> int:
+    return sum(cell_len(text) for text, _ in _joined(groups))
