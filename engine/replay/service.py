@@ -1,0 +1,77 @@
+"""How long a task takes on a slot, from its tokens: the service model of virtual time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+CHARS_PER_TOKEN = 4.0
+"""A rule of thumb for English, used only for a prompt that nobody has counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Tokens a second of one stream on one slot: reading the prompt, and writing the reply."""
+
+    prefill: float = 1000.0
+    decode: float = 50.0
+
+    def __post_init__(self) -> None:
+        if not (self.prefill > 0 and self.decode > 0 and math.isfinite(self.prefill) and math.isfinite(self.decode)):
+            raise ValueError("prefill and decode are tokens per second, more than 0")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceModel:
+    """Service times of tasks.
+
+    A task takes exactly `input_tokens / prefill + output_tokens / decode` seconds at its model's rates. Where the
+    workload gives a service time itself, that counts in its place, unless `use_given` is off. A prompt without a count
+    is taken as a token for each 4 characters, a reply without one as `reply_tokens`, and the task is counted in
+    `ReplayInput.estimated`.
+    """
+
+    rates: Rates = Rates()
+    per_model: Mapping[str, Rates] = field(default_factory=dict)
+    use_given: bool = True
+    reply_tokens: int = 128
+
+    def rates_for(self, model: str | None) -> Rates:
+        """The model's own rates, or those for all."""
+        return self.per_model.get(model, self.rates) if model else self.rates
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What history knows of one ended attempt: tokens, and the seconds to read the prompt and to write the reply."""
+
+    model: str | None
+    tokens_in: int
+    tokens_out: int
+    prefill_s: float
+    decode_s: float
+
+
+def calibrate(observations: Iterable[Observation]) -> tuple[Rates, dict[str, Rates]]:
+    """Rates over all models and of each: all tokens over all seconds, so that long attempts weigh more.
+
+    Attempts without seconds or tokens of a kind do not count for that rate.
+
+    Raises:
+        ValueError: nothing in the observations tells how quick prefill, or decoding, is.
+    """
+    sums: dict[str | None, list[float]] = {}
+    for seen in observations:
+        for key in {None, seen.model}:
+            total = sums.setdefault(key, [0.0, 0.0, 0.0, 0.0])
+            if seen.tokens_in > 0 and seen.prefill_s > 0:
+                total[0] += seen.tokens_in
+                total[1] += seen.prefill_s
+            if seen.tokens_out > 0 and seen.decode_s > 0:
+                total[2] += seen.tokens_out
+                total[3] += seen.decode_s
+    rates = {key: Rates(t[0] / t[1], t[2] / t[3]) for key, t in sums.items() if t[1] > 0 and t[3] > 0}
+    if None not in rates:
+        raise ValueError("the history holds no finished attempt with token counts and timings to calibrate from")
+    return rates[None], {key: value for key, value in rates.items() if key is not None}

@@ -1,0 +1,119 @@
+"""One way in for every foreign format: told by its first line, read as a stream, refused with file, line and reason."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from engine.errors import UsageError
+from engine.validation import reason
+from engine.workloads.assign import Assignment
+from engine.workloads.importers import prompts, traces
+from engine.workloads.importers.lines import Lines
+from engine.workloads.records import TaskRow, WorkloadHeader
+from engine.workloads.streams import open_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A foreign format.. `notes`: for the header's origin."""
+
+    what: str
+    rows: Callable[[Lines], Iterator[traces.Row]]
+    assigns: bool = True
+    notes: tuple[tuple[str, str], ...] = ()
+
+
+FORMATS = {
+    "azure": Format(
+        "Azure LLM inference trace",
+        traces.azure,
+        notes=(("source", "Azure/AzurePublicDataset, AzureLLMInferenceDataset"), ("licence", "CC-BY-4.0, © Microsoft")),
+    ),
+    "mooncake": Format(
+        "Mooncake request trace",
+        traces.mooncake,
+        notes=(("source", "kvcache-ai/Mooncake"), ("licence", "Apache-2.0")),
+    ),
+    "burstgpt": Format(
+        "BurstGPT trace",
+        traces.burstgpt,
+        notes=(("source", "HPMLL/BurstGPT"),),
+    ),
+    "jsonl": Format("prompts, JSONL", prompts.jsonl, assigns=False),
+    "text": Format("prompts, one a line", prompts.text, assigns=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A foreign file, open as a workload: what `save` needs. `format` is the one it was read as."""
+
+    format: str
+    header: WorkloadHeader
+    items: Iterator[TaskRow]
+
+
+def detect(path: Path) -> str:
+    """The name in FORMATS of what the file holds, by its first line that is not blank.
+
+    Raises:
+        UsageError: it can't be read, is empty, or is a workload already.
+    """
+    with open_lines(path) as file:
+        lines = Lines(path, file)
+        first = next((line for line in lines if line.strip()), None)
+        if first is None:
+            raise UsageError(f"{path}: empty, where something to import was expected")
+        if first.lstrip().startswith("{"):
+            row = traces.json_object(first, lines)
+            if row.get("kind") == "workload":
+                raise UsageError(f"{path}: is a workload already; there is nothing to import")
+            return "mooncake" if all(key in row for key in traces.MOONCAKE) else "jsonl"
+        columns = {name.strip() for name in next(csv.reader([first]), [])}
+        for name, needed in (("azure", traces.AZURE), ("burstgpt", traces.BURSTGPT)):
+            if columns.issuperset(needed):
+                return name
+        return "text"
+
+
+@contextmanager
+def open_import(
+    path: Path, format: str = "auto", assignment: Assignment | None = None, *, interval: float = 0.0
+) -> Iterator[Imported]:
+    """Open a foreign file as a workload, to be saved or replayed while it is open.
+
+    `assignment` is drawn for what rows do not say themselves; without one, traces get the default Assignment and
+    prompts nothing. Prompts without a time arrive `interval` seconds apart.
+
+    Raises:
+        UsageError: here or while the items are read; file, line and reason are named.
+    """
+    name = detect(path) if format == "auto" else format
+    if name not in FORMATS:
+        raise UsageError(f"unknown format {name!r}: choose one of auto, {', '.join(FORMATS)}")
+    kind = FORMATS[name]
+    if assignment is None and kind.assigns:
+        assignment = Assignment()
+    notes: dict[str, str | float | None] = {"what": kind.what, "file": path.name, **dict(kind.notes)}
+    if assignment is not None:
+        notes["assigned"] = f"where the rows do not say it: {assignment.describe()}"
+    header = WorkloadHeader(seed=assignment.seed if assignment else None).noting(**notes)
+    with open_lines(path) as file:
+        yield Imported(name, header, _items(Lines(path, file), kind, assignment, interval))
+
+
+def _items(lines: Lines, kind: Format, assignment: Assignment | None, interval: float) -> Iterator[TaskRow]:
+    draws = assignment.draws() if assignment else None
+    for number, row in enumerate(kind.rows(lines)):
+        given = {key: value for key, value in row.items() if value is not None}
+        drawn = next(draws) if draws else {}
+        try:
+            yield TaskRow.model_validate({"id": f"t{number + 1}", "at": number * interval, **drawn, **given})
+        except ValidationError as error:
+            raise lines.refused(reason(error)) from None

@@ -1,0 +1,65 @@
+"""The workloads that come with the package."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from engine.errors import UsageError
+from engine.workloads.streams import create
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One packaged workload. `licence` is the file beside it, None where it is the project's own."""
+
+    name: str
+    description: str
+    file: str
+    licence: str | None = None
+
+
+SAMPLES = (
+    Sample("aios-five", "the five tasks of AIOS's concurrent client test, all at once", "aios-five.jsonl"),
+    Sample(
+        "azure-1000",
+        "1,000 chat requests over 3 minutes of Azure's LLM inference trace, 2023 (no text)",
+        "azure-1000.jsonl",
+        "LICENSE-azure-CC-BY-4.0.txt",
+    ),
+    Sample(
+        "mooncake-200",
+        "200 requests with long contexts of Mooncake's synthetic trace (no text)",
+        "mooncake-200.jsonl",
+        "LICENSE-mooncake-APACHE-2.0.txt",
+    ),
+)
+
+
+def get(name: str) -> Sample:
+    """The sample called `name`, with or without `.jsonl`. Raises UsageError, with the names there are."""
+    plain = name.removesuffix(".jsonl")
+    for sample in SAMPLES:
+        if sample.name == plain:
+            return sample
+    raise UsageError(f"no sample {name[:80]!r}: there are {', '.join(sample.name for sample in SAMPLES)}")
+
+
+@contextmanager
+def path_of(sample: Sample) -> Iterator[Path]:
+    """The sample as a real file, which may exist only within the `with`."""
+    with as_file(files("engine.workloads").joinpath("sample_files", sample.file)) as path:
+        yield path
+
+
+def copy(sample: Sample, to: Path) -> None:
+    """Copy the sample to a path, with its licence beside it. Raises UsageError when it can't be written."""
+    folder = files("engine.workloads").joinpath("sample_files")
+    for name, target in ((sample.file, to), (sample.licence, to.parent / (sample.licence or ""))):
+        if name is not None:
+            with folder.joinpath(name).open("rb") as source, create(target) as out:
+                shutil.copyfileobj(source, out)

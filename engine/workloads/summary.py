@@ -1,0 +1,100 @@
+"""What is in a workload, in one pass over it."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import fmean, pstdev
+
+from engine.model import DEFAULT_PRIORITY
+from engine.workloads.reader import WorkloadReader
+from engine.workloads.records import TaskRow, WorkloadHeader
+
+
+@dataclass(slots=True)
+class Summary:
+    """A workload summed up. Times in seconds.
+
+    Attributes:
+        complete: the file had an end record, and it fits.
+        in_order: items are in order of time, as `cut` and `merge` need them.
+        at: every task's arrival, sorted.
+        with_prompt: tasks that carry text. input_tokens, output_tokens: sums, over the `counted` tasks that give both.
+        switches: (at, policy) of the file's own switches of policy.
+        gap_cv: coefficient of variation of the gaps between arrivals: 1 for Poisson, more for bursts.
+    """
+
+    header: WorkloadHeader
+    complete: bool = False
+    in_order: bool = True
+    at: array[float] = field(default_factory=lambda: array("d"))
+    with_prompt: int = 0
+    counted: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    priorities: Counter[int] = field(default_factory=Counter)
+    agents: Counter[str] = field(default_factory=Counter)
+    clients: Counter[str] = field(default_factory=Counter)
+    models: Counter[str] = field(default_factory=Counter)
+    switches: list[tuple[float, str]] = field(default_factory=list)
+
+    @property
+    def tasks(self) -> int:
+        return len(self.at)
+
+    @property
+    def duration(self) -> float:
+        """From the first arrival to the last."""
+        return self.at[-1] - self.at[0] if self.at else 0.0
+
+    @property
+    def rate(self) -> float | None:
+        """Arrivals a second over the duration; None when that is nothing."""
+        return (self.tasks - 1) / self.duration if self.duration > 0 else None
+
+    @property
+    def gap_cv(self) -> float | None:
+        gaps = [later - earlier for earlier, later in zip(self.at, self.at[1:], strict=False)]
+        mean = fmean(gaps) if len(gaps) > 1 else 0.0
+        return pstdev(gaps, mean) / mean if mean > 0 else None
+
+    def arrivals(self, bins: int) -> list[int]:
+        """How many tasks arrived in each of `bins` equal stretches of the duration; the last includes its end."""
+        counts = [0] * bins
+        width = self.duration / bins
+        for at in self.at:
+            place = math.floor((at - self.at[0]) / width) if width > 0 else 0
+            counts[min(place, bins - 1)] += 1
+        return counts
+
+
+def summarise(reader: WorkloadReader) -> Summary:
+    """Read an open workload to its end and sum it up; 8 bytes a task are kept.
+
+    Raises:
+        UsageError: as the reader does.
+    """
+    summary, defaults, last = Summary(reader.header), reader.header.defaults, 0.0
+    for item in reader:
+        summary.in_order &= item.at >= last
+        last = item.at
+        if not isinstance(item, TaskRow):
+            summary.switches.append((item.at, item.policy))
+            continue
+        summary.at.append(item.at)
+        summary.with_prompt += bool((item.prompt or "").strip())
+        if item.input_tokens is not None and item.output_tokens is not None:
+            summary.counted += 1
+            summary.input_tokens += item.input_tokens
+            summary.output_tokens += item.output_tokens
+        priority = item.priority if item.priority is not None else defaults.priority
+        summary.priorities[DEFAULT_PRIORITY if priority is None else priority] += 1
+        summary.agents[item.agent or defaults.agent or "chat"] += 1
+        summary.clients[item.client or defaults.client or ""] += 1
+        summary.models[item.model or defaults.model or ""] += 1
+    summary.complete = reader.complete
+    if not summary.in_order:
+        summary.at = array("d", sorted(summary.at))
+    return summary
