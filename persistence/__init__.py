@@ -1,1 +1,15 @@
-"""TODO"""
+"""The history: tasks, their attempts and what was decided meanwhile, in one SQLite database."""
+
+from persistence.history import History
+from persistence.rows import AttemptRow, PolicySwitchRow, PriorityChangeRow, RunRow, TaskDetail
+from persistence.store import SqliteStore
+
+__all__ = [
+    "AttemptRow",
+    "History",
+    "PolicySwitchRow",
+    "PriorityChangeRow",
+    "RunRow",
+    "SqliteStore",
+    "TaskDetail",
+]

@@ -1,0 +1,215 @@
+"""The read side of the history: what scripts, `aios-tui history` and the console's task screen ask."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from pydantic import BaseModel
+
+from engine.errors import StoreError
+from engine.model import TaskRecord, TaskState
+from persistence import checks
+from persistence.reader import Reader
+from persistence.rows import (
+    RECORD_COLUMNS,
+    AttemptRow,
+    PolicySwitchRow,
+    PriorityChangeRow,
+    RunRow,
+    TaskDetail,
+    no_counts,
+    to_model,
+    to_options,
+    to_record,
+)
+from persistence.search import match_expression
+
+# `list` is a method of `History`, and would be taken for it inside the class.
+Records = list[TaskRecord]
+Runs = list[RunRow]
+Switches = list[PolicySwitchRow]
+Lines = list[str]
+
+_PAGE = 200  # tasks held at a time by an export
+MAX_ROWS = 2**62
+
+_DETAIL = "asked_priority, asked_model, options, starts, interruptions, round_total, accepted_run, ended_run"
+_ATTEMPT = ", ".join(AttemptRow.model_fields)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class History:
+    """A history read beside whoever owns it. Opened when first used; also an async context manager.
+
+    Every method raises StoreError, with one line, when there is no history at `path`, when the file is something else,
+    and when it can't be read. Text is sanitised.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._reader = Reader(path)
+        self.path = self._reader.path
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection. Idempotent; a later call of another method opens it again."""
+        await self._reader.close()
+
+    async def list(
+        self,
+        limit: int | None = 50,
+        offset: int = 0,
+        *,
+        state: TaskState | None = None,
+        agent: str | None = None,
+        client: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        newest_first: bool = True,
+    ) -> Records:
+        """Tasks by submission, `since` ≤ submitted < `until`. `limit` None: all. `agent`: with or without its path."""
+        where, values = _where(state=state, agent=agent, client=client, since=since, until=until)
+        sql = (
+            f"SELECT {RECORD_COLUMNS} FROM tasks {where}"  # noqa: S608  (only our own words are put in)
+            f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
+        )
+        values |= {"limit": -1 if limit is None else max(0, min(limit, MAX_ROWS)), "offset": max(0, offset)}
+        return await self._reader.run(lambda connection: _records(connection, sql, values))
+
+    async def show(self, task_id: int) -> TaskDetail | None:
+        """All about one task, or None when there is no such one."""
+        return await self._reader.run(lambda connection: _detail(connection, task_id))
+
+    async def search(self, text: str, limit: int = 50) -> Records:
+        """Tasks whose prompt and result have all words of `text`, the last one as a beginning; best first."""
+        expression = match_expression(text)
+        if expression is None:
+            return []
+        columns = ", ".join(f"tasks.{name.strip()}" for name in RECORD_COLUMNS.split(","))
+        sql = (
+            f"SELECT {columns} FROM tasks_words JOIN tasks ON tasks.id = tasks_words.rowid"  # noqa: S608
+            " WHERE tasks_words MATCH :text ORDER BY tasks_words.rank, tasks.id DESC LIMIT :limit"
+        )
+        values = {"text": expression, "limit": max(0, min(limit, MAX_ROWS))}
+        return await self._reader.run(lambda connection: _records(connection, sql, values))
+
+    async def export(
+        self,
+        *,
+        state: TaskState | None = None,
+        agent: str | None = None,
+        client: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> AsyncIterator[TaskRecord]:
+        """All such tasks, oldest first. Holds a page of them at a time, and no read transaction between pages."""
+        where, values = _where(state=state, agent=agent, client=client, since=since, until=until)
+        sql = (
+            f"SELECT {RECORD_COLUMNS} FROM tasks {where} {'AND' if where else 'WHERE'} id > :after"  # noqa: S608
+            f" ORDER BY id LIMIT {_PAGE}"
+        )
+        after = -1
+        while True:
+            page = await self._reader.run(partial(_records, sql=sql, values=values | {"after": after}))
+            for record in page:
+                yield record
+            if len(page) < _PAGE:
+                return
+            after = page[-1].id
+
+    async def counts(self) -> dict[TaskState, int]:
+        """How many tasks there are in each state."""
+        rows = await self._reader.run(
+            lambda connection: connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall()
+        )
+        known = {state.value: state for state in TaskState}
+        return no_counts() | {known[state]: count for state, count in rows if state in known}
+
+    async def runs(self, limit: int = 50) -> Runs:
+        """The programs that had this history, newest first."""
+        sql = "SELECT id, pid, program, version, core, started_at, ended_at FROM runs ORDER BY id DESC LIMIT :limit"
+        return await self._rows(RunRow, sql, limit)
+
+    async def policy_switches(self, limit: int = 1000) -> Switches:
+        """When the policy was switched to what, newest first."""
+        sql = "SELECT at, run, policy, previous FROM policy_switches ORDER BY id DESC LIMIT :limit"
+        return await self._rows(PolicySwitchRow, sql, limit)
+
+    async def check(self) -> Lines:
+        """What is wrong with the database, a line each; none when it is sound. StoreError when there is no database."""
+        if not self.path.exists():
+            raise StoreError(f"no history at {self.path}")
+        try:
+            return await self._reader.run(checks.problems)
+        except StoreError as error:
+            return [str(error)]
+
+    async def _rows(self, model: type[Model], sql: str, limit: int) -> list[Model]:  # type: ignore[valid-type]
+        def read(connection: sqlite3.Connection) -> Any:
+            rows = connection.execute(sql, {"limit": max(0, min(limit, MAX_ROWS))})
+            return [to_model(model, dict(row)) for row in rows]
+
+        return await self._reader.run(read)
+
+
+def _where(
+    *, state: TaskState | None, agent: str | None, client: str | None, since: float | None, until: float | None
+) -> tuple[str, dict[str, Any]]:
+    """A WHERE clause with bound values for the filters that are given."""
+    clauses = {
+        "state = :state": None if state is None else state.value,
+        "(agent = :agent OR substr(agent, -length(:agent) - 1) = '/' || :agent)": agent,
+        "client = :client": client,
+        "submitted_at >= :since": since,
+        "submitted_at < :until": until,
+    }
+    given = [clause for clause, value in clauses.items() if value is not None]
+    values = {
+        "state": None if state is None else state.value,
+        "agent": agent,
+        "client": client,
+        "since": since,
+        "until": until,
+    }
+    return (f"WHERE {' AND '.join(given)}" if given else ""), {k: v for k, v in values.items() if v is not None}
+
+
+def _records(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> Records:
+    return [to_record(row) for row in connection.execute(sql, values)]
+
+
+def _detail(connection: sqlite3.Connection, task_id: int) -> TaskDetail | None:
+    found = connection.execute(
+        f"SELECT {RECORD_COLUMNS}, {_DETAIL} FROM tasks WHERE id = ?",  # noqa: S608
+        (task_id,),
+    ).fetchone()
+    if found is None:
+        return None
+    row = dict(found)
+    detail = {name.strip(): row.pop(name.strip()) for name in _DETAIL.split(",")}
+    attempts = connection.execute(
+        f"SELECT {_ATTEMPT} FROM attempts WHERE task = ? ORDER BY id",  # noqa: S608
+        (task_id,),
+    )
+    changes = connection.execute(
+        "SELECT at, priority, previous FROM priority_changes WHERE task = ? ORDER BY id", (task_id,)
+    )
+    return to_model(
+        TaskDetail,
+        {
+            **detail,
+            "options": to_options(detail["options"]),
+            "record": to_record(row),
+            "attempts": tuple(to_model(AttemptRow, dict(each)) for each in attempts),
+            "priority_changes": tuple(to_model(PriorityChangeRow, dict(each)) for each in changes),
+        },
+    )

@@ -1,0 +1,187 @@
+"""Rows of the history as readers get them: validated, with all text made safe to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
+
+from engine.model import AttemptState, GenerationOptions, TaskRecord, TaskState
+from engine.text import one_line, sanitise
+
+Model = TypeVar("Model", bound=BaseModel)
+
+# What stands in for a value that a damaged file makes unreadable, where the model has no default of its own.
+_PLACEHOLDERS: Mapping[str, Any] = {
+    "agent": "?",
+    "agent_name": "?",
+    "prompt": "",
+    "priority": 5,
+    "previous": 5,
+    "state": "failed",
+    "submitted_at": 0.0,
+    "ready_at": 0.0,
+    "started_at": 0.0,
+    "at": 0.0,
+    "start": 0,
+    "round": 0,
+    "attempt": 0,
+    "slot": "?",
+    "core": "?",
+    "policy": "?",
+    "program": "?",
+    "version": "?",
+    "pid": 0,
+    "asked_priority": 5,
+    "asked_model": None,
+    "starts": 0,
+    "interruptions": 0,
+    "round_total": None,
+    "accepted_run": 0,
+    "ended_run": None,
+    "run": 0,
+}
+
+
+class Row(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AttemptRow(Row):
+    """One execution of a syscall. Moments are Unix seconds, durations seconds.
+
+    `start` counts how often the task had begun: one that was interrupted begins again, from round 1, attempt 1.
+    """
+
+    task: int
+    start: int
+    round: int
+    attempt: int
+    state: AttemptState
+    slot: str
+    core: str
+    model: str | None = None
+    ready_at: float
+    started_at: float
+    ended_at: float | None = None
+    prompt: str
+    reply: str = ""
+    thinking: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    load_s: float = 0.0
+    prefill_s: float = 0.0
+    decode_s: float = 0.0
+    ttft_s: float | None = None
+    service_s: float = 0.0
+    fault: str | None = None
+    error: str | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def waiting_s(self) -> float:
+        """How long the syscall was ready before it ran."""
+        return self.started_at - self.ready_at
+
+
+class PriorityChangeRow(Row):
+    """A task's priority was changed, at `at`."""
+
+    at: float
+    priority: int
+    previous: int
+
+
+class PolicySwitchRow(Row):
+    """The policy was switched, in run `run`; `previous` is None for the one it began with."""
+
+    at: float
+    run: int
+    policy: str
+    previous: str | None = None
+
+
+class RunRow(Row):
+    """A program had this history. `ended_at` None: it still has, or it was killed."""
+
+    id: int
+    pid: int
+    program: str
+    version: str
+    core: str | None = None
+    started_at: float
+    ended_at: float | None = None
+
+
+class TaskDetail(Row):
+    """All that the history knows of a task. `asked_priority` and `asked_model` are what its submitter wanted."""
+
+    record: TaskRecord
+    asked_priority: int
+    asked_model: str | None
+    options: GenerationOptions
+    starts: int
+    interruptions: int
+    round_total: int | None
+    accepted_run: int
+    ended_run: int | None
+    attempts: tuple[AttemptRow, ...]
+    priority_changes: tuple[PriorityChangeRow, ...]
+
+
+RECORD_COLUMNS = (
+    "id, agent AS agent_name, prompt, priority, state, result, rounds, core, model, submitted_at, started_at, ended_at,"
+    " waiting_s, turnaround_s, service_s, ttft_s, tokens_in, tokens_out, decode_s, attempts, error, dispatch_order,"
+    " client, deadline, ref, workload, retry_of"
+)
+
+
+def to_record(row: Mapping[str, Any]) -> TaskRecord:
+    """The record in a row of `RECORD_COLUMNS`."""
+    values = dict(row)
+    decode_s = values.pop("decode_s")
+    tokens = values["tokens_out"]
+    name = values["agent_name"]
+    values["agent"] = name.rpartition("/")[2] if isinstance(name, str) else name
+    if not values["attempts"]:
+        values["service_s"] = None
+    if isinstance(decode_s, float) and isinstance(tokens, int) and decode_s > 0:
+        values["tokens_per_s"] = tokens / decode_s
+    return to_model(TaskRecord, values)
+
+
+def to_model(model: type[Model], row: Mapping[str, Any]) -> Model:
+    """`row` as a `model`. What a damaged file made unreadable is replaced, and `error`, where there is one, tells."""
+    values = {name: _clean(value) for name, value in row.items()}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        broken = {str(each["loc"][0]) for each in error.errors() if each["loc"]}
+    for name in broken:
+        if model.model_fields[name].is_required():
+            values[name] = _PLACEHOLDERS.get(name)
+        else:
+            del values[name]
+    if "error" in model.model_fields:
+        values["error"] = one_line(f"this record is damaged: {', '.join(sorted(broken))} can't be read")
+    return model.model_validate(values)
+
+
+def to_options(text: Any) -> GenerationOptions:
+    """The options in JSON `text`; none when it is damaged."""
+    try:
+        return GenerationOptions.model_validate_json(text)
+    except ValidationError:
+        return GenerationOptions()
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return sanitise(value) if isinstance(value, str) else value
+
+
+def no_counts() -> dict[TaskState, int]:
+    """A count of 0 for each state."""
+    return dict.fromkeys(TaskState, 0)

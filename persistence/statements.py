@@ -1,0 +1,292 @@
+"""Events as rows, and rows as few statements: what a batch of events does to the tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.events import (
+    AttemptEnded,
+    AttemptStarted,
+    Durable,
+    PolicyChanged,
+    TaskAccepted,
+    TaskEnded,
+    TaskReprioritised,
+    TaskRequeued,
+    TaskStarted,
+)
+from engine.model import GenerationOptions
+from engine.text import sanitise
+
+Row = tuple[Any, ...]
+MAX_INTEGER = 2**63 - 1
+_NO_OPTIONS = GenerationOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class CoreNamed:
+    """The store's own record: which core this run of the program uses."""
+
+    core: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The store's own record: this run of the program is over."""
+
+    at: float
+
+
+Record = Durable | CoreNamed | RunEnded
+
+
+class Refused(Exception):
+    """A record that contradicts the history, such as a second end of a task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """`exact`: each row must change exactly one row of the table; anything else means the record is wrong."""
+
+    sql: str
+    exact: bool = True
+
+
+# The order in which the statements of one batch run. For the records of one task it agrees with the order in which
+# they can come, except after a requeue: see `_groups`.
+STATEMENTS = {
+    "accept": Statement(
+        "INSERT INTO tasks (id, agent, prompt, asked_priority, priority, asked_model, client, deadline, options, ref,"
+        " workload, input_tokens, output_tokens, retry_of, accepted_run, submitted_at)"
+        " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+    ),
+    "start": Statement(
+        "UPDATE tasks SET state = 'running', starts = starts + 1, started_at = ?2, waiting_s = ?2 - submitted_at,"
+        " dispatch_order = ?3, round_total = ?4 WHERE id = ?1 AND state = 'queued'"
+    ),
+    "attempt": Statement(
+        "INSERT INTO attempts (task, start, round, attempt, slot, core, model, ready_at, started_at, prompt)"
+        " VALUES (?1, (SELECT starts FROM tasks WHERE id = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+    ),
+    "attempt_end": Statement(
+        "UPDATE attempts SET state = ?4, ended_at = ?5, model = coalesce(?6, model), reply = ?7, thinking = ?8,"
+        " tokens_in = ?9, tokens_out = ?10, load_s = ?11, prefill_s = ?12, decode_s = ?13, ttft_s = ?14,"
+        " service_s = ?15, fault = ?16, error = ?17"
+        " WHERE task = ?1 AND start = (SELECT starts FROM tasks WHERE id = ?1) AND round = ?2 AND attempt = ?3"
+        " AND state = 'executing'"
+    ),
+    "priority": Statement(
+        "UPDATE tasks SET priority = ?2 WHERE id = ?1 AND state IN ('queued', 'running')", exact=False
+    ),
+    "priority_change": Statement("INSERT INTO priority_changes (task, at, priority, previous) VALUES (?, ?, ?, ?)"),
+    "requeue": Statement(
+        "UPDATE tasks SET state = 'queued', started_at = NULL, waiting_s = NULL, dispatch_order = NULL,"
+        " round_total = NULL WHERE id = ?1 AND state = 'running'"
+    ),
+    "end": Statement(
+        "UPDATE tasks SET state = ?2, priority = ?3, dispatch_order = ?4, started_at = ?5, ended_at = ?6,"
+        " ended_run = ?7, round_total = ?8, rounds = ?9, attempts = ?10, core = ?11, model = ?12, result = ?13,"
+        " error = ?14, waiting_s = ?5 - submitted_at, turnaround_s = ?6 - submitted_at, service_s = ?15,"
+        " decode_s = ?16, ttft_s = ?17, tokens_in = ?18, tokens_out = ?19"
+        " WHERE id = ?1 AND state IN ('queued', 'running')"
+    ),
+    "policy": Statement("INSERT INTO policy_switches (at, run, policy, previous) VALUES (?, ?, ?, ?)"),
+    "core": Statement("UPDATE runs SET core = ? WHERE id = ?"),
+    "run_end": Statement("UPDATE runs SET ended_at = ? WHERE id = ?"),
+}
+
+
+def _accept(event: TaskAccepted, run: int) -> Iterator[tuple[str, Row]]:
+    spec = event.spec
+    options = "{}" if spec.options == _NO_OPTIONS else spec.options.model_dump_json(exclude_none=True)
+    yield (
+        "accept",
+        (
+            event.task,
+            spec.agent,
+            spec.prompt,
+            spec.priority,
+            spec.model,
+            spec.client,
+            spec.deadline,
+            options,
+            spec.ref,
+            spec.workload,
+            spec.input_tokens,
+            spec.output_tokens,
+            event.retry_of,
+            run,
+            event.at,
+        ),
+    )
+
+
+def _start(event: TaskStarted, run: int) -> Iterator[tuple[str, Row]]:
+    yield "start", (event.task, event.at, event.dispatch_order, event.round_total)
+
+
+def _requeue(event: TaskRequeued, run: int) -> Iterator[tuple[str, Row]]:
+    yield "requeue", (event.task,)
+
+
+def _priority(event: TaskReprioritised, run: int) -> Iterator[tuple[str, Row]]:
+    yield "priority", (event.task, event.priority)
+    yield "priority_change", (event.task, event.at, event.priority, event.previous)
+
+
+def _attempt(event: AttemptStarted, run: int) -> Iterator[tuple[str, Row]]:
+    row = (
+        event.task,
+        event.round,
+        event.attempt,
+        event.slot,
+        event.core,
+        event.model,
+        event.ready_at,
+        event.at,
+        event.prompt,
+    )
+    yield "attempt", row
+
+
+def _attempt_end(event: AttemptEnded, run: int) -> Iterator[tuple[str, Row]]:
+    usage = event.usage
+    yield (
+        "attempt_end",
+        (
+            event.task,
+            event.round,
+            event.attempt,
+            event.state.value,
+            event.at,
+            event.model,
+            event.reply,
+            event.thinking,
+            usage.tokens_in,
+            usage.tokens_out,
+            usage.load_s,
+            usage.prefill_s,
+            usage.decode_s,
+            event.ttft_s,
+            event.service_s,
+            None if event.fault is None else event.fault.value,
+            event.error,
+        ),
+    )
+
+
+def _end(event: TaskEnded, run: int) -> Iterator[tuple[str, Row]]:
+    task = event.final
+    yield (
+        "end",
+        (
+            event.task,
+            event.state.value,
+            task.priority,
+            task.dispatch_order,
+            task.started_at,
+            event.at if task.ended_at is None else task.ended_at,
+            run,
+            task.round_total,
+            task.rounds,
+            task.attempts,
+            task.core,
+            task.model,
+            task.result,
+            task.error,
+            task.service_s,
+            task.decode_s,
+            task.ttft_s,
+            task.tokens_in,
+            task.tokens_out,
+        ),
+    )
+
+
+def _policy(event: PolicyChanged, run: int) -> Iterator[tuple[str, Row]]:
+    yield "policy", (event.at, run, event.policy, event.previous)
+
+
+def _core(event: CoreNamed, run: int) -> Iterator[tuple[str, Row]]:
+    yield "core", (event.core, run)
+
+
+def _run_end(event: RunEnded, run: int) -> Iterator[tuple[str, Row]]:
+    yield "run_end", (event.at, run)
+
+
+_ROWS: dict[type, Callable[[Any, int], Iterator[tuple[str, Row]]]] = {
+    TaskAccepted: _accept,
+    TaskStarted: _start,
+    TaskRequeued: _requeue,
+    TaskReprioritised: _priority,
+    AttemptStarted: _attempt,
+    AttemptEnded: _attempt_end,
+    TaskEnded: _end,
+    PolicyChanged: _policy,
+    CoreNamed: _core,
+    RunEnded: _run_end,
+}
+
+
+def _groups(records: Iterable[Record], run: int) -> Iterator[dict[str, list[Row]]]:
+    """The rows of `records` by statement, in as few groups as keep what they do.
+
+    Within a group all rows of one statement run before those of the next one. That changes nothing as long as no
+    record of a task comes after its requeue, so such a record begins a new group.
+    """
+    group: dict[str, list[Row]] = {name: [] for name in STATEMENTS}
+    requeued: set[int] = set()
+    for record in records:
+        if requeued and getattr(record, "task", None) in requeued:
+            yield group
+            group, requeued = {name: [] for name in STATEMENTS}, set()
+        if isinstance(record, TaskRequeued):
+            requeued.add(record.task)
+        for name, row in _ROWS[type(record)](record, run):
+            group[name].append(row)
+    yield group
+
+
+def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *, fit: bool = False) -> None:
+    """Write `records` inside the transaction that is open. `fit` makes values storable that a database refuses.
+
+    Raises:
+        Refused: a record contradicts the history.
+        sqlite3.Error: the database can't take them.
+    """
+    for group in _groups(records, run):
+        for name, rows in group.items():
+            if not rows:
+                continue
+            statement = STATEMENTS[name]
+            changed = connection.executemany(statement.sql, map(_fitted, rows) if fit else rows).rowcount
+            if statement.exact and changed != len(rows):
+                raise Refused(f"{name}: {changed} of {len(rows)} rows")
+
+
+def _fitted(row: Row) -> Row:
+    return tuple(_fit(value) for value in row)
+
+
+def _fit(value: Any) -> Any:
+    if isinstance(value, str):
+        return sanitise(value)
+    if isinstance(value, int):
+        return max(-MAX_INTEGER, min(value, MAX_INTEGER))
+    return value
+
+
+def describe(record: Record) -> str:
+    """A record on one line, for the log: its kind and what it belongs to, none of its text."""
+    names = ("task", "round", "attempt", "state")
+    told = ", ".join(f"{name} {getattr(record, name)}" for name in names if hasattr(record, name))
+    return f"{type(record).__name__}({told})"
+
+
+def all_acceptances(records: Sequence[Record]) -> bool:
+    """Whether `records` are submissions and nothing else: the only ones that may fail."""
+    return bool(records) and all(isinstance(record, TaskAccepted) for record in records)

@@ -1,0 +1,188 @@
+"""The history in SQLite: `engine.store.Store` over one connection that writes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import aiosqlite
+
+from engine.errors import StoreError
+from engine.events import Durable
+from engine.model import Task
+from engine.store import Recovery
+from persistence import recovery, schema, trouble
+from persistence.files import OwnerLock, make_private_folder
+from persistence.statements import CoreNamed, RunEnded
+from persistence.threaded import ThreadedConnection
+from persistence.writer import Writer
+
+_LOG = logging.getLogger(__name__)
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """A history kept in the SQLite database `path`, owned by this process from `open` to `close`.
+
+    The file is private (0600), and so are its write-ahead log and the folder, where they are made here. Opening adds a
+    row to `runs`, with `program` (`console`, `run`) and `version`.
+    """
+
+    def __init__(self, path: Path, *, program: str = "aios-tui", version: str = "") -> None:
+        self.path = path.expanduser().resolve()
+        self._program = program
+        self._version = version
+        self._lock = OwnerLock(self.path)
+        self._connection: ThreadedConnection | None = None
+        self._writer: Writer | None = None
+        self._run = 0
+        self._last_id = 0
+        self._listeners: list[Callable[[str | None], None]] = []
+        self._trouble: str | None = None
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def run_id(self) -> int:
+        """The id of this run of the program in `runs`."""
+        return self._run
+
+    @property
+    def unwritten(self) -> int:
+        """Records given that are not written yet."""
+        return 0 if self._writer is None else self._writer.unwritten
+
+    async def open(self) -> None:
+        if self._connection is not None:
+            raise StoreError(f"history {self.path} is open already")
+        try:
+            make_private_folder(self.path.parent)
+            self._lock.acquire(self._program)
+            try:
+                await self._open()
+            except BaseException:
+                await self._let_go()
+                raise
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(trouble.line(self.path, "can't be opened", error)) from error
+
+    async def _open(self) -> None:
+        if not self.path.exists():
+            await schema.create(self.path)
+        if self.path.stat().st_size == 0:
+            raise StoreError(f"history {self.path} is empty (0 bytes): remove it to begin a new one, or use --db")
+        self._connection = await ThreadedConnection.open(f"{self.path.as_uri()}?mode=rw")
+        self._run, self._last_id = await self._connection.run(self._prepare)
+        self.path.chmod(0o600)
+        self._closing = None
+        self._writer = Writer(self._connection, path=self.path, run=self._run, told=self._tell)
+
+    def _prepare(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        version = schema.version_of(connection, self.path)
+        schema.configure(connection)
+        schema.migrate(connection, version)
+        row = (os.getpid(), self._program, self._version, time.time())
+        run = connection.execute("INSERT INTO runs (pid, program, version, started_at) VALUES (?, ?, ?, ?)", row)
+        last = connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tasks'").fetchone()[
+            0
+        ]
+        return run.lastrowid or 0, last
+
+    async def recover(self, *, max_interruptions: int) -> Recovery:
+        writer = self._opened()
+        await writer.commit(())  # all that was given before is in
+
+        def recover(connection: sqlite3.Connection) -> Recovery:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                found = recovery.recover(connection, max_interruptions=max_interruptions, run=self._run, at=time.time())
+                connection.execute("COMMIT")
+                return found
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+        return await self._read(recover, "can't be recovered")
+
+    async def load(self, task_id: int) -> Task | None:
+        """The task as it was last made durable, or None when there is no such one. Raises StoreError."""
+        return await self._read(lambda connection: recovery.load(connection, task_id), "can't be read")
+
+    def next_task_id(self) -> int:
+        """A task id not given before. One whose submission never became durable may be given again after a restart."""
+        self._opened()
+        self._last_id += 1
+        return self._last_id
+
+    def append(self, event: Durable) -> None:
+        if self._writer is None:
+            _LOG.error("history %s is not open; lost: %s", self.path, type(event).__name__)
+            return
+        self._writer.append(event)
+
+    async def commit(self, events: Sequence[Durable]) -> None:
+        await self._opened().commit(events)
+
+    def name_core(self, core: str) -> None:
+        """Note in `runs` which core this run of the program uses. Does not wait."""
+        self._opened().append(CoreNamed(core))
+
+    def on_trouble(self, told: Callable[[str | None], None]) -> None:
+        self._listeners.append(told)
+        if self._trouble is not None:
+            told(self._trouble)
+
+    def _tell(self, line: str | None) -> None:
+        self._trouble = line
+        for told in self._listeners:
+            told(line)
+
+    async def close(self) -> None:
+        """Write all that is pending and let go; a second call does nothing.
+
+        Raises:
+            StoreError: the disk would not take the last records; the line says how many are lost. All is let go.
+        """
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        elif self._closing.done():
+            return
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        try:
+            if writer is not None:
+                writer.append(RunEnded(time.time()))
+                await writer.finish()
+        finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        connection, self._connection = self._connection, None
+        try:
+            if connection is not None:
+                await connection.close()
+        except aiosqlite.Error as error:
+            _LOG.error("%s", trouble.line(self.path, "was not closed cleanly", error))
+        finally:
+            self._lock.release()
+
+    async def _read(self, function: Callable[[sqlite3.Connection], T], what: str) -> T:
+        connection = self._connection
+        if connection is None:
+            raise StoreError(f"history {self.path} is not open")
+        try:
+            return await connection.run(function)
+        except sqlite3.Error as error:
+            raise StoreError(trouble.line(self.path, what, error)) from error
+
+    def _opened(self) -> Writer:
+        if self._writer is None:
+            raise StoreError(f"history {self.path} is not open")
+        return self._writer
