@@ -16,11 +16,24 @@ from engine.text import one_line, sanitise
 _SPEC = (
     "agent, prompt, asked_priority, asked_model, client, deadline, options, ref, workload, input_tokens, output_tokens"
 )
-_LATER = tuple(
-    (
-        "started_at, ended_at, dispatch_order, rounds, round_total, attempts, interruptions, retry_of, core, model, "
-        "result, error, ttft_s, tokens_in, tokens_out, service_s, decode_s"
-    ).split(", ")
+_LATER = (
+    "started_at",
+    "ended_at",
+    "dispatch_order",
+    "rounds",
+    "round_total",
+    "attempts",
+    "interruptions",
+    "retry_of",
+    "core",
+    "model",
+    "result",
+    "error",
+    "ttft_s",
+    "tokens_in",
+    "tokens_out",
+    "service_s",
+    "decode_s",
 )
 _NO_OPTIONS = GenerationOptions()
 
