@@ -54,7 +54,7 @@ class FakeOllama:
         scripts: answers for the next chat requests, in order. usual: the answer when there is none, a short good one.
         overrides: answers for other routes, such as `{"/api/version": Status(502)}`, until removed.
         requests: all that came. active, most_active: chat requests being answered. disconnects: clients that left
-            before their answer was complete.
+            before their answer was complete. connections: how many were ever made.
     """
 
     def __init__(self, *models: FakeModel | str, loaded: Iterable[str] = (), version: str = "0.35.1") -> None:
@@ -64,10 +64,10 @@ class FakeOllama:
         self.usual: Callable[[Request], Script] = lambda _request: say("Hello", " there", ".")
         self.overrides: dict[str, Script] = {}
         self.requests: list[Request] = []
-        self.active = self.most_active = self.disconnects = self.most_connections = 0
+        self.active = self.most_active = self.disconnects = self.connections = 0
         self.port = 0
         self._server: asyncio.Server | None = None
-        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._open: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
 
     @property
@@ -91,7 +91,7 @@ class FakeOllama:
         if self._server is None:
             return
         self._server.close()
-        tasks = list(self._connections)
+        tasks = list(self._open)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -112,14 +112,14 @@ class FakeOllama:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._connections[task] = writer
-        self.most_connections = max(self.most_connections, len(self._connections))
+        self._open.add(task)
+        self.connections += 1
         try:
             await self._converse(reader, writer)
         except (asyncio.CancelledError, ConnectionError, _Cut):
             pass
         finally:
-            del self._connections[task]
+            self._open.discard(task)
             if task.cancelling():
                 writer.transport.abort()
             writer.close()

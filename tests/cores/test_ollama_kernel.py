@@ -1,0 +1,87 @@
+"""The kernel over an Ollama server: what waits while it is down, what it is never given, and what it keeps hold of."""
+
+from __future__ import annotations
+
+import asyncio
+
+from engine.cores.ollama import OllamaCore
+from engine.cores.port import SlotState
+from engine.events import AttemptEnded, SlotChanged
+from engine.model import TaskSpec, TaskState
+from tests.cores.fake_ollama import FakeOllama
+from tests.cores.ollama_frames import Final, Say, Status, Wait, say
+from tests.cores.test_ollama import MODEL, QUICK
+from tests.kernel.gate import make_kernel, seen
+
+PATIENCE_S = 30
+
+
+async def test_tasks_wait_while_the_server_is_down_and_end_when_it_is_back() -> None:
+    async with FakeOllama(MODEL) as fake:
+        kernel = make_kernel(OllamaCore(fake.host, backoff=QUICK))
+        events = kernel.subscribe()
+        await kernel.start()
+        await fake.stop()
+        tasks = await kernel.submit_many([TaskSpec(prompt=f"task {n}") for n in range(5)])
+        up, down = await seen(events, SlotChanged, 2)
+        assert isinstance(up, SlotChanged)
+        assert isinstance(down, SlotChanged)
+        assert (up.state, down.state) == (SlotState.UP, SlotState.DOWN)
+        assert fake.host in down.reason
+        assert kernel.queued_count + kernel.running_count == 5
+        await fake.start()
+        async with asyncio.timeout(PATIENCE_S):
+            ended = [await kernel.wait(task) for task in tasks]
+        await kernel.stop()
+    assert {task.state for task in ended} == {TaskState.DONE}
+    assert {task.result for task in ended} == {"Hello there."}
+    assert sum(task.attempts for task in ended) == 6  # one found the server gone, the others waited
+    assert len(fake.chats()) == 5
+
+
+async def test_the_server_never_gets_more_than_its_slots() -> None:
+    async with FakeOllama(MODEL) as fake:
+        gate = Wait()
+        fake.usual = lambda _request: (Say("one"), gate, Final())
+        kernel = make_kernel(OllamaCore(fake.host, slots=2))
+        await kernel.start()
+        tasks = await kernel.submit_many([TaskSpec(prompt=f"task {n}") for n in range(20)])
+        await fake.until(lambda server: server.active == 2)
+        assert len(fake.chats()) == 2
+        gate.event.set()
+        async with asyncio.timeout(PATIENCE_S):
+            for task in tasks:
+                await kernel.wait(task)
+        await kernel.stop()
+        assert len(fake.chats()) == 20
+        assert fake.most_active == 2
+
+
+async def test_a_busy_server_is_asked_again() -> None:
+    async with FakeOllama(MODEL) as fake:
+        fake.scripts += [Status(503, "server busy"), say("at ", "last")]
+        kernel = make_kernel(OllamaCore(fake.host))
+        events = kernel.subscribe()
+        await kernel.start()
+        task = await kernel.submit(TaskSpec(prompt="hello"))
+        async with asyncio.timeout(PATIENCE_S):
+            ended = await kernel.wait(task)
+        first, second = await seen(events, AttemptEnded, 2)
+        await kernel.stop()
+    assert (ended.state, ended.result, ended.attempts) == (TaskState.DONE, "at last", 2)
+    assert isinstance(first, AttemptEnded)
+    assert isinstance(second, AttemptEnded)
+    assert (first.fault, second.fault) == ("busy", None)
+
+
+async def test_cancelling_a_task_stops_the_server() -> None:
+    async with FakeOllama(MODEL) as fake:
+        fake.scripts.append((Say("one"), Wait()))
+        kernel = make_kernel(OllamaCore(fake.host))
+        await kernel.start()
+        task = await kernel.submit(TaskSpec(prompt="hello"))
+        await fake.until(lambda server: server.active == 1)
+        assert await kernel.cancel(task)
+        await fake.until(lambda server: server.active == 0 and server.disconnects == 1)
+        assert (await kernel.wait(task)).state is TaskState.CANCELLED
+        await kernel.stop()
