@@ -27,13 +27,13 @@ SAMPLES = (
     Sample("aios-five", "the five tasks of AIOS's concurrent client test, all at once", "aios-five.jsonl"),
     Sample(
         "azure-1000",
-        "1,000 chat requests over 3 minutes of Azure's LLM inference trace, 2023 (no text)",
+        "1,000 chat requests over 216 seconds of Azure's LLM inference trace, 2023 (no text)",
         "azure-1000.jsonl",
         "LICENSE-azure-CC-BY-4.0.txt",
     ),
     Sample(
         "mooncake-200",
-        "200 requests with long contexts of Mooncake's synthetic trace (no text)",
+        "200 requests with long contexts over 58 seconds of Mooncake's synthetic trace (no text)",
         "mooncake-200.jsonl",
         "LICENSE-mooncake-APACHE-2.0.txt",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import importlib
 import io
 import os
 import tempfile
@@ -18,11 +19,11 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 def _zstandard(path: Path) -> Any:
+    """The optional package, imported only when a file asks for it."""
     try:
-        import zstandard
+        return importlib.import_module("zstandard")
     except ImportError:
         raise UsageError(f"{path}: zstd needs the package zstandard; install it, or use gzip") from None
-    return zstandard
 
 
 @contextlib.contextmanager
