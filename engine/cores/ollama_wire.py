@@ -17,6 +17,7 @@ import httpx
 import ollama
 
 from engine.cores.ollama_address import Address
+from engine.cores.ollama_dns import Resolver
 from engine.text import one_line
 
 LINE_CAP = 1 << 20
@@ -51,10 +52,11 @@ class StatusError(Exception):
 class GuardedTransport(httpx.AsyncBaseTransport):
     """An httpx transport that raises StatusError and WireError, and never reads without a bound. Caps in bytes."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, *, line_cap: int, body_cap: int) -> None:
-        self._inner, self._line_cap, self._body_cap = inner, line_cap, body_cap
+    def __init__(self, inner: httpx.AsyncBaseTransport, resolver: Resolver, *, line_cap: int, body_cap: int) -> None:
+        self._inner, self._resolver, self._line_cap, self._body_cap = inner, resolver, line_cap, body_cap
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._resolver.check(request.url.host)
         response = await self._inner.handle_async_request(request)
         source = cast(httpx.AsyncByteStream, response.stream)
         try:
@@ -208,7 +210,7 @@ class Connection:
         # Loading the CA bundle takes a tenth of a second; over plain http no certificate is ever looked at.
         verify: ssl.SSLContext | bool = address.url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         inner = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
-        guard = GuardedTransport(inner, line_cap=line_cap, body_cap=body_cap)
+        guard = GuardedTransport(inner, Resolver(connect_s), line_cap=line_cap, body_cap=body_cap)
         timeout = httpx.Timeout(read_s, connect=connect_s)
         headers = {"Accept-Encoding": "identity"}
         self.client = ollama.AsyncClient(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -11,7 +14,7 @@ from engine.cores.ollama import OllamaCore
 from engine.cores.ollama_address import parse_address
 from engine.cores.ollama_wire import WireError, clean_record, split_lines
 from engine.cores.port import Chunk, Done, Fault, FaultKind
-from engine.errors import UsageError
+from engine.errors import CoreError, UsageError
 from tests.cores.fake_ollama import FakeOllama
 from tests.cores.ollama_frames import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
 from tests.cores.test_ollama import MODEL, QUICK, attempt, run
@@ -177,6 +180,34 @@ async def test_a_name_that_does_not_resolve() -> None:
     await core.stop(drain_s=0)
     assert not info.healthy
     assert "no-such-host.invalid:11434 cannot be reached" in info.detail
+
+
+async def test_a_resolver_that_never_answers_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, asked = threading.Event(), threading.Event()
+
+    def stuck(*_args: object, **_more: object) -> list[object]:
+        asked.set()
+        answer.wait(30)
+        raise socket.gaierror(socket.EAI_AGAIN, "gave up")
+
+    monkeypatch.setattr(socket, "getaddrinfo", stuck)
+    core = OllamaCore("gpu-box", connect_s=0.05)
+    try:
+        with pytest.raises(CoreError, match=r"gpu-box:11434 cannot be reached \(no answer in time\)"):
+            await core.start()
+        assert asked.is_set()
+        await asyncio.get_running_loop().shutdown_default_executor()  # what the end of a program waits for
+        assert not answer.is_set()
+    finally:
+        answer.set()
+
+
+async def test_a_name_that_resolves_is_used() -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(f"localhost:{fake.port}")
+        await core.start()
+        assert isinstance((await run(core))[1], Done)
+        await core.stop(drain_s=0)
 
 
 @pytest.mark.parametrize(
