@@ -111,6 +111,7 @@ class Action:
         footer: place in the footer from the left, None when it isn't there.
         moves: a list's own key, which the list handles by itself; listed here for help and docs.
         says: what the label is just now, where that changes.
+        pair: the id of the opposite action, shown together with this one in the footer.
     """
 
     id: str
@@ -122,10 +123,16 @@ class Action:
     footer: int | None = None
     moves: bool = False
     says: Callable[[Situation], str] | None = None
+    pair: str = ""
 
     def label_now(self, now: Situation) -> str:
         """The label for the footer, as it is just now."""
         return self.label if self.says is None else self.says(now)
+
+    @property
+    def command(self) -> str:
+        """What the action is called in the command palette."""
+        return self.id.replace("_", " ").capitalize()
 
     @property
     def shown_key(self) -> str:
@@ -146,13 +153,13 @@ def show_key(key: str) -> str:
 
 ACTIONS: tuple[Action, ...] = (
     Action("new", ("n",), "new", "Write a new task in a form.", "Tasks", _needs_kernel, 1),
-    Action("quick", ("i",), "quick line", "Write a task in the line at the bottom.", "Tasks", _needs_kernel, 8),
+    Action("quick", ("i",), "quick line", "Write a task in the line at the bottom.", "Tasks", _needs_kernel, 9),
     Action("open", ("enter",), "open", "Open the selected task.", "Tasks", _needs_selection, 6),
     Action("cancel", ("x",), "cancel", "Cancel the selected task, queued or running.", "Tasks", _needs_unended, 5),
     Action("retry", ("r",), "retry", "Submit the selected ended task again, as a new one.", "Tasks", _can_retry, 7),
     Action("copy", ("y",), "copy", "Copy the selected task's result, or its prompt.", "Tasks", _needs_selection, 10),
-    Action("more_urgent", ("plus", "equals_sign"), "urgent", "Make the selected task one level more urgent.", "Tasks",
-           _can_raise, 4),
+    Action("more_urgent", ("plus", "equals_sign"), "urgency", "Make the selected task one level more urgent.", "Tasks",
+           _can_raise, 4, pair="less_urgent"),
     Action("less_urgent", ("minus",), "less", "Make the selected task one level less urgent.", "Tasks", _can_lower),
     Action("policy", ("s",), "policy", "Switch between FIFO and NPPS; what is ready is ordered anew.", "Scheduling",
            _needs_kernel, 2, says=_policy_label),
@@ -162,7 +169,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("restart", (), "start core", "Try again to start the core.", "Scheduling", _can_restart),
     Action("inspect", (), "look at cores", "Ask the cores for their health and models now.", "Scheduling",
            _needs_kernel),
-    Action("filter", ("slash",), "filter", "Show only lines that contain a text, in this pane.", "View", _always, 9),
+    Action("filter", ("slash",), "filter", "Show only lines that contain a text, in this pane.", "View", _always, 8),
     Action("pane_queue", ("1",), "queue", "Go to the queue.", "Moving"),
     Action("pane_activity", ("2",), "activity", "Go to the activity pane.", "Moving"),
     Action("pane_results", ("3",), "results", "Go to the results.", "Moving"),
@@ -175,12 +182,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_down", ("pagedown", "ctrl+f"), "page down", "A page down.", "Moving", moves=True),
     Action("page_up", ("pageup", "ctrl+b"), "page up", "A page up.", "Moving", moves=True),
     Action("zoom", ("z",), "zoom", "Give the focused pane the whole screen, or take it back.", "View", _always, 11),
-    Action("theme", ("t",), "theme", "Choose a colour theme.", "View", _always, 13),
-    Action("help", ("question_mark",), "help", "Keys and words of this view.", "View", _always, 12),
+    Action("theme", ("t",), "theme", "Choose a colour theme.", "View", _always, 12),
+    Action("help", ("question_mark",), "help", "Keys and words of this view.", "View", _always, 13),
     Action("escape", ("escape",), "back", "Leave the quick line or the filter, clear the filter, end the zoom.",
            "View"),
-    Action("palette", ("ctrl+p",), "commands", "Find any action by name.", "Program", _always, 14),
-    Action("quit", ("q", "ctrl+c", "ctrl+q"), "quit", "Leave; asks first while tasks run.", "Program", _always, 15),
+    Action("palette", ("ctrl+p",), "commands", "Find any action by name.", "Program", _always, 15),
+    Action("quit", ("q", "ctrl+c", "ctrl+q"), "quit", "Leave; asks first while tasks run.", "Program", _always, 14),
 )  # fmt: skip
 
 BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

@@ -235,7 +235,7 @@ class ConsoleApp(App[int]):
                 reason = action.why_not(now)
                 key = f" [{action.shown_key}]" if action.keys else ""
                 words = f"{action.description}{key}" if reason is None else f"{action.description} Not now: {reason}."
-                yield SystemCommand(action.label.capitalize(), escape(words), partial(self.act, action.id))
+                yield SystemCommand(action.command, escape(words), partial(self.act, action.id))
         for policy, words in actions.POLICIES:
             yield SystemCommand(f"Policy {policy}", escape(words), partial(operations.use_policy, self, policy))
 

@@ -69,13 +69,13 @@ class ActivityView(Canvas, can_focus=True):
 
     def build(self, width: int, height: int) -> list[Line]:
         machine = draw_machine(self.view, self.sample, width, self._machine_height(height))
-        room = height - len(machine) - (1 if machine and height - len(machine) > 3 else 0)
+        room = height - len(machine) - (1 if machine and height > 8 else 0)
         lanes = self._lanes(width, room)
         return lanes + [()] * (height - len(lanes) - len(machine)) + machine
 
     def _machine_height(self, height: int) -> int:
-        """The lanes come first: the machine gets at most a third, and nothing in a very low pane."""
-        return 0 if height < 4 else max(1, min(6, height // 3))
+        """The lanes come first: the machine gets at most a quarter, and nothing in a very low pane."""
+        return 0 if height < 5 else max(1, min(6, height // 4))
 
     def _lanes(self, width: int, room: int) -> list[Line]:
         lanes = self.lanes

@@ -14,7 +14,8 @@ class Column:
 
     Attributes:
         drops: the place in the order in which columns go when there is no room, 1 first; 0 never.
-        wide: it may grow to this; the last column of a list takes what is left.
+        from_width: it is shown only in lists at least this wide.
+        wide: it may grow to this, the last column before all others; it takes what is left in the end, too.
     """
 
     id: str
@@ -23,6 +24,7 @@ class Column:
     drops: int = 0
     wide: int = 0
     right: bool = False
+    from_width: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,17 @@ class Placed:
 
 def place(columns: Sequence[Column], width: int) -> tuple[Placed, ...]:
     """Choose and size the columns for `width` cells; gaps included, the widths add up to it exactly."""
-    shown = list(columns)
+    shown = [column for column in columns if width >= column.from_width]
     while _needed(shown) > width:
         droppable = [column for column in shown if column.drops]
         if not droppable:
             break
         shown.remove(min(droppable, key=lambda column: column.drops))
     spare = width - _needed(shown)
+    spare -= min(spare, max(0, shown[-1].wide - shown[-1].width))
     placed: list[Placed] = []
     for column in shown[:-1]:
-        grown = min(max(0, column.wide - column.width), max(0, spare // 2))
+        grown = min(max(0, column.wide - column.width), max(0, spare))
         spare -= grown
         placed.append(Placed(column, column.width + grown, last=False))
     used = sum(item.width + GAP for item in placed)

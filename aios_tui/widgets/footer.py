@@ -8,7 +8,7 @@ from textual.events import Click
 from textual.message import Message
 from textual.timer import Timer
 
-from aios_tui.actions import ACTIONS, Situation
+from aios_tui.actions import ACTIONS, BY_ID, Action, Situation
 from aios_tui.widgets.canvas import Canvas
 from aios_tui.widgets.cells import cell_len
 from aios_tui.widgets.ink import Line, Span, clip
@@ -16,6 +16,15 @@ from aios_tui.widgets.ink import Line, Span, clip
 NOTICE_S = {"information": 4.0, "warning": 5.0, "error": 10.0}
 NOTICE_INK = {"information": "accent", "warning": "warn", "error": "bad"}
 TYPING: list[Span] = [("enter", "key"), (" done  ", "dim"), ("esc", "key"), (" back", "dim")]
+
+
+KEPT = frozenset({"help", "palette", "quit"})
+"""Actions that stay when there is little room."""
+GAP = 2
+
+
+def _key(action: Action) -> str:
+    return f"{action.shown_key}/{BY_ID[action.pair].shown_key}" if action.pair else action.shown_key
 
 
 class Footer(Canvas):
@@ -65,26 +74,22 @@ class Footer(Canvas):
         return [self._actions(self.situation, width)]
 
     def _actions(self, now: Situation, width: int) -> Line:
-        """As many as fit, by their place in the table; help and the palette are kept to the last."""
-        listed = sorted(
-            (action for action in ACTIONS if action.footer is not None), key=lambda action: action.footer or 0
-        )
-        items = [(action, action.shown_key, action.label_now(now)) for action in listed]
-        sizes = {action.id: cell_len(key) + 1 + cell_len(label) + 2 for action, key, label in items}
-        keep = {"help", "palette"}
-        total = sum(sizes.values()) - 2
-        for action, _, _ in reversed(items):
+        """As many as fit, those with the highest numbers go first; KEPT ones go last."""
+        listed = sorted((action for action in ACTIONS if action.footer), key=lambda action: action.footer or 0)
+        items = [(action, _key(action), action.label_now(now)) for action in listed]
+        sizes = {action.id: cell_len(key) + 1 + cell_len(label) + GAP for action, key, label in items}
+        total = sum(sizes.values()) - GAP
+        for action in sorted(listed, key=lambda action: (action.id in KEPT, -(action.footer or 0))):
             if total <= width:
                 break
-            if action.id not in keep:
-                total -= sizes.pop(action.id)
+            total -= sizes.pop(action.id)
         spans: list[Span] = []
         x = 0
         for action, key, label in items:
             if action.id not in sizes:
                 continue
-            can = action.why_not(now) is None
-            gap = "  " if spans else ""
+            can = action.why_not(now) is None or bool(action.pair and BY_ID[action.pair].why_not(now) is None)
+            gap = " " * GAP if spans else ""
             spans += [(gap + key, "key" if can else "off"), (f" {label}", "dim" if can else "off")]
             end = x + cell_len(gap + key) + 1 + cell_len(label)
             self._places.append((x, end, action.id))

@@ -32,7 +32,10 @@ class Header(Canvas):
 
     def build(self, width: int, height: int) -> list[Line]:
         if height < 2:
-            return [_ends([self._name_and_state(), self._core(short=True)], [self._counts(short=True)], width)]
+            state = self._name_and_state()
+            return [
+                _ends([state if width >= 60 else state[2:], self._core(short=True)], [self._counts(short=True)], width)
+            ]
         return [
             _ends([self._name_and_state()], [self._counts(short=width < 76), self._throughput()], width),
             clip(self._core(short=False), width),

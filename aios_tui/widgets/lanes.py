@@ -52,11 +52,11 @@ def _head(lane: LaneView, view: ViewState, width: int) -> list[Span]:
     if lane.attempt > 1:
         facts.insert(1, f"try {lane.attempt}")
     if lane.ttft_s is not None:
-        facts += [f"TTFT {lane.ttft_s:.2f}", f"{lane.tokens:,} tok", f"{words.rate(lane.tokens_per_s)} tok/s"]
+        facts += [f"{words.rate(lane.tokens_per_s)} tok/s", f"TTFT {lane.ttft_s:.2f}", f"{lane.tokens:,} tok"]
     used = sum(len(text) for text, _ in spans)
     for fact in facts:
         if used + 2 + len(fact) > width:
-            break
+            continue
         spans.append((f"  {fact}", "dim"))
         used += 2 + len(fact)
     return spans

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from aios_tui.bridge.state import ViewState
@@ -18,13 +19,15 @@ LABEL = 9
 MAX_MODELS = 3
 
 
-def sparkline(values: list[float], width: int) -> str:
-    """The newest values as bars of one cell, scaled to the highest; a value above zero is never blank."""
+def sparkline(values: list[float], width: int) -> list[Span]:
+    """The newest values as bars of one cell, scaled to the highest; zero is a faint line, anything above it is not."""
     shown = values[-width:] if width > 0 else []
     top = max(shown, default=0.0)
-    if top <= 0:
-        return "▁" * len(shown)
-    return "".join(BARS[max(1, round(value / top * 8))] if value > 0 else "▁" for value in shown)
+    bars = [BARS[max(1, round(value / top * 8))] if value > 0 else "" for value in shown]
+    return [
+        ("".join(run) if some else "▁" * len(run), "bar" if some else "off")
+        for some, run in ((some, list(run)) for some, run in groupby(bars, key=bool))
+    ]
 
 
 def draw_machine(view: ViewState, sample: TelemetrySample | None, width: int, height: int) -> list[Line]:
@@ -43,9 +46,7 @@ def _throughput(view: ViewState, width: int) -> Line:
     now = f" {words.rate(view.rates.tokens_per_s(view.now))}"
     history = view.rates.history(view.now)
     room = width - LABEL - len(now) - 7
-    return _labelled(
-        "tokens/s", [(sparkline(history, min(60, room)), "bar"), (now, "strong"), ("  5 min", "dim")], width
-    )
+    return _labelled("tokens/s", [*sparkline(history, min(60, room)), (now, "strong"), ("  5 min", "dim")], width)
 
 
 def _models(view: ViewState, width: int) -> list[Line]:
@@ -67,10 +68,10 @@ def _model(model: ModelInfo, now: float) -> list[Span]:
         facts.append(words.size(model.size_loaded))
         if model.size_vram is not None and model.size_loaded > 0:
             facts.append(f"{model.size_vram / model.size_loaded:.0%} in VRAM")
-    if model.context_length:
-        facts.append(f"context {model.context_length:,}")
     if model.expires_at is not None and model.expires_at > now:
         facts.append(f"unloads in {words.clock(model.expires_at - now)}")
+    if model.context_length:
+        facts.append(f"context {model.context_length:,}")
     if model.detail and not facts:
         facts.append(plain(model.detail))
     return [(plain(model.name), ""), ("  " + "  ".join(facts) if facts else "", "dim")]

@@ -18,14 +18,14 @@ class QueueList(LineList):
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
-        Column("place", "", 3, wide=6, right=True),
-        Column("id", "task", 5, drops=2, wide=7, right=True),
+        Column("place", "", 3, wide=5, right=True),
+        Column("id", "task", 4, drops=2, wide=7, right=True),
         Column("priority", "pri", 3),
         Column("agent", "agent", 10, drops=5, wide=18),
         Column("waited", "waited", 6, drops=4, right=True),
         Column("rounds", "rnd", 4, drops=3, right=True),
-        Column("client", "client", 8, drops=1, wide=12),
-        Column("prompt", "prompt", 12),
+        Column("client", "client", 8, drops=1, wide=12, from_width=84),
+        Column("prompt", "prompt", 16, wide=28),
     )
     EMPTY: ClassVar[str] = "Nothing waits. n writes a task, i takes one line."
 

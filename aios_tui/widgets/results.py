@@ -28,7 +28,7 @@ class ResultList(LineList):
         Column("took", "took", 7, drops=4, right=True),
         Column("rounds", "rnd", 3, drops=1, right=True),
         Column("rate", "tok/s", 5, drops=2, right=True),
-        Column("line", "result", 16),
+        Column("line", "result", 20, wide=44),
     )
     EMPTY: ClassVar[str] = "No task has ended yet."
     follows: ClassVar[bool] = True
