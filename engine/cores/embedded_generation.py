@@ -57,6 +57,7 @@ class Generation:
         self._cancelled = threading.Event()
         self._failure: Exception | None = None
         self._refusal: dict[str, Any] | None = None
+        self._reading = True
         self._reason = ""
         self._done: Done | None = None
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
@@ -65,6 +66,7 @@ class Generation:
     def cancel(self) -> None:
         """Ask the model to stop. From any thread, any number of times."""
         self._cancelled.set()
+        self._model.turns.wake()
 
     async def outlast(self) -> None:
         """Wait until the model has stopped, even when cancelled meanwhile: then the cancellation is raised after."""
@@ -97,10 +99,12 @@ class Generation:
 
     def _work(self) -> None:
         try:
-            if not self._cancelled.is_set():
+            if self._model.turns.take(self, self._cancelled.is_set):
                 self._model.generate(self._request, self._on_chunk)
         except Exception as error:  # noqa: BLE001  (whatever it is, the attempt ends with it as its reason)
             self._failure = error
+        finally:
+            self._model.turns.leave(self)
         self._post(self._outcome())
 
     def _post(self, item: Chunk | Outcome) -> None:
@@ -125,6 +129,9 @@ class Generation:
             return
         if progress := chunk.get("prompt_progress"):
             self._post(Chunk("progress", tokens=0, done=progress["processed"], total=progress["total"]))
+        elif self._reading:
+            self._reading = False
+            self._model.turns.leave(self)
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
             if thinking := delta.get("reasoning_content"):

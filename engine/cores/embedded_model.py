@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from engine.cores.embedded_turns import ReadingTurns
 from engine.cores.weights import FETCH_COMMAND
 from engine.errors import CoreError
 from engine.text import one_line
@@ -46,6 +47,8 @@ class LoadedModel:
     """Weights in memory, ready to generate in `slots` threads at once. Made, used and closed off the event loop.
 
     Attributes:
+        turns: whoever generates takes a turn here first, and leaves once its prompt is read.
+        address: where it listens for HTTP, see below.
         resident: bytes of memory that loading took, from the process's resident size before and after.
     """
 
@@ -56,13 +59,10 @@ class LoadedModel:
             CoreError: the engine is missing or broken, or will not load the file.
         """
         xllamacpp = _import_engine()
-        # The engine always listens for HTTP. Nobody shall reach it: a Unix socket in a folder of ours alone and, where
-        # there are none, the loopback with a key that nobody knows.
-        self._folder = TemporaryDirectory(prefix="aios-tui-")
+        self.turns = ReadingTurns()
         params = xllamacpp.CommonParams()
         params.model.path = os.fspath(path)
         params.api_keys = [secrets.token_urlsafe(32)]
-        params.hostnames = [_address(Path(self._folder.name))]
         params.port = 0
         params.n_threads_http = 1
         params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
@@ -75,12 +75,15 @@ class LoadedModel:
         params.cache_ram_mib = 0  # by default up to 8 GiB of old prompts
         params.verbosity = -1
         before = psutil.Process().memory_info().rss
-        try:
-            self._server: Any = xllamacpp.Server(params)
-        except Exception as error:
-            self._folder.cleanup()
-            why = one_line(str(error), 200)
-            raise CoreError(f"cannot load the weights {path} ({why}); run `{FETCH_COMMAND}`") from error
+        # The engine always listens for HTTP, and nobody shall reach it: on a Unix socket in a folder of ours alone,
+        # which is gone once it listens; where there are no such sockets, on the loopback with a key that nobody knows.
+        with TemporaryDirectory(prefix="aios-tui-") as folder:
+            params.hostnames = [_address(Path(folder))]
+            try:
+                self._server: Any = xllamacpp.Server(params)
+            except Exception as error:
+                why = one_line(str(error), 200)
+                raise CoreError(f"cannot load the weights {path} ({why}); run `{FETCH_COMMAND}`") from error
         self.resident = max(0, psutil.Process().memory_info().rss - before)
         self.address: str = self._server.listening_address
 
@@ -94,7 +97,6 @@ class LoadedModel:
     def close(self) -> None:
         """Free the memory and the listener. No thread may be in `generate`."""
         self._server = None  # its destructor ends the engine's threads
-        self._folder.cleanup()
 
 
 def _address(folder: Path) -> str:

@@ -13,6 +13,7 @@ import pytest
 from engine.cores.embedded import EmbeddedCore, available
 from engine.cores.embedded_generation import Generation, Stream, request_of
 from engine.cores.embedded_model import LoadedModel
+from engine.cores.embedded_turns import ReadingTurns
 from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Message, Outcome, Rejected, Usage
 from engine.errors import CoreError
 from engine.model import GenerationOptions
@@ -36,6 +37,7 @@ class Saying(LoadedModel):
     """An engine that says what it is told to, then raises `error` if there is one."""
 
     def __init__(self, *said: dict[str, Any], error: Exception | None = None) -> None:
+        self.turns = ReadingTurns()
         self.said = said
         self.error = error
 
@@ -51,6 +53,7 @@ class Endless(LoadedModel):
     """An engine that goes on until it is told to stop."""
 
     def __init__(self) -> None:
+        self.turns = ReadingTurns()
         self.stopped = threading.Event()
 
     def generate(self, request: dict[str, Any], on_chunk: Callable[[dict[str, Any]], bool]) -> None:
@@ -175,6 +178,53 @@ def test_a_generation_outlives_its_loop_without_harm() -> None:
     assert begun[0].join(30)
     assert model.stopped.is_set()
     assert begun[0].ended.is_set()
+
+
+class Reading(Saying):
+    """An engine that reads the prompt until it is allowed to speak, or told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__(delta(content="A"), finish(), USAGE)
+        self.readers = 0
+        self.speak = threading.Event()
+
+    def generate(self, request: dict[str, Any], on_chunk: Callable[[dict[str, Any]], bool]) -> None:
+        self.readers += 1
+        progress = {**delta(content=None), "prompt_progress": {"total": 9, "cache": 0, "processed": 0}}
+        while not self.speak.wait(0.001):
+            if on_chunk(progress):
+                return
+        super().generate(request, on_chunk)
+
+
+async def test_one_prompt_is_read_at_a_time_and_who_waits_can_be_cancelled() -> None:
+    model = Reading()
+    first = Generation(model, {}, "first")
+    assert isinstance(await first.next(), Chunk)
+    second, third = Generation(model, {}, "second"), Generation(model, {}, "third")
+    second.cancel()
+    assert await second.next() == Cancelled()
+    assert model.readers == 1
+    model.speak.set()
+    while isinstance(item := await third.next(), Chunk):
+        pass
+    assert isinstance(item, Done)
+    while isinstance(item := await first.next(), Chunk):
+        pass
+    assert isinstance(item, Done)
+    assert model.readers == 2
+
+
+async def test_a_reader_that_is_cancelled_lets_the_next_one_read() -> None:
+    model = Reading()
+    first = Generation(model, {}, "first")
+    assert isinstance(await first.next(), Chunk)
+    second = Generation(model, {}, "second")
+    first.cancel()
+    await first.outlast()
+    assert isinstance(await second.next(), Chunk)
+    second.cancel()
+    await second.outlast()
 
 
 def test_what_is_asked_of_the_engine() -> None:
