@@ -53,7 +53,7 @@ class Terminal:
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
             sys.executable,
             ["-m", "aios_tui", *arguments],
-            env=environment(home),  # type: ignore[arg-type]  # the stubs want os._Environ
+            env=environment(home),
             cwd=str(home),
             dimensions=(rows, columns),
             timeout=PATIENCE_S,
