@@ -1,1 +1,82 @@
-"""The command line."""
+"""The command line. Each command is a file here, loaded when it is called: `--help` and headless use stay quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from aios_tui.cli.exits import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit. 0 well, 1 failed, 2 usage, 130 interrupted; see docs/headless.md."""
+    code = _run(arguments)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        code = _quiet()
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    import click
+
+    from aios_tui.cli.output import ReaderGone
+    from aios_tui.cli.root import root
+    from engine.errors import AiosError
+
+    given = None if arguments is None else list(arguments)
+    try:
+        code = root.main(args=given, prog_name="aios-tui", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted")
+        code = INTERRUPTED
+    except click.ClickException as error:
+        _say(_one_line(error.format_message()))
+        code = USAGE
+    except AiosError as error:
+        _say(_one_line(str(error)))
+        code = USAGE
+    except ReaderGone:
+        code = _quiet()
+    except Exception as error:  # noqa: BLE001  (the last resort: one line for the user, the rest for the log)
+        code = _unexpected(error)
+    return code if isinstance(code, int) else 0
+
+
+def _one_line(text: str) -> str:
+    from engine.text import one_line
+
+    return one_line(text, 1000)
+
+
+def _say(text: str) -> None:
+    """One line on stderr; a terminal that has gone is no reason to fail."""
+    try:
+        print(f"aios-tui: {text}", file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:
+        return
+
+
+def _quiet() -> int:
+    """The reader of stdout has gone: write nothing more, not even at exit."""
+    import os
+
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    return BROKEN_PIPE
+
+
+def _unexpected(error: Exception) -> int:
+    import logging
+
+    from aios_tui import logs, places
+
+    ready = any(handler.name == logs.HANDLER for handler in logging.getLogger().handlers)
+    kept = ready or logs.set_up(places.log_file(), "info") is None
+    logging.getLogger("aios_tui").critical("unexpected error", exc_info=error)
+    where = f"; the details are in {places.log_file()}" if kept else ""
+    _say(f"unexpected {_one_line(f'{type(error).__name__}: {error}')}{where}")
+    return FAILED

@@ -1,0 +1,208 @@
+"""What `doctor` looks at. Each check answers for itself and lets nothing through: a broken one is a line, too."""
+
+from __future__ import annotations
+
+import asyncio
+import locale
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+from aios_tui import __version__, places
+from aios_tui.settings import Loaded
+from engine.errors import AiosError
+from engine.text import one_line
+
+_PACKAGES = ("textual", "pydantic", "aiosqlite", "ollama")
+_WAL_RESET_FIXED = (3, 51, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    advice: str = ""
+
+
+async def all_checks(loaded: Loaded) -> list[Check]:
+    """Everything, in the order in which it is shown. Takes up to some seconds."""
+    settings = loaded.settings
+    found = [*_versions(), *_paths(loaded), *_agents(settings.agents_folder), *_themes(settings.themes_folder)]
+    found.append(await _history(settings.db))
+    found += await asyncio.gather(_ollama(), asyncio.to_thread(_embedded), _core(loaded), asyncio.to_thread(_gpu))
+    return [*found, *_terminal()]
+
+
+def _versions() -> Iterator[Check]:
+    python = (
+        f"{platform.python_implementation()} {platform.python_version()} on {platform.system()} {platform.machine()}"
+    )
+    yield Check("version", "ok", f"aios-tui {__version__}, {python}")
+    try:
+        yield Check("packages", "ok", ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
+    except PackageNotFoundError as error:
+        yield Check("packages", "fail", f"{error.name} is not installed", "install aios-tui again")
+    yield Check("sqlite", "ok", f"SQLite {sqlite3.sqlite_version}{_wal_note()}")
+
+
+def _wal_note() -> str:
+    if sqlite3.sqlite_version_info >= _WAL_RESET_FIXED:
+        return ""
+    return " (before 3.51.3; its WAL-reset fault needs two writing connections, and aios-tui has one)"
+
+
+def _paths(loaded: Loaded) -> Iterator[Check]:
+    there = "" if loaded.config.exists() else " (none; the defaults are used)"
+    yield Check("settings", "ok", f"{loaded.config}{there}")
+    folder = _nearest(loaded.settings.db.parent)
+    if os.access(folder, os.W_OK):
+        yield Check("history", "ok", f"{loaded.settings.db}")
+    else:
+        yield Check("history", "fail", f"{folder} can't be written to", "use --db for another place")
+    yield Check("log", "ok", f"{places.log_file()}")
+
+
+def _nearest(folder: Path) -> Path:
+    """`folder`, or the nearest one above it that is there."""
+    return next(each for each in (folder, *folder.parents) if each.exists() or each == each.parent)
+
+
+def _agents(folder: Path) -> Iterator[Check]:
+    from engine.agents.catalogue import load_catalogue
+
+    catalogue, problems = load_catalogue(folder)
+    yield Check("agents", "ok", f"{len(catalogue.names())}; your own in {folder}")
+    for problem in problems:
+        yield Check("agents", "warn", problem, "mend or remove the file")
+
+
+def _themes(folder: Path) -> Iterator[Check]:
+    from themes import builtin_themes, load_folder
+
+    found, problems = load_folder(folder)
+    yield Check("themes", "ok", f"{len(builtin_themes())} built in, {len(found)} in {folder}")
+    for problem in problems:
+        yield Check("themes", "warn", one_line(str(problem)), "mend or remove the file")
+
+
+async def _history(path: Path) -> Check:
+    from persistence import History
+
+    if not await asyncio.to_thread(path.exists):
+        return Check("database", "ok", "none yet; it is made when first needed")
+    try:
+        async with History(path) as history:
+            problems = await history.check()
+            counts = await history.counts()
+    except AiosError as error:
+        return Check("database", "fail", str(error))
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        return Check("database", "fail", f"{problems[0]}{more}", "keep a copy, and use --db for a new one")
+    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "empty"
+    return Check("database", "ok", f"sound: {told}")
+
+
+async def _ollama() -> Check:
+    from engine.cores.select import choose_core
+
+    try:
+        core = (await choose_core("ollama", environ=os.environ)).core
+    except AiosError as error:
+        return Check("ollama", "fail", str(error), "mend OLLAMA_HOST")
+    try:
+        info = await core.inspect()
+    finally:
+        await core.stop(drain_s=0)
+    if not info.healthy:
+        return Check("ollama", "warn", info.detail or "not healthy", "without it the embedded model is used")
+    detail = f"{info.version} at {info.where}, {len(info.models)} models, default {info.default_model}"
+    return Check("ollama", "warn" if info.detail else "ok", detail, info.detail)
+
+
+def _embedded() -> Check:
+    from engine.cores import weights
+    from engine.cores.embedded import available
+    from engine.cores.embedded_model import engine_version
+
+    if reason := available():
+        return Check("embedded", "warn", reason)
+    try:
+        path = weights.find()
+        weights.verify(path)
+    except AiosError as error:
+        return Check("embedded", "fail", str(error))
+    return Check("embedded", "ok", f"{weights.MODEL} in {path}, engine {engine_version()}")
+
+
+async def _core(loaded: Loaded) -> Check:
+    """Whether what the settings say can be had."""
+    from engine.cores.select import choose_core
+
+    settings = loaded.settings
+    try:
+        choice = await choose_core(
+            settings.core, slots=settings.slots, default_model=settings.model, environ=os.environ
+        )
+    except AiosError as error:
+        return Check("core", "fail", str(error), "choose another with --core")
+    try:
+        info = await choice.core.inspect()
+    finally:
+        await choice.core.stop(drain_s=0)
+    # A core that is made ready at start is not healthy before, and says nothing of why.
+    if not info.healthy and info.detail and choice.core.name == "ollama":
+        return Check("core", "fail", info.detail, "choose another with --core")
+    return Check("core", "ok", f"{settings.core}: {choice.core.name}, {choice.why}")
+
+
+def _gpu() -> Check:
+    from engine.telemetry import Telemetry
+
+    telemetry = Telemetry()
+    try:
+        sample = telemetry.sample()
+    finally:
+        telemetry.close()
+    names = ", ".join(gpu.name for gpu in sample.gpus)
+    return Check("gpu", "ok", names or sample.gpu_note)
+
+
+def _terminal() -> Iterator[Check]:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        yield Check("terminal", "ok", "none here; the console needs one, headless commands do not")
+        return
+    columns, lines = shutil.get_terminal_size()
+    kind = os.environ.get("TERM", "")
+    if not kind or kind == "dumb":
+        yield Check("terminal", "fail", f"TERM is {kind or 'not set'}", "set TERM, such as xterm-256color")
+    small = columns < 80 or lines < 24
+    yield Check(
+        "terminal",
+        "warn" if small else "ok",
+        f"{kind}, {columns}×{lines}, {_colours(kind)}",
+        "80×24 or more reads better" if small else "",
+    )
+    encoding = (sys.stdout.encoding or locale.getpreferredencoding(False)).lower().replace("-", "")
+    if encoding == "utf8":
+        yield Check("unicode", "ok", "UTF-8")
+    else:
+        yield Check("unicode", "warn", f"the encoding is {encoding}", "set LANG to a UTF-8 locale, such as C.UTF-8")
+
+
+def _colours(kind: str) -> str:
+    if os.environ.get("NO_COLOR"):
+        return "no colours, by NO_COLOR"
+    if os.environ.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
+        return "16 million colours"
+    return "256 colours" if "256" in kind else "16 colours, or not telling more"

@@ -1,0 +1,43 @@
+"""`aios-tui` without a command: the console."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from aios_tui.cli.exits import USAGE
+from aios_tui.cli.options import settings_of
+
+if TYPE_CHECKING:
+    from aios_tui.settings import Settings
+
+
+def console(ctx: click.Context) -> int:
+    """Open the console; returns the exit code."""
+    settings = settings_of(ctx).settings
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        click.echo("aios-tui: the console needs a terminal; for scripts there is `aios-tui run`", err=True)
+        return USAGE
+    return asyncio.run(_open(settings))
+
+
+async def _open(settings: Settings) -> int:
+    from aios_tui import places
+    from aios_tui.app import run_console
+    from aios_tui.remembered import Memory
+    from aios_tui.session import Session
+
+    session = Session(settings)
+    try:
+        await session.open()  # before any screen: a history in use or broken is one line on stderr
+        return await run_console(
+            session,
+            memory=Memory(places.state_folder() / "console.json"),
+            themes_folder=settings.themes_folder,
+            theme=settings.theme,
+        )
+    finally:
+        await session.close()

@@ -1,0 +1,178 @@
+"""Tasks from first to last without a screen: accept them all, run them, tell of each as it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import signal
+from collections.abc import Coroutine, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from aios_tui.cli.exits import FAILED, INTERRUPTED, TERMINATED, WELL
+from aios_tui.cli.output import Output
+from aios_tui.cli.report import Report
+from aios_tui.session import Session
+from aios_tui.settings import Settings
+from engine.cores.port import CoreInfo, SlotState
+from engine.errors import UsageError
+from engine.events import Notice, SlotChanged, TaskEnded
+from engine.model import Task, TaskRecord, TaskSpec
+from engine.store import Recovery
+from engine.text import one_line
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """A signal asked us to stop."""
+
+
+class Stopper(AbstractContextManager["Stopper"]):
+    """Turns the first SIGINT or SIGTERM into an end in order, and the second SIGINT into one at once."""
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        self._loop = asyncio.get_running_loop()
+        self._asked = asyncio.Event()
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Stopper:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            self._before[each] = signal.signal(each, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self._before.items():
+            signal.signal(each, handler)
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        if self.code is None:
+            self.code = TERMINATED if number == signal.SIGTERM else INTERRUPTED
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever presses again means it; the history can take that
+            self._loop.call_soon_threadsafe(self._asked.set)
+
+    async def unless(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`, which is cancelled when a signal comes first. Raises Interrupted then."""
+        running = asyncio.ensure_future(work)
+        asked = asyncio.ensure_future(self._asked.wait())
+        try:
+            await asyncio.wait({running, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                raise Interrupted
+            return running.result()
+        finally:
+            await _cancelled(running, asked)
+
+
+async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run_headless(settings: Settings, specs: Sequence[TaskSpec] | None, *, as_json: bool) -> int:
+    """Run `specs`, or with None what an earlier process left, to the end. Returns the exit code.
+
+    Raises:
+        AiosError: nothing was run; the line says why.
+    """
+    session = Session(settings)
+    out = Output()
+    with Stopper() as stopper:
+        try:
+            await session.open()
+            for problem in session.agent_problems:
+                out.say(problem)
+            _check_agents(session, specs or ())
+            recovery = await stopper.unless(session.start(recover=specs is None, paused=True))
+            pending = await _take(session, specs, recovery, out)
+            with Report(out, total=len(pending) + len(recovery.failed), as_json=as_json) as report:
+                await _report_failed(session, recovery.failed, report)
+                try:
+                    await stopper.unless(_follow(session, pending, report))
+                except Interrupted:
+                    await session.close()
+                    report.interrupted(len(pending))
+                    return stopper.code or INTERRUPTED
+                await session.close()
+                report.end()
+                return FAILED if report.bad else WELL
+        except Interrupted:
+            out.say("interrupted before any task was accepted")
+            return stopper.code or INTERRUPTED
+        finally:
+            await session.close()
+
+
+async def _take(
+    session: Session, specs: Sequence[TaskSpec] | None, recovery: Recovery, out: Output
+) -> dict[int, TaskSpec]:
+    """Have the tasks accepted, on the paused kernel, all before the first is dispatched."""
+    choice = session.core_choice
+    infos = await session.kernel.inspect()
+    model = next((info.default_model for info in infos if info.default_model), None)
+    out.say(f"core {choice.core.name}{f', {model}' if model else ''}: {choice.why}")
+    if specs is None:
+        tasks = {task.id: task.spec for task in recovery.queued}
+        left = f"{len(tasks)} left by an earlier run" if tasks else "nothing was left by an earlier run"
+        out.say(f"{left}{f', {len(recovery.interrupted)} of them interrupted' if recovery.interrupted else ''}")
+        return tasks
+    _check_models(specs, infos)
+    ids = await session.kernel.submit_many(specs)
+    out.say(f"{len(ids)} accepted, policy {session.kernel.policy.name}")
+    return dict(zip(ids, specs, strict=True))
+
+
+async def _follow(session: Session, pending: dict[int, TaskSpec], report: Report) -> None:
+    """Let the kernel run, and report every task of `pending` as it ends, taking it out."""
+    kernel = session.kernel
+    subscription = kernel.subscribe()
+    kernel.resume()
+    try:
+        while pending:
+            await subscription.wait()
+            lost = subscription.lost
+            for event in subscription.drain():
+                if isinstance(event, TaskEnded) and event.task in pending:
+                    _ended(event.final, pending, report)
+                elif isinstance(event, Notice):
+                    report.say(event.text)
+                elif isinstance(event, SlotChanged) and event.state is not SlotState.UP:
+                    report.say(f"slot {event.slot} is {event.state}: {event.reason}")
+            if lost:
+                live = {event.task for event in kernel.snapshot() if hasattr(event, "task")}
+                for task_id in [each for each in pending if each not in live]:
+                    _ended(await kernel.wait(task_id), pending, report)
+    finally:
+        subscription.close()
+
+
+def _ended(task: Task, pending: dict[int, TaskSpec], report: Report) -> None:
+    del pending[task.id]
+    report.task(TaskRecord.of(task))
+
+
+async def _report_failed(session: Session, ids: Sequence[int], report: Report) -> None:
+    """Tasks that were interrupted too often ended with the recovery itself."""
+    for task_id in ids:
+        task = await session.store.load(task_id)
+        if task is not None:
+            report.task(TaskRecord.of(task))
+
+
+def _check_agents(session: Session, specs: Sequence[TaskSpec]) -> None:
+    for name in {spec.agent: None for spec in specs}:
+        session.agents.get(name)
+
+
+def _check_models(specs: Sequence[TaskSpec], infos: Sequence[CoreInfo]) -> None:
+    """Refuse a model that no core has, where the cores tell what they have."""
+    known = {model.name for info in infos for model in info.models}
+    if not known or not all(info.healthy for info in infos):
+        return
+    for name in {spec.model: None for spec in specs if spec.model}:
+        if name not in known and f"{name}:latest" not in known:
+            near = difflib.get_close_matches(name or "", known, n=3, cutoff=0.5)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known)[:10])}"
+            raise UsageError(one_line(f"unknown model {name!r}: {hint}"))

@@ -1,0 +1,86 @@
+"""`aios-tui models`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from aios_tui.cli.exits import FAILED, WELL
+from aios_tui.cli.options import common, settings_of
+from aios_tui.cli.output import Output
+
+if TYPE_CHECKING:
+    from aios_tui.settings import Settings
+    from engine.cores.port import CoreInfo, ModelInfo
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "as_json", is_flag=True, help="A JSON line a model.")
+@common
+@click.pass_context
+def models(ctx: click.Context, /, as_json: bool) -> int:
+    """List the models of the core that is set or would be chosen.
+
+    Exit code 1 when the core can't be used.
+    """
+    if ctx.invoked_subcommand is not None:
+        return WELL
+    info = asyncio.run(_inspect(settings_of(ctx).settings))
+    out = Output()
+    for model in info.models:
+        if as_json:
+            default = model.name == info.default_model
+            out.line(json.dumps({"core": info.name, "default": default, **asdict(model)}, ensure_ascii=False))
+        else:
+            out.line(_row(model, info))
+    told = info.why if info.models else info.detail
+    out.say(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {told}")
+    return WELL if info.models else FAILED
+
+
+@models.command()
+@common
+def fetch() -> int:
+    """Fetch the embedded model's weights (SmolLM2-135M-Instruct, 98 MB, checked)."""
+    from engine.cores.weights_fetch import fetch_weights
+
+    out = Output()
+    out.line(str(fetch_weights(progress=out.say)))
+    return WELL
+
+
+async def _inspect(settings: Settings) -> CoreInfo:
+    """How the core is, looked at without starting it."""
+    from dataclasses import replace
+
+    from engine.cores.select import choose_core
+
+    choice = await choose_core(settings.core, slots=settings.slots, default_model=settings.model, environ=os.environ)
+    try:
+        return replace(await choice.core.inspect(), why=choice.why)
+    finally:
+        await choice.core.stop(drain_s=0)
+
+
+def _row(model: ModelInfo, info: CoreInfo) -> str:
+    size = (
+        "-"
+        if model.size is None
+        else f"{model.size / 1e9:.1f} GB"
+        if model.size >= 1e9
+        else f"{model.size / 1e6:.0f} MB"
+    )
+    parts = [f"{model.name:<28}", f"{size:>8}"]
+    if model.loaded:
+        share = ""
+        if model.size_vram is not None and model.size_loaded:
+            share = f", {100 * model.size_vram / model.size_loaded:.0f} % in VRAM"
+        parts.append(f"loaded{share}")
+    if model.name == info.default_model:
+        parts.append("default")
+    return "  ".join(parts)

@@ -1,0 +1,61 @@
+"""The root command, and the table of the others."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from typing import Any
+
+import click
+
+from aios_tui import __version__
+from aios_tui.cli.options import common
+from engine.text import one_line
+
+COMMANDS = {
+    "run": ("run:run", "Run tasks to their end and print the results."),
+    "history": ("history:history", "List, show, search or export past tasks."),
+    "agents": ("agents:agents", "List the agents."),
+    "models": ("models:models", "List the core's models, or fetch the embedded one's weights."),
+    "doctor": ("doctor:doctor", "Check versions, paths, cores, history and terminal."),
+    "settings": ("settings:settings", "Print the settings and where each comes from."),
+    "completion": ("completion:completion", "Print the completion script for bash, zsh or fish."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; their one-line help stands in the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name.startswith("-"):
+            return None
+        if cmd_name not in COMMANDS:
+            near = difflib.get_close_matches(cmd_name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"unknown command {one_line(cmd_name, 80)!r}: {hint}", ctx)
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"aios_tui.cli.{module}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", message="aios-tui %(version)s")
+@common
+@click.pass_context
+def root(ctx: click.Context, /, **_: Any) -> int | None:
+    """The operator console for an LLM-agent operating system.
+
+    Without a command it opens the console. The options below may stand before or after a command's name.
+    """
+    if ctx.invoked_subcommand is not None:
+        return None
+    from aios_tui.cli.console import console
+
+    return console(ctx)

@@ -1,0 +1,62 @@
+"""`aios-tui run`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+import click
+
+from aios_tui.cli.options import common, settings_of
+
+_PER_TASK = ("agent", "priority", "max_tokens", "temperature", "seed")
+
+
+@click.command()
+@click.argument("prompts", metavar="PROMPT…", nargs=-1)
+@click.option("--agent", metavar="AGENT", help="Who carries the tasks out; chat if not given.")
+@click.option("--priority", type=int, metavar="0-9", help="0 is most urgent, 9 least; 5 if not given.")
+@click.option("--max-tokens", type=int, metavar="N", help="The longest reply of a round.")
+@click.option("--temperature", type=float, metavar="T", help="How freely the model chooses its words.")
+@click.option("--seed", type=int, metavar="N", help="The same seed gives the same words, where the core can.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON line for each task, as it ends.")
+@click.option("--resume", is_flag=True, help="Finish what an interrupted process left, and nothing else.")
+@common
+@click.pass_context
+def run(ctx: click.Context, /, prompts: tuple[str, ...], as_json: bool, resume: bool, **task: Any) -> int:
+    """Run each PROMPT as a task, to the end, and print the results.
+
+    With - in place of prompts, tasks come from standard input: a prompt a line, or, if the first line begins with {,
+    a JSON object a line (prompt, agent, priority, model, …).
+
+    Exit codes: 0 all done, 1 some failed or were cancelled, 2 nothing was run, 130 interrupted.
+    """
+    given = {key: value for key, value in task.items() if value is not None}
+    if resume and (prompts or given):
+        what = "a PROMPT" if prompts else ", ".join(f"--{key.replace('_', '-')}" for key in given)
+        raise click.UsageError(f"--resume finishes what was left, and takes no {what.removeprefix('a ')}")
+    if not resume and not prompts:
+        raise click.UsageError("no PROMPT; give some, or - to read them from standard input, or --resume")
+    if "-" in prompts and len(prompts) > 1:
+        raise click.UsageError("- stands alone: tasks come from standard input or from arguments")
+    loaded = settings_of(ctx)
+    if "model" in loaded.origins and loaded.origins["model"].startswith("option"):
+        given["model"] = loaded.settings.model  # asked for by name: a task that can't have it fails
+    specs = None if resume else _specs(prompts, given)
+    from aios_tui.cli.headless import run_headless
+
+    return asyncio.run(run_headless(loaded.settings, specs, as_json=as_json))
+
+
+def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> list[Any]:
+    from aios_tui.cli import intake
+    from engine.model import GenerationOptions
+
+    options = {key: value for key, value in given.items() if key in GenerationOptions.model_fields}
+    defaults: dict[str, Any] = {key: value for key, value in given.items() if key not in options}
+    if options:
+        defaults["options"] = options
+    if prompts == ("-",):
+        return list(intake.from_stream(sys.stdin.buffer, defaults))
+    return list(intake.from_prompts(prompts, defaults))

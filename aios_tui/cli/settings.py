@@ -1,0 +1,43 @@
+"""`aios-tui settings`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from aios_tui.cli.options import common, settings_of
+from aios_tui.cli.output import Output
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@common
+@click.pass_context
+def settings(ctx: click.Context, /, as_json: bool) -> None:
+    """Print the settings as they are now and where each comes from."""
+    from aios_tui import places
+
+    loaded = settings_of(ctx)
+    values: dict[str, Any] = loaded.settings.model_dump(mode="json")
+    out = Output()
+    if as_json:
+        found = {
+            key: {"value": value, "from": loaded.origins.get(key, "default"), "help": _help(loaded.settings, key)}
+            for key, value in values.items()
+        }
+        out.line(json.dumps({"config": str(loaded.config), "log": str(places.log_file()), "settings": found}))
+        return
+    there = "" if loaded.config.exists() else "   (not there)"
+    out.line(f"settings file  {loaded.config}{there}")
+    out.line(f"log            {places.log_file()}")
+    out.line("")
+    shown = {key: "" if value is None else str(value) for key, value in values.items()}
+    widest = min(48, max(len(value) for value in shown.values()))
+    for key, value in shown.items():
+        out.line(f"{key:<15}{value:<{widest}}  {loaded.origins.get(key, 'default')}")
+
+
+def _help(of: Any, key: str) -> str:
+    return type(of).model_fields[key].description or ""

@@ -1,0 +1,90 @@
+"""The composition root: one run of the program, with or without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+
+from aios_tui import __version__
+from aios_tui.settings import Settings
+from engine.agents.catalogue import AgentCatalogue, load_catalogue
+from engine.cores.select import CoreChoice, choose_core
+from engine.kernel import Kernel
+from engine.scheduling import parse_policy
+from engine.store import Recovery
+from engine.telemetry import Telemetry
+from persistence import History, SqliteStore
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """Settings, history, agents, core and kernel, put together.
+
+    `open`, then `start`, then `close`, which is right at any moment and may be called twice. `agents` is there after
+    `open`; `kernel` and `core_choice` after `start`.
+
+    Attributes:
+        history: the read side, on a connection of its own.
+        agent_problems: a line for each agent file that could not be used.
+        core_choice: the core, and why it was taken.
+    """
+
+    agents: AgentCatalogue
+    kernel: Kernel
+    core_choice: CoreChoice
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = SqliteStore(settings.db, program="aios-tui", version=__version__)
+        self.history = History(settings.db)
+        self.telemetry = Telemetry()
+        self.agent_problems: list[str] = []
+        self._kernel: Kernel | None = None
+
+    async def open(self) -> None:
+        """Load the agents; open, migrate and lock the history.
+
+        Raises:
+            StoreError: the history can't be opened, or another process has it. One line.
+        """
+        self.agents, self.agent_problems = await asyncio.to_thread(load_catalogue, self.settings.agents_folder)
+        for problem in self.agent_problems:
+            log.warning("%s", problem)
+        await self.store.open()
+
+    async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
+        """Choose and start the core, and start the kernel on it; see `Kernel.start`.
+
+        Raises:
+            UsageError: the setting `core` is none. CoreError: the core could not be started.
+            StoreError: the history could not be read or written.
+        """
+        settings = self.settings
+        choice = await choose_core(
+            settings.core, slots=settings.slots, default_model=settings.model, environ=os.environ
+        )
+        log.info("core %s: %s", choice.core.name, choice.why)
+        kernel = Kernel(
+            cores=[choice.core],
+            store=self.store,
+            agents=self.agents,
+            policy=parse_policy(settings.policy),
+            config=settings.kernel_config(),
+        )
+        recovery = await kernel.start(recover=recover, paused=paused)
+        self.store.name_core(choice.core.name)
+        self.core_choice, self.kernel, self._kernel = choice, kernel, kernel
+        return recovery
+
+    async def close(self, *, drain_s: float = 0.0) -> None:
+        """Stop the kernel, which leaves what runs and waits for the next start, and let the history go. Idempotent."""
+        kernel, self._kernel = self._kernel, None
+        try:
+            if kernel is not None:
+                await kernel.stop(drain_s=drain_s)
+        finally:
+            await self.store.close()
+            await self.history.close()
+            self.telemetry.close()

@@ -1,0 +1,207 @@
+"""Settings: from the command line, `AIOS_TUI_*`, a TOML file and the defaults, in that order of precedence."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from aios_tui import places
+from engine.errors import UsageError
+from engine.kernel.config import KernelConfig
+from engine.scheduling import parse_policy
+from engine.text import one_line
+
+PREFIX = "AIOS_TUI_"
+MAX_FILE_BYTES = 1 << 20
+
+
+def _path(value: Any) -> Any:
+    if value == "":
+        raise ValueError("the path is empty")
+    return Path(value).expanduser().absolute() if isinstance(value, str | Path) else value
+
+
+def _policy(value: str) -> str:
+    try:
+        return parse_policy(value).name
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _core(value: str) -> str:
+    from engine.cores.select import check_core_choice
+
+    try:
+        check_core_choice(value)
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+PathSetting = Annotated[Path, BeforeValidator(_path)]
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+OptionalName = Annotated[Name | None, BeforeValidator(_blank_is_none)]
+CoreName = Annotated[str, AfterValidator(_core)]
+PolicyName = Annotated[str, AfterValidator(_policy)]
+Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """All settings. Each one is a key of the TOML file, and an `AIOS_TUI_` variable in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    core: CoreName = "auto"
+    """What executes: auto, embedded, ollama, ollama@URL or scripted:key=value,…"""
+    model: OptionalName = None
+    """The model of tasks that name none; without it the core chooses."""
+    slots: Annotated[int, Field(ge=1, le=256)] | None = None
+    """How many tasks execute at a time; without it the core's own default, which is 1."""
+    policy: PolicyName = "fifo"
+    """The order of the queue at start: fifo, npps or npps:ageing=SECONDS."""
+    db: PathSetting = Field(default_factory=places.default_database)
+    """The history database."""
+    theme: OptionalName = None
+    """The console's colour theme; without it the one used last."""
+    agents_folder: PathSetting = Field(default_factory=lambda: places.config_folder() / "agents")
+    """Your own agents, one TOML file each."""
+    themes_folder: PathSetting = Field(default_factory=lambda: places.config_folder() / "themes")
+    """Your own themes, one TOML file each."""
+    first_token_s: Limit = 300.0
+    """Seconds from dispatch to the first sign of progress; 0 is without limit."""
+    gap_s: Limit = 120.0
+    """Seconds between two pieces of a stream; 0 is without limit."""
+    total_s: Limit = 1800.0
+    """Seconds for one attempt in all; 0 is without limit."""
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """Tries of one round, the first among them; also how often a task may be found interrupted before it fails."""
+    backoff_s: Limit = 1.0
+    """Seconds before the second try, doubled for each further one."""
+    backoff_max_s: Limit = 30.0
+    """The longest wait before another try, in seconds."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What goes into the log file. Prompts and replies do not, at any level but debug."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load_settings` reads the sources itself, to be able to say where each value comes from."""
+        return (init_settings,)
+
+    def kernel_config(self) -> KernelConfig:
+        """The kernel's part of the settings."""
+        return KernelConfig(
+            first_token_s=self.first_token_s or None,
+            gap_s=self.gap_s or None,
+            total_s=self.total_s or None,
+            max_attempts=self.max_attempts,
+            backoff_s=self.backoff_s,
+            backoff_max_s=self.backoff_max_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and where they come from.
+
+    Attributes:
+        origins: for each field that is not at its default, where it was set: `option --slots`, `AIOS_TUI_SLOTS`
+            or `settings file PATH`.
+        config: the settings file, whether it exists or not.
+    """
+
+    settings: Settings
+    origins: Mapping[str, str]
+    config: Path
+
+
+def load_settings(
+    options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Loaded:
+    """Read settings; `options` are the command line's, None among them meaning not given.
+
+    Raises:
+        UsageError: a file, variable or option is bad. One line with which one, the key and the reason.
+    """
+    environ = os.environ if environ is None else environ
+    named = config or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
+    path = (named or places.default_config()).expanduser().absolute()
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for found, origin in (
+        (_from_file(path, required=named is not None), lambda key: f"settings file {path}"),
+        (_from_environment(environ), lambda key: f"{PREFIX}{key.upper()}"),
+        ({key: value for key, value in (options or {}).items() if value is not None}, _option),
+    ):
+        values |= found
+        origins |= {key: origin(key) for key in found}
+    try:
+        return Loaded(Settings(**values), origins, path)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        key = str(first["loc"][0])
+        what = first["msg"].removeprefix("Value error, ")
+        where = origins.get(key, "default")
+        line = f"{where}: {key}: {what}" if where.startswith("settings") else f"{where}: {what}"
+        raise UsageError(one_line(line)) from None
+
+
+def _option(key: str) -> str:
+    return f"option --{key.replace('_', '-')}"
+
+
+def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError) and not required:
+            return {}
+        raise UsageError(f"settings file {path}: {error.strerror or error}") from None
+    if len(raw) > MAX_FILE_BYTES:
+        raise UsageError(f"settings file {path}: larger than {MAX_FILE_BYTES >> 20} MiB")
+    try:
+        found = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(one_line(f"settings file {path}: not TOML: {error}")) from None
+    for key in found:
+        _known(key, f"settings file {path}", str)
+    for key in ("db", "agents_folder", "themes_folder"):
+        if isinstance(found.get(key), str) and found[key]:
+            found[key] = path.parent / Path(found[key]).expanduser()
+    return found
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    mine = {key.upper(): value for key, value in environ.items() if key.upper().startswith(PREFIX)}
+    mine.pop(f"{PREFIX}CONFIG", None)
+    for variable in mine:
+        _known(variable.removeprefix(PREFIX).lower(), "environment", lambda key: f"{PREFIX}{key.upper()}")
+    source = EnvSettingsSource(Settings, env_prefix=PREFIX)
+    source.env_vars = {key.lower(): value for key, value in mine.items()}
+    return dict(source())
+
+
+def _known(key: str, where: str, spell: Any) -> None:
+    if key not in Settings.model_fields:
+        near = difflib.get_close_matches(key, Settings.model_fields, n=1)
+        hint = f"did you mean {spell(near[0])}?" if near else "`aios-tui settings` lists them all"
+        raise UsageError(one_line(f"{where}: no setting is called {spell(key)}; {hint}"))

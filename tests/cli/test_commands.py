@@ -1,0 +1,138 @@
+"""The smaller commands, the console's refusal without a terminal, and the log."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from aios_tui import __version__, logs, places
+from engine.kernel import Kernel
+from tests.cli.program import QUICK, Here, call
+
+EMPTY = "scripted:"
+
+
+def test_version_and_help(cli: Here) -> None:
+    assert cli("--version").out == f"aios-tui {__version__}\n"
+    text = cli("--help").out
+    for name in ("run", "history", "agents", "models", "doctor", "settings", "completion"):
+        assert f"\n  {name} " in text
+        assert "Usage: aios-tui" in cli(name, "--help").out
+
+
+def test_the_console_needs_a_terminal(cli: Here) -> None:
+    found = cli()
+    assert found.code == 2
+    assert "needs a terminal" in found.complaint
+    assert not cli.db.exists()
+
+
+def test_agents(cli: Here, tmp_path: Path) -> None:
+    found = cli("agents", "--json")
+    assert found.code == 0
+    agents = {agent["name"]: agent for agent in found.tasks()}
+    assert {name: agents[name]["rounds"] for name in sorted(agents)} == {
+        "chat": 1,
+        "story_teller": 3,
+        "summarise": 1,
+        "tech_support_agent": 3,
+        "translate": 1,
+    }
+    folder = tmp_path / "config" / "aios-tui" / "agents"
+    folder.mkdir(parents=True)
+    (folder / "bad.toml").write_text("[[round]]\n")
+    broken = cli("agents")
+    assert broken.code == 1
+    assert "bad.toml" in broken.err
+    assert len(broken.out.splitlines()) == 5
+
+
+def test_models(cli: Here) -> None:
+    found = cli("models", "--core", "scripted:model=tiny", "--json")
+    assert found.code == 0
+    (model,) = found.tasks()
+    assert (model["core"], model["name"], model["default"]) == ("scripted", "tiny", True)
+    nobody = cli("models", "--core", "ollama@127.0.0.1:9")
+    assert nobody.code == 1
+    assert "127.0.0.1:9" in nobody.err
+
+
+def test_doctor(cli: Here) -> None:
+    found = cli("doctor", "--core", EMPTY, "--json")
+    checks = {line["check"]: line for line in found.tasks()}
+    assert found.code == 0
+    assert {"version", "sqlite", "settings", "history", "log", "agents", "themes", "database"} <= set(checks)
+    assert {"ollama", "embedded", "core", "gpu", "terminal"} <= set(checks)
+    assert checks["ollama"]["state"] == "warn", "nothing listens there"
+    assert {line["state"] for line in checks.values()} <= {"ok", "warn"}
+    assert not cli.db.exists(), "looking makes nothing"
+
+
+def test_doctor_finds_a_damaged_history(cli: Here) -> None:
+    assert cli("run", "--core", QUICK, "hi").code == 0
+    data = bytearray(cli.db.read_bytes())
+    data[4096:8192] = os.urandom(4096)
+    cli.db.write_bytes(data)
+    found = cli("doctor", "--core", EMPTY)
+    assert found.code == 1
+    (line,) = [line for line in found.out.splitlines() if line.startswith("fail")]
+    assert line.split()[1] == "database"
+
+
+def test_doctor_names_a_core_that_cannot_be_had(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OLLAMA_HOST", "http://[bad")
+    found = cli("doctor", "--core", "ollama")
+    assert found.code == 1
+    assert "OLLAMA_HOST" in found.out
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(cli: Here, shell: str) -> None:
+    found = cli("completion", shell)
+    assert found.code == 0
+    assert "_AIOS_TUI_COMPLETE" in found.out
+    assert f"{shell}_complete" in found.out
+
+
+def test_completion_of_commands_and_options(tmp_path: Path) -> None:
+    asked = {"_AIOS_TUI_COMPLETE": "bash_complete", "COMP_WORDS": "aios-tui h", "COMP_CWORD": "1"}
+    assert call(tmp_path, env=asked).out.split() == ["plain,history"]
+    asked |= {"COMP_WORDS": "aios-tui run --res", "COMP_CWORD": "2"}
+    assert call(tmp_path, env=asked).out.split() == ["plain,--resume"]
+
+
+def test_an_unexpected_error_is_one_line_and_the_log_has_the_rest(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fall_over(self: Kernel, *_: object, **__: object) -> None:
+        raise RuntimeError("the sky\nfell")
+
+    monkeypatch.setattr(Kernel, "submit_many", fall_over)
+    found = cli("run", "--core", QUICK, "secret prompt")
+    assert found.code == 1
+    assert found.complaint.startswith("unexpected RuntimeError: the sky fell; the details are in ")
+    log = places.log_file()
+    assert str(log) in found.complaint
+    text = log.read_text()
+    assert "Traceback" in text
+    assert "fall_over" in text
+
+
+def test_the_log_is_private_and_holds_no_prompts(cli: Here) -> None:
+    assert cli("run", "--core", QUICK, "my secret prompt").code == 0
+    log = places.log_file()
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert stat.S_IMODE(log.parent.stat().st_mode) == 0o700
+    assert "secret" not in log.read_text()
+    assert "core scripted" in log.read_text()
+
+
+def test_a_log_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert "no log" in (logs.set_up(blocked / "log" / "a.log", "info") or "")
+    logging.getLogger("aios_tui").error("nobody hears this")
+    assert sys.stderr is not None

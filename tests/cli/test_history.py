@@ -1,0 +1,120 @@
+"""`aios-tui history`: what it finds, in which order, and what it says when there is nothing."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import QUICK, Here
+
+
+@pytest.fixture
+def past(cli: Here) -> Here:
+    """A history of five tasks: 1–3 by chat, 4 by story_teller, 5 failed."""
+    assert cli("run", "--core", QUICK, "the goose", "the baker", "a goose and a baker").code == 0
+    assert cli("run", "--core", QUICK, "--agent", "story_teller", "a [/red]winter[/] \x1b[31mtale").code == 0
+    assert cli("run", "--core", "scripted:fail=1", "this fails").code == 1
+    return cli
+
+
+def ids(cli: Here, *arguments: str) -> list[int]:
+    found = cli("history", *arguments, "--json")
+    assert found.code == 0
+    return [task["id"] for task in found.tasks()]
+
+
+def test_list_and_its_filters(past: Here) -> None:
+    assert ids(past, "list") == [5, 4, 3, 2, 1]
+    assert ids(past, "list", "--limit", "2") == [5, 4]
+    assert ids(past, "list", "--state", "failed") == [5]
+    assert ids(past, "list", "--agent", "story_teller") == [4]
+    assert ids(past, "list", "--since", "1h") == [5, 4, 3, 2, 1]
+    assert ids(past, "list", "--since", "2099-01-01") == []
+    assert ids(past, "list", "--until", "1h") == []
+    lines = past("history", "list").out.splitlines()
+    assert len(lines) == 6
+    assert lines[0].split() == ["id", "submitted", "state", "agent", "pri", "took", "prompt"]
+    assert "[/red]winter[/] \ufffd[31mtale" in lines[2]
+
+
+def test_search(past: Here) -> None:
+    assert sorted(ids(past, "search", "goose")) == [1, 3]
+    assert ids(past, "search", "goose", "bak") == [3]
+    assert ids(past, "search", "goose", "--limit", "1") != []
+    found = past("history", "search", "nothing-like-it")
+    assert (found.code, found.out) == (0, "")
+    assert "no task found" in found.err
+
+
+def test_show(past: Here) -> None:
+    found = past("history", "show", "4")
+    assert found.code == 0
+    assert [line for line in found.out.splitlines() if line.startswith("──")] == [
+        line for line in found.out.splitlines() if "attempt 1: done on scripted/0" in line
+    ]
+    assert found.out.count("── round") == 3
+    assert "\x1b" not in found.out
+    detail = json.loads(past("history", "show", "4", "--json").out)
+    assert detail["record"]["id"] == 4
+    assert [attempt["round"] for attempt in detail["attempts"]] == [1, 2, 3]
+    assert "this prompt fails" in past("history", "show", "5").out
+    missing = past("history", "show", "99")
+    assert missing.code == 1
+    assert missing.complaint == "there is no task 99"
+
+
+def test_export(past: Here, tmp_path: Path) -> None:
+    assert ids_of(past("history", "export").out) == [1, 2, 3, 4, 5]
+    assert ids_of(past("history", "export", "--state", "failed").out) == [5]
+    target = tmp_path / "out.jsonl"
+    assert "5 tasks written" in past("history", "export", "--output", str(target)).err
+    assert ids_of(target.read_text()) == [1, 2, 3, 4, 5]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    again = past("history", "export", "--output", str(target))
+    assert again.code == 2
+    assert "File exists" in again.complaint
+
+
+def ids_of(lines: str) -> list[int]:
+    return [json.loads(line)["id"] for line in lines.splitlines()]
+
+
+def test_without_a_history(cli: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = cli("history", "list")
+    assert named.code == 2
+    assert "no history at" in named.complaint
+    monkeypatch.delenv("AIOS_TUI_DB")
+    default = cli("history", "list")
+    assert (default.code, default.out) == (0, "")
+    assert "no history yet" in default.err
+    assert not any(tmp_path.rglob("*.sqlite3")), "reading makes nothing"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["list", "--since", "yesterday"], "yesterday"),
+        (["list", "--limit", "0"], "--limit"),
+        (["list", "--state", "gone"], "gone"),
+        (["show", "one"], "one"),
+        (["search"], "WORDS"),
+        (["lst"], "lst"),
+    ],
+)
+def test_mistakes(cli: Here, arguments: list[str], word: str) -> None:
+    found = cli("history", *arguments)
+    assert found.code == 2
+    assert word in found.complaint
+
+
+def test_a_file_that_is_no_history(cli: Here, tmp_path: Path) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text("not a database at all, but long enough to look like a file of some kind\n" * 20)
+    for command in (["history", "list"], ["run", "--core", QUICK, "hi"]):
+        found = cli("--db", str(other), *command)
+        assert found.code == 2
+        assert str(other) in found.complaint
+    assert other.read_text().startswith("not a database")

@@ -1,0 +1,125 @@
+"""Settings: precedence, where each comes from, and one clear line for each mistake."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from aios_tui.settings import Settings, load_settings
+from engine.errors import UsageError
+from engine.kernel import KernelConfig
+from tests.cli.program import Here
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    path = folder / "config.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_options_before_environment_before_file_before_defaults(tmp_path: Path) -> None:
+    config = written(tmp_path, 'slots = 2\npolicy = "npps"\nmax_attempts = 7\n')
+    loaded = load_settings(
+        {"slots": 4, "theme": None}, config=config, environ={"AIOS_TUI_SLOTS": "3", "AIOS_TUI_POLICY": "npps:ageing=60"}
+    )
+    assert (loaded.settings.slots, loaded.settings.policy, loaded.settings.max_attempts) == (4, "npps:ageing=60", 7)
+    assert loaded.settings.core == "auto"
+    assert loaded.origins == {
+        "slots": "option --slots",
+        "policy": "AIOS_TUI_POLICY",
+        "max_attempts": f"settings file {config}",
+    }
+
+
+def test_the_config_file_may_be_named_by_the_environment_and_its_paths_are_beside_it(tmp_path: Path) -> None:
+    config = written(tmp_path, 'db = "mine.sqlite3"\nagents_folder = "/srv/agents"\n')
+    settings = load_settings(environ={"AIOS_TUI_CONFIG": str(config)}).settings
+    assert settings.db == tmp_path / "mine.sqlite3"
+    assert settings.agents_folder == Path("/srv/agents")
+
+
+def test_defaults_are_the_kernels_own() -> None:
+    assert Settings().kernel_config() == KernelConfig()
+    assert Settings(gap_s=0, total_s=0, first_token_s=0).kernel_config().total_s is None
+
+
+def test_every_field_says_what_it_is() -> None:
+    assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("slots = 0\n", ["slots", "greater than or equal to 1"]),
+        ('slots = "many"\n', ["slots", "integer"]),
+        ('polcy = "fifo"\n', ["polcy", "did you mean policy?"]),
+        ('policy = "lifo"\n', ["policy", "lifo", "fifo, npps"]),
+        ('core = "olama"\n', ["core", "olama", "ollama"]),
+        ("gap_s = -1\n", ["gap_s"]),
+        ("gap_s = nan\n", ["gap_s"]),
+        ("[kernel]\nslots = 1\n", ["kernel", "no setting"]),
+        ('agents_folder = ""\n', ["agents_folder", "empty"]),
+        ('log_level = "loud"\n', ["log_level", "debug"]),
+        ("slots = \n", ["not TOML", "line 1"]),
+        (b"theme = '\xff'\n", ["not TOML"]),
+        (b"# " + b"x" * (1 << 20), ["larger than 1 MiB"]),
+    ],
+    ids=[
+        "range",
+        "type",
+        "key",
+        "policy",
+        "core",
+        "negative",
+        "nan",
+        "table",
+        "empty",
+        "choice",
+        "toml",
+        "utf8",
+        "long",
+    ],
+)
+def test_a_bad_file_is_one_line_with_file_key_and_reason(cli: Here, text: str | bytes, words: list[str]) -> None:
+    config = written(cli.folder, text)
+    found = cli("--config", str(config), "settings")
+    assert found.code == 2
+    assert found.out == ""
+    assert found.complaint.startswith(f"settings file {config}: ")
+    for word in words:
+        assert word in found.complaint
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "word"),
+    [
+        ("AIOS_TUI_SLOTS", "x", "AIOS_TUI_SLOTS: "),
+        ("AIOS_TUI_SLOT", "1", "did you mean AIOS_TUI_SLOTS?"),
+        ("AIOS_TUI_POLICY", "npps:age=3", "AIOS_TUI_POLICY: "),
+        ("AIOS_TUI_DB", "", "AIOS_TUI_DB: "),
+        ("AIOS_TUI_CONFIG", "/nowhere/config.toml", "/nowhere/config.toml"),
+    ],
+)
+def test_a_bad_variable_is_one_line_with_its_name(variable: str, value: str, word: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(environ={variable: value})
+    assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_as_file_is_refused(cli: Here) -> None:
+    found = cli("--config", str(cli.folder), "settings")
+    assert found.code == 2
+    assert "Is a directory" in found.complaint
+
+
+def test_settings_prints_values_and_origins(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIOS_TUI_SLOTS", "2")
+    found = json.loads(cli("settings", "--json", "--policy", "npps").out)
+    assert found["settings"]["slots"] | {"help": ""} == {"value": 2, "from": "AIOS_TUI_SLOTS", "help": ""}
+    assert found["settings"]["policy"]["from"] == "option --policy"
+    assert found["settings"]["core"]["from"] == "default"
+    lines = cli("settings").out.splitlines()
+    assert any(line.split() == ["slots", "2", "AIOS_TUI_SLOTS"] for line in lines)
