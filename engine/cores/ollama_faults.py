@@ -49,7 +49,9 @@ def _status_fault(error: StatusError, where: str) -> Fault:
     elif status in (429, 503):
         fault = Fault(FaultKind.BUSY, f"Ollama at {where} is busy: {said}", True)
     elif status >= 500:
-        fault = Fault(FaultKind.SERVER, f"Ollama at {where} failed (HTTP {status}): {said}", True)
+        # A model too large for the machine stays too large; the server has no status of its own for that.
+        lasting = "requires more system memory" in said
+        fault = Fault(FaultKind.SERVER, f"Ollama at {where} failed (HTTP {status}): {said}", not lasting)
     elif status == 404 and error.ours:
         fault = Fault(FaultKind.NO_MODEL, said, False)
     elif status in (404, 405):

@@ -41,6 +41,8 @@ CASES = [
          "is busy: server busy, please try again. maximum"),
     Case("bad request", Status(400, '"m" does not support thinking'), K.BAD_REQUEST, False, "does not support"),
     Case("server error", Status(500, "llama runner process has terminated"), K.SERVER, True, "llama runner process"),
+    Case("too large", Status(500, "model requires more system memory (9 GiB) than is available (4 GiB)"), K.SERVER,
+         False, "requires more system memory (9 GiB)"),
     Case("gateway", Status(502, HTML), K.SERVER, True, "HTTP 502"),
     Case("no key", Status(401, "unauthorized"), K.BAD_REQUEST, False, "OLLAMA_API_KEY"),
     Case("redirect", Status(302, "", (("Location", "http://127.0.0.1:9/elsewhere"),)), K.SERVER, False,
