@@ -1,0 +1,97 @@
+"""Prove an installed aios-tui: `prove_wheel.py PROGRAM` runs it from a folder and a home of its own, as a user would.
+
+Needs pexpect and pyte, which the program's own environment does not have.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pexpect
+import pyte
+
+COLUMNS, LINES, PATIENCE_S = 120, 40, 60
+
+
+def main() -> None:
+    program = str(Path(sys.argv[1]).absolute())
+    with tempfile.TemporaryDirectory() as home:
+        places = {f"XDG_{name}_HOME": f"{home}/{name.lower()}" for name in ("CONFIG", "DATA", "STATE", "CACHE")}
+        kept = {
+            key: value for key, value in os.environ.items() if not key.startswith(("AIOS_TUI", "PYTHON", "VIRTUAL"))
+        }
+        env = {
+            **kept,
+            **places,
+            "HOME": home,
+            "TERM": "xterm-256color",
+            "LANG": "C.UTF-8",
+            "OLLAMA_HOST": "127.0.0.1:9",
+        }
+        headless(program, home, env)
+        console(program, home, env)
+    print("the installed program works")
+
+
+def headless(program: str, home: str, env: dict[str, str]) -> None:
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [program, *arguments], check=False, cwd=home, env=env, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    assert run("--version").startswith("aios-tui ")
+    agents = {json.loads(line)["name"] for line in run("agents", "--json").splitlines()}
+    assert {"chat", "story_teller", "tech_support_agent", "summarise", "translate"} <= agents, agents
+    task = json.loads(run("run", "--core", "scripted:", "--json", "hi"))
+    assert (task["state"], task["id"]) == ("done", 1), task
+    assert json.loads(run("history", "search", "hi", "--json"))["id"] == 1
+    checks = {
+        line["check"]: line for line in map(json.loads, run("doctor", "--core", "scripted:", "--json").splitlines())
+    }
+    assert checks["themes"]["detail"].split()[0] >= "4", checks["themes"]
+    assert checks["database"]["state"] == "ok", checks["database"]
+
+
+def console(program: str, home: str, env: dict[str, str]) -> None:
+    """Open the console in a terminal, see the task of before and the panes, and leave it with q."""
+    screen = pyte.Screen(COLUMNS, LINES)
+    stream = pyte.ByteStream(screen)
+    child = pexpect.spawn(program, ["--core", "scripted:"], cwd=home, env=env, dimensions=(LINES, COLUMNS))
+    try:
+        wanted = ("Queue", "Activity", "Results", "scripted")
+        until(child, stream, lambda: all(word in "\n".join(screen.display) for word in wanted))
+        child.send("q")
+        until(child, stream, lambda: not child.isalive())
+    except AssertionError:
+        print("\n".join(line.rstrip() for line in screen.display), file=sys.stderr)
+        raise
+    finally:
+        child.close(force=True)
+    assert child.exitstatus == 0, f"the console left with {child.exitstatus}, signal {child.signalstatus}"
+
+
+def until(child: pexpect.spawn[bytes], stream: pyte.ByteStream, met: Callable[[], bool]) -> None:
+    """Feed the screen until `met` is true; fails after PATIENCE_S."""
+    end = time.monotonic() + PATIENCE_S
+    while not met():
+        assert time.monotonic() < end, "waited too long"
+        try:
+            stream.feed(child.read_nonblocking(65536, timeout=0.2))
+        except pexpect.TIMEOUT:
+            continue
+        except pexpect.EOF:
+            child.wait()
+            return
+
+
+if __name__ == "__main__":
+    main()
