@@ -29,7 +29,7 @@ class SlotHealth:
         self._state, self._reason = SlotState.UP, ""
         self._listeners: list[asyncio.Queue[SlotEvent | None]] = []
         self._recovery: asyncio.Task[None] | None = None
-        self._watching = False
+        self._watching = self._closed = False
 
     @property
     def state(self) -> SlotState:
@@ -44,7 +44,7 @@ class SlotHealth:
 
     async def close(self) -> None:
         """Stop probing and end every `events()`. Idempotent."""
-        self._watching = False
+        self._watching, self._closed = False, True
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.wait({self._recovery})
@@ -56,10 +56,10 @@ class SlotHealth:
     def events(self) -> AsyncIterator[SlotEvent]:
         """What happens from this call on, until `close`."""
         queue: asyncio.Queue[SlotEvent | None] = asyncio.Queue()
-        if self._watching:
-            self._listeners.append(queue)
-        else:
+        if self._closed:
             queue.put_nowait(None)
+        else:
+            self._listeners.append(queue)
         return self._listen(queue)
 
     async def _listen(self, queue: asyncio.Queue[SlotEvent | None]) -> AsyncIterator[SlotEvent]:

@@ -24,6 +24,8 @@ LINE_CAP = 1 << 20
 BODY_CAP = 16 << 20
 _ERROR_CAP = 64 << 10
 _STREAMING = ("/api/chat", "/api/generate", "/api/pull")
+# The slots are the limit; a pool of httpx's would be a second queue, without priorities.
+_UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 # What httpx would break a line at, and what pydantic refuses in a string.
 _TROUBLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -209,7 +211,7 @@ class Connection:
     ) -> None:
         # Loading the CA bundle takes a tenth of a second; over plain http no certificate is ever looked at.
         verify: ssl.SSLContext | bool = address.url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        inner = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
+        inner = httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=_UNLIMITED)
         guard = GuardedTransport(inner, Resolver(connect_s), line_cap=line_cap, body_cap=body_cap)
         timeout = httpx.Timeout(read_s, connect=connect_s)
         headers = {"Accept-Encoding": "identity"}

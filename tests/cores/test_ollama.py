@@ -303,6 +303,19 @@ class TestHealth:
         await core.stop(drain_s=0)
         await fake.stop()
 
+    async def test_who_listens_before_the_start_hears_it_too(self, fake: FakeOllama) -> None:
+        await fake.stop()
+        core = OllamaCore(fake.host, backoff=QUICK, must_answer=False)
+        events = core.events()
+        await core.start()
+        async with asyncio.timeout(30):
+            assert (await anext(events)).kind == "down"
+            await fake.start()
+            assert (await anext(events)).kind == "up"
+            assert (await anext(events)).kind == "models"
+            await core.stop(drain_s=0)
+            assert [event async for event in events] == []
+
     async def test_down_and_up_again(self, fake: FakeOllama, core: OllamaCore) -> None:
         assert isinstance((await run(core))[1], Done)
         told = asyncio.create_task(states(core, "down", "up"))

@@ -57,6 +57,22 @@ async def test_the_server_never_gets_more_than_its_slots() -> None:
         assert fake.most_active == 2
 
 
+async def test_many_slots_are_all_used() -> None:
+    """More than the hundred connections that the HTTP client would open by itself."""
+    async with FakeOllama(MODEL) as fake:
+        gate = Wait()
+        fake.usual = lambda _request: (Say("one"), gate, Final())
+        kernel = make_kernel(OllamaCore(fake.host, slots=120))
+        await kernel.start()
+        tasks = await kernel.submit_many([TaskSpec(prompt=f"task {n}") for n in range(120)])
+        await fake.until(lambda server: server.active == 120)
+        gate.event.set()
+        async with asyncio.timeout(PATIENCE_S):
+            ended = [await kernel.wait(task) for task in tasks]
+        await kernel.stop()
+    assert {task.state for task in ended} == {TaskState.DONE}
+
+
 async def test_a_busy_server_is_asked_again() -> None:
     async with FakeOllama(MODEL) as fake:
         fake.scripts += [Status(503, "server busy"), say("at ", "last")]
