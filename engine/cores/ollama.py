@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
-from typing import Literal, cast
+from dataclasses import replace
+from typing import cast
 
 import httpx
 import ollama
 from pydantic import ValidationError
 
 from engine.cores import ollama_models as catalogue
+from engine.cores import ollama_records as records
 from engine.cores.ollama_address import Address, parse_address
 from engine.cores.ollama_call import Call, Emit
 from engine.cores.ollama_faults import fault_of
@@ -33,11 +35,9 @@ from engine.cores.port import (
     Rejected,
     Slot,
     SlotEvent,
-    Usage,
 )
 from engine.errors import CoreError
-from engine.model import GenerationOptions
-from engine.text import one_line, sanitise
+from engine.text import one_line
 
 _PULL = "install one, such as: ollama pull smollm2:135m"
 _NAMES_SHOWN = 12
@@ -154,7 +154,9 @@ class OllamaCore:
             return self._unhealthy(self._failed(error, started=False).reason)
         self._health.up()
         self._loaded = frozenset(model.name for model in loaded)
-        nothing = "" if default else f"Ollama at {where} has no model that can chat; {_PULL}"
+        lacking = "" if default else f"Ollama at {where} has no model that can chat; {_PULL}"
+        if self._configured and not catalogue.has(installed, self._configured):
+            lacking = f"the default model '{self._configured}' is not installed; run: ollama pull {self._configured}"
         return CoreInfo(
             name=self._name,
             healthy=default is not None,
@@ -163,7 +165,7 @@ class OllamaCore:
             version=version,
             where=where,
             why=self.why,
-            detail="; ".join(filter(None, (nothing, catalogue.version_warning(version)))),
+            detail="; ".join(filter(None, (lacking, catalogue.version_warning(version)))),
         )
 
     def _unhealthy(self, detail: str) -> CoreInfo:
@@ -212,30 +214,30 @@ class OllamaCore:
             async with aclosing(await self._ask(model, attempt)) as stream:
                 async for part in stream:
                     started = True
-                    for chunk in _chunks(part.message):
+                    for chunk in records.chunks(part.message):
                         await emit(chunk)
                     if part.done:
                         await _finish(stream)
                         return self._done(model, part)
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
             fault = self._failed(error, started=started)
-            return await self._with_names(fault) if fault.kind is FaultKind.NO_MODEL else fault
+            return await self._missing(attempt, fault) if fault.kind is FaultKind.NO_MODEL else fault
         reason = f"Ollama at {self.address.label} ended the stream without its final record"
         self._health.fail("suspect", reason)
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
 
     async def _ask(self, model: str, attempt: Attempt) -> AsyncGenerator[ollama.ChatResponse, None]:
         messages = [{"role": message.role, "content": message.content} for message in attempt.messages]
-        options = _options(attempt.options)
+        options = records.options(attempt.options)
         stream = await self._connection.client.chat(model=model, messages=messages, stream=True, options=options)
         return cast(AsyncGenerator[ollama.ChatResponse, None], stream)
 
     def _done(self, model: str, last: ollama.ChatResponse) -> Done:
         self._health.up()
-        if not {model, f"{model}:latest"} & self._loaded:
+        if not catalogue.spellings(model) & self._loaded:
             self._loaded |= {model}
             self._health.models_changed()
-        return Done(one_line(last.model or model, 200), _usage(last), one_line(last.done_reason or "stop", 50))
+        return Done(one_line(last.model or model, 200), records.usage(last), one_line(last.done_reason or "stop", 50))
 
     def _failed(self, error: Exception, *, started: bool) -> Fault:
         """The fault that `error` is; the slots are told before anybody else is."""
@@ -246,50 +248,22 @@ class OllamaCore:
             self._health.fail("suspect", fault.reason)
         return fault
 
-    async def _with_names(self, fault: Fault) -> Fault:
-        """The fault of a missing model, with the models that could be asked for instead."""
+    async def _missing(self, attempt: Attempt, fault: Fault) -> Fault:
+        """The fault of a missing model, with the models that could be asked for instead.
+
+        When it was only our choice, gone from the server since, another one can be chosen at the next attempt.
+        """
+        ours = attempt.model is None and self._configured is None
+        self._default = None if ours else self._default
         try:
             async with asyncio.timeout(self._look_s):
                 installed = await catalogue.installed_models(self._connection)
         except (httpx.HTTPError, OSError, StatusError, WireError):
-            return fault
+            return replace(fault, retryable=ours)
         self._health.models_changed()
         names = [model.name for model in installed if catalogue.generates(model)]
         listed = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
-        return Fault(fault.kind, f"{fault.reason}; installed: {listed}" if names else f"{fault.reason}; {_PULL}", False)
-
-
-def _options(options: GenerationOptions) -> dict[str, int | float]:
-    """Ollama's names for them; what is None is left to the server."""
-    named = {
-        "num_predict": options.max_tokens,
-        "temperature": options.temperature,
-        "seed": options.seed,
-        "num_ctx": options.num_ctx,
-    }
-    return {name: value for name, value in named.items() if value is not None}
-
-
-def _chunks(message: ollama.Message) -> list[Chunk]:
-    """The texts of one record. Ollama sends a record a token."""
-    texts: tuple[tuple[Literal["thinking", "text"], str | None], ...]
-    texts = (("thinking", message.thinking), ("text", message.content))
-    return [Chunk(kind, sanitise(text.replace("\r", ""))) for kind, text in texts if text]
-
-
-def _usage(last: ollama.ChatResponse) -> Usage:
-    """The final record's statistics, in seconds. The server leaves zero values out, and cached prompts too."""
-    return Usage(
-        tokens_in=_count(last.prompt_eval_count),
-        tokens_out=_count(last.eval_count),
-        load_s=_count(last.load_duration) / 1e9,
-        prefill_s=_count(last.prompt_eval_duration) / 1e9,
-        decode_s=_count(last.eval_duration) / 1e9,
-    )
-
-
-def _count(value: int | None) -> int:
-    return min(max(value or 0, 0), 1 << 53)
+        return Fault(fault.kind, f"{fault.reason}; {f'installed: {listed}' if names else _PULL}", ours)
 
 
 async def _finish(stream: AsyncGenerator[ollama.ChatResponse, None]) -> None:

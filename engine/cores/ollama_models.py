@@ -124,6 +124,15 @@ def generates(model: Installed) -> bool:
     return not model.capabilities or "completion" in model.capabilities
 
 
+def spellings(name: str) -> set[str]:
+    """The names under which the server may list what was asked for as `name`: a missing tag means `latest`."""
+    return {name} if ":" in name.rpartition("/")[2] else {name, f"{name}:latest"}
+
+
+def has(installed: Sequence[Installed], name: str) -> bool:
+    return any(model.name in spellings(name) for model in installed)
+
+
 async def choose_default(
     connection: Connection, installed: Sequence[Installed], loaded: Sequence[ModelInfo]
 ) -> str | None:

@@ -218,6 +218,34 @@ class TestChoiceOfModel:
             FaultKind.NO_MODEL, "model 'qwen3:9b' not found; installed: smollm2:135m, qwen3:8b", retryable=False
         )
 
+    async def test_a_chosen_model_that_is_gone_is_replaced_at_the_next_attempt(
+        self, fake: FakeOllama, core: OllamaCore
+    ) -> None:
+        assert isinstance((await run(core))[1], Done)
+        fake.models = [FakeModel("new:1b")]
+        fake.loaded = []
+        _, fault = await run(core, attempt(2))
+        assert isinstance(fault, Fault)
+        assert (fault.kind, fault.retryable) == (FaultKind.NO_MODEL, True)
+        _, done = await run(core, attempt(3))
+        assert isinstance(done, Done)
+        assert done.model == "new:1b"
+
+    @pytest.mark.parametrize(("name", "missing"), [("mine", False), ("mine:latest", False), ("mine:8b", True)])
+    async def test_a_configured_model_that_is_not_there_is_said(self, name: str, missing: bool) -> None:
+        async with FakeOllama("new:1b", "mine:latest") as fake:
+            core = OllamaCore(fake.host, default_model=name)
+            await core.start()
+            info = await core.inspect()
+            assert (info.healthy, info.default_model) == (True, name)
+            assert (f"run: ollama pull {name}" in info.detail) is missing
+            if missing:
+                _, fault = await run(core)
+                assert isinstance(fault, Fault)
+                assert (fault.kind, fault.retryable) == (FaultKind.NO_MODEL, False)
+                assert "installed: new:1b, mine:latest" in fault.reason
+            await core.stop(drain_s=0)
+
     async def test_no_model_at_all(self) -> None:
         async with FakeOllama(EMBEDDER) as fake:
             core = OllamaCore(fake.host)
