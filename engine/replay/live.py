@@ -1,0 +1,273 @@
+"""A workload played into a running kernel: tasks arrive at their offsets, and what became of each is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable
+
+from engine.events import AttemptEnded, Event, TaskEnded, TaskRecovered, TaskStarted
+from engine.kernel import Kernel, Subscription
+from engine.model import TaskSpec
+from engine.replay.columns import Run
+from engine.replay.filler import filler
+from engine.replay.ledger import Fate, Ledger, Progress
+from engine.workloads.reader import Workload
+from engine.workloads.records import Item, TaskRow
+
+Change = Callable[[TaskSpec], TaskSpec]
+
+
+class LiveReplay:
+    """Plays one workload into one kernel, once. Other tasks of the kernel are left alone, and do not count.
+
+    `run()` sends and waits; `pause`, `resume`, `step`, `stop` and `speed` may be used meanwhile, on the same loop.
+    Tasks of one moment are submitted together. Times are divided by `speed`; at infinity all is sent at once, in order.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        workload: Workload,
+        *,
+        speed: float = 1.0,
+        switches: bool = True,
+        change: Change | None = None,
+        told: Callable[[Progress], None] | None = None,
+    ) -> None:
+        """`switches`: do the workload's own switches of policy too.
+
+        `change` may alter each task before it is submitted, such as its model. `told` is called after every change of
+        the progress, which may be often.
+        """
+        self._kernel = kernel
+        self._workload = workload
+        self._speed = _checked(speed)
+        self._switches = switches
+        self._change = change
+        self._told = told
+        self._total = len(workload.tasks)
+        self._ledger = Ledger()
+        self._position = 0.0
+        self._begun = self._since = kernel.now()
+        self._policy = kernel.policy.name
+        self._switched: list[tuple[float, str]] = []
+        self._playing = self._closed = False
+        self._paused = self._stopped = False
+        self._steps = 0
+        self._events: list[Event] = []
+        self._lost = False
+        self._wake = asyncio.Event()
+
+    # -- while it runs -------------------------------------------------------------------------------------------------
+
+    @property
+    def progress(self) -> Progress:
+        ledger = self._ledger
+        sent = len(ledger.fates)
+        return Progress(self._now(), self._total, sent, ledger.started, ledger.done, ledger.failed, self._paused)
+
+    @property
+    def speed(self) -> float:
+        return self._speed
+
+    @speed.setter
+    def speed(self, value: float) -> None:
+        """Raises ValueError when it is not above 0."""
+        value = _checked(value)
+        self._settle()
+        self._speed = value
+        self._wake.set()
+
+    def pause(self) -> None:
+        """Send nothing more until `resume` or `step`; what was sent goes on."""
+        self._settle()
+        self._paused = True
+
+    def resume(self) -> None:
+        self._settle()
+        self._paused = False
+        self._wake.set()
+
+    def step(self) -> None:
+        """While paused: go to the next moment at which something happens, and do it."""
+        self._steps += 1
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Send nothing more and wait for nothing more: `run()` returns. Tasks that were sent stay the kernel's."""
+        self._stopped = True
+        self._wake.set()
+
+    @property
+    def task_ids(self) -> list[int]:
+        """The kernel's ids of the tasks sent so far, in order of the workload."""
+        return list(self._ledger.fates)
+
+    # -- running -------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> Run:
+        """Play the workload, and return what was measured when every task sent has ended, or `stop()` was called.
+
+        Raises:
+            UsageError: an agent is not known. KernelClosed, StoreError: the kernel takes no more tasks.
+        """
+        self._policy = self._kernel.policy.name
+        self._begun = self._since = self._kernel.now()
+        self._playing = True
+        subscription = self._kernel.subscribe()
+        pump = asyncio.create_task(self._pump(subscription), name="replay events")
+        try:
+            for moment in _moments(self._workload.items):
+                if not await self._until(moment[0].at):
+                    break
+                await self._send(moment)
+            while not (self._stopped or self._closed or self._ledger.all_ended):
+                await self._listen(None)
+        finally:
+            self._settle()
+            self._playing = False
+            subscription.close()
+            await pump
+            await self._fold()
+        return self.result()
+
+    async def _until(self, at: float) -> bool:
+        """Wait for the workload's moment `at`; False when stopped before."""
+        while not (self._stopped or self._closed):
+            if self._paused and self._steps:
+                self._steps -= 1
+                self._position, self._since = max(self._position, at), self._kernel.now()
+                return True
+            left = (at - self._now()) / self._speed
+            if not self._paused and (left <= 0 or math.isinf(self._speed)):
+                return True
+            await self._listen(None if self._paused else left)
+        return False
+
+    async def _send(self, moment: list[Item]) -> None:
+        rows = [item for item in moment if isinstance(item, TaskRow)]
+        for item in moment:
+            if not isinstance(item, TaskRow) and self._switches:
+                self._kernel.switch_policy(item.policy)
+                self._switched.append((self._kernel.now() - self._begun, item.policy))
+        if not rows:
+            return
+        specs = [self._spec(row) for row in rows]
+        submitted = self._kernel.now()
+        for id_, row, spec in zip(await self._kernel.submit_many(specs), rows, specs, strict=True):
+            self._ledger.fates[id_] = Fate(row.id or f"t{len(self._ledger.fates) + 1}", spec, submitted)
+        await self._fold()
+        self._tell()
+
+    def _spec(self, row: TaskRow) -> TaskSpec:
+        """The task to submit; one without text gets a prompt of its length, and a reply of its length at most."""
+        spec = row.spec(self._workload.header.defaults, self._workload.name or None)
+        if not spec.prompt.strip():
+            options = spec.options
+            if spec.output_tokens is not None and options.max_tokens is None:
+                options = options.model_copy(update={"max_tokens": max(1, spec.output_tokens)})
+            spec = spec.model_copy(update={"prompt": filler(spec.input_tokens or 0), "options": options})
+        return self._change(spec) if self._change else spec
+
+    # -- listening -----------------------------------------------------------------------------------------------------
+
+    async def _listen(self, seconds: float | None) -> None:
+        """Wait for news, at most so long, and take them in."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+        await self._fold()
+
+    async def _pump(self, subscription: Subscription) -> None:
+        while True:
+            await subscription.wait()
+            self._lost |= subscription.lost
+            news = [e for e in subscription.drain() if isinstance(e, TaskStarted | AttemptEnded | TaskEnded)]
+            self._events += news
+            if news or self._lost or subscription.closed:
+                self._wake.set()
+            if subscription.closed:
+                self._closed = True
+                return
+
+    async def _fold(self) -> None:
+        """Take in the news of tasks that are ours. Those of tasks just being submitted are kept for later."""
+        events, self._events = self._events, []
+        if self._lost:
+            self._lost = False
+            await self._catch_up()
+        ledger = self._ledger
+        for event in events:
+            if not isinstance(event, TaskStarted | AttemptEnded | TaskEnded) or event.task not in ledger.fates:
+                continue
+            fate = ledger.fates[event.task]
+            if isinstance(event, TaskStarted):
+                ledger.start(fate, event.at, event.dispatch_order)
+            elif isinstance(event, AttemptEnded):
+                ledger.attempt(event)
+            else:
+                ledger.end(fate, event.final)
+        if events:
+            self._tell()
+
+    async def _catch_up(self) -> None:
+        """Events were lost: the kernel still knows what runs, and the history what ended."""
+        snapshot, ledger = self._kernel.snapshot(), self._ledger
+        alive = {event.task for event in snapshot if isinstance(event, TaskRecovered)}
+        for event in snapshot:
+            if isinstance(event, TaskStarted) and event.task in ledger.fates:
+                ledger.start(ledger.fates[event.task], event.at, event.dispatch_order)
+        for id_, fate in ledger.fates.items():
+            if not fate.ended and id_ not in alive:
+                try:
+                    ledger.end(fate, await self._kernel.wait(id_))
+                except KeyError:  # it ended so long ago that a history in memory has let it go
+                    ledger.end(fate, None)
+
+    def _tell(self) -> None:
+        if self._told is not None:
+            self._told(self.progress)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def _now(self) -> float:
+        """Seconds of the workload that have gone by."""
+        if self._paused or not self._playing or math.isinf(self._speed):
+            return self._position
+        return self._position + (self._kernel.now() - self._since) * self._speed
+
+    def _settle(self) -> None:
+        self._position, self._since = self._now(), self._kernel.now()
+
+    # -- the result ----------------------------------------------------------------------------------------------------
+
+    def result(self) -> Run:
+        """What has been measured so far. `run()` returns it too; it is there when `run()` was cancelled."""
+        return self._ledger.run(
+            policy=self._policy,
+            slots=sum(len(core.slots()) for core in self._kernel.cores),
+            begun=self._begun,
+            switches=tuple(self._switched),
+            note=f"live at speed {self._speed:g}",
+        )
+
+
+def _moments(items: Iterable[Item]) -> list[list[Item]]:
+    """Items by moment: those at one time are one group."""
+    groups: list[list[Item]] = []
+    for item in items:
+        if groups and groups[-1][0].at == item.at:
+            groups[-1].append(item)
+        else:
+            groups.append([item])
+    return groups
+
+
+def _checked(speed: float) -> float:
+    if not speed > 0:
+        raise ValueError("a speed is a number above 0")
+    return speed

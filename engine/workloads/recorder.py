@@ -1,0 +1,124 @@
+"""Recording: workloads from what happens in a kernel, as it happens, and from what history keeps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from engine.errors import UsageError
+from engine.events import Event, PolicyChanged, TaskAccepted
+from engine.model import GenerationOptions, TaskRecord, TaskSpec
+from engine.workloads.records import ControlRow, Item, TaskRow, WorkloadHeader
+from engine.workloads.writer import WorkloadWriter
+
+
+def row_of(spec: TaskSpec, id: str, at: float) -> TaskRow:
+    """The line that repeats a task."""
+    return TaskRow(
+        id=id,
+        at=at,
+        agent=spec.agent,
+        prompt=spec.prompt if spec.prompt.strip() else None,
+        priority=spec.priority,
+        model=spec.model,
+        client=spec.client,
+        deadline=spec.deadline,
+        options=None if spec.options == GenerationOptions() else spec.options,
+        input_tokens=spec.input_tokens,
+        output_tokens=spec.output_tokens,
+    )
+
+
+class Recorder:
+    """Writes accepted tasks and switches of policy to a file as they come.
+
+    What is written survives our own death: without its end record the file is still a good workload.
+    Feed it every event from `kernel.snapshot()` on; the policy in force goes in as a switch at 0. Tasks that were
+    accepted before are not recorded. Blocking, but only by a short write.
+    """
+
+    def __init__(self, path: Path, at: float, *, policy: str, what: str = "recorded") -> None:
+        """`at`: the moment of the start, Unix seconds on the kernel's clock. An existing file is not overwritten.
+
+        Raises:
+            UsageError: the file can't be made, or is there already.
+        """
+        self.path = path
+        self._start = self._last = at
+        self._policy = policy
+        try:
+            self._file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror or error}") from None
+        self._writer = WorkloadWriter(self._file, WorkloadHeader().noting(what=what))
+        self._write([ControlRow(at=0.0, policy=policy)])
+
+    @property
+    def tasks(self) -> int:
+        """Tasks recorded so far."""
+        return self._writer.tasks
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Record what belongs into a workload, and pass over the rest.
+
+        Raises:
+            UsageError: the file can't be written.
+        """
+        items: list[Item] = []
+        for event in events:
+            if isinstance(event, TaskAccepted):
+                items.append(row_of(event.spec, f"t{event.task}", self._offset(event.at)))
+            elif isinstance(event, PolicyChanged) and event.policy != self._policy:
+                self._policy = event.policy
+                items.append(ControlRow(at=self._offset(event.at), policy=event.policy))
+        self._write(items)
+
+    def close(self) -> None:
+        """Write the end record and let the file go. Idempotent. Raises UsageError when it can't be written."""
+        if self._file.closed:
+            return
+        try:
+            with self._file:
+                self._writer.finish()
+        except OSError as error:
+            raise UsageError(f"{self.path}: {error.strerror or error}") from None
+
+    def _offset(self, at: float) -> float:
+        # Times in a workload never fall, whatever the order in which the events came.
+        self._last = max(self._last, at)
+        return round(self._last - self._start, 6)
+
+    def _write(self, items: Iterable[Item]) -> None:
+        try:
+            for item in items:
+                self._writer.write(item)
+            self._file.flush()
+        except OSError as error:
+            raise UsageError(f"{self.path}: {error.strerror or error}") from None
+
+
+def from_history(records: Iterable[TaskRecord]) -> Iterator[TaskRow]:
+    """Rows that repeat tasks of history, in order of their submission, the first at 0.
+
+    `records` come in that order. A task that ended well brings its token counts, so that virtual time knows its work.
+    """
+    start: float | None = None
+    last = 0.0
+    for record in records:
+        start = record.submitted_at if start is None else start
+        last = max(last, record.submitted_at - start)
+        counted = record.state == "done" and record.tokens_out > 0
+        yield TaskRow(
+            id=f"t{record.id}",
+            at=round(last, 6),
+            agent=record.agent_name,
+            prompt=record.prompt if record.prompt.strip() else None,
+            priority=record.priority,
+            model=record.model,
+            client=record.client,
+            deadline=record.deadline,
+            input_tokens=record.tokens_in if counted or not record.prompt.strip() else None,
+            output_tokens=record.tokens_out if counted else None,
+        )
