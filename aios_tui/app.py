@@ -33,13 +33,13 @@ from aios_tui import actions, operations
 from aios_tui.bridge.bridge import Bridge
 from aios_tui.bridge.port import ConsoleSession
 from aios_tui.bridge.reducer import result_of
-from aios_tui.bridge.state import MAX_RESULTS, Changes, ViewState
+from aios_tui.bridge.state import MAX_RESULTS, Changes, Counts, ViewState
 from aios_tui.filters import PrintableOnly
 from aios_tui.remembered import Memory
 from aios_tui.screens.main import MainScreen
 from aios_tui.theming import Theming, variable_defaults
 from engine.errors import AiosError
-from engine.model import TaskSpec
+from engine.model import TaskSpec, TaskState
 from engine.text import one_line
 
 Severity = Literal["information", "warning", "error"]
@@ -83,7 +83,7 @@ class ConsoleApp(App[int]):
         self.leaving = False
         self.draining = False
         self.last_notice = ""
-        self.bridge = Bridge(self._publish, now=now)
+        self.bridge = Bridge(self._publish, now=now, on_lost=self._reload)
         self.frames: Signal[Changes] = Signal(self, "frames")
         self._wanted_theme = theme
         self._filters.append(PrintableOnly())
@@ -119,7 +119,7 @@ class ConsoleApp(App[int]):
 
     async def _start(self) -> None:
         self.view.trouble = None
-        await self._load_results()
+        await self.load_results()
         try:
             recovery = await self.session.start()
         except AiosError as error:
@@ -129,23 +129,31 @@ class ConsoleApp(App[int]):
             self.tell(str(error), "error")
             return
         self.live = True
-        self.run_worker(self.bridge.run(self.session.kernel), group="bridge", exclusive=True)
+        self.bridge.attach(self.session.kernel)
+        self.run_worker(self.bridge.run(), group="bridge", exclusive=True)
+        await self.load_results()
         for line in self.session.agent_problems:
             self.tell(line, "warning")
         if words := operations.recovered_words(recovery):
             self.tell(words)
 
-    async def _load_results(self) -> None:
-        if self.view.results:
-            return
+    async def load_results(self) -> None:
+        """Fill the results from the history. After the start this is done again: tasks may have ended meanwhile."""
         try:
             records = await self.session.history.list(limit=MAX_RESULTS)
+            counts = await self.session.history.counts()
         except AiosError as error:
             self.tell(str(error), "error")
             return
-        self.view.results.extend(result_of(record) for record in records if record.state.ended)
-        self.view.changes.results = True
+        self.bridge.flush()
+        view = self.view
+        view.set_results(result_of(record) for record in records if record.state.ended)
+        view.counts = Counts(counts[TaskState.DONE], counts[TaskState.FAILED], counts[TaskState.CANCELLED])
+        view.changes.header = True
         self.bridge.emit()
+
+    def _reload(self) -> None:
+        self.run_worker(self.load_results(), group="results", exclusive=True)
 
     def _catch_signals(self) -> None:
         """Leave in order, with the terminal restored, when told to end. Windows has no such signals."""

@@ -95,11 +95,7 @@ async def _cancel(app: ConsoleApp, now: Situation) -> None:
 
 async def _retry(app: ConsoleApp, now: Situation) -> None:
     if now.selected is not None:
-        try:
-            new = await app.session.kernel.retry(now.selected)
-        except KeyError:
-            app.tell(f"#{now.selected} is not in the history any more", "warning")
-            return
+        new = await app.session.kernel.retry(now.selected)
         app.bridge.flush()
         app.tell(f"#{now.selected} is queued again, as #{new}")
 

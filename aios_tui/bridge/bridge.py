@@ -23,23 +23,37 @@ class Bridge:
     Args:
         publish: called with what changed, after the state has changed. Never called when nothing did.
         now: the time in Unix seconds.
+        on_lost: called when events were lost, and with them perhaps ends of tasks.
     """
 
-    def __init__(self, publish: Callable[[Changes], None], *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        publish: Callable[[Changes], None],
+        *,
+        now: Callable[[], float] = time.time,
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> None:
         self.view = ViewState(now=now())
         self._publish = publish
         self._now = now
+        self._on_lost = on_lost
         self._kernel: KernelPort | None = None
         self._subscription: SubscriptionPort | None = None
         self._backlog: deque[Event] = deque()
 
-    async def run(self, kernel: KernelPort) -> None:
-        """Follow a kernel until it closes its stream or the task is cancelled."""
+    def attach(self, kernel: KernelPort) -> None:
+        """Take a kernel's present state, and miss nothing from now on; `run` then follows it."""
         self._kernel = kernel
-        subscription = self._subscription = kernel.subscribe()
+        self._subscription = kernel.subscribe()
+        self.view = resync(self.view, kernel.snapshot())
+        self.emit()
+
+    async def run(self) -> None:
+        """Follow the kernel until it closes its stream or the task is cancelled."""
+        subscription = self._subscription
+        if subscription is None:
+            return
         try:
-            self.view = resync(self.view, kernel.snapshot())
-            self.emit()
             while not subscription.closed:
                 await subscription.wait()
                 self._drain()
@@ -86,6 +100,7 @@ class Bridge:
         if lost:
             self._backlog.clear()
             self.view = resync(self.view, self._kernel.snapshot())
+            self._on_lost()
 
     def _fold(self, count: int) -> None:
         backlog = self._backlog

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from engine.events import Event
-from engine.model import Task, TaskRecord, TaskSpec
+from engine.model import Task, TaskRecord, TaskSpec, TaskState
 from engine.store import Recovery
 
 if TYPE_CHECKING:
@@ -49,6 +49,9 @@ class HistoryPort(Protocol):
 
     async def list(self, *, limit: int = ...) -> Sequence[TaskRecord]:
         """The newest tasks, newest first."""
+
+    async def counts(self) -> dict[TaskState, int]:
+        """How many tasks there are in each state."""
 
 
 class TelemetryPort(Protocol):

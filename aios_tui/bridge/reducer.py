@@ -35,17 +35,28 @@ def resync(state: ViewState, snapshot: Iterable[e.Event]) -> ViewState:
         now=state.now,
         why=state.why,
         counts=state.counts,
-        results=state.results,
-        rates=state.rates,
         notices=state.notices,
     )
+    fresh.set_results(state.results)
     fold_all(fresh, snapshot)
+    fresh.rates = state.rates
     for slot, lane in fresh.lanes.items():
         old = state.lanes.get(slot)
-        if old is not None and (old.task, old.round, old.attempt) == (lane.task, lane.round, lane.attempt):
-            fresh.lanes[slot] = old
+        if old is not None and _same_attempt(old, lane) and old.first_token_at is not None:
+            lane.first_token_at = old.first_token_at
+            lane.version += old.version
+    for task in fresh.tasks.values():
+        if task.state is TaskState.RUNNING:
+            known = state.tasks.get(task.id)
+            task.rounds = max(_rounds_before(fresh, task), 0 if known is None else known.rounds)
     fresh.changes.everything = True
     return fresh
+
+
+def _rounds_before(state: ViewState, task: TaskView) -> int:
+    """How many rounds a task has behind it, from those that it has before it: all that a snapshot tells."""
+    active = [*task.waiting, *(lane.round for lane in state.lanes.values() if lane.task == task.id)]
+    return max(active) - len(active) if active else 0
 
 
 def result_of(record: TaskRecord) -> ResultView:
@@ -71,25 +82,44 @@ def _said(state: TaskState, result: str | None, error: str | None) -> str:
     return (result or "") if state is TaskState.DONE else (error or str(state))
 
 
-def _ready(state: ViewState, task: TaskView, at: float) -> None:
-    task.ready_since = at
+def _ready(state: ViewState, task: TaskView, round_: int, at: float) -> None:
+    task.waiting[round_] = at
     state.order.add(task)
     state.changes.queue = True
 
 
-def _unready(state: ViewState, task: TaskView) -> None:
-    task.ready_since = None
+def _unready(state: ViewState, task: TaskView, round_: int) -> None:
+    if task.waiting.pop(round_, None) is None:
+        return
+    if task.waiting:
+        state.order.add(task)
+    else:
+        state.order.discard(task.id)
+    state.changes.queue = True
+
+
+def _same_attempt(one: LaneView, other: LaneView | e.AttemptProgress | e.AttemptEnded) -> bool:
+    return (one.task, one.round, one.attempt) == (other.task, other.round, other.attempt)
+
+
+def _vacate(state: ViewState, lane: LaneView) -> None:
+    task = state.tasks.get(lane.task) if lane.task is not None else None
+    if task is not None:
+        task.executing -= 1
+    lane.last_task, lane.task = lane.task, None
+    lane.version += 1
+    state.changes.lanes = True
+
+
+def _leave(state: ViewState, task: TaskView) -> None:
+    """The task neither executes nor waits any more."""
+    if task.executing:
+        for lane in state.lanes.values():
+            if lane.task == task.id:
+                _vacate(state, lane)
+    task.waiting.clear()
     if state.order.discard(task.id):
         state.changes.queue = True
-
-
-def _vacate(state: ViewState, task: TaskView) -> None:
-    lane = state.lanes.get(task.slot) if task.slot is not None else None
-    task.slot = None
-    if lane is not None and lane.task == task.id:
-        lane.last_task, lane.task = lane.task, None
-        lane.version += 1
-        state.changes.lanes = True
 
 
 def _known(state: ViewState, id: int) -> TaskView | None:
@@ -112,9 +142,9 @@ def _policy(state: ViewState, event: e.PolicyChanged) -> None:
 
 def _appear(state: ViewState, task: TaskView) -> None:
     old = state.tasks.get(task.id)
-    if old is not None and old.state is TaskState.RUNNING:
-        _vacate(state, old)
-        state.running -= 1
+    if old is not None:
+        _leave(state, old)
+        state.running -= old.state is TaskState.RUNNING
     state.tasks[task.id] = task
     state.order.add(task)
     state.changes.header = state.changes.queue = True
@@ -123,12 +153,12 @@ def _appear(state: ViewState, task: TaskView) -> None:
 
 def _accepted(state: ViewState, event: e.TaskAccepted) -> None:
     spec: TaskSpec = event.spec
-    _appear(state, TaskView(event.task, spec, spec.priority, event.at, event.at, retry_of=event.retry_of))
+    _appear(state, TaskView(event.task, spec, spec.priority, event.at, {0: event.at}, retry_of=event.retry_of))
 
 
 def _recovered(state: ViewState, event: e.TaskRecovered) -> None:
     at = event.submitted_at
-    _appear(state, TaskView(event.task, event.spec, event.priority, at, at, interrupted=event.interrupted))
+    _appear(state, TaskView(event.task, event.spec, event.priority, at, {0: at}, interrupted=event.interrupted))
 
 
 def _started(state: ViewState, event: e.TaskStarted) -> None:
@@ -138,7 +168,7 @@ def _started(state: ViewState, event: e.TaskStarted) -> None:
     if task.state is not TaskState.RUNNING:
         state.running += 1
     task.state, task.started_at, task.round_total = TaskState.RUNNING, event.at, event.round_total
-    _unready(state, task)
+    _unready(state, task, 0)
     state.changes.header = True
 
 
@@ -146,12 +176,11 @@ def _requeued(state: ViewState, event: e.TaskRequeued) -> None:
     task = _known(state, event.task)
     if task is None:
         return
-    _vacate(state, task)
-    if task.state is TaskState.RUNNING:
-        state.running -= 1
+    _leave(state, task)
+    state.running -= task.state is TaskState.RUNNING
     task.state, task.started_at, task.rounds, task.retry_at = TaskState.QUEUED, None, 0, None
     task.interrupted = True
-    _ready(state, task, task.arrival)
+    _ready(state, task, 0, task.arrival)
     state.changes.header = True
 
 
@@ -169,23 +198,21 @@ def _syscall_ready(state: ViewState, event: e.SyscallReady) -> None:
     task = _known(state, event.task)
     if task is None:
         return
-    _vacate(state, task)
     task.retry_at = None
-    task.rounds = max(task.rounds, event.round - 1)
-    _ready(state, task, event.at)
+    _ready(state, task, event.round, event.at)
 
 
 def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
     task = _known(state, event.task)
     if task is None:
         return
-    _vacate(state, task)
-    _unready(state, task)
-    task.retry_at, task.attempts, task.slot = None, event.attempt, event.slot
-    task.rounds = max(task.rounds, event.round - 1)
+    _unready(state, task, event.round)
+    task.retry_at = None
+    task.attempts += 1
+    task.executing += 1
     old = state.lanes.get(event.slot)
-    if old is not None and old.task is not None and old.task in state.tasks:
-        state.tasks[old.task].slot = None
+    if old is not None and old.task is not None:
+        _vacate(state, old)
     state.lanes[event.slot] = LaneView(
         slot=event.slot,
         core=event.core,
@@ -205,7 +232,7 @@ def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
 
 def _progress(state: ViewState, event: e.AttemptProgress) -> None:
     lane = state.lanes.get(event.slot)
-    if lane is None or (lane.task, lane.round, lane.attempt) != (event.task, event.round, event.attempt):
+    if lane is None or not _same_attempt(lane, event):
         return
     state.changes.lanes = True
     state.changes.tasks.add(event.task)
@@ -239,10 +266,10 @@ def _attempt_ended(state: ViewState, event: e.AttemptEnded) -> None:
     if task is None:
         return
     lane = state.lanes.get(event.slot)
-    if lane is not None and (lane.task, lane.round, lane.attempt) == (event.task, event.round, event.attempt):
-        _vacate(state, task)
+    if lane is not None and _same_attempt(lane, event):
+        _vacate(state, lane)
     if event.state is AttemptState.DONE:
-        task.rounds = max(task.rounds, event.round)
+        task.rounds += 1
     elif event.error is not None:
         task.last_error = one_line(event.error)
     task.retry_at = None if event.retry_in_s is None else event.at + event.retry_in_s
@@ -252,11 +279,10 @@ def _ended(state: ViewState, event: e.TaskEnded) -> None:
     task = state.tasks.pop(event.task, None)
     state.changes.tasks.add(event.task)
     if task is not None:
-        _vacate(state, task)
-        _unready(state, task)
-        if task.state is TaskState.RUNNING:
-            state.running -= 1
-    elif state.result(event.task) is not None:
+        _leave(state, task)
+        state.running -= task.state is TaskState.RUNNING
+        state.changes.header = True
+    if state.result(event.task) is not None:
         return
     final: Task = event.final
     if event.state is TaskState.DONE:
@@ -266,7 +292,7 @@ def _ended(state: ViewState, event: e.TaskEnded) -> None:
         state.counts.failed += 1
     else:
         state.counts.cancelled += 1
-    state.results.appendleft(result_of(TaskRecord.of(final)))
+    state.add_result(result_of(TaskRecord.of(final)))
     state.changes.header = state.changes.results = True
 
 

@@ -7,6 +7,7 @@ state. Times are Unix seconds on the kernel's clock, durations are seconds.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aios_tui.bridge.order import ReadyOrder
@@ -27,7 +28,8 @@ class TaskView:
 
     Attributes:
         arrival: when it was submitted, in Unix seconds; what ageing policies rank by.
-        ready_since: since when its next syscall is ready; None while it executes, or its agent does something else.
+        waiting: its ready syscalls, by round, with the moment since when; of a queued task, round 0. An agent may have
+            several at once. executing: how many attempts run.
         retry_at: when another attempt will follow by itself, after one that failed.
         interrupted: an earlier run of the program died while it ran.
     """
@@ -36,7 +38,7 @@ class TaskView:
     spec: TaskSpec
     priority: int
     arrival: float
-    ready_since: float | None
+    waiting: dict[int, float]
     state: TaskState = TaskState.QUEUED
     started_at: float | None = None
     rounds: int = 0
@@ -46,8 +48,13 @@ class TaskView:
     last_error: str | None = None
     interrupted: bool = False
     retry_of: int | None = None
-    slot: str | None = None
+    executing: int = 0
     _preview: str | None = None
+
+    @property
+    def ready_since(self) -> float | None:
+        """Since when its longest-waiting syscall is ready; None while none is."""
+        return min(self.waiting.values()) if self.waiting else None
 
     @property
     def agent(self) -> str:
@@ -134,7 +141,7 @@ class ResultView:
 
 @dataclass(slots=True)
 class Counts:
-    """How many tasks ended how, since the program started."""
+    """How many tasks of this history ended how."""
 
     done: int = 0
     failed: int = 0
@@ -180,7 +187,8 @@ class ViewState:
         now: the time to draw clocks against; set by the bridge each frame, never read from a clock by a widget.
         kernel: None while the core starts. trouble: why there is no kernel, one line, when the start failed.
         tasks: all that have not ended, by id. order: those whose next syscall is ready, in the policy's order.
-        lanes: by slot id, in the order in which they were announced. results: newest first, bounded.
+        lanes: by slot id, in the order in which they were announced. results: newest first, bounded;
+            change them through `add_result` and `set_results`.
         why: how the core came to be chosen.
     """
 
@@ -194,12 +202,13 @@ class ViewState:
     order: ReadyOrder = field(default_factory=ReadyOrder)
     lanes: dict[str, LaneView] = field(default_factory=dict)
     cores: dict[str, CoreInfo] = field(default_factory=dict)
-    results: deque[ResultView] = field(default_factory=lambda: deque(maxlen=MAX_RESULTS))
+    results: deque[ResultView] = field(default_factory=deque)
     counts: Counts = field(default_factory=Counts)
     rates: Rates = field(default_factory=Rates)
     notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=100))
     running: int = 0
     changes: Changes = field(default_factory=Changes)
+    _results_by_id: dict[int, ResultView] = field(default_factory=dict)
 
     @property
     def queued(self) -> int:
@@ -217,4 +226,19 @@ class ViewState:
 
     def result(self, task: int) -> ResultView | None:
         """An ended task by id, if it is among those still listed."""
-        return next((result for result in self.results if result.id == task), None)
+        return self._results_by_id.get(task)
+
+    def add_result(self, result: ResultView) -> None:
+        """Put the newest result on top; the oldest goes when there are too many."""
+        if len(self.results) == MAX_RESULTS:
+            del self._results_by_id[self.results.pop().id]
+        self.results.appendleft(result)
+        self._results_by_id[result.id] = result
+
+    def set_results(self, results: Iterable[ResultView]) -> None:
+        """Take these results, and of those that were there the ones not among them."""
+        merged = self._results_by_id | {result.id: result for result in results}
+        newest = sorted(merged.values(), key=lambda result: (result.ended_at, result.id), reverse=True)[:MAX_RESULTS]
+        self.results = deque(newest)
+        self._results_by_id = {result.id: result for result in newest}
+        self.changes.results = True

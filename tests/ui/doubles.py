@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.errors import CoreError
-from engine.events import Event
-from engine.model import Task, TaskRecord, TaskSpec
+from engine.events import Event, TaskEnded, TaskReprioritised
+from engine.model import Task, TaskRecord, TaskSpec, TaskState
 from engine.store import Recovery
 from engine.telemetry import GpuSample, TelemetrySample
 
@@ -46,12 +46,12 @@ class FakeSubscription:
 
 
 class FakeKernel:
-    """Records calls in `calls`, as (name, arguments); `before` is its snapshot."""
+    """Records calls in `calls`, as (name, arguments); `events` come as soon as someone subscribes."""
 
-    def __init__(self, before: Sequence[Event] = ()) -> None:
+    def __init__(self, events: Sequence[Event] = ()) -> None:
         self.calls: list[tuple[object, ...]] = []
-        self.before = list(before)
         self.subscription = FakeSubscription()
+        self.subscription.put(*events)
         self._last = 1_000
 
     async def submit(self, spec: TaskSpec) -> int:
@@ -77,6 +77,7 @@ class FakeKernel:
 
     def reprioritise(self, task_id: int, priority: int) -> bool:
         self.calls.append(("reprioritise", task_id, priority))
+        self.subscription.put(TaskReprioritised(0.0, task_id, priority, 0))
         return True
 
     def switch_policy(self, policy: str) -> None:
@@ -95,7 +96,7 @@ class FakeKernel:
         return self.subscription
 
     def snapshot(self) -> list[Event]:
-        return list(self.before)
+        return []
 
     async def inspect(self) -> object:
         self.calls.append(("inspect",))
@@ -108,6 +109,9 @@ class FakeHistory:
 
     async def list(self, *, limit: int = 100) -> Sequence[TaskRecord]:
         return self.records[:limit]
+
+    async def counts(self) -> dict[TaskState, int]:
+        return {state: sum(record.state is state for record in self.records) for state in TaskState}
 
 
 class FakeTelemetry:
@@ -132,16 +136,17 @@ class FakeSession:
 
     def __init__(
         self,
-        before: Sequence[Event] = (),
-        records: Sequence[TaskRecord] = (),
+        events: Sequence[Event] = (),
         *,
         recovery: Recovery | None = None,
         trouble: str | None = None,
         agent_problems: Sequence[str] = (),
     ) -> None:
-        self.fake = FakeKernel(before)
+        self.fake = FakeKernel(events)
         self.kernel: KernelPort = self.fake
-        self.history: HistoryPort = FakeHistory(records)
+        self.history: HistoryPort = FakeHistory(
+            [TaskRecord.of(event.final) for event in events if isinstance(event, TaskEnded)]
+        )
         self.telemetry: TelemetryPort = FakeTelemetry()
         self.agents: AgentCatalogue = load_catalogue(None)[0]
         self.agent_problems: Sequence[str] = agent_problems
