@@ -126,6 +126,8 @@ def _wrap_paragraph(text: str, width: int) -> Iterator[str]:
         if used + size <= width:
             line, used = line + word, used + size
             continue
+        if found.isspace():
+            continue
         if used:
             yield line
             word = found.lstrip()
@@ -145,7 +147,7 @@ def wrap_tail(text: str, width: int, count: int, dropped: int = 0) -> list[str]:
     """
     if width <= 0 or count <= 0:
         return []
-    text = text.rstrip("\n")
+    text = text.rstrip()
     step = 512
     start = max(0, (dropped + len(text) - 2 * width * count) // step * step - dropped)
     if start:
