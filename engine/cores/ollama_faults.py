@@ -32,7 +32,7 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
         case httpx.TransportError() | OSError() if started:
             fault = Fault(FaultKind.BROKEN_STREAM, f"the connection to {server} broke in mid-answer", True)
         case httpx.TransportError() | OSError():
-            reason = f"{server} cannot be reached ({_cause(error)}); is it running?"
+            reason = f"{server} cannot be reached ({_cause(error)}); start it, or check its address"
             fault = Fault(FaultKind.UNREACHABLE, reason, True)
         case _:  # a mistake of ours, named so that it can be reported
             fault = Fault(

@@ -302,7 +302,7 @@ class TestHealth:
         with pytest.raises(CoreError) as caught:
             await core.start()
         assert host in str(caught.value)
-        assert "is it running?" in str(caught.value)
+        assert "start it, or check its address" in str(caught.value)
         assert "\n" not in str(caught.value)
 
     async def test_start_on_something_else(self, fake: FakeOllama) -> None:
