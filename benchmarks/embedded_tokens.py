@@ -1,10 +1,11 @@
-"""Tokens a second of the embedded model: through our core, beside xllamacpp called directly.
+"""Tokens a second of the embedded model: through the kernel and through its core, beside xllamacpp called directly.
 
 `python -m benchmarks.embedded_tokens [--tokens 128] [--rounds 5]`
 
-Both load the same weights with the same threads and context into this process, and take turns at the same prompts, so
-that whatever else the machine does meets both alike. A round's figure is tokens over the wall time of the whole
-attempt, reading the prompt included. The ratio that counts is the median over rounds of one round's two figures.
+All have the same weights in this process, with the same threads and context, and take turns at the same prompts, so
+that whatever else the machine does meets all alike. A round's figure is tokens over the wall time of the whole
+attempt, reading the prompt included; through the kernel it is from `submit` to the end of `wait`, with a history on
+disk. The ratio that counts is the median over rounds of the ratio within a round.
 """
 
 from __future__ import annotations
@@ -15,14 +16,19 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from engine.agents.protocol import AgentContext, AgentResult
 from engine.cores import weights
 from engine.cores.embedded import EmbeddedCore, available, default_threads
 from engine.cores.port import Attempt, Chunk, Done, Message
-from engine.model import GenerationOptions
+from engine.kernel import Kernel
+from engine.model import GenerationOptions, TaskSpec, TaskState
+from engine.scheduling import parse_policy
+from persistence.store import SqliteStore
 
 N_CTX = 4096
 SUBJECTS = ("the sea", "bread", "windmills", "letters", "the moon", "bridges", "salt", "clocks")
@@ -96,6 +102,35 @@ def bare_server(folder: str, threads: int) -> Any:
     return xllamacpp.Server(params)
 
 
+class Plain:
+    """The agent of the kernel's turn: it asks just what the others ask."""
+
+    name = "plain"
+    description = "one round, the prompt as it is"
+    round_total = 1
+
+    async def run(self, ctx: AgentContext) -> AgentResult:
+        reply = await ctx.llm(ctx.spec.prompt)
+        return {"agent_name": self.name, "result": reply.text, "rounds": 1}
+
+
+class JustPlain:
+    def get(self, name: str) -> Plain:
+        assert name == Plain.name, name
+        return Plain()
+
+
+def through_kernel(kernel: Kernel) -> Contestant:
+    async def run(prompt: str, tokens: int) -> Sample:
+        options = GenerationOptions(max_tokens=tokens, temperature=0.2, seed=7)
+        begin = time.perf_counter()
+        task = await kernel.wait(await kernel.submit(TaskSpec(prompt=prompt, agent=Plain.name, options=options)))
+        assert task.state is TaskState.DONE, task.error
+        return Sample(task.tokens_out, time.perf_counter() - begin)
+
+    return run
+
+
 async def measure(contestants: dict[str, Contestant], rounds: int, tokens: int) -> dict[str, list[Sample]]:
     samples: dict[str, list[Sample]] = {name: [] for name in contestants}
     names = list(contestants)
@@ -122,17 +157,20 @@ def report(samples: dict[str, list[Sample]], reference: str) -> None:
 
 async def main(rounds: int, tokens: int) -> None:
     core = EmbeddedCore(n_ctx=N_CTX)
-    await core.start()
-    try:
-        with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder) / "history.db", program="benchmark")
+        kernel = Kernel(cores=[core], store=store, agents=JustPlain(), policy=parse_policy("fifo"))
+        await store.open()
+        await kernel.start()
+        try:
             server = bare_server(folder, default_threads())
-            samples = await measure({"bare": bare(server), "core": through_core(core)}, rounds, tokens)
-            del server
-    finally:
-        await core.stop(drain_s=0)
-    print(
-        f"{(await core.inspect()).version}, {weights.MODEL}, {default_threads()} thread(s), {os.cpu_count()} processors"
-    )
+            contestants = {"bare": bare(server), "core": through_core(core), "kernel": through_kernel(kernel)}
+            samples = await measure(contestants, rounds, tokens)
+            version = (await core.inspect()).version
+        finally:
+            await kernel.stop()
+            await store.close()
+    print(f"{version}, {weights.MODEL}, {default_threads()} thread(s), {os.cpu_count()} processors")
     report(samples, "bare")
 
 
