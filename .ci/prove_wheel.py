@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pyte
@@ -79,7 +80,7 @@ def console(program: str, home: str, env: dict[str, str]) -> None:
     assert child.exitstatus == 0, f"the console left with {child.exitstatus}, signal {child.signalstatus}"
 
 
-def until(child: pexpect.spawn[bytes], stream: pyte.ByteStream, met: Callable[[], bool]) -> None:
+def until(child: Any, stream: pyte.ByteStream, met: Callable[[], bool]) -> None:
     """Feed the screen until `met` is true; fails after PATIENCE_S."""
     end = time.monotonic() + PATIENCE_S
     while not met():
