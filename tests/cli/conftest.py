@@ -6,7 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Here, environment
+from tests.cli.program import STARTED, Here, environment
+
+
+@pytest.fixture(autouse=True)
+def no_process_left() -> Iterator[None]:
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    STARTED.clear()
 
 
 @pytest.fixture

@@ -21,6 +21,10 @@ QUICK = "scripted:ttft=0,tps=0,tokens=4"
 ENDLESS = "scripted:ttft=3600"
 
 
+STARTED: list[subprocess.Popen[str]] = []
+"""Processes of the present test; the fixture `no_process_left` ends those that a failure left running."""
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     code: int
@@ -71,12 +75,14 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
 def start(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
     """Start `python -m aios_tui ARGUMENTS`; whoever starts it ends it."""
     pipe = subprocess.PIPE
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "aios_tui", *arguments],
         **{"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe, "cwd": folder, **options},
         env=environment(folder, env),
         text=True,
     )
+    STARTED.append(process)
+    return process
 
 
 def call(folder: Path, *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> Result:

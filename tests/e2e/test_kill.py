@@ -1,7 +1,7 @@
 """`aios-tui run` killed with SIGKILL at random moments: what was accepted ends once, and only once.
 
-Five histories, seven kills each. A kill comes while the program starts, when it has accepted its tasks, or some way into
-its output, and then a random moment later.
+Five histories, seven kills each. A kill comes while the program starts, when it has accepted its tasks, or some
+way into its output, and then a random moment later.
 """
 
 from __future__ import annotations
