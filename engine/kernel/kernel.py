@@ -458,12 +458,21 @@ class Kernel:
         self.publish(CoreChanged(self.now(), info))
 
     async def _watch(self, core: Core) -> None:
-        """Follow what a core says of its slots, for as long as it lives."""
-        async for event in core.events():
-            for slot in self.slots.apply(core, event):
-                self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
-            self.dispatcher.kick()
-            self._learn(await core.inspect())
+        """Follow what a core says of its slots, for as long as it lives. Looking at it closer never delays that."""
+        looking: asyncio.Task[None] | None = None
+        try:
+            async for event in core.events():
+                for slot in self.slots.apply(core, event):
+                    self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
+                self.dispatcher.kick()
+                if looking is None or looking.done():
+                    looking = asyncio.create_task(self._look_at(core), name=f"look at {core.name}")
+        finally:
+            if looking is not None:
+                looking.cancel()
+
+    async def _look_at(self, core: Core) -> None:
+        self._learn(await core.inspect())
 
 
 class _MissingAgent:
