@@ -24,6 +24,7 @@ from engine.text import sanitise
 Row = tuple[Any, ...]
 MAX_INTEGER = 2**63 - 1
 _NO_OPTIONS = GenerationOptions()
+_RESULT = 12  # its place in a row of "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ STATEMENTS = {
         " workload, input_tokens, output_tokens, retry_of, accepted_run, submitted_at)"
         " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
     ),
+    "words": Statement("INSERT INTO tasks_words (rowid, prompt) VALUES (?, ?)", exact=False),
     "start": Statement(
         "UPDATE tasks SET state = 'running', starts = starts + 1, started_at = ?2, waiting_s = ?2 - submitted_at,"
         " dispatch_order = ?3, round_total = ?4 WHERE id = ?1 AND state = 'queued'"
@@ -122,6 +124,7 @@ def _accept(event: TaskAccepted, run: int) -> Iterator[tuple[str, Row]]:
             event.at,
         ),
     )
+    yield "words", (event.task, spec.prompt)
 
 
 def _start(event: TaskStarted, run: int) -> Iterator[tuple[str, Row]]:
@@ -262,10 +265,29 @@ def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *
         for name, rows in group.items():
             if not rows:
                 continue
+            if fit:
+                rows = [_fitted(row) for row in rows]  # noqa: PLW2901
             statement = STATEMENTS[name]
-            changed = connection.executemany(statement.sql, map(_fitted, rows) if fit else rows).rowcount
+            if name == "end":
+                _index_results(connection, rows)
+            changed = connection.executemany(statement.sql, rows).rowcount
             if statement.exact and changed != len(rows):
                 raise Refused(f"{name}: {changed} of {len(rows)} rows")
+
+
+def _index_results(connection: sqlite3.Connection, ends: Sequence[Row]) -> None:
+    """Have the results of tasks that are about to end found by search, beside their prompts.
+
+    FTS5 forgets an entry only by being told exactly what it was given, so the prompts are asked of the table.
+    """
+    results = {row[0]: row[_RESULT] for row in ends if row[_RESULT] is not None}
+    ask = "SELECT id, prompt FROM tasks WHERE id = ? AND state IN ('queued', 'running')"
+    known = [row for task in results for row in connection.execute(ask, (task,))]
+    connection.executemany("INSERT INTO tasks_words (tasks_words, rowid, prompt) VALUES ('delete', ?, ?)", known)
+    connection.executemany(
+        "INSERT INTO tasks_words (rowid, prompt, result) VALUES (?, ?, ?)",
+        [(task, prompt, results[task]) for task, prompt in known],
+    )
 
 
 def _fitted(row: Row) -> Row:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,6 @@ from engine.events import PolicyChanged, TaskAccepted, TaskReprioritised, TaskRe
 from engine.model import GenerationOptions, TaskRecord, TaskSpec, TaskState
 from persistence import History, SqliteStore
 from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path / "history.db", program="test", version="1.2")
-    await store.open()
-    yield store
-    await store.close()
 
 
 async def test_a_task_from_acceptance_to_its_end_reads_back_as_its_record(store: SqliteStore) -> None:
