@@ -1,7 +1,7 @@
 """How many tasks a second the history takes: awaited one by one, in groups, and plain sqlite3 beside them.
 
-Run with `python -m benchmarks.store_commits [--tasks N] [--waiters N] [--folder PATH]`. All are measured in one run on the
-same disk, so their ratios say more than the numbers.
+Run with `python -m benchmarks.store_commits [--tasks N] [--waiters N] [--folder PATH]`. All are measured in one run on
+the same disk, so their ratios say more than the numbers.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ async def through_the_store(path: Path, tasks: int, waiters: int) -> float:
 
 
 def with_sqlite3(path: Path, tasks: int) -> float:
-    """The same statements by `executemany` on a plain connection, in one transaction: what the disk and SQLite allow."""
+    """The same statements on a plain connection, in one transaction: what SQLite and the disk allow. Tasks a second."""
     asyncio.run(create(path))
     lives = [life(task) for task in range(1, tasks + 1)]
     records: list[Record] = [each[0] for each in lives]

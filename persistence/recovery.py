@@ -6,10 +6,10 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import StoreError
-from engine.model import GenerationOptions, Task, TaskSpec, TaskState
+from engine.model import GenerationOptions, Priority, Task, TaskSpec, TaskState
 from engine.store import Recovery
 from engine.text import one_line, sanitise
 
@@ -36,6 +36,8 @@ _LATER = (
     "decode_s",
 )
 _NO_OPTIONS = GenerationOptions()
+_PRIORITY: TypeAdapter[int] = TypeAdapter(Priority)
+_DAMAGES = (ValueError, TypeError, OverflowError)  # what a row with wrong values raises
 
 # The program died while these ran. What their attempts had cost stays with the attempts.
 _INTERRUPT_ATTEMPTS = (
@@ -60,7 +62,7 @@ def to_task(row: tuple[Any, ...]) -> Task:
     """The task in `row`, selected by `TASK_COLUMNS`.
 
     Raises:
-        ValueError: the row is damaged.
+        ValueError, TypeError, OverflowError: the row is damaged.
     """
     agent, prompt, asked, model, client, deadline, options, ref, workload, tokens_in, tokens_out = row[:11]
     spec = TaskSpec(
@@ -76,12 +78,14 @@ def to_task(row: tuple[Any, ...]) -> Task:
         input_tokens=tokens_in,
         output_tokens=tokens_out,
     )
-    task = Task(row[11], spec, row[12], row[13], TaskState(row[14]))
+    task = Task(int(row[11]), spec, float(row[12]), _PRIORITY.validate_python(row[13]), TaskState(row[14]))
     for name, value in zip(_LATER, row[15:], strict=True):
         setattr(task, name, value)
     for name in ("core", "model", "result", "error"):
         text = getattr(task, name)
         setattr(task, name, None if text is None else sanitise(text))
+    for name in ("rounds", "attempts", "interruptions", "tokens_in", "tokens_out"):
+        setattr(task, name, int(getattr(task, name)))
     return task
 
 
@@ -93,7 +97,7 @@ def load(connection: sqlite3.Connection, task_id: int) -> Task | None:
     row = connection.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?", (task_id,)).fetchone()  # noqa: S608
     try:
         return None if row is None else to_task(row)
-    except ValueError as error:
+    except _DAMAGES as error:
         raise StoreError(f"task {task_id} in the history is damaged: {_why(error)}") from None
 
 
@@ -128,8 +132,8 @@ def _queued(connection: sqlite3.Connection) -> _Found:
     for row in rows:
         try:
             found.queued.append(to_task(row))
-        except ValueError as error:
-            found.damaged[row[11]] = _why(error)
+        except _DAMAGES as error:
+            found.damaged[int(row[11])] = _why(error)
     return found
 
 
@@ -137,7 +141,7 @@ def _fail(connection: sqlite3.Connection, task: int, run: int, at: float, error:
     connection.execute(_FAIL, (task, at, run, error))
 
 
-def _why(error: ValueError) -> str:
+def _why(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         return one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")

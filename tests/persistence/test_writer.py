@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -123,7 +122,7 @@ async def test_a_file_removed_while_in_use_is_noticed_and_may_come_back(store: S
     file.write_bytes(b"")
     with pytest.raises(StoreError, match="was replaced while in use"):
         await store.commit([accepted(2)])
-    os.replace(away, file)
+    away.replace(file)
     await store.commit([accepted(3)])
     assert told[-1] is None
     async with History(store.path) as history:
