@@ -30,7 +30,7 @@ def life(task: int) -> tuple[TaskAccepted, list[TaskStarted | AttemptStarted | A
     spec = TaskSpec(prompt=PROMPT)
     final = Task(task, spec, 1.0, 5, TaskState.DONE, 2.0, 3.0, task, 1, 1, 1, core="scripted", model="m", result=REPLY)
     usage = Usage(20, 60, 0.0, 0.1, 0.9)
-    between = [
+    between: list[TaskStarted | AttemptStarted | AttemptEnded] = [
         TaskStarted(2.0, task, task, 1),
         AttemptStarted(2.0, task, 1, 1, "scripted/0", "scripted", "m", 1.0, PROMPT),
         AttemptEnded(3.0, task, 1, 1, "scripted/0", AttemptState.DONE, "m", REPLY, "", usage, 0.1, 1.0),
