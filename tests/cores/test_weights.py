@@ -57,16 +57,17 @@ def test_the_data_folder_serves(expected: Path) -> None:
     weights.verify(path)
 
 
-def test_an_installed_package_comes_first_and_is_not_imported(
+def test_an_installed_package_serves_unless_something_was_fetched_and_is_not_imported(
     expected: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     package = tmp_path / "site" / "weights_package"
     path = put(package)
     (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
-    put(expected)
     monkeypatch.syspath_prepend(package.parent)
     monkeypatch.setattr(weights, "PACKAGE", package.name)
     assert weights.find() == path
+    fetched = put(expected)
+    assert weights.find() == fetched
     assert package.name not in sys.modules
 
 
@@ -74,14 +75,16 @@ def test_damaged_ones_are_passed_over_when_there_are_good_ones(
     expected: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     package = tmp_path / "site" / "weights_package"
-    put(package, CONTENT[:-1])
+    good = put(package)
     (package / "__init__.py").touch()
+    damaged = put(expected, CONTENT[:-1])
     monkeypatch.syspath_prepend(package.parent)
     monkeypatch.setattr(weights, "PACKAGE", package.name)
-    with pytest.raises(CoreError, match="damaged"):
+    assert weights.find() == good
+    good.unlink()
+    with pytest.raises(CoreError, match="damaged") as error:
         weights.find()
-    assert weights.find(put(expected)) == expected / weights.FILE_NAME
-    assert weights.find() == expected / weights.FILE_NAME
+    assert str(damaged) in one_line(error)
 
 
 @pytest.mark.parametrize(
