@@ -1,0 +1,56 @@
+"""What the documents say is what the program has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from aios_tui.actions import ACTIONS
+from aios_tui.cli.output import FIRST
+from aios_tui.cli.root import COMMANDS, root
+from aios_tui.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HEADLESS = (ROOT / "docs" / "headless.md").read_text(encoding="utf-8")
+SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_names_every_key() -> None:
+    section = README.partition("\n## Keys\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([^`]+)`", section))
+    keys = {action.shown_key for action in ACTIONS if action.keys and not action.id.startswith("page_")}
+    assert keys - named == set()
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    for name, field in Settings.model_fields.items():
+        (line,) = [line for line in SETTINGS.splitlines() if line.startswith(f"| `{name}` |")]
+        assert line.endswith(f" {field.description} |")
+
+
+def test_every_json_field_is_documented() -> None:
+    table = HEADLESS.partition("With `--json`")[2].partition("**Exit codes.**")[0]
+    assert set(FIRST) - set(re.findall(r"`([a-z_]+)`", table)) == set()
+
+
+def test_every_command_is_in_the_readme() -> None:
+    assert [name for name in COMMANDS if f"`aios-tui {name}" not in README] == []
+
+
+def test_the_table_of_commands_is_right() -> None:
+    context = click.Context(root)
+    for name in COMMANDS:
+        command = root.get_command(context, name)
+        assert command is not None
+        assert command.help
+
+
+@pytest.mark.parametrize("path", ["README.md", "docs/architecture.md", "docs/headless.md", "docs/settings.md"])
+def test_links_lead_somewhere(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"[^!]\[[^\]]*\]\(([^)#]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (ROOT / path).parent.joinpath(link).exists()] == []
