@@ -59,6 +59,8 @@ class EmbeddedCore:
     """
 
     name = "embedded"
+    why = ""
+    """How it came to be chosen, for `inspect`."""
 
     def __init__(
         self, *, slots: int = 1, n_ctx: int = 4096, threads: int | None = None, weights: Path | None = None
@@ -224,6 +226,7 @@ class EmbeddedCore:
             models=(model,),
             version=engine_version(),
             where=f"in process, {self._threads} thread{'s' if self._threads > 1 else ''}",
+            why=self.why,
             detail=reason,
         )
 

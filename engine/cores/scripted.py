@@ -78,6 +78,9 @@ class _Script:
 class ScriptedCore:
     """Implements `Core` without a model. `name` may be given where a kernel has several."""
 
+    why = ""
+    """How it came to be chosen, for `inspect`."""
+
     def __init__(self, options: ScriptedOptions | None = None, *, name: str = "scripted") -> None:
         self.options = options or ScriptedOptions()
         self._name = name
@@ -140,6 +143,7 @@ class ScriptedCore:
             default_model=self.options.model,
             models=(model,),
             where="in process",
+            why=self.why,
             detail="stopped" if self._stopped.is_set() else "",
         )
 

@@ -70,11 +70,13 @@ async def choose_core(
         raise UsageError(f"a core needs at least one slot, not {slots}")
     match parsed.kind:
         case "embedded":
-            return CoreChoice(_embedded(slots), "the embedded model, as asked for")
+            return _embedded(slots, "the embedded model, as asked for")
         case "scripted":
             from engine.cores.scripted import ScriptedCore
 
-            return CoreChoice(ScriptedCore.parse(parsed.rest, slots=slots), "scripted replies, as asked for")
+            scripted = ScriptedCore.parse(parsed.rest, slots=slots)
+            scripted.why = "scripted replies, as asked for"
+            return CoreChoice(scripted, scripted.why)
         case "ollama":
             address = parse_address(parsed.rest) if parsed.rest else _address_in(environ)
             why = f"Ollama at {address.label}, as asked for"
@@ -115,7 +117,7 @@ async def _auto(address: Address, slots: int | None, default_model: str | None, 
         core.why = why
         return CoreChoice(core, why)
     try:
-        return CoreChoice(_embedded(slots), f"{why}, so the embedded model")
+        return _embedded(slots, f"{why}, so the embedded model")
     except CoreError as error:
         remedy = "start Ollama, or name its address with --core ollama@URL"
         raise CoreError(f"nothing to run on: {why} ({remedy}), and no embedded model ({error})") from None
@@ -143,11 +145,13 @@ def _ollama(address: Address, slots: int | None, default_model: str | None, why:
     return OllamaCore(address, slots=slots or 1, default_model=default_model, why=why)
 
 
-def _embedded(slots: int | None) -> Core:
+def _embedded(slots: int | None, why: str) -> CoreChoice:
     """The embedded core. Raises CoreError when this machine lacks what it needs."""
     from engine.cores.embedded import EmbeddedCore, available
 
     reason = available()
     if reason is not None:
         raise CoreError(reason)
-    return EmbeddedCore(slots=slots or 1)
+    core = EmbeddedCore(slots=slots or 1)
+    core.why = why
+    return CoreChoice(core, why)
