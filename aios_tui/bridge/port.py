@@ -10,6 +10,7 @@ from engine.model import Task, TaskRecord, TaskSpec, TaskState
 from engine.store import Recovery
 
 if TYPE_CHECKING:
+    from aios_tui.task_page import TaskFacts
     from engine.agents.catalogue import AgentCatalogue
     from engine.telemetry import TelemetrySample
 
@@ -52,6 +53,9 @@ class HistoryPort(Protocol):
 
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks there are in each state."""
+
+    async def show(self, task_id: int) -> TaskFacts | None:
+        """All about one task, None when there is no such one."""
 
 
 class TelemetryPort(Protocol):

@@ -16,7 +16,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from aios_tui import places
 from aios_tui.actions import ACTIONS, Action, Situation, show_key
+from aios_tui.settings import Settings
 from engine.text import one_line
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ ABOUT = {
     "queue": "Queue: what is ready, in the order in which it will run under the policy of the moment.",
     "activity": "Activity: a lane a slot, with what streams there; models, memory and processors below.",
     "results": "Results: what has ended, the newest first.",
+    "task": "Task: what was asked, each round as it came, times and attempts. tab and enter unfold one part.",
 }
 KEY_WIDTH = 16
 
@@ -38,7 +41,10 @@ QUICK_LINE = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """Shows the keys of `context`, a pane of the main screen: what can't act now is dim and says why."""
+    """Shows the keys of `context`: a pane of the main screen, where what can't act now is dim and says why.
+
+    For another screen its keys are given, as Textual's names for them and what they do.
+    """
 
     CSS_PATH = "help.tcss"
     AUTO_FOCUS = "#help"
@@ -50,29 +56,36 @@ class HelpScreen(ModalScreen[None]):
         Binding("G", "scroll('end')", "last", show=False),
     ]
 
-    def __init__(self, context: str) -> None:
+    def __init__(self, context: str, *, keys: Sequence[tuple[str, str]] | None = None) -> None:
         super().__init__()
         self.context = context
+        self._keys = keys
 
     @property
     def console(self) -> ConsoleApp:
         return cast("ConsoleApp", self.app)
 
     def compose(self) -> ComposeResult:
-        now = self.console.situation()
         with VerticalScroll(id="help") as box:
             box.border_title = Content(f"Help: {self.context}")
             box.border_subtitle = Content("j/k scroll   esc back")
             if self.context in ABOUT:
                 yield Static(ABOUT[self.context], classes="about", markup=False)
-            for group, actions in groupby(sorted(ACTIONS, key=_place), key=lambda action: action.group):
-                yield Static(group, classes="group", markup=False)
-                yield self._table([_row(action, now) for action in actions])
-            yield Static("Quick line", classes="group", markup=False)
-            yield self._table([(name, words, "") for name, words in QUICK_LINE])
-            if places := self._places():
+            if self._keys is None:
+                yield from self._main_keys()
+            else:
+                yield self._table([(_shown(keys), words, "") for keys, words in self._keys])
+            if files := self._places():
                 yield Static("Files", classes="group", markup=False)
-                yield self._table([(name, path, "") for name, path in places])
+                yield self._table([(name, path, "") for name, path in files])
+
+    def _main_keys(self) -> ComposeResult:
+        now = self.console.situation()
+        for group, actions in groupby(sorted(ACTIONS, key=_place), key=lambda action: action.group):
+            yield Static(group, classes="group", markup=False)
+            yield self._table([_row(action, now) for action in actions])
+        yield Static("Quick line", classes="group", markup=False)
+        yield self._table([(name, words, "") for name, words in QUICK_LINE])
 
     def _table(self, rows: Sequence[tuple[str, str, str]]) -> Static:
         """Keys, what they do, and why they can't do it now; what can't is dim."""
@@ -90,9 +103,18 @@ class HelpScreen(ModalScreen[None]):
         return Static(table, classes="keys")
 
     def _places(self) -> list[tuple[str, str]]:
-        """Where settings, history and the log are, as far as the session says."""
-        places: list[tuple[str, str]] = getattr(self.console.session, "places", [])
-        return [(one_line(name, 40), one_line(str(path), 400)) for name, path in places]
+        """Where the settings, the history and the log are; nothing when the session has no settings."""
+        settings = getattr(self.console.session, "settings", None)
+        if not isinstance(settings, Settings):
+            return []
+        found = [
+            ("settings", places.default_config()),
+            ("history", settings.db),
+            ("log", places.log_file()),
+            ("agents", settings.agents_folder),
+            ("themes", settings.themes_folder),
+        ]
+        return [(name, one_line(str(path), 400)) for name, path in found]
 
     def action_scroll(self, where: str) -> None:
         box = self.query_one("#help", VerticalScroll)
@@ -107,5 +129,11 @@ def _place(action: Action) -> int:
 
 
 def _row(action: Action, now: Situation) -> tuple[str, str, str]:
-    keys = " ".join(dict.fromkeys(show_key(key) for key in action.keys)) or "ctrl+p"
-    return keys, action.description, one_line(action.why_not(now) or "", 120)
+    return _shown(",".join(action.keys)) or "ctrl+p", action.description, one_line(action.why_not(now) or "", 120)
+
+
+_SHOWN = {"equals_sign": "=", "left_square_bracket": "[", "right_square_bracket": "]"}
+
+
+def _shown(keys: str) -> str:
+    return " ".join(_SHOWN.get(key, show_key(key)) for key in keys.split(",") if key)

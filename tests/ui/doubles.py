@@ -15,6 +15,7 @@ from engine.telemetry import GpuSample, TelemetrySample
 
 if TYPE_CHECKING:
     from aios_tui.bridge.port import HistoryPort, KernelPort, SubscriptionPort, TelemetryPort
+    from aios_tui.task_page import TaskFacts
 
 GIB = 1 << 30
 
@@ -107,11 +108,16 @@ class FakeHistory:
     def __init__(self, records: Sequence[TaskRecord] = ()) -> None:
         self.records = list(records)
 
+        self.details: dict[int, TaskFacts] = {}
+
     async def list(self, *, limit: int = 100) -> Sequence[TaskRecord]:
         return self.records[:limit]
 
     async def counts(self) -> dict[TaskState, int]:
         return {state: sum(record.state is state for record in self.records) for state in TaskState}
+
+    async def show(self, task_id: int) -> TaskFacts | None:
+        return self.details.get(task_id)
 
 
 class FakeTelemetry:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.containers import VerticalScroll
 
+from aios_tui import places
 from aios_tui.actions import ACTIONS
 from aios_tui.app import ConsoleApp
 from aios_tui.screens.help import HelpScreen
+from aios_tui.settings import Settings
 from tests.ui.doubles import FakeSession
 from tests.ui.reading import screen_text
 
@@ -28,13 +32,14 @@ async def test_every_action_is_there_with_its_key() -> None:
 
 async def test_files_are_told_as_they_are() -> None:
     session = FakeSession()
-    session.places = [("history", "/tmp/[/foo]/\x1b]0;x\x07aios.db"), ("log", "/tmp/aios.log")]  # type: ignore[attr-defined]
+    session.settings = Settings(db=Path("/tmp/[/foo]/\x1b]0;x\x07aios.db"))  # type: ignore[attr-defined]
     app = ConsoleApp(session)
     async with app.run_test(size=(100, 90)) as pilot:
         await pilot.pause()
         app.push_screen(HelpScreen("results"))
         await pilot.pause()
         text = screen_text(app)
+        assert str(places.log_file()) in text
         assert "/tmp/[/foo]/\ufffd]0;x\ufffdaios.db" in text
         assert "the newest first" in text
 

@@ -1,0 +1,52 @@
+"""Short texts one after the other, going on in the next line where one would not fit: no text is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.widget import Widget
+
+GAP = 3
+
+
+class Flow(Widget):
+    """Cells of text, laid out anew for every width; a cell wider than a line is cut with an ellipsis."""
+
+    DEFAULT_CSS = """
+    Flow { height: auto; width: 1fr; }
+    """
+
+    def __init__(
+        self, cells: Sequence[Content] = (), *, gap: int = GAP, id: str | None = None, classes: str | None = None
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self._cells = tuple(cells)
+        self._gap = gap
+
+    def update(self, cells: Sequence[Content]) -> None:
+        """Show other cells."""
+        if self._cells != tuple(cells):
+            before = self._lines(self.size.width)
+            self._cells = tuple(cells)
+            self.refresh(layout=len(before) != len(self._lines(self.size.width)))
+
+    def get_content_width(self, container: Size, viewport: Size) -> int:
+        return container.width
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return max(1, len(self._lines(width)))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.size.width))
+
+    def _lines(self, width: int) -> list[Content]:
+        lines: list[Content] = []
+        for cell in self._cells:
+            fitting = cell if cell.cell_length <= width else cell.truncate(max(1, width), ellipsis=True)
+            if lines and lines[-1].cell_length + self._gap + fitting.cell_length <= width:
+                lines[-1] = Content.assemble(lines[-1], " " * self._gap, fitting)
+            else:
+                lines.append(fitting)
+        return lines
