@@ -73,11 +73,17 @@ def lay_out(text: str, width: int, kind: Kind, colours: dict[str, str]) -> list[
     if kind == "markdown" and len(text) <= LONGEST_MARKDOWN:
         try:
             lines = console.render_lines(_Reply(text, hyperlinks=False), options, pad=False)
-            return [Strip(line) for line in lines]
+            return _trimmed([Strip(line) for line in lines])
         except Exception:  # whatever a model writes must be readable; the parser is not ours
             log.exception("a reply could not be laid out as Markdown")
     lines = console.render_lines(Text(text, overflow="fold"), options, pad=False)
     return [Strip(line) for line in lines]
+
+
+def _trimmed(lines: list[Strip]) -> list[Strip]:
+    """Without the blank lines that Markdown puts before and after some blocks."""
+    full = [number for number, line in enumerate(lines) if line.text.strip()]
+    return lines[full[0] : full[-1] + 1] if full else []
 
 
 def _rich_theme(colours: dict[str, str]) -> RichTheme:
