@@ -86,7 +86,7 @@ class TaskPage:
     Attributes:
         waited_s: up to now while the task is queued. since_start_s: up to now while it runs.
         rounds: of the present start; `earlier` are the attempts of starts that were interrupted.
-        lane: where a round runs now. result: of an ended task, whole.
+        lanes: where rounds run now, mostly one. result: of an ended task, whole.
     """
 
     id: int
@@ -114,15 +114,16 @@ class TaskPage:
     result: str | None = None
     rounds: tuple[RoundPage, ...] = ()
     earlier: tuple[AttemptFacts, ...] = ()
-    lane: LaneView | None = None
+    lanes: tuple[LaneView, ...] = ()
 
     @property
     def text(self) -> str:
         """What there is to copy: the result, else what streams, else the last reply, else the prompt."""
         if self.result:
             return self.result
-        if self.lane is not None and self.lane.text:
-            return self.lane.text
+        streaming = [lane.text for lane in self.lanes if lane.text]
+        if streaming:
+            return streaming[-1]
         replies = [attempt.reply for each in self.rounds for attempt in each.attempts if attempt.reply]
         return sanitise(replies[-1]) if replies else self.prompt
 
@@ -192,7 +193,8 @@ def _ended_page(facts: TaskFacts) -> TaskPage:
 
 
 def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> TaskPage:
-    lane = view.lanes.get(task.slot) if task.slot is not None else None
+    lanes = tuple(sorted((lane for lane in view.lanes.values() if lane.task == task.id), key=lambda lane: lane.round))
+    lane = lanes[0] if lanes else None
     rounds, earlier = _rounds(facts)
     if task.state is TaskState.QUEUED:  # what is there is of a start that was interrupted
         rounds, earlier = (), tuple(facts.attempts) if facts else ()
@@ -218,14 +220,14 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> Task
         service_s=sum(attempt.service_s for attempt in ended) if ended else None,
         ttft_s=first if first is not None else (lane.ttft_s if lane else None),
         tokens_in=sum(attempt.tokens_in for attempt in ended),
-        tokens_out=tokens_out + (lane.tokens if lane else 0),
+        tokens_out=tokens_out + sum(each.tokens for each in lanes),
         tokens_per_s=lane.tokens_per_s if lane else (tokens_out / decode_s if decode_s > 0 else None),
-        attempts=len(ended) + (1 if lane else 0),
+        attempts=len(ended) + len(lanes),
         interruptions=facts.interruptions if facts else 0,
         error=task.last_error,
         rounds=_without_executing(rounds),
         earlier=earlier,
-        lane=lane,
+        lanes=lanes,
     )
 
 

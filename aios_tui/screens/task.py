@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -90,7 +91,7 @@ class TaskScreen(Screen[None]):
             yield Static("Prompt", classes="title", markup=False)
             yield TextLines("", id="prompt")
             yield Vertical(id="rounds")
-            yield LiveView()
+            yield Vertical(LiveView(), id="live")
             yield Static("Result", classes="title", id="result-title", markup=False)
             yield TextLines("", kind="markdown", id="result")
             yield Static("", id="earlier", markup=False)
@@ -113,7 +114,7 @@ class TaskScreen(Screen[None]):
     def _standing(self) -> tuple[object, ...]:
         """What, when it changes, makes the history worth reading again."""
         task = self.console.view.tasks.get(self.task_id)
-        return (None,) if task is None else (task.state, task.rounds, task.attempts, task.slot, task.last_error)
+        return (None,) if task is None else (task.state, task.rounds, task.attempts, task.executing, task.last_error)
 
     def _behind(self) -> bool:
         """Whether the history that was read lacks something that the view state knows."""
@@ -127,7 +128,7 @@ class TaskScreen(Screen[None]):
 
     def _read(self) -> None:
         self._stand = self._standing()
-        self.run_worker(self._read_history(self.task_id), exclusive=True, group="history")
+        self.run_worker(partial(self._read_history, self.task_id), exclusive=True, group="history")
 
     async def _read_history(self, task_id: int) -> None:
         try:
@@ -157,7 +158,7 @@ class TaskScreen(Screen[None]):
         wrong = wrong or self._trouble
         self._set("#wrong", Static, wrong)
         self.query_one("#prompt", TextLines).update(sanitise(page.prompt).strip())
-        self.query_one(LiveView).show(page.lane, page.round_total, self.console.view.now)
+        self._draw_live(page)
         shown = page.rounds[-1].last.reply.strip() if page.rounds else ""
         result = sanitise(page.result or "").strip()
         different = bool(result) and result != shown and (bool(page.rounds) or self._facts is not None)
@@ -166,6 +167,17 @@ class TaskScreen(Screen[None]):
             self.query_one(name).display = different
         self._set("#earlier", Static, _earlier(page))
         self._draw_hints()
+
+    def _draw_live(self, page: TaskPage) -> None:
+        """A view for each round that runs; most agents run one at a time."""
+        box = self.query_one("#live", Vertical)
+        views = list(box.query(LiveView))
+        for _ in page.lanes[len(views) :]:
+            views.append(LiveView())
+            box.mount(views[-1])
+        lanes = [*page.lanes, *[None] * len(views)]
+        for view, lane in zip(views, lanes, strict=False):
+            view.show(lane, page.round_total, self.console.view.now)
 
     def _set(self, name: str, kind: type[Static], text: str) -> None:
         static = self.query_one(name, kind)

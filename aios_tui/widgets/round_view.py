@@ -87,10 +87,18 @@ class LiveView(Vertical):
             yield TextLines("", classes="aside", id="live-thought")
         yield TextLines("", id="live-text")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._given: tuple[LaneView | None, int | None, float] = (None, None, 0.0)
+
+    def on_mount(self) -> None:
+        self.show(*self._given)
+
     def show(self, lane: LaneView | None, total: int | None, now: float) -> None:
         """Draw a lane as it is, or nothing."""
+        self._given = (lane, total, now)
         self.set_class(lane is not None, "-live")
-        if lane is None:
+        if lane is None or not self.is_mounted:
             return
         figures = [
             one_line(f"{lane.model or ''} on {lane.slot}", 80),

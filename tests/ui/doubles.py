@@ -107,7 +107,6 @@ class FakeKernel:
 class FakeHistory:
     def __init__(self, records: Sequence[TaskRecord] = ()) -> None:
         self.records = list(records)
-
         self.details: dict[int, TaskFacts] = {}
 
     async def list(self, *, limit: int = 100) -> Sequence[TaskRecord]:
