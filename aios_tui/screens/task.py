@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -128,9 +127,10 @@ class TaskScreen(Screen[None]):
 
     def _read(self) -> None:
         self._stand = self._standing()
-        self.run_worker(partial(self._read_history, self.task_id), exclusive=True, group="history")
+        self.run_worker(self._read_history, exclusive=True, group="history")
 
-    async def _read_history(self, task_id: int) -> None:
+    async def _read_history(self) -> None:
+        task_id = self.task_id
         try:
             facts = await self.console.session.history.show(task_id)
         except AiosError as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
-from functools import partial
 from typing import ClassVar, Literal
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -164,9 +163,10 @@ class TextLines(Widget):
         if len(self._text) <= SHORT:
             self._show(lay_out(self._text, width, self._kind, self.app.theme_variables))
         else:
-            self.run_worker(partial(self._lay_out_aside, width, self._wanted), exclusive=True, group="lines")
+            self.run_worker(self._lay_out_aside, exclusive=True, group="lines")
 
-    async def _lay_out_aside(self, width: int, wanted: int) -> None:
+    async def _lay_out_aside(self) -> None:
+        width, wanted = self._width, self._wanted
         colours = self.app.theme_variables
         strips = await asyncio.to_thread(lay_out, self._text, width, self._kind, colours)
         if wanted == self._wanted:
