@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -127,8 +128,9 @@ class TaskScreen(Screen[None]):
 
     def _read(self) -> None:
         self._stand = self._standing()
-        self.run_worker(self._read_history, exclusive=True, group="history")
+        self._read_history()
 
+    @work(exclusive=True, group="history")
     async def _read_history(self) -> None:
         task_id = self.task_id
         try:

@@ -17,7 +17,7 @@ from rich.padding import Padding
 from rich.style import Style
 from rich.text import Text
 from rich.theme import Theme as RichTheme
-from textual import events
+from textual import events, work
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -163,8 +163,9 @@ class TextLines(Widget):
         if len(self._text) <= SHORT:
             self._show(lay_out(self._text, width, self._kind, self.app.theme_variables))
         else:
-            self.run_worker(self._lay_out_aside, exclusive=True, group="lines")
+            self._lay_out_aside()
 
+    @work(exclusive=True, group="lines")
     async def _lay_out_aside(self) -> None:
         width, wanted = self._width, self._wanted
         colours = self.app.theme_variables
