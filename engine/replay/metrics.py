@@ -7,10 +7,11 @@ from dispatch. A task counts in a distribution when it got so far: one that neve
 from __future__ import annotations
 
 import math
-from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import isnan
 
 from engine.model import LEAST_URGENT
@@ -31,7 +32,11 @@ class Distribution:
     @classmethod
     def of(cls, values: Iterable[float]) -> Distribution | None:
         """The distribution of what is a number in `values`; None when nothing is."""
-        ranked = sorted(value for value in values if not isnan(value))
+        return cls.of_ranked(sorted(value for value in values if not isnan(value)))
+
+    @classmethod
+    def of_ranked(cls, ranked: Sequence[float]) -> Distribution | None:
+        """The same of numbers that are sorted."""
         if not ranked:
             return None
         mean = math.fsum(ranked) / len(ranked)
@@ -108,13 +113,13 @@ def measure(run: Run) -> Metrics:
     last = max(ended, default=math.nan)
     makespan = last - tasks.at[0] if ended else 0.0
     worked = math.fsum(s for s, begun in zip(run.service, run.start, strict=True) if not (isnan(begun) or isnan(s)))
-    waiting = array("d", map(float.__sub__, run.start, tasks.at))
-    turnaround = array("d", map(float.__sub__, run.end, tasks.at))
-    slowdown = array("d", map(_ratio, turnaround, run.service))
+    waiting = list(map(float.__sub__, run.start, tasks.at))
+    turnaround = list(map(float.__sub__, run.end, tasks.at))
+    slowdown = [t / s if s > 0 else math.nan for t, s in zip(turnaround, run.service, strict=True)]
     columns = (waiting, turnaround, slowdown, run.ttft)
     still = [last - at for at, begun in zip(tasks.at, run.start, strict=True) if isnan(begun) and at < last]
-    by_client = _groups(columns, n, tasks.client.__getitem__ if tasks.client else lambda index: 0)
-    names = {key: tasks.clients[key] for key in by_client}
+    overall, by_priority = _grouped(columns, tasks.priority, LEAST_URGENT + 1, n)
+    by_client = _grouped(columns, tasks.client, len(tasks.clients), n)[1] if tasks.client else {0: overall} if n else {}
     return Metrics(
         policy=run.policy,
         kind=run.kind,
@@ -130,9 +135,9 @@ def measure(run: Run) -> Metrics:
         swaps=run.swaps,
         load_s=run.load_s,
         jain=_fairness(slowdown, by_client),
-        overall=_group(columns, range(n)),
-        by_priority=dict(sorted(_groups(columns, n, tasks.priority.__getitem__).items())),
-        by_client={names[key]: by_client[key] for key in sorted(by_client, key=names.__getitem__)},
+        overall=overall,
+        by_priority=by_priority,
+        by_client={tasks.clients[key]: by_client[key] for key in sorted(by_client, key=tasks.clients.__getitem__)},
     )
 
 
@@ -184,22 +189,24 @@ def compare_order(one: Run, other: Run) -> int | None:
     return None if len(one.order) == len(other.order) else shorter
 
 
-def _ratio(turnaround: float, service: float) -> float:
-    return turnaround / service if service > 0 else math.nan
-
-
-def _group(columns: Sequence[Sequence[float]], members: Sequence[int]) -> Group:
-    def picked(column: Sequence[float]) -> Iterator[float]:
-        return (column[index] for index in members) if column else iter(())
-
-    return Group(len(members), *(Distribution.of(picked(column)) for column in columns))
-
-
-def _groups(columns: Sequence[Sequence[float]], n: int, key: Callable[[int], int]) -> dict[int, Group]:
-    members: dict[int, array[int]] = {}
-    for index in range(n):
-        members.setdefault(key(index), array("L")).append(index)
-    return {value: _group(columns, indices) for value, indices in members.items()}
+def _grouped(
+    columns: Sequence[Sequence[float]], keys: Sequence[int], kinds: int, n: int
+) -> tuple[Group, dict[int, Group]]:
+    """All tasks as one group, and the groups of those keys in 0 … kinds − 1 that occur."""
+    counts = Counter(keys)
+    parts: list[list[Distribution | None]] = []
+    for column in columns:
+        buckets: list[list[float]] = [[] for _ in range(kinds)]
+        for value, key in zip(column, keys, strict=False):
+            if not isnan(value):
+                buckets[key].append(value)
+        for bucket in buckets:
+            bucket.sort()
+        # Sorting what is sorted in runs only merges them.
+        merged = sorted(chain.from_iterable(buckets))
+        parts.append([*map(Distribution.of_ranked, buckets), Distribution.of_ranked(merged)])
+    groups = {key: Group(counts[key], *(part[key] for part in parts)) for key in sorted(counts)}
+    return Group(n, *(part[-1] for part in parts)), groups
 
 
 def _fairness(slowdown: Sequence[float], by_client: dict[int, Group]) -> Jain | None:
