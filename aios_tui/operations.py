@@ -210,6 +210,7 @@ async def _drain_and_leave(app: ConsoleApp) -> None:
         while app.draining and not drained.done():
             app.tell(f"{_tasks(app.view.running)} running, leaving when done; esc stays, q again stops now")
             await asyncio.wait([drained], timeout=1.0)
+            app.bridge.flush()
             if app.view.kernel is KernelState.RUNNING:
                 app.draining = False
         if app.draining:

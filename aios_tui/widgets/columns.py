@@ -38,6 +38,7 @@ class Placed:
 
 def place(columns: Sequence[Column], width: int) -> tuple[Placed, ...]:
     """Choose and size the columns for `width` cells; gaps included, the widths add up to it exactly."""
+    width = max(0, width)
     shown = [column for column in columns if width >= column.from_width]
     while _needed(shown) > width:
         droppable = [column for column in shown if column.drops]

@@ -34,7 +34,11 @@ class Header(Canvas):
         if height < 2:
             state = self._name_and_state()
             return [
-                _ends([state if width >= 60 else state[2:], self._core(short=True)], [self._counts(short=True)], width)
+                _ends(
+                    [state if width >= 60 else state[2:], self._core(short=True)],
+                    [self._counts(short=width < 96)],
+                    width,
+                )
             ]
         return [
             _ends([self._name_and_state()], [self._counts(short=width < 76), self._throughput()], width),

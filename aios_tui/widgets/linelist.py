@@ -18,7 +18,7 @@ from aios_tui.widgets.columns import Column, Placed, place
 from aios_tui.widgets.ink import Inked, Line
 
 
-class LineList(Inked, ScrollView, can_focus=True):
+class LineList(ScrollView, Inked, can_focus=True):
     """Rows with fixed columns and a cursor, which stays on its row's key when the order changes.
 
     Subclasses give `count`, `key_at`, `index_of` and `draw`, and call `renew` when the data changed.
@@ -77,6 +77,11 @@ class LineList(Inked, ScrollView, can_focus=True):
         """A row: for each column's id its text and ink."""
         raise NotImplementedError
 
+    @property
+    def room(self) -> Size:
+        """What rows are drawn in: the content without the scrollbar."""
+        return self.scrollable_content_region.size
+
     # Data
 
     def renew(self) -> None:
@@ -84,9 +89,9 @@ class LineList(Inked, ScrollView, can_focus=True):
         count = self.count()
         self._find_cursor(count)
         if self.virtual_size.height != count:
-            self.virtual_size = Size(self.size.width, count)
+            self.virtual_size = Size(self.room.width, count)
         top = self.scroll_offset.y
-        for y in range(self.size.height):
+        for y in range(self.room.height):
             if self._drawn.get(y) != self._wanted(top + y, count):
                 self.refresh_line(top + y)
 
@@ -107,7 +112,7 @@ class LineList(Inked, ScrollView, can_focus=True):
             self.post_message(self.Pointed(self.cursor_key))
 
     def _on_screen(self, index: int) -> bool:
-        return 0 <= index - self.scroll_offset.y < self.size.height
+        return 0 <= index - self.scroll_offset.y < self.room.height
 
     # Moving
 
@@ -127,7 +132,7 @@ class LineList(Inked, ScrollView, can_focus=True):
             self.post_message(self.Pointed(key))
 
     def _show_cursor(self) -> None:
-        top, height = self.scroll_offset.y, max(1, self.size.height)
+        top, height = self.scroll_offset.y, max(1, self.room.height)
         if self.cursor < top:
             self.scroll_to(y=self.cursor, animate=False, immediate=True)
         elif self.cursor >= top + height:
@@ -135,7 +140,8 @@ class LineList(Inked, ScrollView, can_focus=True):
 
     def action_move(self, how: str) -> None:
         """Move the cursor by one of the table's moves."""
-        page = max(1, self.size.height - 1)
+        self._find_cursor(self.count())
+        page = max(1, self.room.height - 1)
         target = {
             "down": self.cursor + 1,
             "up": self.cursor - 1,
@@ -155,7 +161,7 @@ class LineList(Inked, ScrollView, can_focus=True):
 
     def on_resize(self, _: Resize) -> None:
         self._drawn.clear()
-        self.virtual_size = Size(self.size.width, self.count())
+        self.virtual_size = Size(self.room.width, self.count())
         self.call_after_refresh(self._show_cursor)
 
     def on_focus(self) -> None:
@@ -189,7 +195,7 @@ class LineList(Inked, ScrollView, can_focus=True):
         return tuple(spans)
 
     def _wanted(self, index: int, count: int) -> tuple[int, bool, Line]:
-        width = self.size.width
+        width = self.room.width
         if index < count:
             return width, index == self.cursor, self.draw(index, width - 2)
         if count == 0 and index == 0 and self.EMPTY:

@@ -19,14 +19,14 @@ from aios_tui.widgets.linelist import LineList
 
 
 class Titles(Canvas):
-    """The line with the columns' titles."""
+    """The line with the columns' titles, as wide as the list without its scrollbar."""
 
     def __init__(self, rows: LineList) -> None:
         super().__init__(classes="titles")
         self._rows = rows
 
     def build(self, width: int, height: int) -> list[Line]:
-        return [((" ", ""), *self._rows.titles(width - 2))]
+        return [((" ", ""), *self._rows.titles(width - 3))]
 
 
 class FilterInput(Input):

@@ -25,7 +25,7 @@ class QueueList(LineList):
         Column("waited", "waited", 6, drops=4, right=True),
         Column("rounds", "rnd", 4, drops=3, right=True),
         Column("client", "client", 8, drops=1, wide=12, from_width=84),
-        Column("prompt", "prompt", 16, wide=28),
+        Column("prompt", "prompt", 14, wide=28),
     )
     EMPTY: ClassVar[str] = "Nothing waits. n writes a task, i takes one line."
 

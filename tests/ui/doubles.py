@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.errors import CoreError
-from engine.events import Event, TaskEnded, TaskReprioritised
-from engine.model import Task, TaskRecord, TaskSpec, TaskState
+from engine.events import Event, KernelStateChanged, TaskEnded, TaskReprioritised
+from engine.model import KernelState, Task, TaskRecord, TaskSpec, TaskState
 from engine.store import Recovery
 from engine.telemetry import GpuSample, TelemetrySample
 
@@ -86,12 +86,18 @@ class FakeKernel:
 
     def pause(self) -> None:
         self.calls.append(("pause",))
+        self._state(KernelState.PAUSED)
 
     def resume(self) -> None:
         self.calls.append(("resume",))
+        self._state(KernelState.RUNNING)
 
     async def drain(self) -> None:
         self.calls.append(("drain",))
+        self._state(KernelState.DRAINING)
+
+    def _state(self, state: KernelState) -> None:
+        self.subscription.put(KernelStateChanged(0.0, state))
 
     def subscribe(self) -> SubscriptionPort:
         return self.subscription

@@ -1,0 +1,268 @@
+"""Every key of the main screen does what the table says."""
+
+from __future__ import annotations
+
+import pytest
+from textual.events import MouseScrollDown
+from textual.widgets import Input
+
+from aios_tui.operations import OPERATIONS
+from engine.events import KernelStateChanged, TaskAccepted, TaskEnded, TaskStarted
+from engine.model import KernelState, Task, TaskSpec, TaskState
+from engine.store import Recovery
+from tests.ui import scene
+from tests.ui.console import lines, opened, text
+
+
+async def test_moving_keys_move_the_cursor_in_the_queue() -> None:
+    async with opened([*scene.up(), *scene.queued(60)]) as (app, pilot, _):
+        rows = app.main.queue_list
+        seen = []
+        for key in ("j", "down", "k", "up", "G", "g", "end", "home", "pagedown", "pageup", "ctrl+f", "ctrl+b"):
+            await pilot.press(key)
+            seen.append(rows.cursor)
+        page = rows.size.height - 1
+        assert seen == [1, 2, 1, 0, 59, 0, 59, 0, page, 0, page, 0]
+        assert app.main.selected == app.view.order[0]
+
+
+async def test_panes_take_the_focus_by_number_and_by_tab() -> None:
+    async with opened() as (app, pilot, _):
+        seen = []
+        for key in ("2", "3", "1", "tab", "tab", "tab", "shift+tab"):
+            await pilot.press(key)
+            seen.append(app.main.pane)
+        assert seen == ["activity", "results", "queue", "activity", "results", "queue", "results"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "call"),
+    [
+        (["s"], ("switch_policy", "fifo")),
+        (["p"], ("pause",)),
+        (["x"], ("cancel", 14)),
+        (["j", "j", "plus"], ("reprioritise", 13, 1)),
+        (["j", "j", "minus"], ("reprioritise", 13, 3)),
+        (["2", "x"], ("cancel", 9)),
+        (["2", "plus"], ("reprioritise", 9, 1)),
+        (["3", "j", "r"], ("retry", 7)),
+    ],
+)
+async def test_keys_that_act_on_the_kernel(keys: list[str], call: tuple[object, ...]) -> None:
+    async with opened() as (app, pilot, session):
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert session.fake.calls == [call]
+        assert app.last_notice
+
+
+async def test_plus_twice_counts_twice() -> None:
+    async with opened() as (app, pilot, session):
+        await pilot.press("G", "plus", "plus")
+        assert session.fake.calls == [("reprioritise", 19, 8), ("reprioritise", 19, 7)]
+        assert app.view.tasks[19].priority == 7
+        assert app.main.selected == 19
+
+
+async def test_p_goes_on_when_paused_and_s_goes_back_to_npps() -> None:
+    async with opened([*scene.up(policy="fifo"), KernelStateChanged(scene.NOW, KernelState.PAUSED)]) as (
+        app,
+        pilot,
+        session,
+    ):
+        assert "s to NPPS" in lines(app)[-1] and "p go on" in lines(app)[-1]
+        await pilot.press("p", "s")
+        assert session.fake.calls == [("resume",), ("switch_policy", "npps")]
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        (["plus"], "#14 has the most urgent priority already"),
+        (["r"], "#14 has not ended yet"),
+        (["3", "x"], "#8 has ended already"),
+        (["2", "j", "x"], "no task is selected here"),
+    ],
+)
+async def test_a_key_that_cannot_act_says_why_in_the_footer(keys: list[str], reason: str) -> None:
+    async with opened() as (app, pilot, session):
+        await pilot.press(*keys)
+        assert reason in lines(app)[-1]
+        assert session.fake.calls == []
+
+
+async def test_y_copies_the_prompt_or_the_result() -> None:
+    async with opened() as (app, pilot, _):
+        await pilot.press("y")
+        assert app.clipboard == scene.PROMPTS[1][1]
+        await pilot.press("3", "j", "j", "j", "y")
+        assert app.clipboard == "Three sentences.\nAbout the harbour.\nAnd the ferry."
+
+
+@pytest.mark.parametrize(
+    ("key", "screen"),
+    [("n", "SubmitScreen"), ("t", "ThemeScreen"), ("question_mark", "HelpScreen"), ("ctrl+p", "CommandPalette")],
+)
+async def test_keys_that_open_a_screen(key: str, screen: str) -> None:
+    async with opened() as (app, pilot, _):
+        await pilot.press(key)
+        await pilot.pause()
+        assert type(app.screen).__name__ == screen
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is app.main
+
+
+async def test_enter_opens_the_selected_task() -> None:
+    async with opened() as (app, pilot, _):
+        await pilot.press("j", "enter")
+        await pilot.pause()
+        assert type(app.screen).__name__ == "TaskScreen"
+        assert getattr(app.screen, "task_id", None) == 24
+
+
+async def test_i_goes_to_the_quick_line_and_escape_back() -> None:
+    async with opened() as (app, pilot, session):
+        await pilot.press("3", "i")
+        assert isinstance(app.focused, Input)
+        await pilot.press("q", "x")
+        assert session.fake.calls == [] and not app.leaving
+        await pilot.press("escape")
+        assert app.main.result_list.has_focus
+
+
+async def test_a_filter_narrows_its_pane_and_escape_clears_it() -> None:
+    async with opened() as (app, pilot, _):
+        await pilot.press("slash", *"GOOSE", "enter")
+        rows = app.main.queue_list
+        assert (rows.count(), app.focused) == (2, rows)
+        assert "/GOOSE" in text(app)
+        assert app.main.selected == 13
+        await pilot.press("escape")
+        assert rows.count() == 12 and app.main.selected == 13
+        await pilot.press("3", "slash", *"failed")
+        assert app.main.result_list.count() == 1
+        await pilot.press("escape")
+        assert app.main.result_list.count() == 8 and app.main.result_list.has_focus
+
+
+async def test_z_zooms_and_escape_ends_it() -> None:
+    async with opened() as (app, pilot, _):
+        await pilot.press("3", "z")
+        await pilot.pause()
+        assert app.main.result_list.size.height > 30 and not app.main.queue_list.size
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.main.queue_list.size.height > 10
+
+
+async def test_the_palette_offers_every_action_and_policy() -> None:
+    async with opened() as (app, pilot, session):
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert len(titles) == len(set(titles))
+        assert len(titles) >= len(OPERATIONS) - 1 + 5
+        await pilot.press("ctrl+p", *"ageing=60")
+        await pilot.pause(0.3)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert session.fake.calls == [("switch_policy", "npps:ageing=60")]
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
+async def test_leaving_keys_leave_when_nothing_runs(key: str) -> None:
+    async with opened([*scene.up(), *scene.queued()]) as (app, pilot, session):
+        await pilot.press(key)
+        await pilot.pause()
+        assert (app.return_value, session.closed) == (0, 1)
+
+
+async def test_q_asks_while_a_task_runs_and_drain_waits_for_it() -> None:
+    async with opened() as (app, pilot, session):
+        await pilot.press("q")
+        await pilot.pause()
+        assert type(app.screen).__name__ == "QuitScreen"
+        app.screen.dismiss("drain")
+        await pilot.pause()
+        await pilot.pause()
+        assert ("drain",) in session.fake.calls
+        assert app.return_value == 0
+
+
+async def test_a_click_selects_a_double_click_opens_and_the_wheel_scrolls() -> None:
+    async with opened([*scene.up(), *scene.queued(100)]) as (app, pilot, _):
+        rows = app.main.queue_list
+        await pilot.click(rows, offset=(5, 3))
+        assert rows.cursor == 3
+        await pilot._post_mouse_events([MouseScrollDown], rows, offset=(5, 3))
+        await pilot.pause(0.2)
+        assert rows.scroll_offset.y > 0
+        await pilot.click(rows, offset=(5, 2), times=2)
+        await pilot.pause()
+        assert type(app.screen).__name__ == "TaskScreen"
+
+
+async def test_a_click_in_the_footer_does_what_the_key_would() -> None:
+    async with opened() as (app, pilot, session):
+        await pilot.click("#footer", offset=(lines(app)[-1].index("pause"), 0))
+        await pilot.pause()
+        assert session.fake.calls == [("pause",)]
+
+
+async def test_x_does_not_cancel_a_task_that_took_the_selected_ones_place() -> None:
+    async with opened([*scene.up(), *scene.queued(5)]) as (app, pilot, session):
+        first, second = list(app.view.order)[:2]
+        session.fake.subscription.put(TaskStarted(scene.NOW, first, 1, 1))
+        app.bridge.flush()
+        await pilot.pause()
+        await pilot.press("x")
+        await pilot.pause()
+        assert session.fake.calls == []
+        assert f"#{first} has just left the list; press again to cancel #{second}" in app.last_notice
+        await pilot.press("x")
+        await pilot.pause()
+        assert session.fake.calls == [("cancel", second)]
+
+
+async def test_the_selection_stays_on_its_task_when_the_order_changes() -> None:
+    async with opened([*scene.up(), *scene.queued(30)]) as (app, pilot, session):
+        await pilot.press(*"jjjj")
+        selected = app.main.selected
+        session.fake.subscription.put(TaskAccepted(scene.NOW, 500, TaskSpec(prompt="urgent", priority=0)))
+        app.bridge.flush()
+        await pilot.pause()
+        assert app.main.selected == selected
+        assert app.main.queue_list.cursor == app.view.order.index(selected or 0)
+
+
+async def test_results_follow_the_newest_while_the_cursor_is_on_it() -> None:
+    async with opened() as (app, pilot, session):
+        await pilot.press("3")
+        task = Task(50, TaskSpec(prompt="x"), scene.NOW - 5, 5, TaskState.DONE, ended_at=scene.NOW, result="new")
+        session.fake.subscription.put(TaskEnded(scene.NOW, 50, TaskState.DONE, task))
+        app.bridge.flush()
+        await pilot.pause()
+        assert app.main.selected == 50
+        await pilot.press("j")
+        session.fake.subscription.put(TaskEnded(scene.NOW, 51, TaskState.DONE, Task(51, TaskSpec(prompt="x"), 1.0, 5)))
+        app.bridge.flush()
+        await pilot.pause()
+        assert app.main.selected == 8
+
+
+async def test_without_a_core_the_console_stays_usable_and_says_why() -> None:
+    async with opened([], trouble="model file [/foo] not found; run aios-tui doctor") as (app, pilot, _):
+        assert "[/foo] not found" in lines(app)[1]
+        await pilot.press("n")
+        assert "no core is running: model file [/foo] not found" in app.last_notice
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert type(app.screen).__name__ == "HelpScreen"
+
+
+async def test_it_says_what_was_taken_up_from_an_earlier_run() -> None:
+    tasks = tuple(Task(n, TaskSpec(prompt="x"), 1.0, 5) for n in (1, 2))
+    recovery = Recovery(tasks, frozenset({2}), (3,))
+    async with opened([], recovery=recovery) as (app, _, __):
+        assert app.last_notice == (
+            "2 tasks of an earlier run queued again, 1 had been interrupted, 1 task failed: interrupted too often"
+        )
