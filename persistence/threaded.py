@@ -57,7 +57,11 @@ class ThreadedConnection:
         # A connection that nobody closed must not keep the program from ending. Older releases are threads themselves.
         thread: Any = getattr(connecting, "_thread", connecting)
         thread.daemon = True
-        connection = await connecting
+        try:
+            connection = await connecting
+        except BaseException:
+            thread.join(LOCKED_S)  # it is ending, and tells the loop so, which must not be closed by then
+            raise
         opened = cls(connection, made[0])
         await opened.run(_read_text_leniently)
         return opened

@@ -72,11 +72,14 @@ async def test_a_task_from_acceptance_to_its_end_reads_back_as_its_record(store:
     assert loaded.spec == spec
 
 
-async def test_a_requeued_task_begins_again_and_its_attempts_do_not_collide(store: SqliteStore) -> None:
+async def test_a_requeued_task_begins_again_and_its_attempts_do_not_collide(
+    store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
     await store.commit([accepted(1)])
     for event in (started(1), attempt(1), TaskRequeued(102.0, 1, "stopped"), started(1), attempt(1), attempt_ended(1)):
         store.append(event)
     await store.commit([ended(1)])
+    assert caplog.text == ""  # all in one batch, without a doubt
     async with History(store.path) as history:
         detail = await history.show(1)
     assert detail is not None
