@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from engine.errors import StoreError
 from engine.model import TaskRecord, TaskState
+from engine.text import sanitise
 from persistence import checks
 from persistence.reader import Reader
 from persistence.rows import (
@@ -82,11 +83,16 @@ class History:
             f"SELECT {RECORD_COLUMNS} FROM tasks {where}"  # noqa: S608  (only our own words are put in)
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
         )
-        values |= {"limit": -1 if limit is None else max(0, min(limit, MAX_ROWS)), "offset": max(0, offset)}
+        values |= {
+            "limit": -1 if limit is None else max(0, min(limit, MAX_ROWS)),
+            "offset": max(0, min(offset, MAX_ROWS)),
+        }
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
     async def show(self, task_id: int) -> TaskDetail | None:
         """All about one task, or None when there is no such one."""
+        if not 0 <= task_id <= MAX_ROWS:
+            return None
         return await self._reader.run(lambda connection: _detail(connection, task_id))
 
     async def search(self, text: str, limit: int = 50) -> Records:
@@ -175,8 +181,8 @@ def _where(
     given = [clause for clause, value in clauses.items() if value is not None]
     values = {
         "state": None if state is None else state.value,
-        "agent": agent,
-        "client": client,
+        "agent": None if agent is None else sanitise(agent),  # as it was kept
+        "client": None if client is None else sanitise(client),
         "since": since,
         "until": until,
     }

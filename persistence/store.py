@@ -19,7 +19,7 @@ from engine.model import Task
 from engine.store import Recovery
 from persistence import recovery, schema, trouble
 from persistence.files import OwnerLock, make_private_folder
-from persistence.statements import CoreNamed, RunEnded
+from persistence.statements import MAX_INTEGER, CoreNamed, RunEnded
 from persistence.threaded import ThreadedConnection
 from persistence.writer import Writer
 
@@ -111,6 +111,8 @@ class SqliteStore:
 
     async def load(self, task_id: int) -> Task | None:
         """The task as it was last made durable, or None when there is no such one. Raises StoreError."""
+        if not 0 < task_id <= MAX_INTEGER:
+            return None
         return await self._read(lambda connection: recovery.load(connection, task_id), "can't be read")
 
     def next_task_id(self) -> int:

@@ -50,7 +50,9 @@ async def test_lists_are_filtered_and_ordered(store: SqliteStore) -> None:
         assert await ids(history, since=20.0, until=30.0) == [2]
         assert [record.id async for record in history.export()] == [1, 2, 3]
         assert [record.id async for record in history.export(client="a")] == [1]
-        assert await history.show(9) is None
+        assert [await history.show(unknown) for unknown in (0, -1, 9, 10**30)] == [None] * 4
+        assert await ids(history, agent="half \udc80 a pair", limit=10**30, offset=10**30) == []
+    assert [await store.load(unknown) for unknown in (0, -1, 9, 10**30)] == [None] * 4
 
 
 async def test_an_export_of_many_pages_gives_each_task_once(store: SqliteStore) -> None:
