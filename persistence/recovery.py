@@ -17,23 +17,8 @@ _SPEC = (
     "agent, prompt, asked_priority, asked_model, client, deadline, options, ref, workload, input_tokens, output_tokens"
 )
 _LATER = (
-    "started_at",
-    "ended_at",
-    "dispatch_order",
-    "rounds",
-    "round_total",
-    "attempts",
-    "interruptions",
-    "retry_of",
-    "core",
-    "model",
-    "result",
-    "error",
-    "ttft_s",
-    "tokens_in",
-    "tokens_out",
-    "service_s",
-    "decode_s",
+    "started_at, ended_at, dispatch_order, rounds, round_total, attempts, interruptions, retry_of, core, model, result,"
+    " error, ttft_s, tokens_in, tokens_out, service_s, decode_s"
 )
 _NO_OPTIONS = GenerationOptions()
 _PRIORITY: TypeAdapter[int] = TypeAdapter(Priority)
@@ -78,18 +63,36 @@ def to_task(row: tuple[Any, ...]) -> Task:
         input_tokens=tokens_in,
         output_tokens=tokens_out,
     )
-    task = Task(int(row[11]), spec, float(row[12]), _PRIORITY.validate_python(row[13]), TaskState(row[14]))
-    for name, value in zip(_LATER, row[15:], strict=True):
-        setattr(task, name, value)
-    for name in ("core", "model", "result", "error"):
-        text = getattr(task, name)
-        setattr(task, name, None if text is None else sanitise(text))
-    for name in ("rounds", "attempts", "interruptions", "tokens_in", "tokens_out"):
-        setattr(task, name, int(getattr(task, name)))
-    return task
+    started_at, ended_at, order, rounds, round_total, attempts, interruptions, retry_of = row[15:23]
+    core, answered_by, result, error = (None if text is None else sanitise(text) for text in row[23:27])
+    ttft_s, spent_in, spent_out, service_s, decode_s = row[27:]
+    return Task(
+        int(row[11]),
+        spec,
+        float(row[12]),
+        _PRIORITY.validate_python(row[13]),
+        TaskState(row[14]),
+        started_at,
+        ended_at,
+        order,
+        int(rounds),
+        round_total,
+        int(attempts),
+        int(interruptions),
+        retry_of,
+        core,
+        answered_by,
+        result,
+        error,
+        ttft_s,
+        int(spent_in),
+        int(spent_out),
+        float(service_s),
+        float(decode_s),
+    )
 
 
-TASK_COLUMNS = f"{_SPEC}, id, submitted_at, priority, state, {', '.join(_LATER)}"
+TASK_COLUMNS = f"{_SPEC}, id, submitted_at, priority, state, {_LATER}"
 
 
 def load(connection: sqlite3.Connection, task_id: int) -> Task | None:

@@ -153,7 +153,10 @@ def to_record(row: Mapping[str, Any]) -> TaskRecord:
 
 def to_model(model: type[Model], row: Mapping[str, Any]) -> Model:
     """`row` as a `model`. What a damaged file made unreadable is replaced, and `error`, where there is one, tells."""
-    values = {name: _clean(value) for name, value in row.items()}
+    values = {
+        name: sanitise(value) if type(value) is str else _text(value) if type(value) is bytes else value
+        for name, value in row.items()
+    }
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -176,10 +179,8 @@ def to_options(text: Any) -> GenerationOptions:
         return GenerationOptions()
 
 
-def _clean(value: Any) -> Any:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return sanitise(value) if isinstance(value, str) else value
+def _text(value: bytes) -> str:
+    return sanitise(value.decode("utf-8", "replace"))
 
 
 def no_counts() -> dict[TaskState, int]:
