@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.events import DescendantBlur, DescendantFocus, Resize
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -74,6 +75,7 @@ class MainScreen(Screen[None]):
         self.set_interval(SAMPLE_S, self._sample)
         self.call_after_refresh(self._sample)
         self.panes["queue"].add_class("-current")
+        self._fit(self.app.size)  # already now, so that the first frame is drawn as all later ones
         self.on_frame(Changes(everything=True))
 
     # Drawing
@@ -169,7 +171,11 @@ class MainScreen(Screen[None]):
         self.set_class(isinstance(self.focused, Input), "-typing")
 
     def on_resize(self, event: Resize) -> None:
-        width, height = event.size
+        self._fit(event.size)
+
+    def _fit(self, size: Size) -> None:
+        """Choose the layout for a size."""
+        width, height = size
         one = width < 50 or height < 15
         self.set_class(one, "-one")
         self.set_class(not one and width >= 100, "-wide")
@@ -214,4 +220,4 @@ def _activity_words(view: ViewState) -> str:
 
 
 def _results_words(view: ViewState) -> str:
-    return f"{len(view.results):,} newest" if view.results else ""
+    return f"{len(view.results):,}, newest first" if view.results else ""
