@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from persistence import schema, trouble
 from persistence.files import wal_of
 from persistence.threaded import ThreadedConnection
 
+_LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -38,7 +40,8 @@ class Reader:
                 finally:
                     if not lasting:
                         await connection.close()
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, *trouble.DAMAGES) as error:
+                _LOG.debug("reading %s failed", self.path, exc_info=True)
                 raise StoreError(trouble.line(self.path, "can't be read", error)) from error
 
     async def _open(self) -> tuple[ThreadedConnection, bool]:

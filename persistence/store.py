@@ -68,7 +68,7 @@ class SqliteStore:
             except BaseException:
                 await self._let_go()
                 raise
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, *trouble.DAMAGES) as error:
             raise StoreError(trouble.line(self.path, "can't be opened", error)) from error
 
     async def _open(self) -> None:
@@ -181,7 +181,7 @@ class SqliteStore:
             raise StoreError(f"history {self.path} is not open")
         try:
             return await connection.run(function)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, *trouble.DAMAGES) as error:
             raise StoreError(trouble.line(self.path, what, error)) from error
 
     def _opened(self) -> Writer:

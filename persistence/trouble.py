@@ -22,6 +22,11 @@ _REASONS = {
 }
 
 
+# What reading raises, besides SQLite's own errors, when a file is damaged in its schema: names that are no text, columns
+# that are not there, values of other kinds.
+DAMAGES = (ValueError, TypeError, LookupError)
+
+
 def reason(error: Exception) -> str:
     """Why, on one line, with SQLite's or the system's own words kept for a report."""
     if isinstance(error, sqlite3.Error):
@@ -30,6 +35,8 @@ def reason(error: Exception) -> str:
         told = one_line(f"{error}")
         name = getattr(error, "sqlite_errorname", "")
         return f"{known} ({told}{f', {name}' if name else ''})" if known else told
+    if isinstance(error, DAMAGES):
+        return f"{_REASONS[sqlite3.SQLITE_CORRUPT]} ({one_line(f'{type(error).__name__}: {error}')})"
     if isinstance(error, OSError) and error.strerror:
         return one_line(f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
     return one_line(str(error) or type(error).__name__)

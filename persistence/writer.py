@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import StoreError
+from engine.text import one_line
 from persistence import trouble
 from persistence.files import SameFile
 from persistence.statements import Record, Refused, all_acceptances, describe, write
@@ -221,7 +222,7 @@ class Writer:
                 write(connection, records, self._run, fit=True)
             except _RECORD_ERRORS as error:
                 connection.execute("ROLLBACK TO entry")
-                refusals.append(_Refusal(entry, records[0], trouble.reason(error)))
+                refusals.append(_Refusal(entry, records[0], one_line(f"{type(error).__name__}: {error}")))
             connection.execute("RELEASE entry")
         return refusals
 

@@ -211,6 +211,19 @@ async def test_a_history_can_be_read_with_and_without_its_write_ahead_log(store:
         assert len(await history.list()) == 3
 
 
+async def test_a_history_can_be_read_where_no_file_may_be_made_beside_it(store: SqliteStore) -> None:
+    await fill(store)
+    await store.close()
+    for left in store.path.parent.glob("history.db-*"):
+        left.unlink()
+    blocked = store.path.with_name("history.db-shm")
+    blocked.mkdir()  # root may write everywhere, but not this file
+    async with History(store.path) as history:
+        assert len(await history.list()) == 3
+        assert (await history.counts())[TaskState.DONE] == 1
+    blocked.rmdir()
+
+
 async def test_the_search_index_is_checked(store: SqliteStore) -> None:
     await fill(store)
     await store.close()

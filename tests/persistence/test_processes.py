@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import subprocess
 import sys
@@ -122,3 +123,21 @@ async def test_the_files_are_private(tmp_path: Path) -> None:
     assert oct(folder.stat().st_mode & 0o777) == "0o700"
     assert oct(folder.parent.stat().st_mode & 0o777) == "0o700"
     assert oct(shared.stat().st_mode & 0o777) == "0o755"  # not ours
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits are a thing of Unix")
+async def test_a_write_that_the_system_refuses_is_made_good_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    command = [sys.executable, "-m", "tests.persistence.limited", str(path)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    happened = json.loads(ran.stdout)
+    assert "can't be written: the disk" in happened["refused"]
+    assert happened["waited"]
+    assert len(happened["told"]) == 2
+    assert happened["told"][1] is None
+    async with History(path) as history:
+        assert [(record.id, record.state) for record in await history.list()] == [
+            (3, TaskState.QUEUED),
+            (1, TaskState.DONE),
+        ]
+        assert await history.check() == []
