@@ -22,8 +22,8 @@ _REASONS = {
 }
 
 
-# What reading raises, besides SQLite's own errors, when a file is damaged in its schema: names that are no text, columns
-# that are not there, values of other kinds.
+# What reading raises, besides SQLite's own errors, when a file is damaged in its schema: names that are no text,
+# columns that are not there, values of other kinds.
 DAMAGES = (ValueError, TypeError, LookupError)
 
 
