@@ -27,7 +27,7 @@ from persistence.rows import (
     to_options,
     to_record,
 )
-from persistence.search import match_expression
+from persistence.search import Search, parse
 
 # `list` is a method of `History`, and would be taken for it inside the class.
 Records = list[TaskRecord]
@@ -97,15 +97,11 @@ class History:
 
     async def search(self, text: str, limit: int = 50) -> Records:
         """Tasks whose prompt and result have all words of `text`, the last one as a beginning; best first."""
-        expression = match_expression(text)
-        if expression is None:
+        search = parse(text)
+        if search is None:
             return []
-        columns = ", ".join(f"tasks.{name.strip()}" for name in RECORD_COLUMNS.split(","))
-        sql = (
-            f"SELECT {columns} FROM tasks_words JOIN tasks ON tasks.id = tasks_words.rowid"  # noqa: S608
-            " WHERE tasks_words MATCH :text ORDER BY tasks_words.rank, tasks.id DESC LIMIT :limit"
-        )
-        values = {"text": expression, "limit": max(0, min(limit, MAX_ROWS))}
+        sql, values = _found(search)
+        values["limit"] = max(0, min(limit, MAX_ROWS))
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
     async def export(
@@ -187,6 +183,20 @@ def _where(
         "until": until,
     }
     return (f"WHERE {' AND '.join(given)}" if given else ""), {k: v for k, v in values.items() if v is not None}
+
+
+def _found(search: Search) -> tuple[str, dict[str, Any]]:
+    """The query for a search, and its bound values, `limit` not among them."""
+    values: dict[str, Any] = {f"part{number}": part for number, part in enumerate(search.parts)}
+    clauses = [f"(instr(tasks.prompt, :{name}) OR instr(tasks.result, :{name}))" for name in values]
+    source, order = "tasks", "tasks.id DESC"
+    if search.expression is not None:
+        source, order = "tasks_words JOIN tasks ON tasks.id = tasks_words.rowid", f"tasks_words.rank, {order}"
+        clauses.insert(0, "tasks_words MATCH :text")
+        values["text"] = search.expression
+    columns = ", ".join(f"tasks.{name.strip()}" for name in RECORD_COLUMNS.split(","))
+    where = " AND ".join(clauses)
+    return f"SELECT {columns} FROM {source} WHERE {where} ORDER BY {order} LIMIT :limit", values  # noqa: S608
 
 
 def _records(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> Records:

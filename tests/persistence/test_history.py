@@ -15,7 +15,7 @@ from engine.events import TaskAccepted
 from engine.model import TaskSpec, TaskState
 from persistence import History, SqliteStore
 from persistence.rows import to_record
-from persistence.search import match_expression
+from persistence.search import parse
 from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
 
 
@@ -77,6 +77,22 @@ async def test_search_wants_all_words_takes_the_last_as_a_beginning_and_ranks(st
         assert await found("said zzz") == []
 
 
+async def test_search_finds_words_of_scripts_without_spaces(store: SqliteStore) -> None:
+    await store.commit(
+        [accepted(1, "給我講一個關於鵝的故事 goose"), accepted(2, "ガチョウの話をして"), accepted(3, "거위 이야기")]
+    )
+    async with History(store.path) as history:
+        for text, expected in (
+            ("關於鵝", [1]),
+            ("goo 故事", []),
+            ("goose 故事", [1]),
+            ("故事 goo", [1]),
+            ("話", [2]),
+            ("거", [3]),
+        ):
+            assert [record.id for record in await history.search(text)] == expected
+
+
 @given(
     text=st.text(max_size=30)
     | st.sampled_from(['"', "a OR b*", "NEAR(a b)", "prompt:goose", "-", "^x", "*", 'x"*', "(", "a\x00b"])
@@ -85,9 +101,9 @@ async def test_search_wants_all_words_takes_the_last_as_a_beginning_and_ranks(st
 def test_any_text_is_a_safe_search(text: str) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE VIRTUAL TABLE words USING fts5(prompt, result)")
-    expression = match_expression(text)
-    if expression is not None:
-        connection.execute("SELECT * FROM words WHERE words MATCH ?", (expression,)).fetchall()
+    search = parse(text)
+    if search is not None and search.expression is not None:
+        connection.execute("SELECT * FROM words WHERE words MATCH ?", (search.expression,)).fetchall()
     connection.close()
 
 
