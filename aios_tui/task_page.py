@@ -213,7 +213,7 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> Task
         retry_of=task.retry_of,
         core=lane.core if lane else (ended[-1].core if ended else None),
         model=(lane.model if lane else None) or (ended[-1].model if ended else None) or task.spec.model,
-        rounds_done=task.rounds,
+        rounds_done=max(task.rounds, len({attempt.round for attempt in ended if attempt.state is AttemptState.DONE})),
         round_total=task.round_total,
         waited_s=max(0.0, (view.now if start is None else start) - task.arrival),
         since_start_s=None if start is None else max(0.0, view.now - start),

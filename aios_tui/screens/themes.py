@@ -18,6 +18,7 @@ from themes import Theme
 if TYPE_CHECKING:
     from aios_tui.app import ConsoleApp
 
+WIDTH = 50
 SWATCHES = ("primary", "secondary", "accent", "success", "warning", "error")
 
 
@@ -43,8 +44,11 @@ class ThemeScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         self._before = self.console.theme
+        themes = self.console.theming.themes
+        width = min(WIDTH, self.app.size.width) - 5
+        name_width = min(max(len(name) for name in themes), width - 19)
         options = OptionList(
-            *(Option(_row(theme), id=name) for name, theme in self.console.theming.themes.items()), id="themes"
+            *(Option(_row(theme, name_width, width), id=name) for name, theme in themes.items()), id="themes"
         )
         options.border_title = Content("Theme")
         options.border_subtitle = Content("enter keep   esc leave")
@@ -81,10 +85,9 @@ class ThemeScreen(ModalScreen[None]):
                 options.action_last()
 
 
-def _row(theme: Theme) -> Content:
+def _row(theme: Theme, name_width: int, width: int) -> Content:
     """Two lines: the name with its colours, and the description."""
-    colours = theme.colours
-    swatches = [(" ", colours.foreground)] + [("██", getattr(colours, name)) for name in SWATCHES]
-    kind = "dark" if theme.dark else "light"
-    head = Content.assemble(f"{theme.name:<20} ", (f"{kind:<6}", "$muted"), *swatches)
-    return Content("\n").join([head, Content.styled("  " + one_line(theme.description, 42), "$muted")])
+    swatches = [("██", getattr(theme.colours, name)) for name in SWATCHES]
+    name = one_line(theme.name, name_width)
+    head = Content.assemble(f"{name:<{name_width}} ", *swatches, (" dark" if theme.dark else " light", "$muted"))
+    return Content("\n").join([head, Content.styled("  " + one_line(theme.description, width - 2), "$muted")])

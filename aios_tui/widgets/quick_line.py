@@ -158,12 +158,14 @@ class QuickLine(Widget):
         with Horizontal():
             yield Static("›", id="sign", markup=False)
             yield CompletionList()
-            yield QuickInput(
+            line = QuickInput(
                 placeholder=PLACEHOLDER,
                 compact=True,
                 select_on_focus=False,
                 highlighter=TokenHighlighter(self),
             )
+            line.cursor_blink = False
+            yield line
 
     @property
     def _memory(self) -> Memory:

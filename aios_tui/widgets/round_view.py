@@ -38,14 +38,6 @@ class RoundView(Vertical):
     RoundView { height: auto; margin-top: 1; }
     RoundView .wrong { height: auto; color: $error; padding-left: 2; }
     RoundView TextLines { padding-left: 2; }
-    RoundView Collapsible, LiveView Collapsible {
-        background: transparent; border: none; padding: 0 0 0 2; margin: 0; height: auto;
-        & > CollapsibleTitle { padding: 0; color: $muted; background: transparent; }
-        & > CollapsibleTitle:focus { background: $cursor; color: $foreground; text-style: none; }
-        & > CollapsibleTitle:hover { background: $panel; color: $foreground; }
-        & > Contents { padding: 0; }
-        &:focus-within { background-tint: $background 0%; }
-    }
     RoundView .aside { color: $muted; }
     """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from engine.model import AttemptState, Task, TaskSpec, TaskState
 from tests.ui import tasks
 from tests.ui.doubles import FakeHistory, FakeSession
 from tests.ui.reading import screen_text
+from tests.ui.settling import settle
 from tests.ui.tasks import HOSTILE, START, Attempt, Facts
 
 SPEC = TaskSpec(prompt="Tell me a story about geese.", agent="story_teller", priority=2)
@@ -65,15 +65,6 @@ async def opened(app: ConsoleApp, pilot: Pilot[int], task: int) -> TaskScreen:
     await app.push_screen(screen)
     await settle(app, pilot)
     return screen
-
-
-async def settle(app: ConsoleApp, pilot: Pilot[int]) -> None:
-    """Wait until the history is read, long texts are laid out and actions are done; the app's own workers go on."""
-    async with asyncio.timeout(20):
-        await pilot.pause()
-        while any(w.group in ("history", "lines", "actions") and not w.is_finished for w in app.workers):
-            await asyncio.sleep(0.01)
-        await pilot.pause()
 
 
 def calls(app: ConsoleApp) -> list[tuple[object, ...]]:
