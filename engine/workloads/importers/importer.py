@@ -75,7 +75,10 @@ def detect(path: Path) -> str:
             if row.get("kind") == "workload":
                 raise UsageError(f"{path}: is a workload already; there is nothing to import")
             return "mooncake" if all(key in row for key in traces.MOONCAKE) else "jsonl"
-        columns = {name.strip() for name in next(csv.reader([first]), [])}
+        try:
+            columns = {name.strip() for name in next(csv.reader([first]), [])}
+        except csv.Error:
+            return "text"
         for name, needed in (("azure", traces.AZURE), ("burstgpt", traces.BURSTGPT)):
             if columns.issuperset(needed):
                 return name
