@@ -10,7 +10,7 @@ from engine.events import AttemptEnded, Event, TaskEnded, TaskRecovered, TaskSta
 from engine.kernel import Kernel, Subscription
 from engine.model import TaskSpec
 from engine.replay.columns import Run
-from engine.replay.filler import filler
+from engine.replay.filler import MAX_TOKENS, filler
 from engine.replay.ledger import Fate, Ledger, Progress
 from engine.workloads.reader import Workload
 from engine.workloads.records import Item, TaskRow
@@ -32,11 +32,13 @@ class LiveReplay:
         *,
         speed: float = 1.0,
         switches: bool = True,
+        longest_prompt: int | None = None,
         change: Change | None = None,
         told: Callable[[Progress], None] | None = None,
     ) -> None:
         """`switches`: do the workload's own switches of policy too.
 
+        `longest_prompt`: prompts made up for rows of counts get at most so many tokens, to fit a small context.
         `change` may alter each task before it is submitted, such as its model. `told` is called after every change of
         the progress, which may be often.
         """
@@ -44,6 +46,7 @@ class LiveReplay:
         self._workload = workload
         self._speed = _checked(speed)
         self._switches = switches
+        self._longest = longest_prompt
         self._change = change
         self._told = told
         self._total = len(workload.tasks)
@@ -167,7 +170,8 @@ class LiveReplay:
             options = spec.options
             if spec.output_tokens is not None and options.max_tokens is None:
                 options = options.model_copy(update={"max_tokens": max(1, spec.output_tokens)})
-            spec = spec.model_copy(update={"prompt": filler(spec.input_tokens or 0), "options": options})
+            tokens = min(spec.input_tokens or 0, self._longest or MAX_TOKENS)
+            spec = spec.model_copy(update={"prompt": filler(tokens), "options": options})
         return self._change(spec) if self._change else spec
 
     # -- listening -----------------------------------------------------------------------------------------------------

@@ -215,6 +215,23 @@ async def test_a_row_of_counts_sends_a_prompt_of_that_length_and_caps_the_reply(
     assert seen[1] == (len(filler(0).split()), 1)
 
 
+async def test_made_up_prompts_can_be_kept_short() -> None:
+    core = GateCore()
+    given = workload(
+        TaskRow(id="a", input_tokens=9000), TaskRow(id="b", input_tokens=50), TaskRow(id="c", prompt="x " * 500)
+    )
+    async with running(core) as kernel:
+        task = asyncio.create_task(LiveReplay(kernel, given, longest_prompt=100).run())
+        lengths = []
+        for _ in range(3):
+            attempt = await core.next()
+            lengths.append(len(attempt.attempt.messages[-1].content.split()))
+            attempt.end()
+        run = await task
+    assert lengths == [99, 49, 500], "what people wrote is sent as it is"
+    assert len(run.order) == 3
+
+
 async def test_a_change_is_made_to_every_task() -> None:
     core = GateCore(models=("gate", "other"))
     given = workload(TaskRow(prompt="x", model="GPT-4"))
