@@ -79,6 +79,7 @@ def configure(connection: sqlite3.Connection) -> None:
         raise StoreError(f"the history needs write-ahead logging, which this file system refuses (got {mode!r})")
     connection.execute("PRAGMA synchronous = FULL")  # NORMAL loses acknowledged commits at a power cut
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")  # 16 MiB: a big group must not mean a checkpoint each time
     connection.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
 
 

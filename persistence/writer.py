@@ -15,7 +15,7 @@ from engine.errors import StoreError
 from engine.text import one_line
 from persistence import trouble
 from persistence.files import SameFile
-from persistence.statements import Record, Refused, all_acceptances, describe, write
+from persistence.statements import Record, Refused, RunEnded, all_acceptances, describe, write
 from persistence.threaded import ThreadedConnection
 
 _LOG = logging.getLogger(__name__)
@@ -88,8 +88,8 @@ class Writer:
 
     @property
     def unwritten(self) -> int:
-        """Records that wait to be written."""
-        return sum(len(entry.records) for entry in self._pending)
+        """Records given that wait to be written; the one that the run is over does not count."""
+        return sum(not isinstance(record, RunEnded) for entry in self._pending for record in entry.records)
 
     def append(self, record: Record) -> None:
         """Have `record` written. While the disk is in trouble this does not provoke another try."""
@@ -115,7 +115,8 @@ class Writer:
         self._wake.set()
         await asyncio.shield(self._task)
         if left := self.unwritten:
-            raise StoreError(f"{self._trouble or f'history {self._path} was closed'}; {left} records are lost")
+            lost = "1 record is lost" if left == 1 else f"{left} records are lost"
+            raise StoreError(f"{self._trouble or f'history {self._path} was closed'}; {lost}")
 
     async def _work(self) -> None:
         try:
