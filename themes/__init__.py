@@ -43,6 +43,9 @@ def load_files(folder: Path) -> tuple[dict[str, Theme], dict[str, ThemeError]]:
     except OSError as error:
         return {}, {folder.name: ThemeError(f"{folder.name}: can't be read: {error.strerror or error}")}
     for path in paths:
+        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+            problems[path.name] = ThemeError(f"{path.name}: not a file")
+            continue
         try:
             theme = load_theme(path)
         except ThemeError as problem:

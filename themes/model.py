@@ -34,6 +34,14 @@ class Readable(Protocol):
     def read_bytes(self) -> bytes: ...
 
 
+def _start_of(source: Readable) -> bytes:
+    """The file's bytes, one more than is allowed at most."""
+    if isinstance(source, Path):
+        with source.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
+    return source.read_bytes()
+
+
 def _printable(text: str) -> str:
     if not text.isprintable():
         raise ValueError("control characters are not allowed")
@@ -101,7 +109,7 @@ def load_theme(path: Readable | str | PathLike[str]) -> Theme:
     """Read and check one theme file. Raises ThemeError."""
     source: Readable = Path(path) if isinstance(path, str | PathLike) else path
     try:
-        raw = source.read_bytes()
+        raw = _start_of(source)
     except OSError as error:
         raise ThemeError(f"{source.name}: can't be read: {error.strerror or error}") from error
     if len(raw) > MAX_BYTES:

@@ -16,6 +16,9 @@ from engine.model import AttemptState
 from engine.text import one_line, sanitise
 
 
+LIVE_CHARACTERS = 3_500
+
+
 def count_words(text: str) -> str:
     """How long a text is, for a heading that hides it."""
     count = len(text.split())
@@ -117,6 +120,9 @@ def key_of(each: RoundPage) -> tuple[int, int, int, str]:
 
 
 def _tail(text: str, dropped: int) -> str:
+    """The end of a stream: as much as is laid out at once, ten times a second."""
+    cut = max(0, len(text) - LIVE_CHARACTERS)
+    text, dropped = text[cut:], dropped + cut
     return f"… {dropped:,} characters before this\n{text}" if dropped else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -86,6 +87,14 @@ def test_a_folder_gives_the_usable_ones_and_names_the_rest(tmp_path: Path) -> No
     themes, problems = load_folder(tmp_path)
     assert [theme.name for theme in themes] == ["one", "two"]
     assert [str(problem).partition(":")[0] for problem in problems] == ["b.toml", "c.toml", "e.toml"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    themes, problems = load_folder(tmp_path)
+    assert themes == []
+    assert [str(problem) for problem in problems] == ["pipe.toml: not a file"]
 
 
 def test_no_folder_is_no_problem(tmp_path: Path) -> None:

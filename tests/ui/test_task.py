@@ -165,6 +165,19 @@ async def test_a_running_round_streams_and_becomes_markdown() -> None:
         assert app.screen.query(RoundView).first() is first_view
 
 
+async def test_of_a_long_stream_the_end_is_shown() -> None:
+    app = app_with(before=RUNNING)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await opened(app, pilot, 20)
+        app.bridge.feed([progress("first " + "word " * 6_000 + "last")])
+        await settle(app, pilot)
+        text = screen.query_one("#live-text", TextLines).text
+        assert text.endswith("word last")
+        assert len(text) < 3_600
+        shown = len(text.partition("\n")[2])
+        assert text.startswith(f"… {30_010 - shown:,} characters before this")
+
+
 async def test_what_the_history_lacks_yet_is_read_again() -> None:
     app = app_with(before=RUNNING)
     async with app.run_test(size=(80, 30)) as pilot:
