@@ -15,7 +15,6 @@ from aios_tui.widgets.text_lines import TextLines
 from engine.model import AttemptState
 from engine.text import one_line, sanitise
 
-
 LIVE_CHARACTERS = 3_500
 
 
