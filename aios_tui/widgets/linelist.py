@@ -88,12 +88,23 @@ class LineList(ScrollView, Inked, can_focus=True):
         """The data changed: find the cursor's row again, and refresh the visible lines that differ."""
         count = self.count()
         self._find_cursor(count)
-        if self.virtual_size.height != count:
-            self.virtual_size = Size(self.room.width, count)
-        top = self.scroll_offset.y
-        for y in range(self.room.height):
-            if self._drawn.get(y) != self._wanted(top + y, count):
+        self._set_length(count)
+        top, room = self.scroll_offset.y, self.room
+        for y in range(room.height):
+            if self._drawn.get(y) != self._wanted(top + y, count, room.width):
                 self.refresh_line(top + y)
+
+    def _set_length(self, count: int) -> None:
+        """Tell the scrollbar. Setting `virtual_size` lays out the whole screen anew, so only when the bar must appear
+        or go is it done that way."""
+        if self.virtual_size.height == count:
+            return
+        size, height = Size(self.room.width, count), self.room.height
+        if (count > height) == (self.virtual_size.height > height):
+            self.set_reactive(LineList.virtual_size, size)
+            self._scroll_update(size)
+        else:
+            self.virtual_size = size
 
     def _find_cursor(self, count: int) -> None:
         before = self.cursor_key
@@ -194,8 +205,7 @@ class LineList(ScrollView, Inked, can_focus=True):
             spans.append((fit(text, item.width, item.column.right) + ("" if item.last else "  "), ink))
         return tuple(spans)
 
-    def _wanted(self, index: int, count: int) -> tuple[int, bool, Line]:
-        width = self.room.width
+    def _wanted(self, index: int, count: int, width: int) -> tuple[int, bool, Line]:
         if index < count:
             return width, index == self.cursor, self.draw(index, width - 2)
         if count == 0 and index == 0 and self.EMPTY:
@@ -203,7 +213,7 @@ class LineList(ScrollView, Inked, can_focus=True):
         return width, False, ()
 
     def render_line(self, y: int) -> Strip:
-        wanted = self._drawn[y] = self._wanted(self.scroll_offset.y + y, self.count())
+        wanted = self._drawn[y] = self._wanted(self.scroll_offset.y + y, self.count(), self.room.width)
         width, on_cursor, line = wanted
         base = ("cursor" if self.has_focus else "cursor-blurred") if on_cursor else ""
         return self.strip_of(((" ", ""), *line), width, base)
