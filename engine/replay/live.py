@@ -142,8 +142,11 @@ class LiveReplay:
                 self._steps -= 1
                 self._position, self._since = max(self._position, at), self._kernel.now()
                 return True
+            if math.isinf(self._speed) and not self._paused:
+                self._position = max(self._position, at)
+                return True
             left = (at - self._now()) / self._speed
-            if not self._paused and (left <= 0 or math.isinf(self._speed)):
+            if not self._paused and left <= 0:
                 return True
             await self._listen(None if self._paused else left)
         return False

@@ -111,6 +111,7 @@ async def test_at_infinite_speed_all_is_sent_at_once_and_switches_are_made_in_or
         replay = LiveReplay(kernel, given, speed=math.inf)
         task = asyncio.create_task(replay.run())
         await until(lambda: replay.progress.sent == 3)
+        assert replay.progress.position == 3e6
         for _ in range(3):
             (await core.next()).end()
         run = await task
