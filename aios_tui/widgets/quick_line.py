@@ -117,6 +117,7 @@ class QuickLine(Widget):
     QuickLine { height: auto; }
     QuickLine Horizontal { height: 1; background: $background; }
     QuickLine #sign { width: 3; padding: 0 1; color: $muted; }
+    QuickLine:focus-within { background: $background; }
     QuickLine:focus-within #sign { color: $accent; text-style: bold; }
     QuickLine QuickInput { width: 1fr; border: none; height: 1; padding: 0; background: $background; }
     QuickLine QuickInput:focus { border: none; background: $background; }
@@ -151,6 +152,7 @@ class QuickLine(Widget):
         self._at: int | None = None  # the place in the history, from the newest back; None: what is being written
         self._written = ""
         self._quiet = ""  # a value that was put in, for which no candidates are wanted
+        self._wrong = False
         self.error: QuickError | None = None
 
     def compose(self) -> ComposeResult:
@@ -261,11 +263,15 @@ class QuickLine(Widget):
                 spec = parse(self.value, self._agents(), self._models(), agent=self._agent)
             except QuickError as problem:
                 error = problem
+        self._wrong = error is not None
+        self._tell(error)
+        return spec
+
+    def _tell(self, error: QuickError | None) -> None:
         self.error = error
         self.set_class(error is not None, "-error")
         self.query_one("#error", Static).update(Content(str(error or "")))
         self.input.refresh()
-        return spec
 
     @on(Input.Submitted)
     def _submit(self, event: Input.Submitted) -> None:
@@ -283,5 +289,11 @@ class QuickLine(Widget):
         self.post_message(self.Submitted(spec))
 
     def on_descendant_blur(self) -> None:
-        """Leaving keeps the text and closes the candidates."""
+        """Leaving keeps the text; the candidates and what is wrong with it go."""
         self.close_completion()
+        self._tell(None)
+
+    def on_descendant_focus(self) -> None:
+        """Coming back to a text that was wrong says so again."""
+        if self._wrong:
+            self._check()

@@ -6,11 +6,14 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.widgets import Input, Static
 
+from aios_tui.app import ConsoleApp
 from aios_tui.remembered import Memory
 from aios_tui.theming import Theming, variable_defaults
 from aios_tui.widgets.completion import CompletionList
 from aios_tui.widgets.quick_line import QuickLine
 from engine.model import TaskSpec
+from tests.ui.doubles import FakeSession
+from tests.ui.reading import screen_text
 
 AGENTS = {"chat": "One question, one answer", "story_teller": "A story [/foo]", "summarise": "Short \x1b]0;x\x07"}
 
@@ -180,6 +183,37 @@ async def test_a_paste_is_one_clean_line() -> None:
         app.post_message(events.Paste("first\r\nsecond\x1b]0;x\x07\tthird"))
         await pilot.pause()
         assert app.line.value == "first second\ufffd]0;x\ufffd third"
+
+
+async def test_an_error_goes_with_the_focus_and_comes_back_with_it() -> None:
+    app = Probe()
+    async with app.run_test(size=(60, 12)) as pilot:
+        sign = app.query_one("#sign", Static)
+        muted = app.theme_variables["muted"]
+        assert sign.styles.color.hex.lower() != muted
+        await pilot.press(*"!x hi", "enter")
+        app.query_one("#other", Input).focus()
+        await pilot.pause()
+        assert (app.error, app.line.value, app.line.size.height) == ("", "!x hi", 1)
+        assert sign.styles.color.hex.lower() == muted
+        app.line.focus()
+        await pilot.pause()
+        assert app.error.startswith("! takes a priority")
+        assert sign.styles.color.hex.lower() != muted
+
+
+async def test_in_the_console_an_error_leaves_the_line_in_sight() -> None:
+    app = ConsoleApp(FakeSession())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.press("i", *"@nobody hi", "enter")
+        await pilot.pause()
+        lines = [line.strip() for line in screen_text(app).splitlines()]
+        assert lines[-3].startswith("unknown agent 'nobody'")
+        assert lines[-2].startswith("› @nobody hi")
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not app.main.query_one(QuickLine).input.has_focus
 
 
 async def test_leaving_and_coming_back_keeps_the_text() -> None:
