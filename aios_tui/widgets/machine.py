@@ -67,7 +67,8 @@ def _model(model: ModelInfo, now: float) -> list[Span]:
     if model.size_loaded is not None:
         facts.append(words.size(model.size_loaded))
         if model.size_vram is not None and model.size_loaded > 0:
-            facts.append(f"{model.size_vram / model.size_loaded:.0%} in VRAM")
+            share = model.size_vram / model.size_loaded
+            facts.append(f"{share:.0%} in VRAM" if share > 0 else "in RAM")
     if model.expires_at is not None and model.expires_at > now:
         facts.append(f"unloads in {words.clock(model.expires_at - now)}")
     if model.context_length:
