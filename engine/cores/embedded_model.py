@@ -65,7 +65,8 @@ class LoadedModel:
         params.api_keys = [secrets.token_urlsafe(32)]
         params.port = 0
         params.n_threads_http = 1
-        params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
+        params.ui = params.endpoint_slots = params.endpoint_props = False
+        params.endpoint_metrics = True  # for `handle_metrics` below
         params.n_ctx = n_ctx * slots
         params.n_parallel = slots
         params.n_batch = params.n_ubatch = BATCH_TOKENS
@@ -84,6 +85,9 @@ class LoadedModel:
             except Exception as error:
                 why = one_line(str(error), 200)
                 raise CoreError(f"cannot load the weights {path} ({why}); run `{FETCH_COMMAND}`") from error
+        # The engine's loop begins some time after the constructor returned, and would not hear of an end before: closing
+        # would wait for it for ever, Python's lock in hand. An answer, whatever it says, shows that the loop runs.
+        self._server.handle_metrics()
         self.resident = max(0, psutil.Process().memory_info().rss - before)
         self.address: str = self._server.listening_address
 

@@ -205,3 +205,14 @@ async def test_weights_that_the_engine_refuses_are_named(tmp_path: Path) -> None
         await core.start()
     assert not (await core.inspect()).healthy
     await core.stop(drain_s=0)
+
+
+def test_closing_right_after_loading_does_not_hang() -> None:
+    """In a process of its own: the engine's loop, when it was not heard of yet, hung with Python's lock in hand."""
+    code = (
+        "from engine.cores import weights\n"
+        "from engine.cores.embedded_model import LoadedModel\n"
+        "for _ in range(6): LoadedModel(weights.find(), slots=1, n_ctx=256, threads=1).close()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=90, check=False)
+    assert done.returncode == 0
