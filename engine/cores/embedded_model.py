@@ -85,8 +85,8 @@ class LoadedModel:
             except Exception as error:
                 why = one_line(str(error), 200)
                 raise CoreError(f"cannot load the weights {path} ({why}); run `{FETCH_COMMAND}`") from error
-        # The engine's loop begins some time after the constructor returned, and would not hear of an end before: closing
-        # would wait for it for ever, Python's lock in hand. An answer, whatever it says, shows that the loop runs.
+        # The engine's loop begins some time after the constructor returned, and would not hear of an end before:
+        # closing would wait for it for ever, Python's lock in hand. An answer, whatever it says, shows that it runs.
         self._server.handle_metrics()
         self.resident = max(0, psutil.Process().memory_info().rss - before)
         self.address: str = self._server.listening_address
