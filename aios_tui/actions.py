@@ -142,7 +142,7 @@ class Action:
 
 _SHOWN = {
     "plus": "+", "minus": "-", "slash": "/", "question_mark": "?", "escape": "esc", "down": "↓", "up": "↑",
-    "pagedown": "page down", "pageup": "page up", "G": "G", "shift+tab": "shift+tab",
+    "pagedown": "page down", "pageup": "page up", "G": "G", "shift+tab": "shift+tab", "equals_sign": "=",
 }  # fmt: skip
 
 

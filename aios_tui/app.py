@@ -82,6 +82,7 @@ class ConsoleApp(App[int]):
         self.live = False
         self.leaving = False
         self.draining = False
+        self.priority_policy = "npps"
         self.last_notice = ""
         self.bridge = Bridge(self._publish, now=now, on_lost=self._reload)
         self.frames: Signal[Changes] = Signal(self, "frames")
@@ -169,7 +170,8 @@ class ConsoleApp(App[int]):
     def leave(self, code: int = 0) -> None:
         """Stop running tasks, which are queued again, and end the app. Calling it twice does nothing more."""
         if not self.leaving:
-            self.leaving = True
+            self.leaving = self.main.header.leaving = True
+            self.main.header.redraw()
             self.tell("stopping …")
             self.run_worker(self._leave(code), group="leaving")
 

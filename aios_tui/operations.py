@@ -121,7 +121,12 @@ def _urgency(step: int) -> Operation:
 
 
 def _policy(app: ConsoleApp, now: Situation) -> None:
-    use_policy(app, "npps" if now.view.policy == "fifo" else "fifo")
+    """Between FIFO and the priority policy that was used last, its ageing included."""
+    if now.view.policy == "fifo":
+        use_policy(app, app.priority_policy)
+    else:
+        app.priority_policy = now.view.policy
+        use_policy(app, "fifo")
 
 
 def _pause(app: ConsoleApp, now: Situation) -> None:

@@ -63,6 +63,7 @@ class Bridge:
                         await asyncio.sleep(0)
                 self.emit()
                 await asyncio.sleep(FRAME_S)
+            self.flush()
         finally:
             self._subscription = None
             subscription.close()

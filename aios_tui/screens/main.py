@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from time import monotonic
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 ORDER: tuple[PaneName, ...] = ("queue", "activity", "results")
 SAMPLE_S = 2.0
+NOTICED_S = 1.0
+"""After this long an operator has seen that the selection moved."""
 
 
 class MainScreen(Screen[None]):
@@ -125,9 +128,10 @@ class MainScreen(Screen[None]):
         return cast(LineList, self.panes[self.pane].body).cursor_key
 
     def moved_selection(self) -> tuple[int, int] | None:
-        """When the queue's selected task left by itself and no key was pressed since: it, and the one now selected."""
-        moved, self.queue_list.moved = self.queue_list.moved, None
-        return moved if self.pane == "queue" else None
+        """When the queue's selected task left by itself just now, too late to notice: it, and the one now selected."""
+        rows = self.queue_list
+        moved, rows.moved = rows.moved, None
+        return moved if self.pane == "queue" and monotonic() - rows.moved_at < NOTICED_S else None
 
     def focus_pane(self, name: str) -> None:
         """Go to a pane by name."""

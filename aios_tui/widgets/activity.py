@@ -96,7 +96,7 @@ class ActivityView(Canvas, can_focus=True):
 
     def _nothing(self) -> str:
         if self.view.trouble is not None:
-            return "No core is running."
+            return "No core is running. ctrl+p, Restart tries again."
         if self.needle:
             return "No slot matches."
         return "The core is starting …" if self.view.kernel is None else "No slots."

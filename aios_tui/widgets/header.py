@@ -41,9 +41,16 @@ class Header(Canvas):
                 )
             ]
         return [
-            _ends([self._name_and_state()], [self._counts(short=width < 76), self._throughput()], width),
-            clip(self._core(short=False), width),
+            _ends([self._name_and_state()], [self._counts(short=width < 76)], width),
+            self._core_and_throughput(width),
         ]
+
+    def _core_and_throughput(self, width: int) -> Line:
+        """The throughput keeps its place; the reason for the core is what gets cut."""
+        right = self._throughput() if width >= 60 else []
+        room = width - _width([right]) - 2 * bool(right)
+        left = clip(self._core(short=False), room)
+        return (*left, (" " * (width - _width([list(left)]) - _width([right])), ""), *right)
 
     def _name_and_state(self) -> list[Span]:
         view = self.view

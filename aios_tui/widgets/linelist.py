@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import monotonic
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -56,6 +57,7 @@ class LineList(ScrollView, Inked, can_focus=True):
         self.cursor_key: int | None = None
         self.moved: tuple[int, int] | None = None
         """When the selected row left by itself: its key, and the one that took its place; None after a key press."""
+        self.moved_at = 0.0
         self._drawn: dict[int, tuple[int, bool, Line]] = {}
         self._placed: tuple[int, tuple[Placed, ...]] = (-1, ())
 
@@ -119,7 +121,7 @@ class LineList(ScrollView, Inked, can_focus=True):
                 self._show_cursor()
         if self.cursor_key != before:
             if before is not None and self.cursor_key is not None and not self.follows:
-                self.moved = (before, self.cursor_key)
+                self.moved, self.moved_at = (before, self.cursor_key), monotonic()
             self.post_message(self.Pointed(self.cursor_key))
 
     def _on_screen(self, index: int) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from aios_tui.actions import ACTIONS, BY_ID, Situation
 from aios_tui.bridge.reducer import fold_all
 from aios_tui.bridge.state import ViewState
+from aios_tui.key_table import markdown
 from aios_tui.operations import OPERATIONS
 from engine.events import TaskAccepted
 from engine.model import TaskSpec, TaskState
@@ -72,3 +74,8 @@ def test_a_core_that_did_not_start_is_the_reason() -> None:
 def test_a_situation_knows_the_selected_tasks_state() -> None:
     states = [Situation(VIEW, selected=task).selected_state for task in (9, 7, 14, 4_711, None)]
     assert states == [TaskState.RUNNING, TaskState.FAILED, TaskState.QUEUED, None, None]
+
+
+def test_the_docs_are_made_from_the_table() -> None:
+    page = Path(__file__).parents[2] / "docs" / "keys.md"
+    assert page.read_text(encoding="utf-8") == markdown(), "run python -m aios_tui.key_table > docs/keys.md"

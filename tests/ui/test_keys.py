@@ -7,7 +7,7 @@ from textual.events import MouseScrollDown
 from textual.widgets import Input
 
 from aios_tui.operations import OPERATIONS
-from engine.events import KernelStateChanged, TaskAccepted, TaskEnded, TaskStarted
+from engine.events import KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskStarted
 from engine.model import KernelState, Task, TaskSpec, TaskState
 from engine.store import Recovery
 from tests.ui import scene
@@ -266,3 +266,12 @@ async def test_it_says_what_was_taken_up_from_an_earlier_run() -> None:
         assert app.last_notice == (
             "2 tasks of an earlier run queued again, 1 had been interrupted, 1 task failed: interrupted too often"
         )
+
+
+async def test_s_comes_back_to_the_priority_policy_that_was_left() -> None:
+    async with opened([*scene.up(policy="npps:ageing=60")]) as (app, pilot, session):
+        await pilot.press("s")
+        session.fake.subscription.put(PolicyChanged(scene.NOW, "fifo", "npps:ageing=60"))
+        app.bridge.flush()
+        await pilot.press("s")
+        assert session.fake.calls == [("switch_policy", "fifo"), ("switch_policy", "npps:ageing=60")]

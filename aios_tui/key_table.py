@@ -1,0 +1,29 @@
+"""The action table as a page of the docs: `python -m aios_tui.key_table > docs/keys.md`."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from aios_tui.actions import ACTIONS, POLICIES, show_key
+
+
+def markdown() -> str:
+    """The page `docs/keys.md`; a test keeps the file equal to it."""
+    lines = [
+        "# Keys of the main screen",
+        "",
+        "Every action is in the command palette (`ctrl+p`), too. A key that can't act now is dim in the footer,",
+        "and says why when it is pressed.",
+    ]
+    for group, actions in groupby(sorted(ACTIONS, key=lambda action: action.group), key=lambda action: action.group):
+        lines += ["", f"## {group}", "", "| key | what it does |", "|---|---|"]
+        for action in actions:
+            keys = " ".join(f"`{show_key(key)}`" for key in action.keys) or f"palette: {action.command}"
+            lines.append(f"| {keys} | {action.description} |")
+    lines += ["", "## Policies in the palette", "", "| policy | what it is |", "|---|---|"]
+    lines += [f"| `{name}` | {words} |" for name, words in POLICIES]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")  # noqa: T201  (this module's purpose)
