@@ -10,12 +10,21 @@ import click
 
 from aios_tui.cli.options import common, settings_of
 
-_PER_TASK = ("agent", "priority", "max_tokens", "temperature", "seed")
+
+def _agent_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For shell completion."""
+    from aios_tui.settings import load_settings
+    from engine.agents.catalogue import load_catalogue
+
+    catalogue, _ = load_catalogue(load_settings().settings.agents_folder)
+    return [name for name in catalogue.names() if name.startswith(incomplete)]
 
 
 @click.command()
 @click.argument("prompts", metavar="PROMPT…", nargs=-1)
-@click.option("--agent", metavar="AGENT", help="Who carries the tasks out; chat if not given.")
+@click.option(
+    "--agent", metavar="AGENT", shell_complete=_agent_names, help="Who carries the tasks out; chat if not given."
+)
 @click.option("--priority", type=int, metavar="0-9", help="0 is most urgent, 9 least; 5 if not given.")
 @click.option("--max-tokens", type=int, metavar="N", help="The longest reply of a round.")
 @click.option("--temperature", type=float, metavar="T", help="How freely the model chooses its words.")

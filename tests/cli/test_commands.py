@@ -104,6 +104,8 @@ def test_completion_of_commands_and_options(tmp_path: Path) -> None:
     assert call(tmp_path, env=asked).out.split() == ["plain,history"]
     asked |= {"COMP_WORDS": "aios-tui run --res", "COMP_CWORD": "2"}
     assert call(tmp_path, env=asked).out.split() == ["plain,--resume"]
+    asked |= {"COMP_WORDS": "aios-tui run --agent st", "COMP_CWORD": "3"}
+    assert call(tmp_path, env=asked).out.split() == ["plain,story_teller"]
 
 
 def test_an_unexpected_error_is_one_line_and_the_log_has_the_rest(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
