@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -17,7 +18,7 @@ from rich.padding import Padding
 from rich.style import Style
 from rich.text import Text
 from rich.theme import Theme as RichTheme
-from textual import events, work
+from textual import work
 from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 Kind = Literal["markdown", "plain"]
 SHORT = 4_096
 """Characters up to which a text is laid out at once: some 20 ms."""
-LONGEST_MARKDOWN = 300_000
+LONGEST_MARKDOWN = 200_000
 """Characters above which Markdown is shown as the plain text it is."""
 
 
@@ -76,8 +77,15 @@ def lay_out(text: str, width: int, kind: Kind, colours: dict[str, str]) -> list[
             return _trimmed([Strip(line) for line in lines])
         except Exception:  # whatever a model writes must be readable; the parser is not ours
             log.exception("a reply could not be laid out as Markdown")
-    lines = console.render_lines(Text(text, overflow="fold"), options, pad=False)
-    return [Strip(line) for line in lines]
+    return list(_plain_lines(text.split("\n"), console, options))
+
+
+def _plain_lines(lines: list[str], console: Console, options: ConsoleOptions) -> Iterator[Strip]:
+    """Wrapped lines; some hundred at a time, since Rich takes quadratic time for a text of many lines."""
+    for first in range(0, len(lines), 400):
+        text = Text("\n".join(lines[first : first + 400]), overflow="fold")
+        for line in console.render_lines(text, options, pad=False):
+            yield Strip(line)
 
 
 def _trimmed(lines: list[Strip]) -> list[Strip]:
@@ -150,9 +158,9 @@ class TextLines(Widget):
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._lay_out(self._width))
 
-    def on_resize(self, event: events.Resize) -> None:
-        if event.size.width != self._width:
-            self._lay_out(event.size.width)
+    def on_resize(self) -> None:
+        if self.size.width != self._width:  # the event's size has the padding in it
+            self._lay_out(self.size.width)
 
     def _lay_out(self, width: int) -> None:
         """Lay out for a width: at once when the text is short, else in a thread, the last call winning."""
