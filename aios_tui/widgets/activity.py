@@ -115,7 +115,7 @@ class ActivityView(Canvas, can_focus=True):
                 return
 
     def on_focus(self) -> None:
-        self.redraw()
+        self.call_next(self.redraw)  # `has_focus` is set only after this handler
 
     def on_blur(self) -> None:
-        self.redraw()
+        self.call_next(self.redraw)

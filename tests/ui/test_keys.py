@@ -35,6 +35,18 @@ async def test_panes_take_the_focus_by_number_and_by_tab() -> None:
         assert seen == ["activity", "results", "queue", "activity", "results", "queue", "results"]
 
 
+async def test_the_cursor_shows_on_the_lane_while_the_activity_pane_has_the_focus() -> None:
+    async with opened() as (app, pilot, _):
+        await pilot.press("2", "j")
+        await pilot.pause()
+        assert list(app.main.activity.bases.values()) == ["cursor"]
+        assert app.main.selected is None
+        await pilot.press("k", "1")
+        await pilot.pause()
+        assert app.main.activity.bases == {}
+        assert app.main.activity.selected == 9
+
+
 @pytest.mark.parametrize(
     ("keys", "call"),
     [
