@@ -23,6 +23,7 @@ class Bridge:
     Args:
         publish: called with what changed, after the state has changed. Never called when nothing did.
         now: the time in Unix seconds.
+        frame_s: the least time between two frames.
         on_lost: called when events were lost, and with them perhaps ends of tasks.
     """
 
@@ -32,11 +33,13 @@ class Bridge:
         *,
         now: Callable[[], float] = time.time,
         on_lost: Callable[[], None] = lambda: None,
+        frame_s: float = FRAME_S,
     ) -> None:
         self.view = ViewState(now=now())
         self._publish = publish
         self._now = now
         self._on_lost = on_lost
+        self._frame_s = frame_s
         self._kernel: KernelPort | None = None
         self._subscription: SubscriptionPort | None = None
         self._backlog: deque[Event] = deque()
@@ -62,7 +65,7 @@ class Bridge:
                     if self._backlog:
                         await asyncio.sleep(0)
                 self.emit()
-                await asyncio.sleep(FRAME_S)
+                await asyncio.sleep(self._frame_s)
             self.flush()
         finally:
             self._subscription = None

@@ -51,6 +51,8 @@ class FakeKernel:
 
     def __init__(self, events: Sequence[Event] = ()) -> None:
         self.calls: list[tuple[object, ...]] = []
+        self.before: list[Event] = []
+        """What a snapshot says."""
         self.subscription = FakeSubscription()
         self.subscription.put(*events)
         self._last = 1_000
@@ -103,7 +105,7 @@ class FakeKernel:
         return self.subscription
 
     def snapshot(self) -> list[Event]:
-        return []
+        return list(self.before)
 
     async def inspect(self) -> object:
         self.calls.append(("inspect",))
