@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from engine.query import LlmQuery
 from engine.text import one_line, sanitise
 
 MOST_URGENT, LEAST_URGENT, DEFAULT_PRIORITY = 0, 9, 5
@@ -78,6 +79,7 @@ class TaskSpec(BaseModel):
 
     `deadline` is in seconds after submission and is recorded, not enforced. `ref` is the submitter's own id for the
     task, `workload` the file it came from. A trace row without text gives `input_tokens` in place of a prompt.
+    `query` is a client's whole conversation, for the agent `kernel/query`; `prompt` is then its last words, to show.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,10 +95,11 @@ class TaskSpec(BaseModel):
     workload: Name | None = None
     input_tokens: Annotated[int, Field(ge=0)] | None = None
     output_tokens: Annotated[int, Field(ge=0)] | None = None
+    query: LlmQuery | None = None
 
     @model_validator(mode="after")
     def _has_something_to_do(self) -> Self:
-        if not self.prompt.strip() and self.input_tokens is None:
+        if not self.prompt.strip() and self.input_tokens is None and self.query is None:
             raise ValueError("the prompt is empty")
         return self
 

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import StoreError
 from engine.model import GenerationOptions, Priority, Task, TaskSpec, TaskState
+from engine.query import LlmQuery
 from engine.store import Recovery
 from engine.text import one_line, sanitise
 
@@ -62,10 +63,11 @@ def to_task(row: tuple[Any, ...]) -> Task:
         workload=workload,
         input_tokens=tokens_in,
         output_tokens=tokens_out,
+        query=None if row[32] is None else LlmQuery.model_validate_json(row[32]),
     )
     started_at, ended_at, order, rounds, round_total, attempts, interruptions, retry_of = row[15:23]
     core, answered_by, result, error = (None if text is None else sanitise(text) for text in row[23:27])
-    ttft_s, spent_in, spent_out, service_s, decode_s = row[27:]
+    ttft_s, spent_in, spent_out, service_s, decode_s = row[27:32]
     return Task(
         int(row[11]),
         spec,
@@ -92,7 +94,7 @@ def to_task(row: tuple[Any, ...]) -> Task:
     )
 
 
-TASK_COLUMNS = f"{_SPEC}, id, submitted_at, priority, state, {_LATER}"
+TASK_COLUMNS = f"{_SPEC}, id, submitted_at, priority, state, {_LATER}, query"
 
 
 def load(connection: sqlite3.Connection, task_id: int) -> Task | None:

@@ -61,8 +61,8 @@ class Statement:
 STATEMENTS = {
     "accept": Statement(
         "INSERT INTO tasks (id, agent, prompt, asked_priority, priority, asked_model, client, deadline, options, ref,"
-        " workload, input_tokens, output_tokens, retry_of, accepted_run, submitted_at)"
-        " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)"
+        " workload, input_tokens, output_tokens, retry_of, accepted_run, submitted_at, query)"
+        " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     ),
     "words": Statement("INSERT INTO tasks_words (rowid, prompt) VALUES (?, ?)", exact=False),
     "start": Statement(
@@ -122,6 +122,7 @@ def _accept(event: TaskAccepted, run: int) -> Iterator[tuple[str, Row]]:
             event.retry_of,
             run,
             event.at,
+            None if spec.query is None else spec.query.model_dump_json(exclude_defaults=True),
         ),
     )
     yield "words", (event.task, spec.prompt)

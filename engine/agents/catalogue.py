@@ -8,10 +8,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from engine.agents.declarative import DeclarativeAgent, parse_agent
+from engine.agents.query import QUERY_AGENT, QueryAgent
 from engine.errors import UsageError
 from engine.text import one_line
 
 BUILT_IN = "built in"
+_QUERY = QueryAgent()
 
 
 class AgentCatalogue:
@@ -19,6 +21,7 @@ class AgentCatalogue:
 
     `author/name` finds an agent whose file names that author, or names none: the built-in ones name none, so
     `example/story_teller` finds `story_teller` as `story_teller` does, even beside a user's own by another author.
+    The kernel's own `kernel/query`, which clients' llm calls run as, is found by just that name, and not listed.
     """
 
     def __init__(self, built_in: Iterable[DeclarativeAgent], user: Iterable[DeclarativeAgent] = ()) -> None:
@@ -33,14 +36,17 @@ class AgentCatalogue:
 
     def agents(self) -> list[DeclarativeAgent]:
         """One agent a name, in the order of `names()`: the one that the plain name finds."""
-        return [self.get(name) for name in self.names()]
+        return [self._find(name) for name in self.names()]
 
-    def get(self, name: str) -> DeclarativeAgent:
+    def get(self, name: str) -> DeclarativeAgent | QueryAgent:
         """The agent called `name`, given plain or as `author/name`.
 
         Raises:
             UsageError: there is none; near names are told.
         """
+        return _QUERY if name == QUERY_AGENT else self._find(name)
+
+    def _find(self, name: str) -> DeclarativeAgent:
         author, _, plain = name.rpartition("/")
         found = [layer[plain] for layer in self._layers if plain in layer]
         for agent in found:

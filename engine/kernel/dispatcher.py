@@ -38,6 +38,10 @@ class Dispatcher:
     def policy(self) -> Policy:
         return self._ready.policy
 
+    def ready(self) -> list[Ready[SyscallId]]:
+        """What is ready, in the order in which it would run. O(n log n)."""
+        return self._ready.snapshot()
+
     def switch(self, policy: Policy) -> None:
         self._ready.switch(policy)
 

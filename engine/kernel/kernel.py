@@ -93,6 +93,24 @@ class Kernel:
         """Tasks that have not started."""
         return len(self._live) - len(self._running)
 
+    @property
+    def infos(self) -> list[CoreInfo]:
+        """The cores as they were when last looked at; `inspect` looks now."""
+        return list(self._infos.values())
+
+    def live_tasks(self) -> list[Task]:
+        """Copies of the tasks that have not ended: the running ones, then the queued ones as they would now run."""
+        order = {item.id[0]: place for place, item in enumerate(self.dispatcher.ready(), 1) if item.id[1] == 0}
+        tasks = [replace(live.task) for live in self._live.values()]
+        return sorted(tasks, key=lambda task: (order.get(task.id, 0), task.dispatch_order or 0, task.id))
+
+    async def find(self, task_id: int) -> Task | None:
+        """One task, live or ended, as it is now; None when it is not known. Raises StoreError."""
+        live = self._live.get(task_id)
+        if live is not None:
+            return replace(live.task)
+        return self._recent.get(task_id) or await self._store.load(task_id)
+
     def subscribe(self, *, capacity: int = 100_000) -> Subscription:
         """Get every event from now on. Together with `snapshot()`, called next, it misses and repeats nothing."""
         return self._bus.subscribe(capacity)

@@ -12,8 +12,12 @@ from persistence import History, SqliteStore, schema
 from persistence.schema import APPLICATION_ID, Migration, migrations
 from tests.persistence.events import accepted
 
-NEXT = Migration(2, "colours", "ALTER TABLE tasks ADD COLUMN colour TEXT; UPDATE tasks SET colour = 'red';")
-BROKEN = Migration(2, "broken", "ALTER TABLE tasks ADD COLUMN colour TEXT; UPDATE nowhere SET x = 1;")
+NEXT = Migration(
+    len(migrations()) + 1, "colours", "ALTER TABLE tasks ADD COLUMN colour TEXT; UPDATE tasks SET colour = 'red';"
+)
+BROKEN = Migration(
+    len(migrations()) + 1, "broken", "ALTER TABLE tasks ADD COLUMN colour TEXT; UPDATE nowhere SET x = 1;"
+)
 
 
 async def new_history(path: Path) -> None:
@@ -51,11 +55,11 @@ async def test_an_older_history_is_brought_up_to_date_with_what_it_holds(
 ) -> None:
     path = tmp_path / "h.db"
     await new_history(path)
-    monkeypatch.setattr(schema, "migrations", lambda: (migrations()[0], NEXT))
+    monkeypatch.setattr(schema, "migrations", lambda: (*migrations(), NEXT))
     with pytest.raises(StoreError, match="of an older version"):
         await History(path).list()
     await new_history_goes_on(path)
-    assert look(path, "PRAGMA user_version") == 2
+    assert look(path, "PRAGMA user_version") == NEXT.version
     assert look(path, "SELECT colour FROM tasks WHERE id = 1") == "red"
 
 
@@ -70,10 +74,10 @@ async def test_a_step_that_fails_leaves_the_history_as_it_was(tmp_path: Path, mo
     path = tmp_path / "h.db"
     await new_history(path)
     with monkeypatch.context() as patch:
-        patch.setattr(schema, "migrations", lambda: (migrations()[0], BROKEN))
+        patch.setattr(schema, "migrations", lambda: (*migrations(), BROKEN))
         with pytest.raises(StoreError, match=r"can't be opened: no such table: nowhere"):
             await SqliteStore(path).open()
-    assert look(path, "PRAGMA user_version") == 1
+    assert look(path, "PRAGMA user_version") == len(migrations())
     await new_history_goes_on(path)
 
 

@@ -1,0 +1,50 @@
+"""A client's own llm syscall, as it sent it: a conversation, the tools that its model may call, the form of the answer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+
+from engine.text import sanitise
+
+MAX_MESSAGES = 2_000
+MAX_TOOLS = 256
+MAX_CONTENT_CHARS = 1_048_576
+
+
+def _clean(value: Any) -> Any:
+    """Every text in a JSON value, keys too, made safe."""
+    if isinstance(value, str):
+        return sanitise(value.replace("\r\n", "\n"))
+    if isinstance(value, dict):
+        return {_clean(key): _clean(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(each) for each in value]
+    return value
+
+
+class QueryMessage(BaseModel):
+    """One turn of the conversation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: Annotated[str, BeforeValidator(_clean), Field(max_length=MAX_CONTENT_CHARS)]
+
+
+class LlmQuery(BaseModel):
+    """What a task of the agent `kernel/query` carries in place of a prompt alone.
+
+    Attributes:
+        tools: as clients describe them, each `{"type": "function", "function": {"name", "description", "parameters"}}`.
+        form: `text`, or `json`: the answer must be JSON. Where there are tools, it may be calls of them.
+        json_schema: what the JSON is to look like; told to the model, not enforced.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    messages: Annotated[tuple[QueryMessage, ...], Field(min_length=1, max_length=MAX_MESSAGES)]
+    tools: Annotated[tuple[dict[str, JsonValue], ...], BeforeValidator(_clean), Field(max_length=MAX_TOOLS)] = ()
+    form: Literal["text", "json"] = "text"
+    json_schema: Annotated[dict[str, JsonValue] | None, BeforeValidator(_clean)] = None
