@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aios_tui import places
@@ -91,6 +91,26 @@ class Settings(BaseSettings):
     """Seconds before the second try, doubled for each further one."""
     backoff_max_s: Limit = 30.0
     """The longest wait before another try, in seconds."""
+    host: Name = "127.0.0.1"
+    """The address that `serve` and `--listen` answer on; any but a loopback one needs a token."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """The port that `serve` and `--listen` answer on; 0 takes a free one."""
+    token: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
+    """What a client must show to use the service; at least 16 characters."""
+    aliases: dict[Name, Name] = Field(default_factory=dict)
+    """Model names that clients use, and the model that serves each."""
+    hosts: tuple[Name, ...] = ()
+    """Further names by which clients may address the service."""
+    origins: tuple[Name, ...] = ()
+    """Web pages, such as https://desk.example, whose scripts may use the service."""
+    status_wait_s: Limit = 300.0
+    """How long the service holds a client's question whether its task is done, in seconds, while it is not."""
+    request_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 200.0
+    """Requests a second that one address may make; five times as many at once."""
+    max_request_mb: Annotated[float, Field(gt=0, le=1024)] = 8.0
+    """The largest request, in MB."""
+    service: OptionalName = None
+    """The service that submit, ps, watch … act on, as http://HOST:PORT; without it, the one that has the history."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """What goes into the log file. Prompts and replies do not, at any level but debug."""
 

@@ -1,4 +1,4 @@
-"""A client's own llm syscall, as it sent it: a conversation, the tools that its model may call, the form of the answer."""
+"""A client's own llm call, as it sent it: a conversation, tools that its model may call, the form of the answer."""
 
 from __future__ import annotations
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from engine.text import one_line
 
 if TYPE_CHECKING:
     from aios_tui.settings import Loaded
@@ -28,21 +30,48 @@ _COMMON = {
 }
 
 
+_SERVING = {
+    "host": click.option("--host", metavar="HOST", help="The address to answer on; 127.0.0.1 if not given."),
+    "port": click.option("--port", type=int, metavar="PORT", help="The port to answer on; 8000 if not given."),
+    "aliases": click.option(
+        "--alias", "aliases", multiple=True, metavar="NAME=MODEL", help="Serve NAME, as clients call it, with MODEL."
+    ),
+}
+
+
 def common(command: _F) -> _F:
     """Add the common options; what is given is kept for `settings_of`, and not passed on."""
 
+    return _keeping(command, _COMMON)
+
+
+def serving(command: _F) -> _F:
+    """Add the options of what serves clients, kept likewise."""
+    return _keeping(command, _SERVING)
+
+
+def _keeping(command: _F, options: Mapping[str, Callable[[Any], Any]]) -> _F:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         kept: dict[str, Any] = click.get_current_context().find_root().meta.setdefault(_KEY, {})
-        for name in _COMMON:
+        for name in options:
             value = kwargs.pop(name, None)
+            if name == "aliases":
+                value = dict(_alias(each) for each in value or ()) or None
             if value is not None:
                 kept[name] = value
         return command(*args, **kwargs)
 
-    for option in reversed(_COMMON.values()):
+    for option in reversed(list(options.values())):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[return-value]
+
+
+def _alias(text: str) -> tuple[str, str]:
+    name, _, model = text.partition("=")
+    if not name.strip() or not model.strip():
+        raise click.UsageError(f"--alias {one_line(text, 80)!r} is not of the form NAME=MODEL")
+    return name.strip(), model.strip()
 
 
 def settings_of(ctx: click.Context) -> Loaded:

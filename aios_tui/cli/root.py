@@ -14,6 +14,7 @@ from engine.text import one_line
 
 COMMANDS = {
     "run": ("run:run", "Run tasks to their end and print the results."),
+    "serve": ("serve:serve", "Serve AIOS clients and the remote commands over HTTP."),
     "history": ("history:history", "List, show, search or export past tasks."),
     "agents": ("agents:agents", "List the agents."),
     "models": ("models:models", "List the core's models, or fetch the embedded one's weights."),

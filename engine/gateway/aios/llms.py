@@ -1,0 +1,94 @@
+"""Which models there are, and which a client wants: the newer routes of AIOS."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.gateway.problems import PROBLEMS
+from engine.gateway.service import Service, client_of, service
+from engine.model import Name
+
+router = APIRouter(tags=["AIOS: models"], responses=PROBLEMS)
+Shared = Annotated[Service, Depends(service)]
+
+
+class LlmChoice(BaseModel):
+    """A model as AIOS clients name it. `provider` (or `backend`) is the core's affair here, and kept as given."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: Name
+    provider: Annotated[str, Field(max_length=200)] | None = None
+    backend: Annotated[str, Field(max_length=200)] | None = None
+
+
+class LlmEntry(BaseModel):
+    name: str
+    backend: str
+    provider: str
+    loaded: bool
+    served_by: str | None = None
+
+
+class Llms(BaseModel):
+    status: Literal["success"] = "success"
+    llms: list[LlmEntry]
+
+
+class Told(BaseModel):
+    status: Literal["success", "warning", "ok"]
+    message: str
+
+
+class Selected(Told):
+    llms: list[dict[str, Any]]
+
+
+@router.get("/status")
+async def status(shared: Shared) -> Told:
+    """Whether the service runs, and its cores are healthy."""
+    ill = [f"{info.name}: {info.detail or 'not healthy'}" for info in shared.kernel.infos if not info.healthy]
+    if ill:
+        return Told(status="warning", message=f"Server is running, but {'; '.join(ill)}")
+    return Told(status="ok", message="All core components are active.")
+
+
+@router.get("/core/llms/list")
+async def llms(shared: Shared) -> Llms:
+    """The models of all cores, and the aliases with the model that serves each."""
+    await shared.kernel.inspect()
+    found = [
+        LlmEntry(name=model.name, backend=info.name, provider=info.name, loaded=model.loaded)
+        for info in shared.kernel.infos
+        for model in info.models
+    ]
+    by_name = {entry.name: entry for entry in found}
+    for alias, target in shared.config.aliases.items():
+        entry = by_name.get(target)
+        if entry is not None:
+            found.append(entry.model_copy(update={"name": alias, "served_by": target}))
+    return Llms(llms=found)
+
+
+@router.post("/user/select/llms")
+async def select(choices: Annotated[list[LlmChoice], Field(max_length=100)], request: Request, shared: Shared) -> Told:
+    """Choose the models of this client's tasks: the first one counts. An empty list chooses none."""
+    for choice in choices:
+        await shared.model(choice.name)
+    chosen = [choice.model_dump(exclude_none=True) for choice in choices]
+    shared.clients.select(client_of(request), chosen)
+    if not chosen:
+        return Told(status="warning", message="No LLM selected")
+    return Told(status="success", message=f"LLMs {chosen} selected")
+
+
+@router.get("/user/selected/llms")
+async def selected(request: Request, shared: Shared) -> Selected:
+    """What this client chose."""
+    chosen = shared.clients.get(client_of(request)).selected
+    if not chosen:
+        return Selected(status="warning", message="No LLM selected", llms=[])
+    return Selected(status="success", message=f"LLM {chosen} selected", llms=chosen)

@@ -1,0 +1,41 @@
+"""The application: all routes over one service, for `engine.gateway.server` to serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+from engine.agents.protocol import Agents
+from engine.gateway import problems
+from engine.gateway.aios import agents as aios_agents
+from engine.gateway.aios import components, llms, query
+from engine.gateway.config import GatewayConfig
+from engine.gateway.service import Records, Service
+from engine.gateway.v1 import control, events, tasks
+from engine.kernel import Kernel
+
+DESCRIPTION = """
+The kernel of aios-tui. Routes without a version are those of AIOS, for its clients; `/v1` is our own API.
+Every refusal is `{"detail": "one clear line"}`.
+"""
+
+
+def make_app(
+    kernel: Kernel, agents: Callable[[], Agents], records: Records, config: GatewayConfig, *, version: str = "0"
+) -> FastAPI:
+    """The application; its `state.service` is the `Service` behind it. `agents` gives the catalogue as it now is."""
+    app = FastAPI(title="aios-tui", version=version, description=DESCRIPTION, redoc_url=None)
+    app.state.service = Service(kernel, agents, records, config)
+    for part in (components, aios_agents, llms, query, tasks, control, events):
+        app.include_router(part.router)
+    problems.install(app)
+    if config.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(config.origins),
+            allow_methods=["GET", "POST"],
+            allow_headers=["authorization", "content-type", "x-client"],
+        )
+    return app

@@ -1,0 +1,65 @@
+"""What the gateway is told about itself."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.errors import UsageError
+
+MIN_TOKEN_CHARS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    """All times in seconds.
+
+    Attributes:
+        token: what a client must show; needed for every address but a loopback one.
+        hosts: further names by which clients may address us (`Host` header). Loopback names and addresses always may.
+        origins: web pages that may use the API from a browser (CORS); none by default.
+        aliases: model names that clients use, and the model that serves each.
+        wait_s: how long a status request waits for the end of its task.
+        beat_s: while one waits, how often the client is sent a blank, so that nobody takes the line for dead.
+        max_body_bytes: of one request. body_s: how long a client may take to send it.
+        rate, burst: requests a second for one client address, and how many it may make at once.
+    """
+
+    host: str = "127.0.0.1"
+    token: str | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    wait_s: float = 300.0
+    beat_s: float = 2.5
+    max_body_bytes: int = 8 * 1024 * 1024
+    body_s: float = 30.0
+    rate: float = 200.0
+    burst: int = 1000
+
+    def check(self) -> None:
+        """Refuse what would be open to anyone. Raises UsageError with one line."""
+        if self.token is not None and len(self.token) < MIN_TOKEN_CHARS:
+            raise UsageError(f"the token is too short: at least {MIN_TOKEN_CHARS} characters")
+        if self.token is None and not is_loopback(self.host):
+            raise UsageError(
+                f"host {self.host}: other machines could reach it, so it needs a token: set AIOS_TUI_TOKEN, or use "
+                "127.0.0.1"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is an address or a name of this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().rstrip(".") in ("localhost", "ip6-localhost")
+
+
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,200 @@
+"""What stands before every request over TCP: who may ask, from where, how much and how often. Plain ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import hmac
+import json
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from engine.gateway.config import GatewayConfig, is_address, is_loopback
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+MAX_CLIENTS = 4096
+
+
+class Refusal(Exception):
+    """A request that is not let through."""
+
+    def __init__(self, status: int, detail: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = tuple(headers)
+
+
+class Guard:
+    """Lets through what may pass, with its body read and measured. Refusals are `{"detail": "…"}`.
+
+    `trusted` is for a Unix socket that only its owner can open: there only the size of bodies counts.
+    """
+
+    def __init__(
+        self, app: App, config: GatewayConfig, *, trusted: bool = False, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._app = app
+        self._config = config
+        self._trusted = trusted
+        self._rates = Rates(config.rate, config.burst, now)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return  # there are no web sockets here, and nothing happens at start-up
+        try:
+            headers = _headers(scope)
+            if not self._trusted:
+                self._rates.count(_address(scope))
+                check_host(headers, self._config)
+                check_origin(headers, self._config)
+                if scope["method"] != "OPTIONS":  # a browser's question before the request shows no token
+                    check_token(headers, self._config.token)
+            body = await self._body(headers, receive)
+        except Refusal as refusal:
+            await _refuse(send, refusal)
+            return
+        except ConnectionError:
+            return
+        await self._app(scope, _replay(body, receive), send)
+
+    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
+        limit = self._config.max_body_bytes
+        told = headers.get("content-length", "")
+        if told.isdecimal() and int(told[:20]) > limit:
+            raise _too_large(limit)
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._config.body_s):
+                while True:
+                    message = await receive()
+                    if message["type"] != "http.request":
+                        raise ConnectionError
+                    parts.append(message.get("body", b""))
+                    size += len(parts[-1])
+                    if size > limit:
+                        raise _too_large(limit)
+                    if not message.get("more_body", False):
+                        return b"".join(parts)
+        except TimeoutError:
+            raise Refusal(408, f"the request's body did not come within {self._config.body_s:g} s") from None
+
+
+class Rates:
+    """A token bucket a client address; the addresses heard longest ago are forgotten."""
+
+    def __init__(self, rate: float, burst: int, now: Callable[[], float]) -> None:
+        self._rate, self._burst, self._now = rate, burst, now
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def count(self, client: str) -> None:
+        """Take one request from `client`. Raises Refusal when it makes too many."""
+        now = self._now()
+        left, since = self._buckets.pop(client, (float(self._burst), now))
+        left = min(float(self._burst), left + (now - since) * self._rate)
+        self._buckets[client] = (max(0.0, left - 1), now)
+        if len(self._buckets) > MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        if left < 1:
+            wait = max(1, math.ceil((1 - left) / self._rate))
+            raise Refusal(429, f"too many requests: at most {self._rate:g} a second", [("retry-after", str(wait))])
+
+
+def check_host(headers: dict[str, str], config: GatewayConfig) -> None:
+    """Refuse a request that was meant for another name: a web page that had its own name point to us (DNS rebinding).
+
+    An address can't be made to point elsewhere, so addresses pass where we are open to other machines.
+    """
+    name = _host_name(headers.get("host", ""))
+    if is_loopback(name) or name in _names(config):
+        return
+    if not is_loopback(config.host) and is_address(name):
+        return
+    raise Refusal(403, f"this service does not answer to the name {name[:100]!r}; the setting `hosts` can add it")
+
+
+def check_origin(headers: dict[str, str], config: GatewayConfig) -> None:
+    """Refuse what a web page of another origin sends: a browser lets it send, though not read."""
+    origin = headers.get("origin")
+    if origin is None or origin in config.origins:
+        return
+    if urlsplit(origin).netloc != headers.get("host"):
+        raise Refusal(403, "web pages of another origin may not use this service; the setting `origins` can allow one")
+
+
+def check_token(headers: dict[str, str], token: str | None) -> None:
+    """Refuse who does not show the token: `Authorization: Bearer TOKEN`, or as the password of `http://any:TOKEN@…`."""
+    if token is None:
+        return
+    scheme, _, shown = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            shown = base64.b64decode(shown, validate=True).decode("utf-8", "replace").partition(":")[2]
+        except (binascii.Error, ValueError):
+            shown = ""
+    if not hmac.compare_digest(shown.strip().encode(), token.encode()) or not shown:
+        raise Refusal(401, "this service needs its token: Authorization: Bearer …", [("www-authenticate", "Bearer")])
+
+
+def _names(config: GatewayConfig) -> set[str]:
+    return {name.lower() for name in (config.host, *config.hosts)}
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and ":" in host else host
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return str(client[0]) if client else "?"
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name = raw_name.decode("latin-1")
+        if name == "host" and name in found:
+            raise Refusal(400, "more than one Host header")
+        found[name] = raw_value.decode("latin-1")
+    return found
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, f"the request is larger than {limit:,} bytes")
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    given = False
+
+    async def again() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return again
+
+
+async def _refuse(send: Send, refusal: Refusal) -> None:
+    body = json.dumps({"detail": str(refusal)}).encode()
+    headers = [("content-type", "application/json"), ("content-length", str(len(body))), *refusal.headers]
+    if refusal.status in (408, 413):
+        headers.append(("connection", "close"))
+    raw = [(name.encode(), value.encode()) for name, value in headers]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

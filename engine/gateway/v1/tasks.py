@@ -1,0 +1,139 @@
+"""Tasks: submit, list, look at, cancel, reprioritise, retry."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.gateway.aios.agents import Seconds
+from engine.gateway.aios.components import MaxTokens
+from engine.gateway.problems import PROBLEMS
+from engine.gateway.service import MAX_ID, Service, client_of, service
+from engine.model import Name, Priority, TaskRecord, TaskState, Text
+from engine.text import one_line
+
+router = APIRouter(prefix="/v1/tasks", tags=["v1: tasks"], responses=PROBLEMS)
+Shared = Annotated[Service, Depends(service)]
+TaskId = Annotated[int, Path(ge=1, le=MAX_ID)]
+Wait = Annotated[float, Query(ge=0, le=3600, description="Seconds to wait for its end at most")]
+
+
+class Options(BaseModel):
+    """How the model is to generate."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_tokens: MaxTokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=10)] | None = None
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
+    num_ctx: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+
+
+class NewTask(BaseModel):
+    """A task to submit. `deadline` in seconds after submission; `ref` is the submitter's own id for it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: Text
+    agent: Name = "chat"
+    priority: Priority | None = None
+    model: Name | None = None
+    deadline: Seconds | None = None
+    client: Name | None = None
+    ref: Name | None = None
+    options: Options = Options()
+
+
+class NewPriority(BaseModel):
+    priority: Priority
+
+
+class Reason(BaseModel):
+    reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class Tasks(BaseModel):
+    """`tasks`: running ones, then queued ones in the order in which they would run, then ended ones, newest first."""
+
+    tasks: list[TaskRecord]
+
+
+@router.post("", status_code=201)
+async def submit(new: NewTask, request: Request, shared: Shared) -> TaskRecord:
+    """Submit a task. It is durable when this answers."""
+    values = new.model_dump(exclude_none=True, exclude={"client"})
+    task_id = await shared.submit(
+        values | {"model": await shared.model(new.model), "client": client_of(request, new.client)}
+    )
+    return TaskRecord.of(await shared.task(task_id))
+
+
+@router.get("")
+async def listing(
+    shared: Shared,
+    state: TaskState | None = None,
+    agent: Annotated[str | None, Query(max_length=200)] = None,
+    client: Annotated[str | None, Query(max_length=200)] = None,
+    ended: Annotated[int, Query(ge=0, le=1000, description="How many ended ones at most")] = 20,
+) -> Tasks:
+    """Tasks that have not ended, and the latest that have."""
+    records = [TaskRecord.of(task) for task in shared.kernel.live_tasks()]
+    live = {record.id for record in records}
+    if ended and (state is None or state.ended):
+        # What is live is in the history too, so as many more are asked for.
+        wanted = ended if state is not None else min(ended + len(live), 100_000)
+        past = await shared.records.list(limit=wanted, state=state, agent=agent, client=client)
+        records += [each for each in past if each.state.ended and each.id not in live][:ended]
+    return Tasks(tasks=[each for each in records if _fits(each, state, agent, client)])
+
+
+def _fits(record: TaskRecord, state: TaskState | None, agent: str | None, client: str | None) -> bool:
+    return (
+        (state is None or record.state is state)
+        and (agent is None or agent in (record.agent, record.agent_name))
+        and (client is None or record.client == client)
+    )
+
+
+@router.get("/{task_id}")
+async def get(task_id: TaskId, shared: Shared, wait: Wait = 0) -> TaskRecord:
+    """One task; with `wait`, once it has ended or that time is over."""
+    task = await shared.task(task_id)
+    if wait and not task.state.ended:
+        task = await shared.end_of(task_id, wait) or await shared.task(task_id)
+    return TaskRecord.of(task)
+
+
+@router.post("/{task_id}/cancel")
+async def cancel(task_id: TaskId, shared: Shared, why: Reason | None = None) -> TaskRecord:
+    """Cancel a task, at the model too; it is cancelled, durably, when this answers. 409 when it had ended."""
+    await shared.task(task_id)
+    reason = one_line(why.reason) if why and why.reason else "cancelled through the API"
+    if not await shared.kernel.cancel(task_id, reason):
+        raise _over(task_id, (await shared.task(task_id)).state)
+    return TaskRecord.of(await shared.task(task_id))
+
+
+@router.post("/{task_id}/priority")
+async def priority(task_id: TaskId, new: NewPriority, shared: Shared) -> TaskRecord:
+    """Give a queued task, or the later rounds of a running one, another priority. 409 when it has ended."""
+    task = await shared.task(task_id)
+    if not shared.kernel.reprioritise(task_id, new.priority):
+        raise _over(task_id, task.state)
+    return TaskRecord.of(await shared.task(task_id))
+
+
+@router.post("/{task_id}/retry", status_code=201)
+async def retry(task_id: TaskId, shared: Shared) -> TaskRecord:
+    """Submit an ended task's work again as a new task. 409 when it has not ended."""
+    task = await shared.task(task_id)
+    if not task.state.ended:
+        raise HTTPException(409, f"task {task_id} has not ended; cancel it first")
+    return TaskRecord.of(await shared.task(await shared.kernel.retry(task_id)))
+
+
+def _over(task_id: int, state: TaskState) -> HTTPException:
+    word = {TaskState.DONE: "is done", TaskState.FAILED: "has failed", TaskState.CANCELLED: "was cancelled"}
+    return HTTPException(409, f"task {task_id} {word.get(state, 'is ending')} already")
