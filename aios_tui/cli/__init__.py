@@ -11,7 +11,10 @@ from aios_tui.cli.exits import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit. 0 well, 1 failed, 2 usage, 130 interrupted; see docs/headless.md."""
-    code = _run(arguments)
+    try:
+        code = _run(arguments)
+    except KeyboardInterrupt:  # while the command line itself was still loading
+        code = INTERRUPTED
     try:
         if sys.stdout is not None:
             sys.stdout.flush()

@@ -98,7 +98,8 @@ class Report(AbstractContextManager["Report"]):
 
     def interrupted(self, left: int) -> None:
         self.__exit__()
-        self.say(f"interrupted: {self._told()}, {left} stay queued; finish them with `aios-tui run --resume`")
+        stay = "stays" if left == 1 else "stay"
+        self.say(f"interrupted: {self._told()}, {left} {stay} queued; go on with `aios-tui run --resume`")
 
     def _told(self) -> str:
         return ", ".join(
