@@ -14,7 +14,7 @@ import pexpect
 import pyte
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 25.0
+PATIENCE_S = 60.0
 """How long anything may take before it counts as hung: sized for a busy machine with a model on it."""
 
 KEYS = {

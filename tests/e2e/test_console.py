@@ -68,7 +68,7 @@ def test_a_session_on_the_embedded_model(home: Path) -> None:
         terminal.press("3", "g", "enter")
         terminal.until(lambda text: "Name a colour" in text and "turnaround" in text.lower(), "the task's screen")
         terminal.press("escape")
-        terminal.until("3 Results")
+        terminal.until(lambda text: "3 Results" in text and "turnaround" not in text.lower(), "the main screen again")
         leave(terminal)
     assert counts(home, history(home)) == {"done": 2, "cancelled": 1}
 
