@@ -22,10 +22,14 @@ def agent_choices(catalogue: AgentCatalogue) -> dict[str, str]:
 
 
 def model_choices(cores: Iterable[CoreInfo]) -> list[str]:
-    """The models that the cores have, the default ones first, each once."""
+    """The models that the cores have, the default ones first, each once.
+
+    A name with spaces or control characters is left out: it could be neither shown nor asked for as it is.
+    """
     cores = list(cores)
-    defaults = [core.default_model for core in cores if core.default_model]
-    return list(dict.fromkeys(defaults + [model.name for core in cores for model in core.models]))
+    names = [core.default_model for core in cores if core.default_model]
+    names += [model.name for core in cores for model in core.models]
+    return [name for name in dict.fromkeys(names) if name.isprintable() and name and " " not in name]
 
 
 def default_models(cores: Iterable[CoreInfo]) -> str:

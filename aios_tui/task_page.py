@@ -59,6 +59,8 @@ class TaskFacts(Protocol):
     @property
     def record(self) -> TaskRecord: ...
     @property
+    def starts(self) -> int: ...
+    @property
     def interruptions(self) -> int: ...
     @property
     def round_total(self) -> int | None: ...
@@ -143,9 +145,9 @@ def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage 
 
 def _rounds(facts: TaskFacts | None) -> tuple[tuple[RoundPage, ...], tuple[AttemptFacts, ...]]:
     """The rounds of the last start, and the attempts of earlier ones."""
-    if facts is None or not facts.attempts:
+    if facts is None:
         return (), ()
-    start = max(attempt.start for attempt in facts.attempts)
+    start = facts.starts
     present = sorted((a for a in facts.attempts if a.start == start), key=lambda a: (a.round, a.attempt))
     rounds = tuple(RoundPage(start, number, tuple(group)) for number, group in groupby(present, lambda a: a.round))
     return rounds, tuple(attempt for attempt in facts.attempts if attempt.start != start)

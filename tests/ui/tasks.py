@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from engine.model import AttemptState, TaskRecord, TaskState
 
@@ -61,7 +61,7 @@ class Facts:
     attempts: Sequence[Attempt] = ()
     interruptions: int = 0
     round_total: int | None = 3
-    extra: dict[str, str] = field(default_factory=dict)
+    starts: int = 1
 
 
 def record(id: int = 7, state: TaskState = TaskState.DONE, **changes: object) -> TaskRecord:

@@ -20,7 +20,7 @@ from engine.events import CoreChanged, Event
 from engine.model import TaskSpec
 from tests.ui.doubles import FakeSession
 
-CORE = CoreInfo("ollama", True, "qwen3:8b", (ModelInfo("qwen3:8b"), ModelInfo("[/foo]\x1b]0;x\x07")))
+CORE = CoreInfo("ollama", True, "qwen3:8b", (ModelInfo("qwen3:8b"), ModelInfo("[/foo]:1b"), ModelInfo("a\x1b]0;x\x07")))
 
 
 def app_with(memory: Memory | None = None, before: Sequence[Event] = (CoreChanged(0.0, CORE),)) -> ConsoleApp:
@@ -144,7 +144,7 @@ async def test_what_is_pasted_and_shown_is_harmless() -> None:
         assert area.text == "[/foo]\n[@click=app.quit]x[/]\ufffd]52;c;eA==\ufffd"
         await pilot.press("tab", "tab", "tab", "enter", "end", "enter", "ctrl+s")
         await pilot.pause()
-        assert submitted(app) == [TaskSpec(prompt=area.text, model="[/foo]\ufffd]0;x\ufffd")]
+        assert submitted(app) == [TaskSpec(prompt=area.text, model="[/foo]:1b")]
 
 
 async def test_agents_with_markup_in_their_description_are_shown_as_they_are() -> None:

@@ -192,6 +192,18 @@ async def test_what_the_history_lacks_yet_is_read_again() -> None:
         assert "An outline." in screen_text(app)
 
 
+async def test_of_a_task_begun_again_the_old_rounds_are_only_listed() -> None:
+    old = Attempt(1, start=1, state=AttemptState.INTERRUPTED, reply="Half a")
+    facts = Facts(tasks.record(20, TaskState.RUNNING), (old,), interruptions=1, starts=2)
+    app = app_with(facts, before=RUNNING)
+    async with app.run_test(size=(80, 30)) as pilot:
+        await opened(app, pilot, 20)
+        assert len(app.screen.query(RoundView)) == 0
+        text = screen_text(app)
+        assert "start 1, round 1, attempt 1: interrupted on embedded/0" in text
+        assert "interruptions 1" in text
+
+
 async def test_a_queued_task_waits() -> None:
     app = app_with(before=(TaskAccepted(START - 60, 30, SPEC),))
     async with app.run_test(size=(80, 24)) as pilot:
