@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from pathlib import Path
 
 from aios_tui import __version__
+from aios_tui.recording import Recording
 from aios_tui.settings import Settings
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.cores.select import CoreChoice, choose_core
+from engine.errors import UsageError
 from engine.kernel import Kernel
 from engine.scheduling import parse_policy
 from engine.store import Recovery
@@ -42,6 +45,7 @@ class Session:
         self.telemetry = Telemetry()
         self.agent_problems: list[str] = []
         self._kernel: Kernel | None = None
+        self._recording: Recording | None = None
 
     async def open(self) -> None:
         """Load the agents; open, migrate and lock the history.
@@ -78,6 +82,45 @@ class Session:
         self.core_choice, self.kernel, self._kernel = choice, kernel, kernel
         return recovery
 
+    @property
+    def recording(self) -> Path | None:
+        """The file that is being recorded to, None when nothing is."""
+        return None if self._recording is None else self._recording.path
+
+    @property
+    def recorded(self) -> int:
+        """Tasks in the present recording so far."""
+        return 0 if self._recording is None else self._recording.tasks
+
+    @property
+    def recording_over(self) -> bool:
+        """The present recording ended by itself; `stop_recording` says why."""
+        return self._recording is not None and self._recording.over
+
+    async def record(self, path: Path) -> None:
+        """Write what is submitted from now on, and switches of policy, to a new workload file.
+
+        Raises:
+            UsageError: no kernel runs, something is recorded already, or the file can't be made or is there.
+        """
+        if self._kernel is None:
+            raise UsageError("nothing runs yet that could be recorded")
+        if self._recording is not None:
+            raise UsageError(f"{self._recording.path} is being recorded already")
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path.parent}: {error.strerror or error}") from None
+        self._recording = Recording(self._kernel, path)
+
+    async def stop_recording(self) -> Path | None:
+        """Finish the file; returns it, None when nothing was recorded. Raises UsageError when it is not whole."""
+        recording, self._recording = self._recording, None
+        if recording is None:
+            return None
+        await recording.stop()
+        return recording.path
+
     async def close(self, *, drain_s: float = 0.0) -> None:
         """Stop the kernel, which leaves what runs and waits for the next start, and let the history go. Idempotent."""
         kernel, self._kernel = self._kernel, None
@@ -85,6 +128,11 @@ class Session:
             if kernel is not None:
                 await kernel.stop(drain_s=drain_s)
         finally:
-            await self.store.close()
-            await self.history.close()
-            self.telemetry.close()
+            try:
+                await self.stop_recording()
+            except UsageError as error:
+                log.warning("%s", error)
+            finally:
+                await self.store.close()
+                await self.history.close()
+                self.telemetry.close()

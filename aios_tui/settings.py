@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """Your own agents, one TOML file each."""
     themes_folder: PathSetting = Field(default_factory=lambda: places.config_folder() / "themes")
     """Your own themes, one TOML file each."""
+    workloads_folder: PathSetting = Field(default_factory=lambda: places.data_folder() / "workloads")
+    """Your workload files; recordings go there."""
     first_token_s: Limit = 300.0
     """Seconds from dispatch to the first sign of progress; 0 is without limit."""
     gap_s: Limit = 120.0
@@ -204,7 +206,7 @@ def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
         raise UsageError(one_line(f"settings file {path}: not TOML: {error}")) from None
     for key in found:
         _known(key, f"settings file {path}", str)
-    for key in ("db", "agents_folder", "themes_folder"):
+    for key in ("db", "agents_folder", "themes_folder", "workloads_folder"):
         if isinstance(found.get(key), str) and found[key]:
             found[key] = path.parent / Path(found[key]).expanduser()
     return found
