@@ -1,14 +1,18 @@
 """The history: tasks, their attempts and what was decided meanwhile, in one SQLite database."""
 
 from persistence.history import History
+from persistence.replays import NewReplay, ReplayDetail, ReplayRow
 from persistence.rows import AttemptRow, PolicySwitchRow, PriorityChangeRow, RunRow, TaskDetail
 from persistence.store import SqliteStore
 
 __all__ = [
     "AttemptRow",
     "History",
+    "NewReplay",
     "PolicySwitchRow",
     "PriorityChangeRow",
+    "ReplayDetail",
+    "ReplayRow",
     "RunRow",
     "SqliteStore",
     "TaskDetail",

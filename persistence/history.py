@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from engine.errors import StoreError
 from engine.model import TaskRecord, TaskState
 from engine.text import sanitise
-from persistence import checks
+from persistence import checks, replays
 from persistence.reader import Reader
+from persistence.replays import ReplayDetail, ReplayRow
 from persistence.rows import (
     RECORD_COLUMNS,
     AttemptRow,
@@ -34,6 +35,7 @@ Records = list[TaskRecord]
 Runs = list[RunRow]
 Switches = list[PolicySwitchRow]
 Lines = list[str]
+Replays = list[ReplayRow]
 
 _PAGE = 200  # tasks held at a time by an export
 MAX_ROWS = 2**62
@@ -145,6 +147,16 @@ class History:
         """When the policy was switched to what, newest first."""
         sql = "SELECT at, run, policy, previous FROM policy_switches ORDER BY id DESC LIMIT :limit"
         return await self._rows(PolicySwitchRow, sql, limit)
+
+    async def replays(self, limit: int = 50) -> Replays:
+        """Kept replays, newest first, without their tasks."""
+        return await self._reader.run(lambda raw: replays.listed(raw, max(0, min(limit, MAX_ROWS))))
+
+    async def replay(self, replay_id: int) -> ReplayDetail | None:
+        """One kept replay with its tasks, or None when there is no such one."""
+        if not 0 <= replay_id <= MAX_ROWS:
+            return None
+        return await self._reader.run(lambda raw: replays.detail(raw, replay_id))
 
     async def check(self) -> Lines:
         """What is wrong with the database, a line each; none when it is sound. StoreError when there is no database."""

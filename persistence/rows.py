@@ -41,6 +41,8 @@ _PLACEHOLDERS: Mapping[str, Any] = {
     "accepted_run": 0,
     "ended_run": None,
     "run": 0,
+    "workload": "?",
+    "mode": "virtual",
 }
 
 

@@ -17,7 +17,7 @@ from engine.errors import StoreError
 from engine.events import Durable
 from engine.model import Task
 from engine.store import Recovery
-from persistence import recovery, schema, trouble
+from persistence import recovery, replays, schema, trouble
 from persistence.files import OwnerLock, make_private_folder
 from persistence.statements import MAX_INTEGER, CoreNamed, RunEnded
 from persistence.threaded import ThreadedConnection
@@ -114,6 +114,16 @@ class SqliteStore:
         if not 0 < task_id <= MAX_INTEGER:
             return None
         return await self._read(lambda connection: recovery.load(connection, task_id), "can't be read")
+
+    async def keep_replay(self, replay: replays.NewReplay) -> int:
+        """Keep a replay, durable on return. Returns its id. Raises StoreError."""
+        return await self._read(lambda connection: replays.keep(connection, replay), "can't keep the replay")
+
+    async def delete_replay(self, replay_id: int) -> bool:
+        """Delete a kept replay; False when there is no such one. Raises StoreError."""
+        if not 0 < replay_id <= MAX_INTEGER:
+            return False
+        return await self._read(lambda connection: replays.delete(connection, replay_id), "can't be written")
 
     def next_task_id(self) -> int:
         """A task id not given before. One whose submission never became durable may be given again after a restart."""

@@ -1,0 +1,14 @@
+-- Replays that were kept: a workload under one policy, with what was measured.
+CREATE TABLE replays (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,                        -- when it was done, Unix seconds
+    workload TEXT NOT NULL,
+    policy TEXT NOT NULL,
+    mode TEXT NOT NULL CHECK (mode IN ('virtual', 'live')),
+    core TEXT,                               -- NULL: virtual time
+    note TEXT NOT NULL DEFAULT '',
+    complete INTEGER NOT NULL CHECK (complete IN (0, 1)),
+    tasks INTEGER NOT NULL,
+    metrics TEXT NOT NULL,                   -- JSON: a run of report.json
+    columns BLOB NOT NULL                    -- the tasks' times, as engine.replay.kept packs them
+) STRICT;

@@ -1,0 +1,114 @@
+"""Replays in the history: kept, listed, shown, deleted."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from engine.text import sanitise
+from persistence.rows import Row, to_model
+
+_ABOUT = "at, workload, policy, mode, core, note, complete, tasks, metrics"
+
+
+class NewReplay(Row):
+    """A replay to be kept.
+
+    Attributes:
+        at: when it was done, Unix seconds. mode: `virtual` or `live`. core: None in virtual time.
+        note: how it was made. complete: it was not broken off. tasks: how many the workload has.
+        metrics: a run of report.json. columns: the tasks and their times, packed; opaque here.
+    """
+
+    at: float
+    workload: str
+    policy: str
+    mode: str
+    core: str | None = None
+    note: str = ""
+    complete: bool = True
+    tasks: int
+    metrics: dict[str, Any]
+    columns: bytes = Field(repr=False)
+
+
+class ReplayRow(Row):
+    """A kept replay without its tasks. `metrics` is {} where a damaged file made it unreadable."""
+
+    id: int
+    at: float
+    workload: str
+    policy: str
+    mode: str
+    core: str | None = None
+    note: str = ""
+    complete: bool = True
+    tasks: int = 0
+    metrics: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _parsed(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+class ReplayDetail(Row):
+    """A kept replay with its packed tasks."""
+
+    row: ReplayRow
+    columns: bytes = Field(repr=False)
+
+
+def keep(connection: sqlite3.Connection, replay: NewReplay) -> int:
+    """Add the replay in one transaction; returns its id."""
+    texts = (sanitise(replay.workload), sanitise(replay.policy), sanitise(replay.mode))
+    core = None if replay.core is None else sanitise(replay.core)
+    metrics = json.dumps(replay.metrics, allow_nan=False)
+    values = (replay.at, *texts, core, sanitise(replay.note), replay.complete, replay.tasks, metrics, replay.columns)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        added = connection.execute(
+            f"INSERT INTO replays ({_ABOUT}, columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            values,
+        )
+        connection.execute("COMMIT")
+        return int(added.lastrowid or 0)
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def delete(connection: sqlite3.Connection, replay_id: int) -> bool:
+    """Delete one; False when there is no such one. Its pages are used again."""
+    return connection.execute("DELETE FROM replays WHERE id = ?", (replay_id,)).rowcount == 1
+
+
+def listed(connection: sqlite3.Connection, limit: int) -> list[ReplayRow]:
+    """The newest, newest first."""
+    rows = connection.execute(
+        f"SELECT id, {_ABOUT} FROM replays ORDER BY id DESC LIMIT ?",  # noqa: S608
+        (limit,),
+    )
+    return [to_model(ReplayRow, dict(row)) for row in rows]
+
+
+def detail(connection: sqlite3.Connection, replay_id: int) -> ReplayDetail | None:
+    """One with its tasks, or None."""
+    found = connection.execute(
+        f"SELECT id, {_ABOUT}, columns FROM replays WHERE id = ?",  # noqa: S608
+        (replay_id,),
+    ).fetchone()
+    if found is None:
+        return None
+    row = dict(found)
+    columns = row.pop("columns")
+    return ReplayDetail(row=to_model(ReplayRow, row), columns=columns if isinstance(columns, bytes) else b"")
