@@ -76,6 +76,10 @@ class QuickInput(Input):
     def action_close(self) -> None:
         self.line.close_completion()
 
+    async def action_submit(self) -> None:
+        """At once, not by a message: keys that come right behind belong to the next task."""
+        self.line.submit()
+
     def on_paste(self, event: events.Paste) -> None:
         """Make one clean line of what is pasted; the base class inserts it afterwards."""
         event.text = sanitise(" ".join(event.text.splitlines()).replace("\t", " "))
@@ -273,9 +277,8 @@ class QuickLine(Widget):
         self.query_one("#error", Static).update(Content(str(error or "")))
         self.input.refresh()
 
-    @on(Input.Submitted)
-    def _submit(self, event: Input.Submitted) -> None:
-        event.stop()
+    def submit(self) -> None:
+        """Post the task that the line means and clear it; or take the candidate that was moved to."""
         if self.completing and self._moved:
             self.accept()
             return

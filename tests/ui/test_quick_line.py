@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from textual import on
+from textual import events, on
 from textual.app import App, ComposeResult
 from textual.widgets import Input, Static
 
@@ -65,6 +65,18 @@ async def test_a_line_becomes_a_task() -> None:
         assert app.specs == [TaskSpec(prompt="Tell", agent="story_teller", priority=2, model="qwen3:8b")]
         assert app.line.value == ""
         assert app.memory.values.history == ("@story_teller !2 #qwen3:8b Tell",)
+
+
+async def test_lines_that_come_in_one_burst_stay_apart() -> None:
+    """As when several lines are pasted into a terminal that does not bracket them."""
+    app = Probe()
+    async with app.run_test() as pilot:
+        for character in "one\rtwo\rthree\r":
+            key = events.Key("enter", None) if character == "\r" else events.Key(character, character)
+            app.line.input.post_message(key)
+        await pilot.pause()
+        await pilot.pause()
+        assert [spec.prompt for spec in app.specs] == ["one", "two", "three"]
 
 
 async def test_an_empty_line_does_nothing() -> None:
