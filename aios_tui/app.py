@@ -17,7 +17,7 @@ import asyncio
 import inspect
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
@@ -113,10 +113,14 @@ class ConsoleApp(App[int]):
         self._catch_signals()
         self.call_after_refresh(self.start)
 
+    def background(self, job: Callable[[], Awaitable[None]], *, group: str, exclusive: bool = False) -> None:
+        """Run a coroutine function as a worker. Given the function, Textual leaves no coroutine behind at the end."""
+        self.run_worker(cast(Any, job), group=group, exclusive=exclusive)
+
     def start(self) -> None:
         """Start the core, in the background."""
-        self.run_worker(self._start(), group="session", exclusive=True)
-        self.run_worker(self.theming.watch(), group="themes", exclusive=True)
+        self.background(self._start, group="session", exclusive=True)
+        self.background(self.theming.watch, group="themes", exclusive=True)
 
     async def _start(self) -> None:
         self.view.trouble = None
@@ -131,7 +135,7 @@ class ConsoleApp(App[int]):
             return
         self.live = True
         self.bridge.attach(self.session.kernel)
-        self.run_worker(self.bridge.run(), group="bridge", exclusive=True)
+        self.background(self.bridge.run, group="bridge", exclusive=True)
         await self.load_results()
         for line in self.session.agent_problems:
             self.tell(line, "warning")
@@ -154,7 +158,7 @@ class ConsoleApp(App[int]):
         self.bridge.emit()
 
     def _reload(self) -> None:
-        self.run_worker(self.load_results(), group="results", exclusive=True)
+        self.background(self.load_results, group="results", exclusive=True)
 
     def _catch_signals(self) -> None:
         """Leave in order, with the terminal restored, when told to end. Windows has no such signals."""
@@ -173,7 +177,7 @@ class ConsoleApp(App[int]):
             self.leaving = self.main.header.leaving = True
             self.main.header.redraw()
             self.tell("stopping …")
-            self.run_worker(self._leave(code), group="leaving")
+            self.background(partial(self._leave, code), group="leaving")
 
     async def _leave(self, code: int) -> None:
         try:
@@ -210,14 +214,16 @@ class ConsoleApp(App[int]):
         if reason := actions.BY_ID[action].why_not(now):
             self.tell(reason, "warning")
             return False
-        outcome = operations.OPERATIONS[action](self, now)
-        if inspect.isawaitable(outcome):
-            self.run_worker(self._finish(outcome), group="actions")
+        operation = operations.OPERATIONS[action]
+        if inspect.iscoroutinefunction(operation):
+            self.background(partial(self._finish, partial(operation, self, now)), group="actions")
+        else:
+            operation(self, now)
         return True
 
-    async def _finish(self, outcome: Any) -> None:
+    async def _finish(self, operation: Callable[[], Awaitable[None]]) -> None:
         try:
-            await outcome
+            await operation()
         except AiosError as error:
             self.tell(str(error), "error")
 
@@ -226,7 +232,7 @@ class ConsoleApp(App[int]):
         if reason := actions.BY_ID["new"].why_not(self.situation()):
             self.tell(reason, "warning")
         else:
-            self.run_worker(self._finish(operations.submit(self, specs)), group="actions")
+            self.background(partial(self._finish, partial(operations.submit, self, specs)), group="actions")
 
     def action_act(self, action: str) -> None:
         self.act(action)

@@ -110,7 +110,7 @@ class MainScreen(Screen[None]):
         self.footer.tell(text, severity)
 
     def _sample(self) -> None:
-        self.run_worker(self._sampled(), group="telemetry", exclusive=True)
+        self.console.background(self._sampled, group="telemetry", exclusive=True)
 
     async def _sampled(self) -> None:
         sample = await asyncio.to_thread(self.console.session.telemetry.sample)
