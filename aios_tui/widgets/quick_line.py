@@ -76,9 +76,12 @@ class QuickInput(Input):
     def action_close(self) -> None:
         self.line.close_completion()
 
-    async def action_submit(self) -> None:
-        """At once, not by a message: keys that come right behind belong to the next task."""
-        self.line.submit()
+    def on_key(self, event: events.Key) -> None:
+        """Enter at once, not as a binding, which comes after keys right behind it: those belong to the next task."""
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self.line.submit()
 
     def on_paste(self, event: events.Paste) -> None:
         """Make one clean line of what is pasted; the base class inserts it afterwards."""

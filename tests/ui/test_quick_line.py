@@ -73,7 +73,7 @@ async def test_lines_that_come_in_one_burst_stay_apart() -> None:
     async with app.run_test() as pilot:
         for character in "one\rtwo\rthree\r":
             key = events.Key("enter", None) if character == "\r" else events.Key(character, character)
-            app.line.input.post_message(key)
+            app.post_message(key)
         await pilot.pause()
         await pilot.pause()
         assert [spec.prompt for spec in app.specs] == ["one", "two", "three"]
