@@ -12,25 +12,34 @@ from aios_tui.cli.exits import USAGE
 from aios_tui.cli.options import settings_of
 
 if TYPE_CHECKING:
+    import socket
+
     from aios_tui.settings import Settings
 
 
-def console(ctx: click.Context) -> int:
-    """Open the console; returns the exit code."""
+def console(ctx: click.Context, listen: int | None = None) -> int:
+    """Open the console, which serves HTTP clients on port `listen` too (-1: the one in the settings)."""
+    if listen is not None and listen >= 0:
+        ctx.find_root().meta.setdefault("aios_tui.options", {})["port"] = listen
     settings = settings_of(ctx).settings
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         click.echo("aios-tui: the console needs a terminal; for scripts there is `aios-tui run`", err=True)
         return USAGE
-    return asyncio.run(_open(settings))
+    sockets = []
+    if listen is not None:
+        from aios_tui.served import open_sockets
+
+        sockets = open_sockets(settings)  # before any screen: a port in use is one line on stderr
+    return asyncio.run(_open(settings, sockets))
 
 
-async def _open(settings: Settings) -> int:
+async def _open(settings: Settings, sockets: list[socket.socket]) -> int:
     from aios_tui import places
     from aios_tui.app import run_console
     from aios_tui.remembered import Memory
-    from aios_tui.session import Session
+    from aios_tui.served import ServedSession
 
-    session = Session(settings)
+    session = ServedSession(settings, sockets)
     try:
         await session.open()  # before any screen: a history in use or broken is one line on stderr
         return await run_console(

@@ -9,12 +9,20 @@ from typing import Any
 import click
 
 from aios_tui import __version__
-from aios_tui.cli.options import common
+from aios_tui.cli.options import common, serving
 from engine.text import one_line
 
 COMMANDS = {
     "run": ("run:run", "Run tasks to their end and print the results."),
     "serve": ("serve:serve", "Serve AIOS clients and the remote commands over HTTP."),
+    "submit": ("submit:submit", "Submit tasks to the running console or service."),
+    "ps": ("ps:ps", "List what runs and is queued there."),
+    "cancel": ("cancel:cancel", "Cancel tasks there."),
+    "priority": ("priority:priority", "Change a task's priority there."),
+    "policy": ("policy:policy", "Print or switch the policy there."),
+    "pause": ("pause:pause", "Pause dispatching there."),
+    "resume": ("resume:resume", "Dispatch again there."),
+    "watch": ("watch:watch", "Follow what happens there."),
     "history": ("history:history", "List, show, search or export past tasks."),
     "agents": ("agents:agents", "List the agents."),
     "models": ("models:models", "List the core's models, or fetch the embedded one's weights."),
@@ -48,15 +56,26 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, "-V", "--version", message="aios-tui %(version)s")
+@click.option(
+    "--listen",
+    type=click.IntRange(0, 65535),
+    is_flag=False,
+    flag_value=-1,
+    metavar="[PORT]",
+    help="Have the console serve AIOS clients, too; on port 8000 if not given.",
+)
+@serving
 @common
 @click.pass_context
-def root(ctx: click.Context, /, **_: Any) -> int | None:
+def root(ctx: click.Context, /, listen: int | None, **_: Any) -> int | None:
     """The operator console for an LLM-agent operating system.
 
     Without a command it opens the console. The options below may stand before or after a command's name.
     """
     if ctx.invoked_subcommand is not None:
+        if listen is not None:
+            raise click.UsageError("--listen is for the console; `aios-tui serve` serves without one")
         return None
     from aios_tui.cli.console import console
 
-    return console(ctx)
+    return console(ctx, listen)

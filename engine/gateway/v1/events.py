@@ -11,12 +11,11 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
 
 from engine.events import AttemptProgress, Event
 from engine.gateway.problems import PROBLEMS
 from engine.gateway.service import Service, service
-from engine.model import Task, TaskRecord
+from engine.model import Task, TaskRecord, TaskSpec
 
 router = APIRouter(prefix="/v1", tags=["v1: events"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]
@@ -95,8 +94,8 @@ def as_json(event: Event) -> dict[str, Any]:
 def _value(value: Any) -> Any:
     if isinstance(value, Task):
         return TaskRecord.of(value).model_dump(mode="json")
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="json", exclude_defaults=True)
+    if isinstance(value, TaskSpec):
+        return value.model_dump(mode="json", exclude={"query"})
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):
