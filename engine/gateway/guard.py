@@ -23,6 +23,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_CLIENTS = 4096
+DISCARDED = 8
+"""How many times the limit is read of a request that is too large: closed early, its client would miss the answer."""
 
 
 class Refusal(Exception):
@@ -80,14 +82,18 @@ class Guard:
                     message = await receive()
                     if message["type"] != "http.request":
                         raise ConnectionError
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > limit:
-                        raise _too_large(limit)
+                    size += len(message.get("body", b""))
+                    if size <= limit:
+                        parts.append(message.get("body", b""))
+                    elif size > DISCARDED * limit:
+                        break
                     if not message.get("more_body", False):
-                        return b"".join(parts)
+                        break
         except TimeoutError:
             raise Refusal(408, f"the request's body did not come within {self._config.body_s:g} s") from None
+        if size > limit:
+            raise _too_large(limit)
+        return b"".join(parts)
 
 
 class Rates:
@@ -142,6 +148,8 @@ def check_token(headers: dict[str, str], token: str | None) -> None:
             shown = base64.b64decode(shown, validate=True).decode("utf-8", "replace").partition(":")[2]
         except (binascii.Error, ValueError):
             shown = ""
+    elif scheme.lower() != "bearer":
+        shown = ""
     if not hmac.compare_digest(shown.strip().encode(), token.encode()) or not shown:
         raise Refusal(401, "this service needs its token: Authorization: Bearer …", [("www-authenticate", "Bearer")])
 
