@@ -27,6 +27,7 @@ from persistence.rows import (
     to_model,
     to_options,
     to_record,
+    to_timing,
 )
 from persistence.search import Search, parse
 
@@ -36,6 +37,7 @@ Runs = list[RunRow]
 Switches = list[PolicySwitchRow]
 Lines = list[str]
 Replays = list[ReplayRow]
+Timings = list[tuple[str | None, int, int, float, float]]
 
 _PAGE = 200  # tasks held at a time by an export
 MAX_ROWS = 2**62
@@ -147,6 +149,11 @@ class History:
         """When the policy was switched to what, newest first."""
         sql = "SELECT at, run, policy, previous FROM policy_switches ORDER BY id DESC LIMIT :limit"
         return await self._rows(PolicySwitchRow, sql, limit)
+
+    async def timings(self) -> Timings:
+        """Of every attempt that ended well: model, tokens in and out, seconds to read the prompt and to write."""
+        sql = "SELECT model, tokens_in, tokens_out, prefill_s, decode_s FROM attempts WHERE state = 'done'"
+        return await self._reader.run(lambda raw: [to_timing(row) for row in raw.execute(sql)])
 
     async def replays(self, limit: int = 50) -> Replays:
         """Kept replays, newest first, without their tasks."""

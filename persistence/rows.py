@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
@@ -171,6 +172,14 @@ def to_model(model: type[Model], row: Mapping[str, Any]) -> Model:
     if "error" in model.model_fields:
         values["error"] = one_line(f"this record is damaged: {', '.join(sorted(broken))} can't be read")
     return model.model_validate(values)
+
+
+def to_timing(row: Sequence[Any]) -> tuple[str | None, int, int, float, float]:
+    """An attempt's model, tokens and seconds; 0, which tells nothing, for what a damaged file made unreadable."""
+    model, *numbers = row
+    read, written, prefill, decode = (n if isinstance(n, int | float) and math.isfinite(n) else 0 for n in numbers)
+    name = one_line(model, 200) if isinstance(model, str) else None
+    return name, int(read), int(written), float(prefill), float(decode)
 
 
 def to_options(text: Any) -> GenerationOptions:

@@ -49,7 +49,17 @@ def test_the_table_of_commands_is_right() -> None:
         assert command.help
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/architecture.md", "docs/headless.md", "docs/settings.md"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "README.md",
+        "docs/architecture.md",
+        "docs/headless.md",
+        "docs/settings.md",
+        "docs/replay.md",
+        "docs/workloads.md",
+    ],
+)
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"[^!]\[[^\]]*\]\(([^)#]+)\)", text) if "://" not in link]

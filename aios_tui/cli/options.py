@@ -74,6 +74,12 @@ def _alias(text: str) -> tuple[str, str]:
     return name.strip(), model.strip()
 
 
+def take(ctx: click.Context, name: str) -> Any:
+    """The common option `name` as it was given, None when it was not; `settings_of` will not see it."""
+    kept: dict[str, Any] = ctx.find_root().meta.get(_KEY, {})
+    return kept.pop(name, None)
+
+
 def settings_of(ctx: click.Context) -> Loaded:
     """The settings of this run, logging set up by them. Raises UsageError with one line."""
     from aios_tui import logs, places

@@ -64,6 +64,13 @@ class Output:
         except BrokenPipeError:
             raise ReaderGone from None
 
+    def plot(self, text: str) -> None:
+        """Lines of our own drawing, with their colours, for a terminal. Raises ReaderGone."""
+        try:
+            print(text, flush=True)  # noqa: T201
+        except BrokenPipeError:
+            raise ReaderGone from None
+
     def task(self, record: TaskRecord) -> None:
         self.line(task_line(record))
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "pause": ("pause:pause", "Pause dispatching there."),
     "resume": ("resume:resume", "Dispatch again there."),
     "watch": ("watch:watch", "Follow what happens there."),
+    "replay": ("replay:replay", "Replay a workload, live or in virtual time, and compare policies."),
     "history": ("history:history", "List, show, search or export past tasks."),
     "agents": ("agents:agents", "List the agents."),
     "models": ("models:models", "List the core's models, or fetch the embedded one's weights."),

@@ -102,6 +102,15 @@ class LiveReplay:
         self._stopped = True
         self._wake.set()
 
+    def on_progress(self, told: Callable[[Progress], None] | None) -> None:
+        """Have `told` called from now on, in place of the one before."""
+        self._told = told
+
+    @property
+    def unended(self) -> list[int]:
+        """The kernel's ids of the tasks that were sent and have not ended."""
+        return [id_ for id_, fate in self._ledger.fates.items() if not fate.ended]
+
     @property
     def task_ids(self) -> list[int]:
         """The kernel's ids of the tasks sent so far, in order of the workload."""

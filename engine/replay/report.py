@@ -12,7 +12,7 @@ from typing import Any
 from engine.replay.columns import Run
 from engine.replay.metrics import Group, Metrics
 
-SCHEMA = 1
+VERSION = 1
 TASK_COLUMNS = (
     "policy",
     "id",
@@ -64,8 +64,8 @@ def as_json(metrics: Metrics, run: Run) -> dict[str, Any]:
 
 
 def report_json(workload: str, runs: Sequence[tuple[Metrics, Run]]) -> dict[str, Any]:
-    """All of `report.json`. `schema` is raised when a field changes its meaning or goes."""
-    return {"schema": SCHEMA, "workload": workload, "runs": [as_json(metrics, run) for metrics, run in runs]}
+    """All of `report.json`. `version` is raised when a field changes its meaning or goes."""
+    return {"version": VERSION, "workload": workload, "runs": [as_json(metrics, run) for metrics, run in runs]}
 
 
 def compared(metrics: Sequence[Metrics]) -> list[tuple[str, list[float | None], int | None]]:

@@ -62,7 +62,7 @@ def test_what_did_not_happen_is_an_empty_cell() -> None:
 def test_report_json_is_strict_json_with_everything_in_it() -> None:
     runs = _runs()
     said = json.loads(json.dumps(report_json("w.jsonl", [(measure(run), run) for run in runs]), allow_nan=False))
-    assert (said["schema"], said["workload"]) == (1, "w.jsonl")
+    assert (said["version"], said["workload"]) == (1, "w.jsonl")
     assert [run["policy"] for run in said["runs"]] == ["fifo", "npps"]
     fifo = said["runs"][0]
     assert (fifo["n"], fifo["done"], fifo["inversions"], fifo["slots"]) == (3, 3, 1, 1)

@@ -1,0 +1,113 @@
+"""`report.md`: what was run, the comparison, the groups, the figures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from aios_tui.reporting.results import Result, Results
+from aios_tui.reporting.table import lines, number
+from engine.replay.metrics import Distribution, Group
+from engine.text import one_line
+
+_STATISTICS = ("mean", "p50", "p95", "p99", "max")
+_MEASURES = (("waiting", "waiting s"), ("turnaround", "turnaround s"), ("slowdown", "slowdown"), ("ttft", "TTFT s"))
+
+
+def markdown(results: Results, figures: Sequence[tuple[str, str]] = ()) -> str:
+    """The whole page. `figures` are (file name, what it shows)."""
+    return "\n".join(_page(results, figures)) + "\n"
+
+
+def _page(results: Results, figures: Sequence[tuple[str, str]]) -> Iterator[str]:
+    yield f"# {_safe(results.workload)}: {', '.join(_safe(result.name) for result in results.results)}"
+    yield ""
+    if not results.complete:
+        yield "**Broken off: only what was measured up to then.**"
+        yield ""
+    for result in results.results:
+        run = result.run
+        slots = f"{run.slots} slot{'' if run.slots == 1 else 's'}"
+        note = f": {_safe(run.note)}" if run.note else ""
+        broken = "" if result.complete else " Broken off."
+        yield f"- **{_safe(result.name)}**, {run.kind}, {slots}{note}.{broken}"
+        for at, policy in run.switches:
+            yield f"  - switched to {_safe(policy)} at {at:.3f} s"
+    for note in results.notes:
+        yield f"- {_safe(note)}"
+    yield ""
+    yield "## Comparison"
+    yield ""
+    yield "Times in seconds; the better value is bold."
+    yield ""
+    yield from _comparison(results)
+    for file, caption in figures:
+        yield ""
+        yield f"![{caption}]({file})"
+    yield from _grouped("priority", "Priority 0 is the most urgent, 9 the least.", results)
+    if any(client for result in results.results for client in result.metrics.by_client):
+        yield from _grouped("client", "", results)
+    yield ""
+    yield from _meaning(results)
+
+
+def _comparison(results: Results) -> Iterator[str]:
+    names = [_safe(result.name) for result in results.results]
+    yield f"| | {' | '.join(names)} |"
+    yield f"|---|{'---:|' * len(names)}"
+    for row in lines(results):
+        if ", priority " in row.label or ", client " in row.label:
+            continue
+        cells = [f"**{cell}**" if place in row.best else cell for place, cell in enumerate(row.cells)]
+        yield f"| {row.label} | {' | '.join(cells)} |"
+
+
+def _grouped(by: str, note: str, results: Results) -> Iterator[str]:
+    yield ""
+    yield f"## By {by}"
+    if note:
+        yield ""
+        yield note
+    for what, title in _MEASURES:
+        body = [line for result in results.results for line in _group_lines(result, by, what)]
+        if body:
+            yield ""
+            yield f"| {title}: {by} | run | tasks | {' | '.join(_STATISTICS)} |"
+            yield f"|---|---|---:|{'---:|' * len(_STATISTICS)}"
+            yield from sorted(body, key=_group_key) if by == "client" else body
+
+
+def _group_lines(result: Result, by: str, what: str) -> Iterator[str]:
+    groups: Mapping[int, Group] | Mapping[str, Group] = (
+        result.metrics.by_priority if by == "priority" else result.metrics.by_client
+    )
+    for key, group in groups.items():
+        found: Distribution | None = getattr(group, what)
+        if found is not None:
+            cells = " | ".join(number(getattr(found, statistic)) for statistic in _STATISTICS)
+            yield f"| {_safe(str(key)) or '(none)'} | {_safe(result.name)} | {group.n:,} | {cells} |"
+
+
+def _group_key(line: str) -> str:
+    return line.split("|")[1]
+
+
+def _meaning(results: Results) -> Iterator[str]:
+    yield "## What is what"
+    yield ""
+    yield (
+        "Waiting is first dispatch − arrival, turnaround is end − arrival, slowdown is turnaround / service, TTFT runs"
+        " from first dispatch to first token. An inversion is a dispatch of a task while a strictly more urgent one was"
+        " ready. Quantiles are linear between order statistics."
+    )
+    over = {result.metrics.jain.over for result in results.results if result.metrics.jain}
+    if over:
+        yield ""
+        yield f"Jain's index is over {' and '.join(sorted(over))}: 1 when all are treated alike."
+    yield ""
+    yield "`tasks.csv` has every task of every run, `report.json` all numbers of this page."
+
+
+def _safe(text: str) -> str:
+    """Untrusted text within a line or cell: nothing in it is Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]<>#|!~&])", r"\\\1", one_line(text, 200))

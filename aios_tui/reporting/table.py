@@ -1,0 +1,103 @@
+"""The comparison as a table of text: a column a run, the better value marked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aios_tui.reporting.results import Results
+from engine.replay.report import compared
+
+MARK = "*"
+ALIKE = 0.005
+"""Values that differ by less than this share of them are as good as each other."""
+
+_COMPACT = (
+    "tasks",
+    "done",
+    "failed",
+    "makespan s",
+    "throughput /s",
+    "utilisation",
+    "waiting mean s",
+    "waiting p50 s",
+    "waiting p95 s",
+    "waiting p99 s",
+    "waiting max s",
+    "turnaround mean s",
+    "turnaround p95 s",
+    "slowdown mean",
+    "slowdown p95",
+    "TTFT mean s",
+    "TTFT p95 s",
+    "oldest wait s",
+    "inversions",
+    "swaps",
+    "Jain index",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One measure: a cell a run; `best` are the places of the better ones, as they are shown; none where all are so."""
+
+    label: str
+    cells: tuple[str, ...]
+    best: frozenset[int]
+
+
+def lines(results: Results, *, compact: bool = False) -> list[Line]:
+    """The table's lines; the compact one leaves some out: rare quantiles, what is nothing everywhere, most clients."""
+    rows = compared([result.metrics for result in results.results])
+    if compact:
+        known = {label: (label, values, best) for label, values, best in rows}
+        chosen = [known[label] for label in _COMPACT if label in known and _tells(known[label][1], label)]
+        rows = chosen + [row for row in rows if ", priority " in row[0]]
+        clients = [row for row in known.values() if ", client " in row[0]]
+        rows += clients if len(clients) <= 6 else []
+    return [_line(label, values, best) for label, values, best in rows]
+
+
+def _line(label: str, values: Sequence[float | None], best: int | None) -> Line:
+    """What lies within half a percent of the best is as good, and where all do there is no better one."""
+    cells = tuple(map(number, values))
+    goal = values[best] if best is not None else None
+    if goal is None:
+        return Line(label, cells, frozenset())
+    near = (value is not None and math.isclose(value, goal, rel_tol=ALIKE) for value in values)
+    best_ones = frozenset(place for place, alike in enumerate(near) if alike)
+    return Line(label, cells, best_ones if len(best_ones) < len(cells) else frozenset())
+
+
+def _tells(values: Sequence[float | None], label: str) -> bool:
+    if all(value is None for value in values):
+        return False
+    return label not in ("failed", "swaps") or any(values)
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, whole numbers whole, a dash for what is not known."""
+    if value is None or math.isnan(value):
+        return "-"
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.{max(0, 3 - math.floor(math.log10(abs(value))))}f}" if abs(value) >= 1e-4 else f"{value:.1e}"
+
+
+def text_table(results: Results, *, compact: bool = True) -> list[str]:
+    """Aligned lines of text; the better value carries a `*`."""
+    rows = lines(results, compact=compact)
+    names = [result.name for result in results.results]
+    widths = [max(len(name), *(len(row.cells[place]) for row in rows)) for place, name in enumerate(names)]
+    first = max(len(row.label) for row in rows)
+    told = [" " * first + "".join(f"  {name:>{width}} " for name, width in zip(names, widths, strict=True))]
+    for row in rows:
+        cells = [
+            f"  {cell:>{width}}{MARK if place in row.best else ' '}"
+            for place, (cell, width) in enumerate(zip(row.cells, widths, strict=True))
+        ]
+        told.append(f"{row.label:<{first}}{''.join(cells)}")
+    return [line.rstrip() for line in told]

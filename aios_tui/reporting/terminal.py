@@ -1,0 +1,53 @@
+"""Plots for a terminal, by plotext: the waiting-time distribution and the queue over time."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import plotext
+
+from aios_tui.reporting.results import Results
+from engine.replay.metrics import queue_length, waiting_cdf
+from engine.text import one_line
+
+_COLOURS = ("blue", "orange", "green", "magenta", "cyan", "yellow", "red")
+_MARKERS = ("braille", "dot", "sd", "hd", "fhd", "x", "+")
+
+
+def plots(results: Results, width: int | None = None, height: int = 14) -> str:
+    """Two plots under each other, as lines with colours. `width` in columns; the terminal's where not given."""
+    width = max(30, min(width or shutil.get_terminal_size().columns, 120))
+    cdf = [(name, waiting_cdf(run, 200)) for name, run in _runs(results)]
+    queue = [(name, [(x, float(y)) for x, y in queue_length(run, 200)]) for name, run in _runs(results)]
+    return "\n".join(
+        [
+            _plot("waiting time: % of tasks that waited at most so many seconds", _percent(cdf), width, height),
+            _plot("queue: tasks waiting, by seconds from the start", queue, width, height),
+        ]
+    )
+
+
+def _runs(results: Results) -> list[tuple[str, Any]]:
+    return [(one_line(result.name, 30), result.run) for result in results.results]
+
+
+def _percent(series: list[tuple[str, list[tuple[float, float]]]]) -> list[tuple[str, list[tuple[float, float]]]]:
+    return [(name, [(x, 100 * y) for x, y in points]) for name, points in series]
+
+
+def _plot(title: str, series: list[tuple[str, list[tuple[float, float]]]], width: int, height: int) -> str:
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.plotsize(width, height)
+    plotext.title(title)
+    for place, (name, points) in enumerate(series):
+        if points:
+            plotext.plot(
+                [x for x, _ in points],
+                [y for _, y in points],
+                label=name,
+                color=_COLOURS[place % len(_COLOURS)],
+                marker=_MARKERS[0],
+            )
+    return str(plotext.build())
