@@ -36,11 +36,13 @@ class ServedSession(Session):
         self._sockets = sockets or []
         self._server: GatewayServer | None = None
         self._beginning: asyncio.Task[str | None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
         recovery = await super().start(recover=recover, paused=paused)
         self._beginning = asyncio.create_task(self._begin(), name="begin to serve")
         self._beginning.add_done_callback(self._tell)
+        self._watching = asyncio.create_task(self.watch_agents(), name="watch agents")
         return recovery
 
     async def serving(self) -> str | None:
@@ -54,6 +56,9 @@ class ServedSession(Session):
         if beginning is not None:
             beginning.cancel()
             await asyncio.wait({beginning})
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
         server, self._server = self._server, None
         if server is not None:
             await asyncio.to_thread(discovery.withdraw, self.settings.db)

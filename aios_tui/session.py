@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from pathlib import Path
+from typing import Literal
 
 from aios_tui import __version__
 from aios_tui.recording import Recording
@@ -13,10 +14,12 @@ from aios_tui.settings import Settings
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.cores.select import CoreChoice, choose_core
 from engine.errors import UsageError
+from engine.events import Notice
 from engine.kernel import Kernel
 from engine.scheduling import parse_policy
 from engine.store import Recovery
 from engine.telemetry import Telemetry
+from engine.text import one_line
 from persistence import History, SqliteStore
 
 log = logging.getLogger(__name__)
@@ -57,6 +60,38 @@ class Session:
         for problem in self.agent_problems:
             log.warning("%s", problem)
         await self.store.open()
+
+    async def watch_agents(self) -> None:
+        """Take the user's agents up anew whenever one of their files changes, until cancelled. Needs the kernel."""
+        from watchfiles import awatch
+
+        folder = self.settings.agents_folder
+        try:
+            await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
+            seen = False  # what changed before the watcher was up shows when it first says that nothing did
+            async for changes in awatch(folder, recursive=False, debounce=200, yield_on_timeout=True):
+                if changes or not seen:
+                    await self._reload_agents()
+                seen = True
+        except (OSError, RuntimeError) as error:
+            self._say("warning", f"changed agents are not taken up: {one_line(str(error), 200)}")
+
+    async def _reload_agents(self) -> None:
+        before = {agent.name: agent for agent in self.agents.agents()}
+        loaded, problems = await asyncio.to_thread(load_catalogue, self.settings.agents_folder)
+        self.agents.take(loaded)
+        after = {agent.name: agent for agent in loaded.agents()}
+        changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        if changed:
+            self._say("info", f"agents changed: {', '.join(changed)}")
+        for problem in problems:
+            if problem not in self.agent_problems:
+                self._say("warning", problem)
+        self.agent_problems[:] = problems
+
+    def _say(self, level: Literal["info", "warning"], text: str) -> None:
+        log.info("%s", text)
+        self.kernel.publish(Notice(self.kernel.now(), level, text))
 
     async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
         """Choose and start the core, and start the kernel on it; see `Kernel.start`.

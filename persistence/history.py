@@ -18,6 +18,7 @@ from persistence.reader import Reader
 from persistence.replays import ReplayDetail, ReplayRow
 from persistence.rows import (
     RECORD_COLUMNS,
+    AgentRow,
     AttemptRow,
     PolicySwitchRow,
     PriorityChangeRow,
@@ -44,6 +45,16 @@ MAX_ROWS = 2**62
 
 _DETAIL = "asked_priority, asked_model, options, starts, interruptions, round_total, accepted_run, ended_run"
 _ATTEMPT = ", ".join(AttemptRow.model_fields)
+
+# An agent's plain name is what follows the last slash: rtrim takes off all that is not a slash.
+_BY_AGENT = (
+    "SELECT substr(agent, length(rtrim(agent, replace(agent, '/', ''))) + 1) AS agent, count(*) AS tasks,"
+    " sum(state = 'done') AS done, sum(state = 'failed') AS failed, sum(state = 'cancelled') AS cancelled,"
+    " avg(CASE state WHEN 'done' THEN waiting_s END) AS waiting_s,"
+    " avg(CASE state WHEN 'done' THEN turnaround_s END) AS turnaround_s,"
+    " sum(tokens_in) AS tokens_in, sum(tokens_out) AS tokens_out, max(submitted_at) AS last_at"
+    " FROM tasks GROUP BY 1"
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -139,6 +150,11 @@ class History:
         )
         known = {state.value: state for state in TaskState}
         return no_counts() | {known[state]: count for state, count in rows if state in known}
+
+    async def by_agent(self) -> dict[str, AgentRow]:
+        """How every agent has done so far, by its plain name: with and without an author it is the same one."""
+        rows = await self._reader.run(lambda connection: connection.execute(_BY_AGENT).fetchall())
+        return {row.agent: row for row in (to_model(AgentRow, dict(each)) for each in rows)}
 
     async def runs(self, limit: int = 50) -> Runs:
         """The programs that had this history, newest first."""

@@ -117,6 +117,21 @@ class RunRow(Row):
     ended_at: float | None = None
 
 
+class AgentRow(Row):
+    """How an agent has done: its tasks by how they ended, means over those that were done, in seconds, and tokens."""
+
+    agent: str
+    tasks: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    waiting_s: float | None = None
+    turnaround_s: float | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    last_at: float | None = None
+
+
 class TaskDetail(Row):
     """All that the history knows of a task. `asked_priority` and `asked_model` are what its submitter wanted."""
 

@@ -30,13 +30,17 @@ class AgentCatalogue:
             {agent.name: agent for agent in built_in},
         )
 
+    def take(self, other: AgentCatalogue) -> None:
+        """Have the agents of `other` from now on. Tasks that were accepted keep the agent they were accepted with."""
+        self._layers = other._layers
+
     def names(self) -> list[str]:
         """The plain names, sorted."""
         return sorted({name for layer in self._layers for name in layer})
 
     def agents(self) -> list[DeclarativeAgent]:
         """One agent a name, in the order of `names()`: the one that the plain name finds."""
-        return [self._find(name) for name in self.names()]
+        return [self.find(name) for name in self.names()]
 
     def get(self, name: str) -> DeclarativeAgent | QueryAgent:
         """The agent called `name`, given plain or as `author/name`.
@@ -44,9 +48,10 @@ class AgentCatalogue:
         Raises:
             UsageError: there is none; near names are told.
         """
-        return _QUERY if name == QUERY_AGENT else self._find(name)
+        return _QUERY if name == QUERY_AGENT else self.find(name)
 
-    def _find(self, name: str) -> DeclarativeAgent:
+    def find(self, name: str) -> DeclarativeAgent:
+        """As `get`, among the agents that are listed."""
         author, _, plain = name.rpartition("/")
         found = [layer[plain] for layer in self._layers if plain in layer]
         for agent in found:

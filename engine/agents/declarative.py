@@ -97,6 +97,7 @@ class DeclarativeAgent:
     author: str | None
     system: str | None
     carry: bool
+    prompts: tuple[str, ...]
     templates: tuple[Template, ...]
     options: tuple[GenerationOptions, ...]
     source: str
@@ -142,6 +143,7 @@ def parse_agent(data: bytes, source: str) -> DeclarativeAgent:
         author=declared.author,
         system=declared.system,
         carry=declared.carry,
+        prompts=tuple(item.prompt for item in declared.rounds),
         templates=declared.templates(),
         options=tuple(item.options.over(declared.options) for item in declared.rounds),
         source=source,
