@@ -12,20 +12,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aios_tui.bridge.state import ViewState
+from aios_tui.replaying import ReplayView
 from engine.model import LEAST_URGENT, MOST_URGENT, KernelState, TaskState
 
 Pane = Literal["queue", "activity", "results"]
-Group = Literal["Tasks", "Scheduling", "Moving", "View", "Program"]
+Group = Literal["Tasks", "Scheduling", "Workloads", "Moving", "View", "Program"]
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where the operator is: what `why_not` may look at. `selected` is a task id, `live` that there is a kernel."""
+    """Where the operator is: what `why_not` may look at. `selected` is a task id, `live` that there is a kernel.
+
+    `replay` is the live replay that goes on, `recording` the name of the file that is recorded to.
+    """
 
     view: ViewState
     pane: Pane = "queue"
     selected: int | None = None
     live: bool = False
+    replay: ReplayView | None = None
+    recording: str | None = None
 
     @property
     def selected_state(self) -> TaskState | None:
@@ -95,6 +101,28 @@ def _can_retry(now: Situation) -> str | None:
     return f"#{now.selected} has not ended yet" if now.selected in now.view.tasks else None
 
 
+def _can_record(now: Situation) -> str | None:
+    return None if now.recording is not None else _needs_kernel(now)
+
+
+def _record_label(now: Situation) -> str:
+    return "record" if now.recording is None else "end recording"
+
+
+def _needs_replay(now: Situation) -> str | None:
+    return None if now.replay is not None else "nothing is being replayed; w chooses a workload"
+
+
+def _needs_arrivals(now: Situation) -> str | None:
+    if now.replay is None:
+        return _needs_replay(now)
+    return f"all of {now.replay.name} has been sent" if now.replay.all_sent else None
+
+
+def _replay_pause_label(now: Situation) -> str:
+    return "replay on" if now.replay is not None and now.replay.paused else "pause replay"
+
+
 def _can_restart(now: Situation) -> str | None:
     if now.live:
         return "the core is running"
@@ -143,6 +171,7 @@ class Action:
 _SHOWN = {
     "plus": "+", "minus": "-", "slash": "/", "question_mark": "?", "escape": "esc", "down": "↓", "up": "↑",
     "pagedown": "page down", "pageup": "page up", "G": "G", "shift+tab": "shift+tab", "equals_sign": "=",
+    "less_than_sign": "<", "greater_than_sign": ">",
 }  # fmt: skip
 
 
@@ -169,6 +198,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("restart", (), "start core", "Try again to start the core.", "Scheduling", _can_restart),
     Action("inspect", (), "look at cores", "Ask the cores for their health and models now.", "Scheduling",
            _needs_kernel),
+    Action("workloads", ("w",), "workloads", "Choose a workload, to replay it into this kernel or to simulate it.",
+           "Workloads", _always, 11),
+    Action("record", ("R",), "record", "Record what is submitted into a workload file, or end that.", "Workloads",
+           _can_record, 13, says=_record_label),
+    Action("compare", ("c",), "compare", "Compare kept runs: figures side by side, and plots.", "Workloads", _always,
+           12),
+    Action("replay_pause", ("P",), "pause replay", "Pause the replay, or let it go on; what was sent goes on.",
+           "Workloads", _needs_arrivals, says=_replay_pause_label),
+    Action("replay_step", ("N",), "next arrival", "Send the replay's next arrival now, and pause it.", "Workloads",
+           _needs_arrivals),
+    Action("replay_slower", ("less_than_sign",), "slower", "Replay slower.", "Workloads", _needs_arrivals),
+    Action("replay_faster", ("greater_than_sign",), "faster", "Replay faster, in the end as fast as it goes.",
+           "Workloads", _needs_arrivals),
+    Action("replay_stop", ("X",), "stop replay", "End the replay; tasks that were sent stay.", "Workloads",
+           _needs_replay),
     Action("filter", ("slash",), "filter", "Show only lines that contain a text, in this pane.", "View", _always, 8),
     Action("pane_queue", ("1",), "queue", "Go to the queue.", "Moving"),
     Action("pane_activity", ("2",), "activity", "Go to the activity pane.", "Moving"),
@@ -181,13 +225,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("bottom", ("G", "end"), "last", "The last line.", "Moving", moves=True),
     Action("page_down", ("pagedown", "ctrl+f"), "page down", "A page down.", "Moving", moves=True),
     Action("page_up", ("pageup", "ctrl+b"), "page up", "A page up.", "Moving", moves=True),
-    Action("zoom", ("z",), "zoom", "Give the focused pane the whole screen, or take it back.", "View", _always, 11),
-    Action("theme", ("t",), "theme", "Choose a colour theme.", "View", _always, 12),
-    Action("help", ("question_mark",), "help", "Keys and words of this view.", "View", _always, 13),
+    Action("zoom", ("z",), "zoom", "Give the focused pane the whole screen, or take it back.", "View", _always, 14),
+    Action("theme", ("t",), "theme", "Choose a colour theme.", "View", _always, 15),
+    Action("help", ("question_mark",), "help", "Keys and words of this view.", "View", _always, 16),
     Action("escape", ("escape",), "back", "Leave the quick line or the filter, clear the filter, end the zoom.",
            "View"),
-    Action("palette", ("ctrl+p",), "commands", "Find any action by name.", "Program", _always, 15),
-    Action("quit", ("q", "ctrl+c", "ctrl+q"), "quit", "Leave; asks first while tasks run.", "Program", _always, 14),
+    Action("palette", ("ctrl+p",), "commands", "Find any action by name.", "Program", _always, 18),
+    Action("quit", ("q", "ctrl+c", "ctrl+q"), "quit", "Leave; asks first while tasks run.", "Program", _always, 17),
 )  # fmt: skip
 
 BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}

@@ -29,13 +29,15 @@ from textual.screen import Screen
 from textual.signal import Signal
 from textual.widget import Widget
 
-from aios_tui import actions, operations
+from aios_tui import actions, operations, workload_operations
 from aios_tui.bridge.bridge import Bridge
 from aios_tui.bridge.port import ConsoleSession
 from aios_tui.bridge.reducer import result_of
 from aios_tui.bridge.state import MAX_RESULTS, Changes, Counts, ViewState
 from aios_tui.filters import PrintableOnly
 from aios_tui.remembered import Memory
+from aios_tui.replaying import Replaying
+from aios_tui.runs import MemoryRuns, Runs
 from aios_tui.screens.main import MainScreen
 from aios_tui.theming import Theming, variable_defaults
 from engine.errors import AiosError
@@ -52,6 +54,7 @@ class ConsoleApp(App[int]):
         session: opened; the console starts it after its first paint. Closing it is `run_console`'s.
         memory: what is remembered between runs; without it nothing is.
         themes_folder: where the user's themes are.
+        workloads_folder: where the user's workload files are, and recordings go.
         theme: overrides the remembered theme.
         now: the time in Unix seconds, against which waiting times are drawn.
     """
@@ -70,6 +73,7 @@ class ConsoleApp(App[int]):
         *,
         memory: Memory | None = None,
         themes_folder: Path | None = None,
+        workloads_folder: Path | None = None,
         theme: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -79,6 +83,11 @@ class ConsoleApp(App[int]):
         self.theming = Theming(
             self, folder=themes_folder, memory=self.memory, told=lambda text: self.tell(text, "warning")
         )
+        self.workloads_folder = workloads_folder
+        self.runs: Runs = MemoryRuns()
+        self.replaying: Replaying | None = None
+        self.fresh_run: int | None = None
+        self.now = now
         self.live = False
         self.leaving = False
         self.draining = False
@@ -109,13 +118,18 @@ class ConsoleApp(App[int]):
 
     def on_mount(self) -> None:
         self.theming.apply(self._wanted_theme)
-        self.set_interval(1.0, self.bridge.tick)
+        self.set_interval(1.0, self._tick)
         self._catch_signals()
         self.call_after_refresh(self.start)
 
     def background(self, job: Callable[[], Awaitable[None]], *, group: str, exclusive: bool = False) -> None:
         """Run a coroutine function as a worker. Given the function, Textual leaves no coroutine behind at the end."""
         self.run_worker(cast(Any, job), group=group, exclusive=exclusive)
+
+    def _tick(self) -> None:
+        if self.session.recording_over:
+            self.carry_out(partial(workload_operations.end_broken_recording, self))
+        self.bridge.tick()
 
     def start(self) -> None:
         """Start the core, in the background."""
@@ -206,7 +220,11 @@ class ConsoleApp(App[int]):
         """Where the operator is; `task` stands in for what is selected on the main screen."""
         main = self.main
         selected = main.selected if task is None else task
-        return actions.Situation(self.view, main.pane, selected, self.live and not self.leaving)
+        replay = None if self.replaying is None else self.replaying.view
+        recording = None if self.session.recording is None else self.session.recording.name
+        return actions.Situation(
+            self.view, main.pane, selected, self.live and not self.leaving, replay=replay, recording=recording
+        )
 
     def act(self, action: str, task: int | None = None) -> bool:
         """Run an action as its key would. Returns False, and has said why, when it can't act now."""
@@ -216,10 +234,19 @@ class ConsoleApp(App[int]):
             return False
         operation = operations.OPERATIONS[action]
         if inspect.iscoroutinefunction(operation):
-            self.background(partial(self._finish, partial(operation, self, now)), group="actions")
+            self.carry_out(partial(operation, self, now))
         else:
             operation(self, now)
         return True
+
+    def carry_out(self, operation: Callable[[], Awaitable[None]], group: str = "actions") -> None:
+        """Run this in the background; an AiosError in it is said."""
+        self.background(partial(self._finish, operation), group=group)
+
+    def redraw_header(self) -> None:
+        """What the header, the replay line and the footer say besides the view state has changed."""
+        self.view.changes.header = True
+        self.bridge.emit()
 
     async def _finish(self, operation: Callable[[], Awaitable[None]]) -> None:
         try:

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from aios_tui import workload_operations
 from aios_tui.actions import Situation
 from engine.errors import AiosError
 from engine.model import KernelState, TaskSpec
@@ -253,6 +254,7 @@ OPERATIONS: dict[str, Operation] = {
     "drain": _drain,
     "restart": _restart,
     "inspect": _inspect,
+    **workload_operations.OPERATIONS,
     "filter": _filter,
     "pane_queue": _pane("queue"),
     "pane_activity": _pane("activity"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engine.events import Event
@@ -77,6 +78,24 @@ class ConsoleSession(Protocol):
     def agent_problems(self) -> Sequence[str]: ...
     @property
     def telemetry(self) -> TelemetryPort: ...
+    @property
+    def recording(self) -> Path | None:
+        """The file that is recorded to."""
+
+    @property
+    def recorded(self) -> int:
+        """Tasks in it so far."""
+
+    @property
+    def recording_over(self) -> bool:
+        """It ended by itself."""
+
+    async def record(self, path: Path) -> None:
+        """Record what is submitted from now on. Raises UsageError."""
+
+    async def stop_recording(self) -> Path | None:
+        """Finish the recording. Raises UsageError."""
+
     async def start(self, *, recover: bool = ..., paused: bool = ...) -> Recovery:
         """Choose and start the core, and take up what an earlier run left. Raises AiosError."""
 

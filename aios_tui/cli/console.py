@@ -46,6 +46,7 @@ async def _open(settings: Settings, sockets: list[socket.socket]) -> int:
             session,
             memory=Memory(places.state_folder() / "console.json"),
             themes_folder=settings.themes_folder,
+            workloads_folder=settings.workloads_folder,
             theme=settings.theme,
         )
     finally:

@@ -113,6 +113,7 @@ class HelpScreen(ModalScreen[None]):
             ("log", places.log_file()),
             ("agents", settings.agents_folder),
             ("themes", settings.themes_folder),
+            ("workloads", settings.workloads_folder),
         ]
         return [(name, one_line(str(path), 400)) for name, path in found]
 
@@ -121,7 +122,7 @@ class HelpScreen(ModalScreen[None]):
         getattr(box, f"action_scroll_{where}")()
 
 
-_GROUPS = ("Tasks", "Scheduling", "Moving", "View", "Program")
+_GROUPS = ("Tasks", "Scheduling", "Workloads", "Moving", "View", "Program")
 
 
 def _place(action: Action) -> int:

@@ -26,7 +26,9 @@ from aios_tui.widgets.linelist import LineList
 from aios_tui.widgets.pane import Pane
 from aios_tui.widgets.queue import QueueList
 from aios_tui.widgets.quick_line import QuickLine
+from aios_tui.widgets.replay_line import ReplayLine
 from aios_tui.widgets.results import ResultList
+from aios_tui.workload_operations import recording_mark
 
 if TYPE_CHECKING:
     from aios_tui.app import ConsoleApp
@@ -60,12 +62,14 @@ class MainScreen(Screen[None]):
         }
         self.header = Header()
         self.footer = Footer()
+        self.replay_line = ReplayLine()
         self.quick_line = QuickLine()
 
     def compose(self) -> ComposeResult:
         yield self.header
         with Container(id="panes"):
             yield from self.panes.values()
+        yield self.replay_line
         yield self.quick_line
         yield self.footer
 
@@ -87,7 +91,10 @@ class MainScreen(Screen[None]):
         """Give each pane that something changed for the state to draw."""
         view = self.console.view
         if changes.header or changes.clock or changes.everything or changes.cores:
+            self.header.recording = recording_mark(self.console)
             self.header.show(view)
+            replaying = self.console.replaying
+            self.replay_line.show(None if replaying is None else replaying.view)
         if changes.queue or changes.clock or changes.everything:
             self.queue_list.show(view)
             self.panes["queue"].say(_queue_words(view))

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual.content import Content
+from textual.content import Content, Span
 from textual.geometry import Size
 from textual.widget import Widget
 
 GAP = 3
+
+
+def _looks(cells: Sequence[Content]) -> list[tuple[str, tuple[Span, ...]]]:
+    """Texts with their styles, which Content's own equality leaves out."""
+    return [(cell.plain, tuple(cell.spans)) for cell in cells]
 
 
 class Flow(Widget):
@@ -27,7 +32,7 @@ class Flow(Widget):
 
     def update(self, cells: Sequence[Content]) -> None:
         """Show other cells."""
-        if self._cells != tuple(cells):
+        if _looks(self._cells) != _looks(cells):
             before = self._lines(self.size.width)
             self._cells = tuple(cells)
             self.refresh(layout=len(before) != len(self._lines(self.size.width)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aios_tui.bridge.state import ViewState
 from aios_tui.widgets import words
 from aios_tui.widgets.canvas import Canvas
-from aios_tui.widgets.cells import cell_len, plain
+from aios_tui.widgets.cells import cell_len, fit, plain
 from aios_tui.widgets.ink import Line, Span, clip
 from engine.model import KernelState
 
@@ -17,6 +17,9 @@ STATES: dict[KernelState, tuple[str, str]] = {
 }
 
 
+REC_NAME = 24
+
+
 class Header(Canvas):
     """Two lines, or one where the screen is low: then the core shows only its mark and model."""
 
@@ -24,6 +27,8 @@ class Header(Canvas):
         super().__init__(id="header")
         self.view = ViewState()
         self.leaving = False
+        self.recording: tuple[str, int] | None = None
+        """Name and count of tasks of the present recording."""
 
     def show(self, view: ViewState) -> None:
         """Draw from this state."""
@@ -35,13 +40,17 @@ class Header(Canvas):
             state = self._name_and_state()
             return [
                 _ends(
-                    [state if width >= 60 else state[2:], self._core(short=True)],
+                    [(state if width >= 60 else state[2:]) + self._mark(named=False), self._core(short=True)],
                     [self._counts(short=width < 96)],
                     width,
                 )
             ]
         return [
-            _ends([self._name_and_state()], [self._counts(short=width < 76)], width),
+            _ends(
+                [self._name_and_state() + self._mark(named=width >= 112)],
+                [self._counts(short=width < (88 if self.recording else 76))],
+                width,
+            ),
             self._core_and_throughput(width),
         ]
 
@@ -63,6 +72,17 @@ class Header(Canvas):
             return [*spans, ("starting", "dim")]
         word, ink = STATES[view.kernel]
         return [*spans, (words.policy(view.policy), "primary"), (" · ", "dim"), (word, ink)]
+
+    def _mark(self, named: bool) -> list[Span]:
+        """That something is recorded, with the count of its tasks."""
+        if self.recording is None:
+            return []
+        name, count = self.recording
+        return [
+            ("   ● REC", "bad"),
+            (f" {fit(plain(name), REC_NAME).rstrip()}" if named else "", ""),
+            (f" {count:,}", ""),
+        ]
 
     def _counts(self, short: bool) -> list[Span]:
         view, counts = self.view, self.view.counts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
@@ -164,8 +165,23 @@ class FakeSession:
         self.agents: AgentCatalogue = load_catalogue(None)[0]
         self.agent_problems: Sequence[str] = agent_problems
         self.closed = 0
+        self.recorded_to: Path | None = None
         self._recovery = recovery or Recovery()
         self._trouble = trouble
+
+    recorded = 0
+    recording_over = False
+
+    @property
+    def recording(self) -> Path | None:
+        return self.recorded_to
+
+    async def record(self, path: Path) -> None:
+        self.recorded_to = path
+
+    async def stop_recording(self) -> Path | None:
+        path, self.recorded_to = self.recorded_to, None
+        return path
 
     async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
         if self._trouble is not None:

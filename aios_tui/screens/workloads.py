@@ -1,0 +1,388 @@
+"""Choosing a workload: what is in it, and what to do with it: replay it into this kernel, or simulate it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Horizontal, VerticalScroll
+from textual.content import Content
+from textual.events import Resize
+from textual.geometry import Size
+from textual.screen import Screen
+from textual.widgets import Input, OptionList, Sparkline, Static
+from textual.widgets.option_list import Option
+
+from aios_tui import shelf
+from aios_tui.actions import BY_ID
+from aios_tui.replaying import speed_of
+from aios_tui.screens.export import PathInput
+from aios_tui.shelf import Bench, Entry
+from aios_tui.widgets.flow import Flow
+from aios_tui.widgets.workload_words import facts_of, head_of, span_of
+from aios_tui.workload_operations import compare, start_replay
+from engine.errors import AiosError, UsageError
+from engine.text import one_line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aios_tui.app import ConsoleApp
+    from engine.workloads.summary import Summary
+
+KEYS: tuple[tuple[str, str, str], ...] = (
+    ("escape,q", "leave", "back to the main screen"),
+    ("enter", "replay", "replay the workload into this kernel"),
+    ("v", "simulate", "simulate it in virtual time under FIFO, NPPS and NPPS with ageing, and compare them"),
+    ("s", "next_speed", "the next speed: 1, 2, 10, as fast as it goes"),
+    ("e", "edit('speed')", "type a speed"),
+    ("o", "toggle_switches", "do the workload's own switches of policy, or leave them out"),
+    ("slash", "edit('path')", "type the path of a workload file"),
+    ("c", "compare", "compare kept runs"),
+    ("j,down", "move('down')", "one line down"),
+    ("k,up", "move('up')", "one line up"),
+    ("g,home", "move('first')", "the first"),
+    ("G,end", "move('last')", "the last"),
+    ("t", "act('theme')", "choose a colour theme"),
+    ("question_mark", "help", "this list"),
+)
+SPEEDS = ("1", "2", "10", "max")
+BINS = 200
+
+
+class Shelf(OptionList):
+    """The list. A click only points; enter is the screen's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.replay", show=False)]
+
+
+class WorkloadScreen(Screen[None]):
+    """Lists the samples and the files in `folder`; reads what is pointed at in the background."""
+
+    CSS_PATH = "workloads.tcss"
+    AUTO_FOCUS = "#shelf"
+    BINDINGS: ClassVar[list[BindingType]] = [Binding(keys, action, words, show=False) for keys, action, words in KEYS]
+
+    def __init__(self, folder: Path | None) -> None:
+        super().__init__()
+        self.folder = folder
+        self.switches = True
+        self.busy = ""
+        self._entries: dict[str, Entry] = {}
+        self._summaries: dict[str, Summary | str] = {}
+
+    @property
+    def console(self) -> ConsoleApp:
+        return cast("ConsoleApp", self.app)
+
+    @property
+    def entry(self) -> Entry | None:
+        """What is pointed at."""
+        highlighted = self.query_one(Shelf).highlighted_option
+        return None if highlighted is None else self._entries.get(highlighted.id or "")
+
+    @property
+    def summary(self) -> Summary | None:
+        """What is in it, when that is known."""
+        found = self._summaries.get(self._key())
+        return None if isinstance(found, str) else found
+
+    def compose(self) -> ComposeResult:
+        yield Flow(id="head", gap=2)
+        with Container(id="both"):
+            yield Shelf(id="shelf", markup=False)
+            with VerticalScroll(id="about", can_focus=False):
+                yield Static("", id="facts", markup=False)
+                yield Sparkline([], id="arrivals")
+                yield Static("", id="axis", markup=False)
+        with Horizontal(classes="field", id="path-field"):
+            yield Static("file", classes="label", markup=False)
+            path = PathInput(id="path", compact=True, placeholder="/ the path of another workload file; enter adds it")
+            path.cursor_blink = False
+            yield path
+        with Horizontal(classes="field"):
+            yield Static("speed", classes="label", markup=False)
+            speed = Input("1", id="speed", compact=True, max_length=12)
+            speed.cursor_blink = False
+            yield speed
+            yield Static("× the recorded pace; max: as fast as it goes", classes="note", markup=False)
+        with Horizontal(classes="field"):
+            yield Static("switches", classes="label", markup=False)
+            yield Static("", id="switches", markup=False)
+            yield Static("", id="switches-note", classes="note", markup=False)
+        yield Static("", id="problem", classes="-none", markup=False)
+        yield Flow(id="hints", gap=2)
+
+    def on_mount(self) -> None:
+        self._fit(self.app.size)
+        self.query_one("#about").border_title = Content("")
+        self._list()
+
+    def on_resize(self, event: Resize) -> None:
+        self._fit(event.size)
+
+    def _fit(self, size: Size) -> None:
+        wide = size.width >= 100
+        self.set_class(wide, "-wide")
+        self.set_class(size.height < (18 if wide else 22), "-short")
+        self.set_class(size.height < 14, "-tiny")
+
+    # Data
+
+    @work(exclusive=True, group="history")
+    async def _list(self) -> None:
+        files = await asyncio.to_thread(shelf.found_in, self.folder)
+        self._show_list(shelf.shipped(), files)
+
+    def _show_list(self, shipped: list[Entry], files: list[Entry]) -> None:
+        listing = self.query_one(Shelf)
+        listing.clear_options()
+        self._entries.clear()
+        listing.add_option(Option(Content("Samples"), disabled=True))
+        for entry in shipped:
+            self._add(f"sample {entry.name}", entry)
+        if self.folder is not None:
+            listing.add_option(Option(Content(one_line(str(self.folder), 300)), disabled=True))
+            if not files:
+                nothing = "  nothing yet; R on the main screen records into it"
+                listing.add_option(Option(Content.styled(nothing, "$muted"), disabled=True))
+        for entry in files:
+            self._add(f"file {entry.path}", entry)
+        listing.highlighted = 1
+        self._draw()
+
+    def _add(self, key: str, entry: Entry) -> None:
+        self._entries[key] = entry
+        words = Content.assemble(one_line(entry.name, 200), (f"  {one_line(entry.about, 200)}", "$muted"))
+        self.query_one(Shelf).add_option(Option(words, id=key))
+
+    def _key(self) -> str:
+        highlighted = self.query_one(Shelf).highlighted_option
+        return "" if highlighted is None else highlighted.id or ""
+
+    @on(OptionList.OptionHighlighted)
+    def _pointed(self) -> None:
+        self._say("")
+        self._draw()
+        self._read()
+
+    @work(exclusive=True, group="lines")
+    async def _read(self) -> None:
+        key, entry = self._key(), self.entry
+        if entry is None or key in self._summaries:
+            return
+        try:
+            self._summaries[key] = await asyncio.to_thread(entry.summary)
+        except AiosError as error:
+            self._summaries[key] = one_line(str(error), 500)
+        self._draw()
+
+    # Drawing
+
+    def _draw(self) -> None:
+        entry, found = self.entry, self._summaries.get(self._key())
+        summary = self.summary
+        self.query_one("#head", Flow).update(head_of(entry, self.busy))
+        about = self.query_one("#about")
+        about.border_title = Content(one_line(entry.name, 60)) if entry is not None else Content("")
+        if isinstance(found, str):
+            facts = Content.styled(found, "$error")
+        elif summary is None:
+            facts = Content.styled("reading …" if entry is not None else "", "$muted")
+        else:
+            facts = facts_of(summary)
+        self.query_one("#facts", Static).update(facts)
+        plot = self.query_one("#arrivals", Sparkline)
+        several = summary is not None and summary.duration > 0
+        about.set_class(not several, "-one")
+        if summary is not None and several:
+            plot.data = [float(count) for count in summary.arrivals(BINS)]
+            self.query_one("#axis", Static).update(Content(f"arrivals over {span_of(summary)}"))
+        self._draw_switches(summary)
+        self._draw_hints()
+
+    def _draw_switches(self, summary: Summary | None) -> None:
+        self.query_one("#switches", Static).update(Content("on" if self.switches else "off"))
+        count = None if summary is None else len(summary.switches)
+        if count == 0:
+            said = "the file has no switches of policy of its own"
+        else:
+            many = "the file's own" if count is None else f"the file's {count}"
+            said = (
+                f"{many} switch{'es' if count != 1 else ''} of policy {'happen' if self.switches else 'are left out'}"
+            )
+        self.query_one("#switches-note", Static).update(Content(said))
+
+    def _draw_hints(self) -> None:
+        can_replay, can_simulate = self.why_not_replay() is None, self._why_not_read() is None
+        shown = (
+            ("enter", "replay", can_replay), ("v", "simulate", can_simulate), ("s", "speed", True),
+            ("o", "switches", True), ("/", "file", True), ("c", "compare", True), ("esc", "back", True),
+            ("?", "help", True),
+        )  # fmt: skip
+        self.query_one("#hints", Flow).update(
+            [
+                Content.assemble(
+                    (key, "bold $accent" if able else "$frame"), (f" {name}", "$muted" if able else "$frame")
+                )
+                for key, name, able in shown
+            ]
+        )
+
+    def _say(self, text: str) -> None:
+        problem = self.query_one("#problem", Static)
+        problem.update(Content(one_line(text, 300)))
+        problem.set_class(not text, "-none")
+
+    # What keys do
+
+    def _why_not_read(self) -> str | None:
+        if self.busy:
+            return self.busy
+        found = self._summaries.get(self._key())
+        if self.entry is None:
+            return "no workload is chosen"
+        if isinstance(found, str):
+            return found
+        return "it is still being read" if found is None else "it has no tasks" if not found.tasks else None
+
+    def why_not_replay(self) -> str | None:
+        """Why the workload can't be replayed now; None when it can."""
+        now = self.console.situation()
+        if now.replay is not None:
+            return f"{now.replay.name} is being replayed; {BY_ID['replay_stop'].shown_key} on the main screen ends it"
+        return BY_ID["new"].why_not(now) or self._why_not_read()
+
+    def action_leave(self) -> None:
+        """Back to the list from a field, and to the main screen from there."""
+        if isinstance(self.focused, Input):
+            self.query_one(Shelf).focus()
+        else:
+            self.dismiss(None)
+
+    def action_act(self, action: str) -> None:
+        self.console.act(action)
+
+    def action_compare(self) -> None:
+        compare(self.console)
+
+    def action_help(self) -> None:
+        from aios_tui.screens.help import HelpScreen
+
+        self.app.push_screen(HelpScreen("workloads", keys=[(keys, words) for keys, _, words in KEYS]))
+
+    def action_move(self, where: str) -> None:
+        listing = self.query_one(Shelf)
+        moves = {
+            "down": listing.action_cursor_down,
+            "up": listing.action_cursor_up,
+            "first": listing.action_first,
+            "last": listing.action_last,
+        }
+        moves[where]()
+
+    def action_edit(self, name: str) -> None:
+        self.query_one(f"#{name}", Input).focus()
+
+    def action_next_speed(self) -> None:
+        field = self.query_one("#speed", Input)
+        place = SPEEDS.index(field.value) + 1 if field.value in SPEEDS else 0
+        field.value = SPEEDS[place % len(SPEEDS)]
+
+    def action_toggle_switches(self) -> None:
+        self.switches = not self.switches
+        self._draw_switches(self.summary)
+
+    @on(Input.Submitted, "#speed")
+    def _speed_given(self, event: Input.Submitted) -> None:
+        event.stop()
+        try:
+            speed_of(event.value)
+        except UsageError as error:
+            self._say(str(error))
+        else:
+            self._say("")
+            self.query_one(Shelf).focus()
+
+    @on(Input.Submitted, "#path")
+    def _path_given(self, event: Input.Submitted) -> None:
+        event.stop()
+        try:
+            entry = shelf.typed(event.value.strip())
+        except UsageError as error:
+            self._say(str(error))
+            return
+        key = f"file {entry.path}"
+        if key not in self._entries:
+            self._add(key, entry)
+        listing = self.query_one(Shelf)
+        listing.highlighted = listing.get_option_index(key)
+        listing.focus()
+
+    def action_replay(self) -> None:
+        """Read the workload and start it."""
+        try:
+            speed = speed_of(self.query_one("#speed", Input).value)
+        except UsageError as error:
+            self._say(str(error))
+            return
+        if reason := self.why_not_replay():
+            self._say(reason)
+        else:
+            self._replay(speed)
+
+    @work(exclusive=True, group="actions")
+    async def _replay(self, speed: float) -> None:
+        entry = self.entry
+        if entry is None:
+            return
+        try:
+            workload = await asyncio.to_thread(entry.load)
+        except AiosError as error:
+            self._say(str(error))
+            return
+        if reason := self.why_not_replay():  # something else may have begun meanwhile
+            self._say(reason)
+            return
+        self.dismiss(None)
+        start_replay(self.console, workload, speed=speed, switches=self.switches)
+
+    def action_simulate(self) -> None:
+        """Run it in virtual time, and compare what came of it."""
+        if reason := self._why_not_read():
+            self._say(reason)
+        else:
+            self._simulate()
+
+    @work(group="actions")
+    async def _simulate(self) -> None:
+        entry = self.entry
+        if entry is None:
+            return
+        bench = Bench(slots=max(1, len(self.console.view.lanes)), rounds_of=self._rounds_of)
+        self.busy = f"simulating {one_line(entry.name, 60)} …"
+        self._draw()
+        try:
+            runs = await asyncio.to_thread(shelf.simulated, entry, bench)
+            at = self.console.now()
+            kept = [await self.console.runs.keep(entry.name, run, at=at) for run in reversed(runs)]
+        except AiosError as error:
+            self._say(str(error))
+            return
+        finally:
+            self.busy = ""
+            if self.is_mounted:
+                self._draw()
+        if self.is_current:
+            compare(self.console, kept[::-1])
+        else:
+            self.console.tell(f"{one_line(entry.name, 60)} is simulated; c compares")
+
+    def _rounds_of(self, agent: str) -> int | None:
+        try:
+            return self.console.session.agents.get(agent).round_total
+        except AiosError:
+            return None

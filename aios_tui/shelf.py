@@ -1,0 +1,128 @@
+"""The workloads an operator can choose from: those that come with the package, and files of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from engine.errors import UsageError
+from engine.replay.build import columns
+from engine.replay.columns import Run
+from engine.replay.service import ServiceModel
+from engine.replay.virtual import Plant, simulate
+from engine.scheduling import parse_policy
+from engine.text import one_line
+from engine.workloads import samples
+from engine.workloads.reader import Workload, WorkloadReader, load
+from engine.workloads.samples import Sample
+from engine.workloads.summary import Summary, summarise
+
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+MAX_FILES = 500
+POLICIES = ("fifo", "npps", "npps:ageing=60")
+"""What a workload is simulated under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One workload on the shelf: a packaged sample, or a file. `about` is a line for people."""
+
+    name: str
+    about: str
+    path: Path | None = None
+    sample: Sample | None = None
+
+    @contextmanager
+    def file(self) -> Iterator[Path]:
+        """The file, which for a sample may exist only within the `with`."""
+        if self.sample is not None:
+            with samples.path_of(self.sample) as path:
+                yield path
+        elif self.path is not None:
+            yield self.path
+
+    def summary(self) -> Summary:
+        """Read it and sum it up; blocks. Raises UsageError: file, line and reason."""
+        with self.file() as path, WorkloadReader(path) as reader:
+            return summarise(reader)
+
+    def load(self) -> Workload:
+        """Read all of it; blocks. Raises UsageError: file, line and reason."""
+        with self.file() as path:
+            return load(path)
+
+
+def shipped() -> list[Entry]:
+    """The packaged samples."""
+    return [Entry(sample.name, sample.description, sample=sample) for sample in samples.SAMPLES]
+
+
+def found_in(folder: Path | None) -> list[Entry]:
+    """The workload files in a folder, the newest first; nothing when it isn't there. Blocks."""
+    found: list[tuple[float, Entry]] = []
+    try:
+        for path in folder.iterdir() if folder is not None else ():
+            if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file():
+                stat = path.stat()
+                when = datetime.fromtimestamp(stat.st_mtime).astimezone()
+                found.append((stat.st_mtime, Entry(path.name, f"{when:%Y-%m-%d %H:%M}, {stat.st_size:,} bytes", path)))
+    except OSError:
+        return []
+    newest = sorted(found, key=lambda pair: (-pair[0], pair[1].name))
+    return [entry for _, entry in newest[:MAX_FILES]]
+
+
+def typed(given: str) -> Entry:
+    """The file at a path as it was written. Raises UsageError when there is no file."""
+    try:
+        path = Path(given).expanduser().absolute()
+        there = path.is_file()
+    except (OSError, RuntimeError, ValueError):
+        there = False
+    if not there:
+        raise UsageError(f"{one_line(given, 200)}: there is no such file")
+    return Entry(path.name, str(path), path)
+
+
+def recording_name(folder: Path, at: datetime) -> Path:
+    """A new file's path, by the time; one that is there already is left alone."""
+    stem = f"session-{at:%Y%m%d-%H%M%S}"
+    path, count = folder / f"{stem}.jsonl", 1
+    while path.exists():
+        count += 1
+        path = folder / f"{stem}-{count}.jsonl"
+    return path
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What a simulation assumes: slots, service times, and how many rounds an agent takes (None: not known)."""
+
+    slots: int = 1
+    service: ServiceModel = field(default_factory=ServiceModel)
+    rounds_of: Callable[[str], int | None] | None = None
+
+    @property
+    def words(self) -> str:
+        """The assumptions in a line."""
+        rates = self.service.rates
+        slots = "1 slot" if self.slots == 1 else f"{self.slots} slots"
+        return f"{slots}, prefill {rates.prefill:,.0f} and decode {rates.decode:,.0f} tok/s"
+
+
+def simulated(entry: Entry, bench: Bench) -> list[Run]:
+    """Run a workload in virtual time under each of POLICIES; blocks. Its own switches of policy are left out.
+
+    Raises:
+        UsageError: the file can't be read.
+    """
+    with entry.file() as path, WorkloadReader(path) as reader:
+        made = columns(reader, reader.header.defaults, bench.service, bench.rounds_of)
+    runs = [simulate(made.tasks, parse_policy(policy), Plant(slots=bench.slots)) for policy in POLICIES]
+    for run in runs:
+        guessed = f", {made.estimated:,} of {len(made.tasks):,} tasks estimated" if made.estimated else ""
+        run.note = f"virtual: {bench.words}{guessed}"
+    return runs
