@@ -54,6 +54,8 @@ def test_the_table_of_commands_is_right() -> None:
     [
         "README.md",
         "docs/architecture.md",
+        "docs/aios.md",
+        "docs/http.md",
         "docs/headless.md",
         "docs/settings.md",
         "docs/replay.md",
