@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine.errors import UsageError
 from engine.kernel import Kernel
+from engine.model import KernelState
 from engine.workloads.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -17,7 +18,7 @@ CAPACITY = 1_000_000
 
 
 class Recording:
-    """Writes one kernel's accepted tasks and switches of policy to `path`, from now until `stop`.
+    """Writes one kernel's accepted tasks, and what is done to them and to it, to `path`, from now until `stop`.
 
     When the file can't be written any more the recording is over by itself: `over` says so, and `stop` why.
 
@@ -27,7 +28,10 @@ class Recording:
 
     def __init__(self, kernel: Kernel, path: Path) -> None:
         self.path = path
-        self._recorder = Recorder(path, kernel.now(), policy=kernel.policy.name, what="recorded from a session")
+        paused = kernel.state is not KernelState.RUNNING
+        self._recorder = Recorder(
+            path, kernel.now(), policy=kernel.policy.name, what="recorded from a session", paused=paused
+        )
         self._subscription = kernel.subscribe(capacity=CAPACITY)
         self._pump = asyncio.create_task(self._follow(), name="recording")
 

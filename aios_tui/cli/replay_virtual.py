@@ -45,7 +45,7 @@ def _simulated(plan: Plan, path: Path, service: ServiceModel, told: str) -> Resu
     loads = "".join(f", loading {model or 'a model'} {s:g} s" for model, s in plan.loads.items())
     runs = []
     for policy, switches in schedules(plan, made.switches):
-        run = simulate(made.tasks, policy, plant, switches)
+        run = simulate(made.tasks, policy, plant, switches, made.acts)
         run.note = f"{told}{loads}"
         runs.append((run, True))
     return gather(path.name, runs, _notes(plan, made, service, complete))
@@ -73,6 +73,8 @@ def _notes(plan: Plan, made: ReplayInput, service: ServiceModel, complete: bool)
     if made.switches and plan.policies and not plan.switches:
         count = len(made.switches)
         notes.append(f"the workload's own {count} switch{'' if count == 1 else 'es'} of policy left out (--switches)")
+    if made.strays:
+        notes.append(f"{made.strays} control{'' if made.strays == 1 else 's'} left out: no task has that name")
     if not complete:
         notes.append("the workload has no end record: it may have been cut")
     return notes

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.model import DEFAULT_PRIORITY
-from engine.replay.columns import UNKNOWN, Tasks
+from engine.replay.columns import UNKNOWN, Act, Tasks
 from engine.replay.service import CHARS_PER_TOKEN, ServiceModel
 from engine.scheduling import Policy, parse_policy
 from engine.workloads.records import ControlRow, Defaults, Item, TaskRow
@@ -22,13 +22,16 @@ class ReplayInput:
     """What `simulate` takes.
 
     Attributes:
-        switches: the workload's own switches of policy. `simulate` applies only those that it is given.
+        switches: the workload's own switches of policy. acts: what else was done on the way, in order of time.
+            `simulate` applies only those that it is given. strays: acts on tasks that are not in the workload.
         estimated: tasks whose tokens were guessed, for want of counts. given: those that brought their service time.
         input_tokens, output_tokens: of each task, as the service times were made from.
     """
 
     tasks: Tasks
     switches: list[tuple[float, Policy]] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
+    strays: int = 0
     estimated: int = 0
     given: int = 0
     input_tokens: array[int] = field(default_factory=lambda: array("L"))
@@ -65,10 +68,14 @@ def columns(
     made = ReplayInput(tasks)
     clients, models = _Names(), _Names()
     ids: list[str] = []
+    controls: list[ControlRow] = []
     rounds: dict[str, int] = {}
     for item in items:
         if isinstance(item, ControlRow):
-            made.switches.append((item.at, parse_policy(item.policy)))
+            if item.policy is not None:
+                made.switches.append((item.at, parse_policy(item.policy)))
+            else:
+                controls.append(item)
             continue
         priority = item.priority if item.priority is not None else defaults.priority
         agent = item.agent or defaults.agent or "chat"
@@ -85,7 +92,21 @@ def columns(
     tasks.clients, tasks.models, tasks.ids = clients.names, models.names, ids
     made.switches.sort(key=lambda switch: switch[0])
     _sort(made)
+    _find(made, controls)
     return made
+
+
+def _find(made: ReplayInput, controls: list[ControlRow]) -> None:
+    """Make acts of controls: the tasks that they name become indices."""
+    if not controls:
+        return
+    places = {made.tasks.id(place): place for place in range(len(made.tasks))}
+    for control in sorted(controls, key=lambda control: control.at):
+        place = None if control.task is None else places.get(control.task, -1)
+        if place == -1:
+            made.strays += 1
+        elif control.op != "policy":
+            made.acts.append(Act(control.at, control.op, place, control.priority))
 
 
 def _work(made: ReplayInput, row: TaskRow, model: str | None, service: ServiceModel) -> None:

@@ -62,6 +62,16 @@ class Tasks:
             raise ValueError("arrivals are not in order")
 
 
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What an operator did at a moment, a switch of policy left out. `task`: an index, for `priority` and `cancel`."""
+
+    at: float
+    op: Literal["priority", "cancel", "pause", "resume"]
+    task: int | None = None
+    priority: int | None = None
+
+
 @dataclass(slots=True)
 class Run:
     """One replay of tasks under one policy, virtual or live: what metrics, reports and figures are made from.
@@ -75,7 +85,7 @@ class Run:
         service: seconds spent executing, as simulated or measured.
         ttft: first dispatch to first token; empty: not known.
         order: indices of tasks in the order of their first dispatch.
-        failed: indices of tasks that ended, but not well. Always empty when virtual.
+        failed: indices of tasks that ended, but not well; when virtual, those that were cancelled.
         swaps: how often a slot had to load another model than the one it held. load_s: seconds spent loading.
         switches: changes of policy on the way, as (time, name).
         note: how it was made, for the report: rates, core, seed.

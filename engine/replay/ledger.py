@@ -31,6 +31,11 @@ class Fate:
         return self.final is not None and self.final.state is not TaskState.DONE
 
     @property
+    def priority(self) -> int:
+        """The last one it had."""
+        return self.spec.priority if self.final is None else self.final.priority
+
+    @property
     def client(self) -> str:
         return self.spec.client or ""
 
@@ -86,7 +91,7 @@ class Ledger:
         started = [index for index, fate in enumerate(fates) if fate.order]
         tasks = Tasks(
             at=array("d", [fate.submitted - begun for fate in fates]),
-            priority=array("b", [fate.spec.priority for fate in fates]),
+            priority=array("b", [fate.priority for fate in fates]),
             service=array("d", [fate.final.service_s if fate.final else UNKNOWN for fate in fates]),
             client=array("L", [clients[fate.client] for fate in fates]),
             model=array("L", [models[fate.model] for fate in fates]),

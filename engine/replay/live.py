@@ -13,7 +13,7 @@ from engine.replay.columns import Run
 from engine.replay.filler import MAX_TOKENS, filler
 from engine.replay.ledger import Fate, Ledger, Progress
 from engine.workloads.reader import Workload
-from engine.workloads.records import Item, TaskRow
+from engine.workloads.records import ControlRow, Item, TaskRow
 
 Change = Callable[[TaskSpec], TaskSpec]
 
@@ -32,11 +32,13 @@ class LiveReplay:
         *,
         speed: float = 1.0,
         switches: bool = True,
+        pauses: bool = True,
         longest_prompt: int | None = None,
         change: Change | None = None,
         told: Callable[[Progress], None] | None = None,
     ) -> None:
-        """`switches`: do the workload's own switches of policy too.
+        """`switches`: do the workload's own switches of policy too. `pauses`: pause and resume the kernel as it says; a
+        pause that it does not end is ended when all is sent.
 
         `longest_prompt`: prompts made up for rows of counts get at most so many tokens, to fit a small context.
         `change` may alter each task before it is submitted, such as its model. `told` is called after every change of
@@ -46,6 +48,9 @@ class LiveReplay:
         self._workload = workload
         self._speed = _checked(speed)
         self._switches = switches
+        self._pauses = pauses
+        self._holding = False
+        self._ids: dict[str, int] = {}
         self._longest = longest_prompt
         self._change = change
         self._told = told
@@ -134,9 +139,11 @@ class LiveReplay:
                 if not await self._until(moment[0].at):
                     break
                 await self._send(moment)
+            self._let_go()
             while not (self._stopped or self._closed or self._ledger.all_ended):
                 await self._listen(None)
         finally:
+            self._let_go()
             self._settle()
             self._playing = False
             subscription.close()
@@ -161,24 +168,55 @@ class LiveReplay:
         return False
 
     async def _send(self, moment: list[Item]) -> None:
+        """Do all of one moment: switches and pauses, then tasks, then what is done to tasks, and resuming."""
         rows = [item for item in moment if isinstance(item, TaskRow)]
-        for item in moment:
-            if not isinstance(item, TaskRow) and self._switches:
-                self._kernel.switch_policy(item.policy)
-                self._switched.append((self._kernel.now() - self._begun, item.policy))
-        if not rows:
+        controls = [item for item in moment if isinstance(item, ControlRow)]
+        for control in controls:
+            self._before(control)
+        if rows:
+            await self._submit(rows)
+        for control in controls:
+            await self._after(control)
+
+    def _before(self, control: ControlRow) -> None:
+        if control.policy is not None and self._switches:
+            self._kernel.switch_policy(control.policy)
+            self._switched.append((self._kernel.now() - self._begun, control.policy))
+        elif control.op == "pause" and self._pauses:
+            self._kernel.pause()
+            self._holding = True
+
+    async def _after(self, control: ControlRow) -> None:
+        if control.op == "resume":
+            self._let_go()
+        id_ = self._ids.get(control.task or "")
+        if id_ is None:
             return
+        if control.op == "cancel":
+            await self._kernel.cancel(id_, "cancelled in the workload")
+        elif control.priority is not None:
+            self._kernel.reprioritise(id_, control.priority)
+
+    def _let_go(self) -> None:
+        """End a pause of the workload's own."""
+        if self._holding:
+            self._holding = False
+            self._kernel.resume()
+
+    async def _submit(self, rows: list[TaskRow]) -> None:
         specs = [self._spec(row) for row in rows]
         submitted = self._kernel.now()
         for id_, row, spec in zip(await self._kernel.submit_many(specs), rows, specs, strict=True):
-            self._ledger.fates[id_] = Fate(row.id or f"t{len(self._ledger.fates) + 1}", spec, submitted)
+            name = row.id or f"t{len(self._ledger.fates) + 1}"
+            self._ledger.fates[id_] = Fate(name, spec, submitted)
+            self._ids[name] = id_
         await self._fold()
         self._tell()
 
     def _spec(self, row: TaskRow) -> TaskSpec:
         """The task to submit; one without text gets a prompt of its length, and a reply of its length at most."""
         spec = row.spec(self._workload.header.defaults, self._workload.name or None)
-        if not spec.prompt.strip():
+        if not spec.prompt.strip() and spec.query is None:
             options = spec.options
             if spec.output_tokens is not None and options.max_tokens is None:
                 options = options.model_copy(update={"max_tokens": max(1, spec.output_tokens)})

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from engine.errors import UsageError
-from engine.events import Event, PolicyChanged, TaskAccepted
-from engine.model import GenerationOptions, TaskRecord, TaskSpec
+from engine.events import Event, KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskReprioritised
+from engine.model import GenerationOptions, KernelState, TaskRecord, TaskSpec, TaskState
 from engine.workloads.records import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.writer import WorkloadWriter
 
@@ -28,19 +28,23 @@ def row_of(spec: TaskSpec, id: str, at: float) -> TaskRow:
         options=None if spec.options == GenerationOptions() else spec.options,
         input_tokens=spec.input_tokens,
         output_tokens=spec.output_tokens,
+        query=spec.query,
     )
 
 
 class Recorder:
-    """Writes accepted tasks and switches of policy to a file as they come.
+    """Writes accepted tasks, and what is done to them and to the kernel, to a file as it comes.
 
     What is written survives our own death: without its end record the file is still a good workload.
     Feed it every event from `kernel.snapshot()` on; the policy in force goes in as a switch at 0. Tasks that were
-    accepted before are not recorded. Blocking, but only by a short write.
+    accepted before are not recorded, nor what is done to them. A drain is recorded as a pause.
+    Blocking, but only by a short write.
     """
 
-    def __init__(self, path: Path, at: float, *, policy: str, what: str = "recorded") -> None:
-        """`at`: the moment of the start, Unix seconds on the kernel's clock. An existing file is not overwritten.
+    def __init__(self, path: Path, at: float, *, policy: str, what: str = "recorded", paused: bool = False) -> None:
+        """`at`: the moment of the start, Unix seconds on the kernel's clock. `paused`: nothing is dispatched then.
+
+        An existing file is not overwritten.
 
         Raises:
             UsageError: the file can't be made, or is there already.
@@ -48,12 +52,16 @@ class Recorder:
         self.path = path
         self._start = self._last = at
         self._policy = policy
+        self._paused = paused
+        self._alive: set[int] = set()  # recorded, and not ended
         try:
             self._file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror or error}") from None
         self._writer = WorkloadWriter(self._file, WorkloadHeader().noting(what=what))
         self._write([ControlRow(at=0.0, policy=policy)])
+        if paused:
+            self._write([ControlRow(at=0.0, op="pause")])
 
     @property
     def tasks(self) -> int:
@@ -66,14 +74,30 @@ class Recorder:
         Raises:
             UsageError: the file can't be written.
         """
-        items: list[Item] = []
-        for event in events:
-            if isinstance(event, TaskAccepted):
-                items.append(row_of(event.spec, f"t{event.task}", self._offset(event.at)))
-            elif isinstance(event, PolicyChanged) and event.policy != self._policy:
+        self._write(item for event in events if (item := self._item(event)) is not None)
+
+    def _item(self, event: Event) -> Item | None:
+        """What the event is in a workload; None for what belongs into none."""
+        match event:
+            case TaskAccepted():
+                self._alive.add(event.task)
+                return row_of(event.spec, f"t{event.task}", self._offset(event.at))
+            case PolicyChanged() if event.policy != self._policy:
                 self._policy = event.policy
-                items.append(ControlRow(at=self._offset(event.at), policy=event.policy))
-        self._write(items)
+                return ControlRow(at=self._offset(event.at), policy=event.policy)
+            case TaskReprioritised() if event.task in self._alive:
+                at, name = self._offset(event.at), f"t{event.task}"
+                return ControlRow(at=at, op="priority", task=name, priority=event.priority)
+            case TaskEnded() if event.task in self._alive:
+                self._alive.discard(event.task)
+                if event.state is TaskState.CANCELLED:
+                    return ControlRow(at=self._offset(event.at), op="cancel", task=f"t{event.task}")
+            case KernelStateChanged() if event.state is not KernelState.STOPPED:
+                paused = event.state is not KernelState.RUNNING
+                if paused != self._paused:
+                    self._paused = paused
+                    return ControlRow(at=self._offset(event.at), op="pause" if paused else "resume")
+        return None
 
     def close(self) -> None:
         """Write the end record and let the file go. Idempotent. Raises UsageError when it can't be written."""

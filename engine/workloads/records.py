@@ -4,6 +4,8 @@
     {"kind": "task", "id": "t1", "at": 0.0, "agent": "chat", "prompt": "…", "priority": 3}
     {"kind": "task", "id": "t2", "at": 0.4, "input_tokens": 374, "output_tokens": 44}
     {"kind": "control", "at": 5.0, "op": "policy", "policy": "npps"}
+    {"kind": "control", "at": 6.0, "op": "priority", "task": "t1", "priority": 0}
+    {"kind": "control", "at": 7.0, "op": "cancel", "task": "t2"}
     {"kind": "end", "tasks": 2, "sha256": "…"}
 
 `at` is in seconds from the start. The end record counts the tasks and hashes the bytes of all lines before it, line
@@ -12,12 +14,14 @@ ends included; hand-written files may leave it out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, field_validator, model_validator
 
 from engine.errors import UsageError
 from engine.model import DEFAULT_PRIORITY, GenerationOptions, Name, Priority, TaskSpec, Text
+from engine.query import LlmQuery
 from engine.scheduling import parse_policy
 from engine.text import one_line
 
@@ -74,6 +78,7 @@ class TaskRow(_Record):
 
     Attributes:
         id: the task's name in reports; the reader gives `t1`, `t2`, … to those without.
+        query: a client's own llm call, for the agent `kernel/query`.
         service: seconds of execution, where that is known from elsewhere than tokens; for virtual time.
     """
 
@@ -89,12 +94,14 @@ class TaskRow(_Record):
     options: GenerationOptions | None = None
     input_tokens: Count | None = None
     output_tokens: Count | None = None
+    query: LlmQuery | None = None
     service: Annotated[float, Field(ge=0, le=MAX_AT, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _has_something_to_do(self) -> Self:
-        if not (self.prompt or "").strip() and self.input_tokens is None and self.service is None:
-            raise ValueError("a task has a prompt, input_tokens or service")
+        counted = self.input_tokens is not None or self.service is not None
+        if not (self.prompt or "").strip() and not counted and self.query is None:
+            raise ValueError("a task has a prompt, input_tokens, query or service")
         return self
 
     def spec(self, defaults: Defaults, workload: str | None = None) -> TaskSpec:
@@ -104,6 +111,7 @@ class TaskRow(_Record):
         """
         options = self.options or GenerationOptions()
         text = self.prompt or ""
+        nothing = not text.strip() and self.input_tokens is None and self.query is None
         return TaskSpec(
             prompt=text,
             agent=self.agent or defaults.agent or "chat",
@@ -114,26 +122,52 @@ class TaskRow(_Record):
             options=options.over(defaults.options) if defaults.options else options,
             ref=self.id,
             workload=workload,
-            input_tokens=self.input_tokens if text.strip() or self.input_tokens is not None else 0,
+            input_tokens=0 if nothing else self.input_tokens,
             output_tokens=self.output_tokens,
+            query=self.query,
         )
 
 
+_OPERANDS: Mapping[str, frozenset[str]] = {
+    "policy": frozenset({"policy"}),
+    "priority": frozenset({"task", "priority"}),
+    "cancel": frozenset({"task"}),
+    "pause": frozenset(),
+    "resume": frozenset(),
+}
+
+
 class ControlRow(_Record):
-    """Something an operator did on the way: a switch of policy, by its canonical name."""
+    """Something an operator did on the way. What each `op` needs is there, and nothing else.
+
+    `policy`: a switch to the policy of that canonical name. `priority`, `cancel`: of the task with that id, which is
+    in the file as well. `pause`, `resume`: of all dispatching.
+    """
 
     kind: Literal["control"] = "control"
     at: At
-    op: Literal["policy"] = "policy"
-    policy: Annotated[str, Field(max_length=200)]
+    op: Literal["policy", "priority", "cancel", "pause", "resume"] = "policy"
+    policy: Annotated[str, Field(max_length=200)] | None = None
+    task: Name | None = None
+    priority: Priority | None = None
 
     @field_validator("policy")
     @classmethod
-    def _is_a_policy(cls, value: str) -> str:
+    def _is_a_policy(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         try:
             return parse_policy(value).name
         except UsageError as error:
             raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _has_its_operands(self) -> Self:
+        needs = _OPERANDS[self.op]
+        for name in ("policy", "task", "priority"):
+            if (getattr(self, name) is not None) != (name in needs):
+                raise ValueError(f"op {self.op!r} {'needs' if name in needs else 'takes no'} {name}")
+        return self
 
 
 class EndRow(_Record):

@@ -16,7 +16,8 @@ def cut(
 ) -> Iterator[Item]:
     """The items from `start` to before `end` seconds, at most `limit` tasks, counted from `start` anew.
 
-    The policy in force at `start` is kept, as a switch at 0. Items have to be in order of time.
+    The policy in force at `start` is kept, as a switch at 0, and a pause too. What names a task that is cut away stays,
+    and does nothing. Items have to be in order of time.
     """
     if not 0 <= start <= end or (limit is not None and limit < 0):
         raise UsageError("a cut goes from a start of 0 or more to an end that is not before it")
@@ -24,17 +25,17 @@ def cut(
 
 
 def _cut(items: Iterable[Item], start: float, end: float, limit: int | None) -> Iterator[Item]:
-    policy: ControlRow | None = None
+    before: dict[str, ControlRow] = {}  # what is in force at `start`: a policy, a pause
     kept = 0
     for item in items:
         if item.at < start:
-            policy = item if isinstance(item, ControlRow) else policy
+            if isinstance(item, ControlRow) and item.task is None:
+                before["policy" if item.op == "policy" else "pause"] = item
             continue
         if item.at >= end or (limit is not None and kept >= limit):
             break
-        if policy is not None:
-            yield policy.model_copy(update={"at": 0.0})
-            policy = None
+        yield from (control.model_copy(update={"at": 0.0}) for control in before.values() if control.op != "resume")
+        before.clear()
         kept += isinstance(item, TaskRow)
         yield item.model_copy(update={"at": item.at - start})
 
@@ -72,5 +73,7 @@ def _renamed(reader: WorkloadReader, number: int) -> Iterator[Item]:
     for item in in_order(reader):
         if isinstance(item, TaskRow):
             yield resolved(item, reader.header.defaults).model_copy(update={"id": f"{number}:{item.id}"})
+        elif item.task is not None:
+            yield item.model_copy(update={"task": f"{number}:{item.task}"})
         else:
             yield item

@@ -22,7 +22,7 @@ class Summary:
         in_order: items are in order of time, as `cut` and `merge` need them.
         at: every task's arrival, sorted.
         with_prompt: tasks that carry text. input_tokens, output_tokens: sums, over the `counted` tasks that give both.
-        switches: (at, policy) of the file's own switches of policy.
+        switches: (at, policy) of the file's own switches of policy. controls: its other controls, by op.
         gap_cv: coefficient of variation of the gaps between arrivals: 1 for Poisson, more for bursts.
     """
 
@@ -39,6 +39,7 @@ class Summary:
     clients: Counter[str] = field(default_factory=Counter)
     models: Counter[str] = field(default_factory=Counter)
     switches: list[tuple[float, str]] = field(default_factory=list)
+    controls: Counter[str] = field(default_factory=Counter)
 
     @property
     def tasks(self) -> int:
@@ -81,7 +82,10 @@ def summarise(reader: WorkloadReader) -> Summary:
         summary.in_order &= item.at >= last
         last = item.at
         if not isinstance(item, TaskRow):
-            summary.switches.append((item.at, item.policy))
+            if item.policy is not None:
+                summary.switches.append((item.at, item.policy))
+            else:
+                summary.controls[item.op] += 1
             continue
         summary.at.append(item.at)
         summary.with_prompt += bool((item.prompt or "").strip())

@@ -16,7 +16,7 @@ def test_the_workload_in_the_docs_is_one(tmp_path: Path) -> None:
     path = tmp_path / "w.jsonl"
     path.write_text("".join(line for line in text.splitlines(keepends=True) if '"end"' not in line), encoding="utf-8")
     with WorkloadReader(path) as reader:
-        assert [type(item) for item in reader] == [TaskRow, TaskRow, ControlRow]
+        assert [type(item) for item in reader] == [TaskRow, TaskRow, ControlRow, ControlRow, ControlRow]
 
 
 def test_the_docs_name_every_field() -> None:

@@ -82,7 +82,7 @@ ITEMS: list[Item] = [
 
 
 def _short(items: list[Item]) -> list[tuple[str, float]]:
-    return [(item.id or "" if isinstance(item, TaskRow) else item.policy, item.at) for item in items]
+    return [(item.id or "" if isinstance(item, TaskRow) else item.policy or item.op, item.at) for item in items]
 
 
 def test_cut_counts_from_its_start_and_keeps_the_policy_in_force() -> None:
