@@ -226,6 +226,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_down", ("pagedown", "ctrl+f"), "page down", "A page down.", "Moving", moves=True),
     Action("page_up", ("pageup", "ctrl+b"), "page up", "A page up.", "Moving", moves=True),
     Action("zoom", ("z",), "zoom", "Give the focused pane the whole screen, or take it back.", "View", _always, 14),
+    Action("agents", ("a",), "agents", "See the agents: what each does, and how it has done so far.", "View"),
     Action("theme", ("t",), "theme", "Choose a colour theme.", "View", _always, 15),
     Action("help", ("question_mark",), "help", "Keys and words of this view.", "View", _always, 16),
     Action("escape", ("escape",), "back", "Leave the quick line or the filter, clear the filter, end the zoom.",

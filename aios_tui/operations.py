@@ -175,6 +175,12 @@ def _escape(app: ConsoleApp, _: Situation) -> None:
         app.main.step_back()
 
 
+def _agents(app: ConsoleApp, _: Situation) -> None:
+    from aios_tui.screens.agents import AgentsScreen
+
+    app.push_screen(AgentsScreen())
+
+
 def _theme(app: ConsoleApp, _: Situation) -> None:
     from aios_tui.screens.themes import ThemeScreen
 
@@ -263,6 +269,7 @@ OPERATIONS: dict[str, Operation] = {
     "previous_pane": _turn(-1),
     "zoom": _zoom,
     "escape": _escape,
+    "agents": _agents,
     "theme": _theme,
     "help": _help,
     "palette": _palette,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -46,6 +46,27 @@ class KernelPort(Protocol):
     def inspect(self) -> Awaitable[object]: ...
 
 
+class AgentDone(Protocol):
+    """How an agent has done so far: counts of its tasks, means over those that were done, in seconds, and tokens."""
+
+    @property
+    def tasks(self) -> int: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def cancelled(self) -> int: ...
+    @property
+    def waiting_s(self) -> float | None: ...
+    @property
+    def turnaround_s(self) -> float | None: ...
+    @property
+    def tokens_in(self) -> int: ...
+    @property
+    def tokens_out(self) -> int: ...
+
+
 class HistoryPort(Protocol):
     """The read side of the history."""
 
@@ -54,6 +75,9 @@ class HistoryPort(Protocol):
 
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks there are in each state."""
+
+    async def by_agent(self) -> Mapping[str, AgentDone]:
+        """How each agent has done, by its plain name."""
 
     async def show(self, task_id: int) -> TaskFacts | None:
         """All about one task, None when there is no such one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from engine.store import Recovery
 from engine.telemetry import GpuSample, TelemetrySample
 
 if TYPE_CHECKING:
-    from aios_tui.bridge.port import HistoryPort, KernelPort, SubscriptionPort, TelemetryPort
+    from aios_tui.bridge.port import AgentDone, HistoryPort, KernelPort, SubscriptionPort, TelemetryPort
     from aios_tui.task_page import TaskFacts
 
 GIB = 1 << 30
@@ -117,12 +117,16 @@ class FakeHistory:
     def __init__(self, records: Sequence[TaskRecord] = ()) -> None:
         self.records = list(records)
         self.details: dict[int, TaskFacts] = {}
+        self.by_agents: dict[str, AgentDone] = {}
 
     async def list(self, *, limit: int = 100) -> Sequence[TaskRecord]:
         return self.records[:limit]
 
     async def counts(self) -> dict[TaskState, int]:
         return {state: sum(record.state is state for record in self.records) for state in TaskState}
+
+    async def by_agent(self) -> Mapping[str, AgentDone]:
+        return self.by_agents
 
     async def show(self, task_id: int) -> TaskFacts | None:
         return self.details.get(task_id)

@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from aios_tui.app import ConsoleApp
 from aios_tui.remembered import FormValues, Memory
+from aios_tui.screens.agents import AgentsScreen
 from aios_tui.screens.export import ExportScreen
 from aios_tui.screens.help import HelpScreen
 from aios_tui.screens.quit import QuitScreen
@@ -23,6 +24,7 @@ from aios_tui.task_page import page_of
 from engine.cores.port import CoreInfo, ModelInfo
 from engine.events import AttemptProgress, AttemptStarted, CoreChanged, TaskAccepted, TaskStarted
 from engine.model import TaskSpec, TaskState
+from persistence.rows import AgentRow
 from tests.ui import tasks
 from tests.ui.doubles import FakeHistory, FakeSession
 from tests.ui.settling import settle
@@ -60,6 +62,20 @@ def console(theme: str) -> ConsoleApp:
         8: tasks.failed(),
         20: Facts(tasks.record(20, TaskState.RUNNING), (Attempt(1, reply="A goose, a baker, a Monday."),)),
     }
+    history.by_agents = {
+        "story_teller": AgentRow(
+            agent="story_teller",
+            tasks=1204,
+            done=1190,
+            failed=3,
+            cancelled=11,
+            waiting_s=41.5,
+            turnaround_s=54.2,
+            tokens_in=412000,
+            tokens_out=733121,
+        ),
+        "chat": AgentRow(agent="chat", tasks=1, done=1, waiting_s=0.004, turnaround_s=1.2, tokens_in=9, tokens_out=31),
+    }
     session.history = history
     memory = Memory()
     memory.update(
@@ -89,6 +105,7 @@ def over_nothing(make: Callable[[ConsoleApp], Screen[Any]]) -> Callable[[Pilot[A
 SCREENS: dict[str, Callable[[ConsoleApp], Screen[Any]]] = {
     "submit": lambda app: SubmitScreen(app.session),
     "themes": lambda _: ThemeScreen(),
+    "agents": lambda _: AgentsScreen(),
     "help": lambda _: HelpScreen("queue"),
     "quit": lambda _: QuitScreen(),
     "task-done": lambda _: TaskScreen(7),
