@@ -42,6 +42,8 @@ from engine.text import one_line, sanitise
 log = logging.getLogger(__name__)
 
 RECENT = 1_000
+END_GRACE_S = 5.0
+"""How long a stop waits for agents to end, beyond what their cores are given to stop."""
 _DURABLE = get_args(Durable)
 
 
@@ -75,7 +77,10 @@ class Kernel:
         self._trouble: str | None = None
         self._quiet: list[asyncio.Future[None]] = []
         self._watchers: list[asyncio.Task[None]] = []
-        self._closed = False
+        self._closed = False  # accepts nothing more
+        self._over = False  # lets nothing more go on
+        self._stopping: asyncio.Task[None] | None = None
+        self._drain_s = 0.0
 
     # -- what a caller may look at -------------------------------------------------------------------------------------
 
@@ -146,24 +151,30 @@ class Kernel:
     # -- life ----------------------------------------------------------------------------------------------------------
 
     async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
-        """Start the cores, take up what an earlier run left, and begin to dispatch.
+        """Start the cores, take up what an earlier run left, and begin to dispatch. Once only.
 
         Raises:
             CoreError, StoreError: with one line; whatever had been started is stopped again.
+            KernelClosed: the kernel was stopped meanwhile.
         """
-        started: list[Core] = []
         try:
-            for core in self.cores:
-                started.append(core)
-                await core.start()
-                self.slots.add(core)
-            recovery = Recovery()
-            if recover:
-                recovery = await self._store.recover(max_interruptions=self.config.max_attempts)
+            return await self._start(recover=recover, paused=paused)
         except BaseException:
-            for core in started:
-                await core.stop(drain_s=0)
+            stopped_before = self._closed
+            await self.stop()
+            if stopped_before:  # and so perhaps before a core had started
+                await self._stop_cores()
             raise
+
+    async def _start(self, *, recover: bool, paused: bool) -> Recovery:
+        for core in self.cores:
+            await core.start()
+            self._refuse_if_closed()
+            self.slots.add(core)
+        recovery = Recovery()
+        if recover:
+            recovery = await self._store.recover(max_interruptions=self.config.max_attempts)
+            self._refuse_if_closed()
         self._store.on_trouble(self._on_trouble)
         self._watchers = [asyncio.create_task(self._watch(core), name=f"watch {core.name}") for core in self.cores]
         for place in self.slots:
@@ -174,38 +185,62 @@ class Kernel:
             self._take_up(task, interrupted=task.id in recovery.interrupted)
         self._set_state(KernelState.PAUSED if paused else KernelState.RUNNING)
         await self.inspect()
+        self._refuse_if_closed()
         return recovery
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
         """Accept nothing more, stop what runs at the model, and leave it and what is queued for the next start.
 
-        Running tasks get `drain_s` seconds to end by themselves first. Idempotent. The store stays open.
+        Running tasks get `drain_s` seconds to end by themselves first. Idempotent: a second call returns when all is
+        stopped, too, and without `drain_s` ends the time that the first one gave. Once begun it goes on, also when its
+        caller is cancelled. The store stays open.
         """
-        if self._closed:
-            return
-        self._closed = True
-        if drain_s > 0 and self._running:
+        if self._stopping is None:
+            self._closed = True
+            self._drain_s = drain_s
+            self._stopping = asyncio.create_task(self._stop(), name="stop the kernel")
+        elif drain_s <= 0:
+            self._drain_s = 0.0
+            self._tell_quiet(anyhow=True)
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        if self._drain_s > 0 and self._running:
             self._set_state(KernelState.DRAINING)
-            await asyncio.wait([self._until_quiet()], timeout=drain_s)
+            await asyncio.wait([self._until_quiet()], timeout=self._drain_s)
+        self._over = True
         self._set_state(KernelState.STOPPED)
-        runners = []
-        for live in list(self._live.values()):
-            if live.runner is not None:
-                runners.append(live.runner)
-                live.stopping = not live.ending
-                self._interrupt(live)
-        if runners:
-            await asyncio.wait(runners)
-        for core in self.cores:
-            await core.stop(drain_s=0)
+        await self._stop_runners()
+        await self._stop_cores()
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
         for live in self._live.values():
             if live.ended is not None and not live.ended.done():
-                live.ended.set_exception(KernelClosed(f"task {live.task.id} stays queued: the kernel was stopped"))
+                live.ended.set_exception(_left(live))
                 live.ended.exception()  # a waiter that has gone is no error
         self._bus.close()
+
+    async def _stop_runners(self) -> None:
+        """Interrupt what runs, and wait for it, but not for ever: neither for an agent nor for a full disk."""
+        runners = []
+        for live in list(self._live.values()):
+            if live.runner is not None:
+                live.stopping = not live.ending and live.cancelled is None
+                self._interrupt(live)
+                if self._trouble is None or not live.ending:
+                    runners.append(live.runner)
+        if runners:
+            _, left = await asyncio.wait(runners, timeout=self.config.stop_grace_s + END_GRACE_S)
+            for runner in left:
+                log.error("%s did not end when the kernel was stopped", runner.get_name())
+
+    async def _stop_cores(self) -> None:
+        for core in self.cores:
+            try:
+                await core.stop(drain_s=0)
+            except Exception:  # one core's trouble is no reason to leave another one running
+                log.exception("core %s could not be stopped", core.name)
 
     def pause(self) -> None:
         """Dispatch nothing more until `resume()`; what executes goes on to the end of its round."""
@@ -218,7 +253,7 @@ class Kernel:
     async def drain(self) -> None:
         """Start no further task, and return when none runs any more, or someone resumed or stopped the kernel."""
         self._set_state(KernelState.DRAINING)
-        if self._running:
+        if self._running and self.state is KernelState.DRAINING:
             await self._until_quiet()
 
     # -- tasks ---------------------------------------------------------------------------------------------------------
@@ -234,8 +269,7 @@ class Kernel:
             UsageError: an agent is not known. KernelClosed: the kernel was stopped.
             StoreError: the history could not be written.
         """
-        if self._closed:
-            raise KernelClosed("the kernel is stopped and accepts no tasks")
+        self._refuse_if_closed()
         agents = [self._agents.get(spec.agent) for spec in specs]
         at = self.now()
         tasks = [Task(self._store.next_task_id(), spec, at, spec.priority, retry_of=retry_of) for spec in specs]
@@ -259,14 +293,19 @@ class Kernel:
             if task is None or not task.state.ended:
                 raise KeyError(task_id)
             return task
+        if self._stopping is not None and self._stopping.done():
+            raise _left(live)
         if live.ended is None:
             live.ended = asyncio.get_running_loop().create_future()
         return await asyncio.shield(live.ended)
 
     async def cancel(self, task_id: int, reason: str = "cancelled by the operator") -> bool:
-        """Cancel a task, at the model too, and return once that is durable. False when it has ended or is not known."""
+        """Cancel a task, at the model too, and return once that is durable.
+
+        False when it has ended or is not known, and for what a stop leaves to the next start.
+        """
         live = self._live.get(task_id)
-        if live is None or live.ending:
+        if live is None or live.ending or self._over:
             return False
         live.cancelled = live.cancelled or one_line(reason)
         if live.runner is None:
@@ -293,12 +332,12 @@ class Kernel:
     def reprioritise(self, task_id: int, priority: int) -> bool:
         """Give a task another priority: where it is queued, and for the later rounds of one that runs.
 
-        False when it has ended or is not known; ValueError outside 0…9.
+        False when it has ended or is not known, or the kernel is stopped; ValueError outside 0…9.
         """
         if not 0 <= priority <= 9:
             raise ValueError(f"priority {priority} is not one of 0 … 9")
         live = self._live.get(task_id)
-        if live is None or live.ending:
+        if live is None or live.ending or self._over:
             return False
         previous, live.task.priority = live.task.priority, priority
         if previous != priority:
@@ -440,7 +479,8 @@ class Kernel:
         self.publish(event)
 
     def _set_state(self, state: KernelState, reason: str = "") -> None:
-        if self._closed and state is not KernelState.STOPPED and state is not KernelState.DRAINING:
+        ends = (KernelState.STOPPED,) if self._over else (KernelState.STOPPED, KernelState.DRAINING)
+        if self._closed and state not in ends:
             return
         if state is not self.state:
             self.state = state
@@ -448,6 +488,10 @@ class Kernel:
         if state is not KernelState.DRAINING:
             self._tell_quiet(anyhow=True)
         self._admit()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise KernelClosed("the kernel is stopped and accepts no tasks")
 
     def _until_quiet(self) -> asyncio.Future[None]:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -491,6 +535,13 @@ class Kernel:
 
     async def _look_at(self, core: Core) -> None:
         self._learn(await core.inspect())
+
+
+def _left(live: LiveTask) -> KernelClosed:
+    """Why nobody need wait for a task any longer, once the kernel has stopped."""
+    if live.ending:
+        return KernelClosed(f"task {live.task.id}: the kernel was stopped before its end was in the history")
+    return KernelClosed(f"task {live.task.id} stays queued: the kernel was stopped")
 
 
 class _MissingAgent:
