@@ -103,11 +103,11 @@ class Kernel:
         """The cores as they were when last looked at; `inspect` looks now."""
         return list(self._infos.values())
 
-    def live_tasks(self) -> list[Task]:
-        """Copies of the tasks that have not ended: the running ones, then the queued ones as they would now run."""
-        order = {item.id[0]: place for place, item in enumerate(self.dispatcher.ready(), 1) if item.id[1] == 0}
-        tasks = [replace(live.task) for live in self._live.values()]
-        return sorted(tasks, key=lambda task: (order.get(task.id, 0), task.dispatch_order or 0, task.id))
+    def live_tasks(self, limit: int | None = None) -> list[Task]:
+        """Copies of the first `limit` tasks that have not ended: running ones, then queued ones as they would run."""
+        running = sorted(self._running, key=lambda task_id: self._live[task_id].task.dispatch_order or 0)
+        queued = [item.id[0] for item in self.dispatcher.ready() if item.id[1] == 0]
+        return [replace(self._live[task_id].task) for task_id in [*running, *queued][:limit] if task_id in self._live]
 
     async def find(self, task_id: int) -> Task | None:
         """One task, live or ended, as it is now; None when it is not known. Raises StoreError."""

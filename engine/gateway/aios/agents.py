@@ -20,6 +20,7 @@ router = APIRouter(prefix="/agents", tags=["AIOS: agents"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=1e9)]
 
+MAX_LISTED = 1000
 CANCELLED, FAILED = 410, 424
 """The statuses that tell a client its execution will never complete: as an error, so that none polls for ever."""
 
@@ -168,11 +169,14 @@ def _answer(execution_id: int, ended: Task | None) -> Response:
 async def processes(
     shared: Shared, limit: Annotated[int, Query(ge=0, le=1000, description="Ended ones to list")] = 100
 ) -> Processes:
-    """All executions that have not ended, and the latest that have; by execution id."""
-    live = [TaskRecord.of(task) for task in shared.kernel.live_tasks()]
+    """The executions that have not ended (the first 1,000 of them), and the latest that have; by execution id."""
+    live = [TaskRecord.of(task) for task in shared.kernel.live_tasks(MAX_LISTED)]
+    ended: list[TaskRecord] = []
+    for state in (TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED):
+        ended += await shared.records.list(limit=limit, state=state)
+    latest = sorted(ended, key=lambda record: record.id, reverse=True)[:limit]
     known = {record.id for record in live}
-    ended = [each for each in await shared.records.list(limit=limit) if each.state.ended and each.id not in known]
-    found = sorted([*live, *ended], key=lambda record: record.id)
+    found = sorted([*live, *(each for each in latest if each.id not in known)], key=lambda record: record.id)
     return Processes(processes=[_process(record) for record in found])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ Shared = Annotated[Service, Depends(service)]
 
 BEAT_S = 15.0
 CAPACITY = 20_000
+BATCH = 200
 _WORDS: dict[type, str] = {}
 
 
@@ -47,17 +48,23 @@ async def events(
 
 
 async def _stream(shared: Service, task: int | None, *, tokens: bool, past: bool) -> AsyncIterator[str]:
-    def chosen(found: Iterable[Event]) -> str:
-        return "".join(
-            _frame(kind_of(event), as_json(event))
-            for event in found
-            if (tokens or not isinstance(event, AttemptProgress)) and task in (None, getattr(event, "task", None))
-        )
+    def chosen(found: Sequence[Event]) -> Iterator[str]:
+        """Frames of the events that are asked for, some at a time: others are served between."""
+        for start in range(0, len(found), BATCH):
+            frames = [
+                _frame(kind_of(event), as_json(event))
+                for event in found[start : start + BATCH]
+                if (tokens or not isinstance(event, AttemptProgress)) and task in (None, getattr(event, "task", None))
+            ]
+            if frames:
+                yield "".join(frames)
 
     subscription = shared.kernel.subscribe(capacity=CAPACITY)
     leaving = asyncio.ensure_future(shared.leaving.wait())
     try:
-        yield ": aios-tui\n\n" + (chosen(shared.kernel.snapshot()) if past else "")
+        yield ": aios-tui\n\n"
+        for text in chosen(shared.kernel.snapshot() if past else ()):
+            yield text
         while not subscription.closed and not leaving.done():
             waiter = asyncio.ensure_future(subscription.wait())
             try:
@@ -66,11 +73,14 @@ async def _stream(shared: Service, task: int | None, *, tokens: bool, past: bool
                 waiter.cancel()
             if subscription.lost:
                 subscription.drain()
-                yield _frame("lost", {}) + chosen(shared.kernel.snapshot())
-            elif text := chosen(subscription.drain()):
-                yield text
-            elif not done:
+                yield _frame("lost", {})
+                for text in chosen(shared.kernel.snapshot()):
+                    yield text
+                continue
+            if not done:
                 yield ":\n\n"  # a sign of life
+            for text in chosen(subscription.drain()):
+                yield text
         yield _frame("end", {})
     finally:
         leaving.cancel()

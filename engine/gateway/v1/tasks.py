@@ -11,8 +11,10 @@ from engine.gateway.aios.agents import Seconds
 from engine.gateway.aios.components import MaxTokens
 from engine.gateway.problems import PROBLEMS
 from engine.gateway.service import MAX_ID, Service, client_of, service
-from engine.model import Name, Priority, TaskRecord, TaskState, Text
+from engine.model import Name, Priority, Task, TaskRecord, TaskState, Text
 from engine.text import one_line
+
+MAX_LISTED = 10_000
 
 router = APIRouter(prefix="/v1/tasks", tags=["v1: tasks"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]
@@ -55,9 +57,13 @@ class Reason(BaseModel):
 
 
 class Tasks(BaseModel):
-    """`tasks`: running ones, then queued ones in the order in which they would run, then ended ones, newest first."""
+    """`tasks`: running ones, then queued ones in the order in which they would run, then ended ones, newest first.
+
+    `more` counts those that have not ended and are left out by `limit`.
+    """
 
     tasks: list[TaskRecord]
+    more: int = 0
 
 
 @router.post("", status_code=201)
@@ -73,27 +79,38 @@ async def submit(new: NewTask, request: Request, shared: Shared) -> TaskRecord:
 @router.get("")
 async def listing(
     shared: Shared,
+    *,
     state: TaskState | None = None,
     agent: Annotated[str | None, Query(max_length=200)] = None,
     client: Annotated[str | None, Query(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="How many that have not ended at most")] = 500,
     ended: Annotated[int, Query(ge=0, le=1000, description="How many ended ones at most")] = 20,
 ) -> Tasks:
     """Tasks that have not ended, and the latest that have."""
-    records = [TaskRecord.of(task) for task in shared.kernel.live_tasks()]
-    live = {record.id for record in records}
+    live = [task for task in shared.kernel.live_tasks() if _fits(task, state, agent, client)]
+    records = [TaskRecord.of(task) for task in live[:limit]]
     if ended and (state is None or state.ended):
-        # What is live is in the history too, so as many more are asked for.
-        wanted = ended if state is not None else min(ended + len(live), 100_000)
-        past = await shared.records.list(limit=wanted, state=state, agent=agent, client=client)
-        records += [each for each in past if each.state.ended and each.id not in live][:ended]
-    return Tasks(tasks=[each for each in records if _fits(each, state, agent, client)])
+        records += await _ended(shared, ended, state, agent, client)
+    return Tasks(tasks=records, more=max(0, len(live) - limit))
 
 
-def _fits(record: TaskRecord, state: TaskState | None, agent: str | None, client: str | None) -> bool:
+async def _ended(
+    shared: Service, count: int, state: TaskState | None, agent: str | None, client: str | None
+) -> list[TaskRecord]:
+    """The `count` latest that have ended, newest first: some of each state, of which the latest are taken."""
+    states = [state] if state else [each for each in TaskState if each.ended]
+    found: list[TaskRecord] = []
+    for each in states:
+        found += await shared.records.list(limit=count, state=each, agent=agent, client=client)
+    return sorted(found, key=lambda record: record.id, reverse=True)[:count]
+
+
+def _fits(task: Task, state: TaskState | None, agent: str | None, client: str | None) -> bool:
+    name = task.spec.agent
     return (
-        (state is None or record.state is state)
-        and (agent is None or agent in (record.agent, record.agent_name))
-        and (client is None or record.client == client)
+        (state is None or task.state is state)
+        and (agent is None or agent in (name, name.rpartition("/")[2]))
+        and (client is None or task.spec.client == client)
     )
 
 
