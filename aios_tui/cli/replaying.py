@@ -69,13 +69,18 @@ async def run_replay(plan: Plan) -> int:
 def tell(plan: Plan, results: Results, out: Output) -> None:
     """Write the report's folder, and print the table or the JSON."""
     if plan.report is not None:
-        from aios_tui.reporting.folder import write_report
-
-        missing = write_report(plan.report, results)
-        if missing:
-            out.say(missing)
-        out.say(f"report: {plan.report / 'report.md'}")
+        write(plan.report, results, out)
     show(results, out, as_json=plan.as_json)
+
+
+def write(folder: Path, results: Results, out: Output) -> None:
+    """Write the report's folder, and say where it is."""
+    from aios_tui.reporting.folder import write_report
+
+    missing = write_report(folder, results)
+    if missing:
+        out.say(missing)
+    out.say(f"report: {folder / 'report.md'}")
 
 
 def show(results: Results, out: Output, *, as_json: bool) -> None:

@@ -24,6 +24,8 @@ COMMANDS = {
     "resume": ("resume:resume", "Dispatch again there."),
     "watch": ("watch:watch", "Follow what happens there."),
     "replay": ("replay:replay", "Replay a workload, live or in virtual time, and compare policies."),
+    "runs": ("runs:runs", "List, show, compare or delete replays that were kept."),
+    "workload": ("workload:workload", "Make, import, look at and shape workload files."),
     "history": ("history:history", "List, show, search or export past tasks."),
     "agents": ("agents:agents", "List the agents."),
     "models": ("models:models", "List the core's models, or fetch the embedded one's weights."),
