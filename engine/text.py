@@ -24,3 +24,12 @@ def one_line(text: str, limit: int = 500) -> str:
     """Return `text` sanitised, on one line, white space folded, cut to `limit` characters with an ellipsis."""
     folded = " ".join(sanitise(text[: limit * 4]).split())
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"
+
+
+def described(error: BaseException) -> str:
+    """The kind of an error and its words on one line; of one that can't tell its words, the kind alone."""
+    try:
+        words = one_line(str(error))
+    except Exception:  # noqa: BLE001  (an error in an error must not hide the first one)
+        words = ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__

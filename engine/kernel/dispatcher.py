@@ -96,7 +96,8 @@ class Dispatcher:
     def _pairs(self) -> Iterator[tuple[Ready[SyscallId], Place]]:
         """Heads with the slot that each may take, until one of them runs out."""
         plain = self.slots.one_core and self.admits_tasks and self.admits_rounds
-        while (self.admits_tasks or self.admits_rounds) and len(self._ready) and self.slots.any_free():
+        # In a drain only rounds go on: without one, what may be a very long queue is not looked through.
+        while self._anything() and self.slots.any_free():
             item = self._ready.pop(None if plain else self._eligible)
             if item is None:
                 return
@@ -104,6 +105,12 @@ class Dispatcher:
             if place is None:  # a plain head on its only core finds the free slot that there is
                 raise AssertionError(f"no slot for {item}")
             yield item, place
+
+    def _anything(self) -> bool:
+        """Whether something is ready of a kind that is admitted."""
+        if self.admits_tasks and self.admits_rounds:
+            return len(self._ready) > 0
+        return bool(self._grants) if self.admits_rounds else self.admits_tasks and len(self._ready) > 0
 
     def _eligible(self, item: Ready[SyscallId]) -> bool:
         admitted = self.admits_tasks if item.id[1] == 0 else self.admits_rounds

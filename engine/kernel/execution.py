@@ -24,7 +24,7 @@ from engine.cores.port import (
 from engine.events import AttemptEnded, AttemptProgress, AttemptStarted, Event
 from engine.kernel.config import KernelConfig
 from engine.model import AttemptState
-from engine.text import one_line, sanitise
+from engine.text import described, one_line, sanitise
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class Execution:
 
     Attributes:
         started: the event that announced it. outcome: how it ended, once it has.
+        left: its stream, when that did not stop in time and was left behind.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Execution:
         self._closed = False
         self._watchdog: _Watchdog | None = None
         self.outcome: Outcome | None = None
+        self.left: asyncio.Task[Outcome | None] | None = None
         self.started = AttemptStarted(
             at=now(),
             task=attempt.task,
@@ -103,10 +105,11 @@ class Execution:
             raise
         finally:
             watchdog.stop()
-            if not pump.done():
-                await self._left_behind(pump)
+            interruption = None if pump.done() else await self._left_behind(pump)
             self._closed = True
             self._settle(pump)
+            if interruption is not None:
+                raise interruption
         return self.ended()
 
     def ended(self, state: AttemptState | None = None) -> AttemptEnded:
@@ -141,20 +144,25 @@ class Execution:
         )
 
     async def _pump(self) -> Outcome | None:
-        outcome: Outcome | None = None
+        try:
+            return await self._read()
+        except SystemExit as error:  # in a task of its own it would end the program
+            raise RuntimeError(f"SystemExit: {error}") from error
+
+    async def _read(self) -> Outcome | None:
+        """Take the chunks, and return the first outcome; what a core says after that is not asked for."""
         stream = self._core.run(self._attempt, self._slot)
         try:
             async for piece in stream:
-                if isinstance(piece, Chunk):
-                    if not self._closed and outcome is None:
-                        self._take(piece)
-                elif outcome is None:
-                    outcome = piece
+                if not isinstance(piece, Chunk):
+                    return piece
+                if not self._closed:
+                    self._take(piece)
         finally:
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
-        return outcome
+        return None
 
     def _take(self, chunk: Chunk) -> None:
         first, self._last_piece_at = self._last_piece_at is None, self._now()
@@ -208,19 +216,30 @@ class Execution:
             left = remaining if left is None else min(left, remaining)
         return left
 
-    async def _left_behind(self, pump: asyncio.Task[Outcome | None]) -> None:
-        """Give a cancelled stream its grace to stop; past that, call the attempt lost."""
-        await asyncio.wait({pump}, timeout=self._config.stop_grace_s)
+    async def _left_behind(self, pump: asyncio.Task[Outcome | None]) -> asyncio.CancelledError | None:
+        """Give a cancelled stream its grace to stop; past that, call the attempt lost.
+
+        A further cancellation does not shorten the grace, or the slot would be free while the model is still at it;
+        it is returned.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._config.stop_grace_s
+        interruption: asyncio.CancelledError | None = None
+        while not pump.done() and (left := until - loop.time()) > 0:
+            try:
+                await asyncio.wait({pump}, timeout=left)
+            except asyncio.CancelledError as error:
+                interruption = error
         if not pump.done():
             self.outcome = Lost(f"{self._core.name} did not stop within {self._config.stop_grace_s:g} s")
             pump.add_done_callback(_forget)
+            self.left = pump
+        return interruption
 
     def _settle(self, pump: asyncio.Task[Outcome | None]) -> None:
         if self.outcome is not None:
             return
-        if not pump.done():
-            self.outcome = Lost(f"{self._core.name}: given up while it was stopping")
-        elif self._verdict is not None:
+        if self._verdict is not None:
             self.outcome = self._verdict
         elif pump.cancelled():
             self.outcome = Cancelled()
@@ -273,7 +292,7 @@ def _crash(core: str, error: BaseException) -> Fault:
     if isinstance(error, _TooLongError):
         return Fault(FaultKind.SERVER, str(error), False)
     log.error("core %s raised in an attempt", core, exc_info=error)
-    return Fault(FaultKind.INTERNAL, one_line(f"{core}: {type(error).__name__}: {error}"), False)
+    return Fault(FaultKind.INTERNAL, one_line(f"{core}: {described(error)}"), False)
 
 
 def _forget(pump: asyncio.Task[Outcome | None]) -> None:

@@ -37,7 +37,7 @@ from engine.kernel.turn import LiveTask, Turn
 from engine.model import KernelState, Task, TaskSpec, TaskState
 from engine.scheduling import Policy, parse_policy
 from engine.store import Recovery, Store
-from engine.text import one_line, sanitise
+from engine.text import described, one_line, sanitise
 
 log = logging.getLogger(__name__)
 
@@ -368,6 +368,13 @@ class Kernel:
         slot = self.slots.quarantine(place.slot.id, reason)
         self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
 
+    def relieve(self, place: Place) -> None:
+        """What was lost on a slot has stopped after all; unless its core has said otherwise, it may be used again."""
+        if place.quarantined and not self._over:
+            slot = self.slots.relieve(place.slot.id)
+            self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
+            self.dispatcher.kick()
+
     # -- dispatching ---------------------------------------------------------------------------------------------------
 
     def _begin(self, task_id: int, place: Place) -> None:
@@ -406,7 +413,10 @@ class Kernel:
     async def _carry_out(self, live: LiveTask, turn: Turn) -> None:
         state, result, error = TaskState.FAILED, None, None
         try:
-            answer = await live.agent.run(turn)
+            try:
+                answer = await live.agent.run(turn)
+            finally:
+                await turn.close()
             result, state = sanitise(answer["result"]), TaskState.DONE
         except asyncio.CancelledError:
             if live.stopping:
@@ -416,9 +426,11 @@ class Kernel:
             error = live.cancelled or f"agent {live.task.spec.agent}: it cancelled itself"
         except AiosError as failure:
             error = one_line(str(failure))
-        except (Exception, SystemExit) as failure:
+        except (GeneratorExit, KeyboardInterrupt):
+            raise  # not the agent's: the loop is going
+        except BaseException as failure:
             log.exception("agent %s failed in task %d", live.task.spec.agent, live.task.id)
-            error = one_line(f"agent {live.task.spec.agent}: {type(failure).__name__}: {failure}")
+            error = one_line(f"agent {live.task.spec.agent}: {described(failure)}")
         finally:
             turn.give_back()
         live.ending = True
@@ -517,6 +529,7 @@ class Kernel:
     def _learn(self, info: CoreInfo) -> None:
         self._infos[info.name] = info
         self.slots.learn(info)
+        self.dispatcher.kick()
         self.publish(CoreChanged(self.now(), info))
 
     async def _watch(self, core: Core) -> None:

@@ -10,7 +10,8 @@ from engine.cores.port import Core, CoreInfo, Slot, SlotEvent, SlotState
 
 @dataclass(slots=True)
 class Place:
-    """A slot as the kernel keeps it. `quarantined`: an attempt was lost on it, so it waits for the core's word."""
+    """A slot as the kernel keeps it. `quarantined`: an attempt was lost on it, so it waits for the core's word, or for
+    that attempt's end."""
 
     core: Core
     slot: Slot
@@ -46,8 +47,9 @@ class SlotTable:
         return len(self._cores) <= 1
 
     def learn(self, info: CoreInfo) -> None:
-        """Take note of the models that a core says it has."""
-        self._models[info.name] = frozenset(model.name for model in info.models)
+        """Take note of the models that a core says it has. One that is down says nothing, and still has them."""
+        if info.healthy or info.models or info.name not in self._models:
+            self._models[info.name] = frozenset(model.name for model in info.models)
 
     def any_free(self) -> bool:
         return any(place.free for place in self)
@@ -67,6 +69,12 @@ class SlotTable:
         place = self._places[slot]
         place.quarantined = True
         place.slot = replace(place.slot, state=SlotState.SUSPECT, reason=reason)
+        return place.slot
+
+    def relieve(self, slot: str) -> Slot:
+        place = self._places[slot]
+        place.quarantined = False
+        place.slot = replace(place.slot, state=SlotState.UP, reason="")
         return place.slot
 
     def apply(self, core: Core, event: SlotEvent) -> Iterable[Slot]:

@@ -64,6 +64,8 @@ class Turn:
         self._live = live
         self._granted: Place | None = granted
         self._rounds = 0
+        self._over = False
+        self._callers: set[asyncio.Task[object]] = set()
         self.executing: dict[int, Execution] = {}
 
     @property
@@ -82,7 +84,23 @@ class Turn:
         if spec.output_tokens and wanted.max_tokens is None:
             wanted = wanted.model_copy(update={"max_tokens": spec.output_tokens})
         template = Attempt(self._live.task.id, round_, 0, turns, spec.model or model, wanted)
-        return await self._until_done(template)
+        caller = asyncio.current_task()
+        if caller is None or caller is self._live.runner:
+            return await self._until_done(template)
+        self._callers.add(caller)
+        try:
+            return await self._until_done(template)
+        finally:
+            self._callers.discard(caller)
+
+    async def close(self) -> None:
+        """The agent has ended: stop the rounds that it began in tasks of its own and did not wait for."""
+        self._over = True
+        left = [caller for caller in self._callers if not caller.done()]
+        for caller in left:
+            caller.cancel()
+        if left:
+            await asyncio.wait(left)
 
     def give_back(self) -> None:
         """Let go of the slot the task was dispatched on, if its agent has not used it by now."""
@@ -151,6 +169,8 @@ class Turn:
             del self.executing[attempt.round]
             if isinstance(execution.outcome, Lost):
                 self._kernel.quarantine(place, execution.outcome.reason)
+                if execution.left is not None:  # a core's stream ends when its model has stopped
+                    execution.left.add_done_callback(lambda _: self._kernel.relieve(place))
             self._kernel.dispatcher.release(place)
         self._count(ended, execution)
         return self._judge(ended, execution)
@@ -200,7 +220,7 @@ class Turn:
         task.decode_s += ended.usage.decode_s
 
     def _refuse_if_over(self) -> None:
-        if self._live.cancelled is not None or self._live.stopping:
+        if self._over or self._live.cancelled is not None or self._live.stopping:
             raise asyncio.CancelledError
 
 

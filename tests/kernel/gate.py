@@ -55,7 +55,8 @@ class GateCore:
     def __init__(self, slots: int = 1, *, name: str = "gate", models: Sequence[str] = ("gate",)) -> None:
         self._name = name
         self._slots = [Slot(f"{name}/{n}", name) for n in range(slots)]
-        self._models = models
+        self.models = models
+        self.healthy = True
         self.begun: asyncio.Queue[Running] = asyncio.Queue()
         self.running: list[Running] = []
         self.most_at_once = 0
@@ -86,7 +87,8 @@ class GateCore:
                 running.end(Cancelled())
 
     async def inspect(self) -> CoreInfo:
-        return CoreInfo(self._name, True, self._models[0], tuple(ModelInfo(model) for model in self._models))
+        models = tuple(ModelInfo(model) for model in self.models) if self.healthy else ()
+        return CoreInfo(self._name, self.healthy, self.models[0], models)
 
     async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
         running = Running(attempt, slot)

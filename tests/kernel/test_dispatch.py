@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from engine.agents.protocol import AgentContext
+from engine.cores.port import SlotEvent
 from engine.errors import UsageError
-from engine.events import PolicyChanged, SyscallReady, TaskStarted
+from engine.events import CoreChanged, PolicyChanged, SyscallReady, TaskStarted
 from engine.kernel import Kernel
+from engine.kernel.dispatcher import SyscallId
 from engine.model import KernelState, TaskSpec
+from engine.scheduling import Ready
 from tests.kernel.gate import CodeAgent, GateCore, make_kernel, seen
 
 
@@ -329,3 +332,57 @@ async def test_a_snapshot_tells_what_the_events_told(kernel: Kernel, core: GateC
     starts = [event for event in kernel.snapshot() if isinstance(event, TaskStarted)]
     assert "hallo" in text or "hal" in text
     assert [start.task for start in starts] == [running]
+
+
+async def test_a_task_waits_for_the_core_that_has_its_model_while_that_is_down() -> None:
+    left, right = GateCore(name="left", models=("small",)), GateCore(name="right", models=("large",))
+    kernel = make_kernel(left, right)
+    await kernel.start()
+    left.healthy = False
+    subscription = kernel.subscribe()
+    left.says.put_nowait(SlotEvent("down", None, "gone"))
+    await seen(subscription, CoreChanged)
+    task = await kernel.submit(TaskSpec(prompt="p", model="small"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert right.begun.empty() and kernel.queued_count == 1
+    left.healthy = True
+    left.says.put_nowait(SlotEvent("up"))
+    (await left.next()).end()
+    assert (await kernel.wait(task)).core == "left"
+    await kernel.stop()
+
+
+async def test_a_core_that_gets_a_model_is_given_what_waits_for_it() -> None:
+    left, right = GateCore(name="left", models=("small",)), GateCore(name="right", models=("large",))
+    kernel = make_kernel(left, right)
+    await kernel.start()
+    await kernel.submit_many([TaskSpec(prompt=prompt, model="small") for prompt in ("one", "two")])
+    await left.next()
+    right.models = ("large", "small")
+    right.says.put_nowait(SlotEvent("models"))
+    assert (await right.next()).attempt.messages[0].content == "two"
+    await kernel.stop()
+
+
+async def test_a_drain_does_not_look_through_a_long_queue_for_nothing() -> None:
+    core = GateCore(2)
+    kernel = make_kernel(core, policy="npps")
+    await kernel.start()
+    await kernel.submit_many([TaskSpec(prompt=f"p{n}") for n in range(100)])
+    first, second = await core.next(), await core.next()
+    draining = asyncio.create_task(kernel.drain())
+    looked = 0
+    eligible = kernel.dispatcher._eligible
+
+    def counted(item: Ready[SyscallId]) -> bool:
+        nonlocal looked
+        looked += 1
+        return eligible(item)
+
+    kernel.dispatcher._eligible = counted  # type: ignore[method-assign]
+    first.end()
+    second.end()
+    await asyncio.wait_for(draining, 10)
+    assert (looked, kernel.queued_count) == (0, 98)
+    await kernel.stop()
