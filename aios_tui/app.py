@@ -55,6 +55,7 @@ class ConsoleApp(App[int]):
         memory: what is remembered between runs; without it nothing is.
         themes_folder: where the user's themes are.
         workloads_folder: where the user's workload files are, and recordings go.
+        runs: where runs are kept; without it they last as long as the console.
         theme: overrides the remembered theme.
         now: the time in Unix seconds, against which waiting times are drawn.
     """
@@ -74,6 +75,7 @@ class ConsoleApp(App[int]):
         memory: Memory | None = None,
         themes_folder: Path | None = None,
         workloads_folder: Path | None = None,
+        runs: Runs | None = None,
         theme: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -84,7 +86,7 @@ class ConsoleApp(App[int]):
             self, folder=themes_folder, memory=self.memory, told=lambda text: self.tell(text, "warning")
         )
         self.workloads_folder = workloads_folder
-        self.runs: Runs = MemoryRuns()
+        self.runs: Runs = runs or MemoryRuns()
         self.replaying: Replaying | None = None
         self.fresh_run: int | None = None
         self.now = now

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from aios_tui.actions import ACTIONS, POLICIES, show_key
+from aios_tui.screens import compare, workloads
 
 
 def markdown() -> str:
@@ -20,6 +21,11 @@ def markdown() -> str:
         for action in actions:
             keys = " ".join(f"`{show_key(key)}`" for key in action.keys) or f"palette: {action.command}"
             lines.append(f"| {keys} | {action.description} |")
+    for title, keys in (("Workloads screen", workloads.KEYS), ("Comparison screen", compare.KEYS)):
+        lines += ["", f"## {title}", "", "| key | what it does |", "|---|---|"]
+        for names, _, said in keys:
+            shown = " ".join(f"`{show_key(name)}`" for name in names.split(","))
+            lines.append(f"| {shown} | {said[0].upper()}{said[1:]}. |")
     lines += ["", "## Policies in the palette", "", "| policy | what it is |", "|---|---|"]
     lines += [f"| `{name}` | {words} |" for name, words in POLICIES]
     return "\n".join(lines) + "\n"

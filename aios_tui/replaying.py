@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from aios_tui.runs import plain_name
 from engine.errors import UsageError
 from engine.kernel import Kernel
 from engine.replay.columns import Run
@@ -50,7 +51,8 @@ class Replaying:
         longest_prompt: int | None,
         now: Callable[[], float],
     ) -> None:
-        self.name = one_line(workload.name.removesuffix(".gz").removesuffix(".zst").removesuffix(".jsonl"), 100)
+        self.file = workload.name
+        self.name = plain_name(workload.name)
         self.stopped = False
         self._span = workload.items[-1].at if workload.items else 0.0
         self._now = now

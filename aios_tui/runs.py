@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from aios_tui.workload_files import SUFFIXES
 from engine.errors import UsageError
 from engine.replay.columns import Run
 from engine.text import one_line
+
+if TYPE_CHECKING:
+    from aios_tui.session import Session
+    from persistence import NewReplay
+
+LISTED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +74,52 @@ class MemoryRuns:
 
     async def delete(self, id: int) -> None:
         self._runs.pop(id, None)
+
+
+class HistoryRuns:
+    """Runs kept in a session's history, beside those of `aios-tui replay`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
+        if run.kind == "live":
+            run.note = f"core {self._session.core_choice.core.name}, {run.note}"
+        new = await asyncio.to_thread(_packed, workload, run, at, complete, self._core(run))
+        return await self._session.store.keep_replay(new)
+
+    def _core(self, run: Run) -> str | None:
+        return self._session.core_choice.core.name if run.kind == "live" else None
+
+    async def listed(self) -> Sequence[KeptRun]:
+        rows = await self._session.history.replays(LISTED)
+        return [
+            KeptRun(row.id, row.at, one_line(row.workload, 100), one_line(row.policy, 60), one_line(row.mode, 12),
+                    row.tasks, one_line(row.note, 300), row.complete)
+            for row in rows
+        ]  # fmt: skip
+
+    async def load(self, id: int) -> Run:
+        from engine.replay.kept import unpack
+
+        found = await self._session.history.replay(id)
+        if found is None:
+            raise UsageError(f"run {id} is not kept any more")
+        return await asyncio.to_thread(unpack, found.columns)
+
+    async def delete(self, id: int) -> None:
+        await self._session.store.delete_replay(id)
+
+
+def _packed(workload: str, run: Run, at: float, complete: bool, core: str | None) -> NewReplay:
+    from aios_tui.reporting.keeping import new_replay
+    from aios_tui.reporting.results import gather
+
+    (result,) = gather(workload, [(run, complete)]).results
+    return new_replay(workload, result, at=at, core=core)
+
+
+def plain_name(workload: str) -> str:
+    """A workload's name without what its file's name ends in."""
+    name = one_line(workload, 100)
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from aios_tui.workload_files import SUFFIXES
 from engine.errors import UsageError
 from engine.replay.build import columns
 from engine.replay.columns import Run
@@ -20,7 +21,6 @@ from engine.workloads.reader import Workload, WorkloadReader, load
 from engine.workloads.samples import Sample
 from engine.workloads.summary import Summary, summarise
 
-SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 MAX_FILES = 500
 POLICIES = ("fifo", "npps", "npps:ageing=60")
 """What a workload is simulated under."""
@@ -34,6 +34,11 @@ class Entry:
     about: str
     path: Path | None = None
     sample: Sample | None = None
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called, under which its runs are kept."""
+        return self.sample.file if self.sample is not None else self.name
 
     @contextmanager
     def file(self) -> Iterator[Path]:
@@ -124,5 +129,5 @@ def simulated(entry: Entry, bench: Bench) -> list[Run]:
     runs = [simulate(made.tasks, parse_policy(policy), Plant(slots=bench.slots)) for policy in POLICIES]
     for run in runs:
         guessed = f", {made.estimated:,} of {len(made.tasks):,} tasks estimated" if made.estimated else ""
-        run.note = f"virtual: {bench.words}{guessed}"
+        run.note = f"{bench.words}{guessed}"
     return runs

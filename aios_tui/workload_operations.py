@@ -96,7 +96,7 @@ def _longest_prompt(app: ConsoleApp) -> int | None:
         for model in core.models
         if model.context_length and model.name == core.default_model
     ]
-    return min(contexts) // 2 if contexts else None
+    return max(16, min(contexts) // 2) if contexts else None
 
 
 async def _play(app: ConsoleApp, replaying: Replaying) -> None:
@@ -113,7 +113,7 @@ async def _play(app: ConsoleApp, replaying: Replaying) -> None:
     view = replaying.view
     if len(run.tasks):
         complete = trouble is None and not replaying.stopped
-        app.fresh_run = await app.runs.keep(replaying.name, run, at=app.now(), complete=complete)
+        app.fresh_run = await app.runs.keep(replaying.file, run, at=app.now(), complete=complete)
     if trouble is not None:
         raise trouble
     app.bridge.flush()

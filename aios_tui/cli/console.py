@@ -37,6 +37,7 @@ async def _open(settings: Settings, sockets: list[socket.socket]) -> int:
     from aios_tui import places
     from aios_tui.app import run_console
     from aios_tui.remembered import Memory
+    from aios_tui.runs import HistoryRuns
     from aios_tui.served import ServedSession
 
     session = ServedSession(settings, sockets)
@@ -47,6 +48,7 @@ async def _open(settings: Settings, sockets: list[socket.socket]) -> int:
             memory=Memory(places.state_folder() / "console.json"),
             themes_folder=settings.themes_folder,
             workloads_folder=settings.workloads_folder,
+            runs=HistoryRuns(session),
             theme=settings.theme,
         )
     finally:

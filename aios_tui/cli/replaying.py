@@ -14,9 +14,8 @@ from aios_tui.reporting.results import Result, Results
 from aios_tui.settings import Settings
 from aios_tui.workload_files import find_workload
 from engine.errors import StoreError
-from engine.replay.kept import pack
 from engine.scheduling import Policy
-from persistence import NewReplay, SqliteStore
+from persistence import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,25 +118,10 @@ async def keep_virtual(plan: Plan, results: Results, out: Output) -> None:
 
 async def keep(store: SqliteStore, workload: str, results: Iterable[Result], core: str | None = None) -> list[int]:
     """Keep `results`; returns their ids. Raises StoreError."""
-    return [await store.keep_replay(kept(workload, result, core)) for result in results]
+    from aios_tui.reporting.keeping import new_replay
 
-
-def kept(workload: str, result: Result, core: str | None = None) -> NewReplay:
-    """The row in which a run is kept."""
-    from aios_tui.reporting.schema import run_report
-
-    return NewReplay(
-        at=time.time(),
-        workload=workload,
-        policy=result.run.policy,
-        mode=result.run.kind,
-        core=core,
-        note=result.run.note,
-        complete=result.complete,
-        tasks=result.metrics.n,
-        metrics=run_report(result).model_dump(mode="json"),
-        columns=pack(result.run),
-    )
+    at = time.time()
+    return [await store.keep_replay(new_replay(workload, result, at=at, core=core)) for result in results]
 
 
 def tell_kept(ids: list[int], out: Output) -> None:

@@ -20,7 +20,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from aios_tui.comparison import LETTERS, Measured, measured, table
-from aios_tui.runs import KeptRun
+from aios_tui.runs import KeptRun, plain_name
 from aios_tui.widgets.figures import drawn_table
 from aios_tui.widgets.flow import Flow
 from aios_tui.widgets.plots import Plot, QueueCurve, WaitingBars, WaitingCurve, colour_of, legend
@@ -115,6 +115,7 @@ class CompareScreen(Screen[None]):
 
     def _fit(self, size: Size) -> None:
         self.set_class(size.width >= 100 and size.height >= 30, "-wide")
+        self.set_class(size.height < 14, "-tiny")
 
     # Data
 
@@ -167,7 +168,7 @@ class CompareScreen(Screen[None]):
             place = self.marked.index(run.id)
             letter = Content.styled(f"{LETTERS[place]} ", f"bold {colour_of(place)}")
         when = datetime.fromtimestamp(run.at).astimezone()
-        workload = one_line(run.workload, 60)
+        workload = plain_name(run.workload)
         return Content.assemble(
             letter,
             (f"{run.policy:<15} ", "bold" if run.id in self.marked else ""),
@@ -197,7 +198,7 @@ class CompareScreen(Screen[None]):
         if len(shown) < 2:
             said = "mark two or more runs with space" if len(self._kept) > 1 else ""
             return [*cells, Content.styled(said, "$muted")]
-        names = {one_line(run.kept.workload, 40) for run in shown}
+        names = {plain_name(run.kept.workload) for run in shown}
         cells.append(Content(", ".join(sorted(names))))
         if len(names) > 1:
             cells.append(Content.styled("these are different workloads", "$warning"))
@@ -277,7 +278,7 @@ class CompareScreen(Screen[None]):
             self.console.tell("no run is chosen", "warning")
         elif self._delete != run.id:
             self._delete = run.id
-            self.console.tell(f"d again deletes {run.policy} of {one_line(run.workload, 60)} for good", "warning")
+            self.console.tell(f"d again deletes {run.policy} of {plain_name(run.workload)} for good", "warning")
         else:
             self._delete = None
             self._let_go(run.id)

@@ -368,7 +368,7 @@ class WorkloadScreen(Screen[None]):
         try:
             runs = await asyncio.to_thread(shelf.simulated, entry, bench)
             at = self.console.now()
-            kept = [await self.console.runs.keep(entry.name, run, at=at) for run in reversed(runs)]
+            kept = [await self.console.runs.keep(entry.file_name, run, at=at) for run in reversed(runs)]
         except AiosError as error:
             self._say(str(error))
             return

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from textual.content import Content
 
-from aios_tui.comparison import LETTERS, Measured, Row
+from aios_tui.comparison import LETTERS, Measured
+from aios_tui.reporting.table import Line
 from aios_tui.widgets.cells import cell_len, fit, plain
 from aios_tui.widgets.plots import colour_of
 from engine.text import one_line
@@ -19,11 +20,11 @@ SPLIT = "waiting mean s, "
 """What rows by priority and by client begin with."""
 
 
-def drawn_table(runs: Sequence[Measured], rows: Sequence[Row]) -> Content:
+def drawn_table(runs: Sequence[Measured], rows: Sequence[Line]) -> Content:
     """The table with the better value of each row marked."""
     if not runs:
         return Content.styled("Nothing is marked.", "$muted")
-    width = max(WIDTH, *(cell_len(value) for row in rows for value in row.values))
+    width = max(WIDTH, *(cell_len(value) for row in rows for value in row.cells))
     lines = [_titles(runs, width)]
     split = False
     for row in rows:
@@ -51,12 +52,12 @@ def _titles(runs: Sequence[Measured], width: int) -> Content:
     return Content("").join(cells)
 
 
-def _line(row: Row, width: int) -> Content:
+def _line(row: Line, width: int) -> Content:
     label = row.label.removeprefix(SPLIT)
     if label != row.label:
         label = f"  {label}"
     parts = [Content.styled(fit(plain(label), LABEL), "$muted")]
-    for place, value in enumerate(row.values):
+    for place, value in enumerate(row.cells):
         best = place in row.best
         parts.append(Content.styled(value.rjust(width), "bold $success" if best else ""))
         parts.append(Content.styled(" ✓" if best else "  ", "$success"))

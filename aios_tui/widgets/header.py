@@ -46,13 +46,16 @@ class Header(Canvas):
                 )
             ]
         return [
-            _ends(
-                [self._name_and_state() + self._mark(named=width >= 112)],
-                [self._counts(short=width < (88 if self.recording else 76))],
-                width,
-            ),
+            self._first(width),
             self._core_and_throughput(width),
         ]
+
+    def _first(self, width: int) -> Line:
+        left = self._name_and_state() + self._mark(named=width >= 112)
+        counts = self._counts(short=width < 76)
+        if _width([left, counts]) > width:
+            counts = self._counts(short=True)
+        return _ends([left], [counts], width)
 
     def _core_and_throughput(self, width: int) -> Line:
         """The throughput keeps its place; the reason for the core is what gets cut."""

@@ -45,19 +45,20 @@ class ReplayLine(Canvas):
 
 
 def _said(replay: ReplayView, width: int) -> list[Span]:
-    name = plain(replay.name)
+    name, small = plain(replay.name), width < 60
     room = NAME if width >= 100 else 14
     spans: list[Span] = [
         ("‖ " if replay.paused else "▶ ", "warn" if replay.paused else "accent"),
         (fit(name, room) if cell_len(name) > room else name, "strong"),
         (f"  {replay.sent:,}/{replay.total:,}", ""),
-        (" sent", "dim"),
+        ("" if small else " sent", "dim"),
         (f"  {replay.ended:,}", ""),
-        (" ended", "dim"),
+        ("" if small else " ended", "dim"),
     ]
     if replay.failed:
-        spans += [(f"  {replay.failed:,}", "bad"), (" failed", "dim")]
-    spans += [(f"  {words.clock(replay.elapsed)}", "")]
+        spans += [(f"  {replay.failed:,}", "bad"), ("✗" if small else " failed", "bad" if small else "dim")]
+    if not small:
+        spans += [(f"  {words.clock(replay.elapsed)}", "")]
     if width >= 100 and not replay.all_sent:
         spans += [(f"  at {words.clock(replay.position)} of {words.clock(replay.span)}", "dim")]
     if replay.paused and not replay.all_sent:
