@@ -21,9 +21,9 @@ def markdown() -> str:
         for action in actions:
             keys = " ".join(f"`{show_key(key)}`" for key in action.keys) or f"palette: {action.command}"
             lines.append(f"| {keys} | {action.description} |")
-    for title, keys in (("Workloads screen", workloads.KEYS), ("Comparison screen", compare.KEYS)):
+    for title, table in (("Workloads screen", workloads.KEYS), ("Comparison screen", compare.KEYS)):
         lines += ["", f"## {title}", "", "| key | what it does |", "|---|---|"]
-        for names, _, said in keys:
+        for names, _, said in table:
             shown = " ".join(f"`{show_key(name)}`" for name in names.split(","))
             lines.append(f"| {shown} | {said[0].upper()}{said[1:]}. |")
     lines += ["", "## Policies in the palette", "", "| policy | what it is |", "|---|---|"]

@@ -58,7 +58,9 @@ class Replaying:
         self._now = now
         self._begun = now()
         self._total = len(workload.tasks)
-        self._live = LiveReplay(kernel, workload, speed=speed, switches=switches, longest_prompt=longest_prompt)
+        self._live = LiveReplay(
+            kernel, workload, speed=speed, switches=switches, pauses=switches, longest_prompt=longest_prompt
+        )
 
     @property
     def view(self) -> ReplayView:

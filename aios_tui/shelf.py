@@ -119,14 +119,15 @@ class Bench:
 
 
 def simulated(entry: Entry, bench: Bench) -> list[Run]:
-    """Run a workload in virtual time under each of POLICIES; blocks. Its own switches of policy are left out.
+    """Run a workload in virtual time under each of POLICIES; blocks. Its own switches of policy are left out;
+    what else was done on the way is done.
 
     Raises:
         UsageError: the file can't be read.
     """
     with entry.file() as path, WorkloadReader(path) as reader:
         made = columns(reader, reader.header.defaults, bench.service, bench.rounds_of)
-    runs = [simulate(made.tasks, parse_policy(policy), Plant(slots=bench.slots)) for policy in POLICIES]
+    runs = [simulate(made.tasks, parse_policy(policy), Plant(slots=bench.slots), acts=made.acts) for policy in POLICIES]
     for run in runs:
         guessed = f", {made.estimated:,} of {len(made.tasks):,} tasks estimated" if made.estimated else ""
         run.note = f"{bench.words}{guessed}"

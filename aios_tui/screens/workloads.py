@@ -39,7 +39,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("v", "simulate", "simulate it in virtual time under FIFO, NPPS and NPPS with ageing, and compare them"),
     ("s", "next_speed", "the next speed: 1, 2, 10, as fast as it goes"),
     ("e", "edit('speed')", "type a speed"),
-    ("o", "toggle_switches", "do the workload's own switches of policy, or leave them out"),
+    ("o", "toggle_switches", "do the workload's own switches of policy and pauses, or leave them out"),
     ("slash", "edit('path')", "type the path of a workload file"),
     ("c", "compare", "compare kept runs"),
     ("j,down", "move('down')", "one line down"),
@@ -206,14 +206,15 @@ class WorkloadScreen(Screen[None]):
 
     def _draw_switches(self, summary: Summary | None) -> None:
         self.query_one("#switches", Static).update(Content("on" if self.switches else "off"))
-        count = None if summary is None else len(summary.switches)
-        if count == 0:
-            said = "the file has no switches of policy of its own"
+        done = "are done" if self.switches else "are left out"
+        if summary is None:
+            said = f"the file's own switches of policy, and pauses, {done}"
+        elif pauses := summary.controls["pause"]:
+            said = f"the file's switches of policy, {len(summary.switches):,}, and pauses, {pauses:,}, {done}"
+        elif summary.switches:
+            said = f"the file's switches of policy, {len(summary.switches):,}, {done}"
         else:
-            many = "the file's own" if count is None else f"the file's {count}"
-            said = (
-                f"{many} switch{'es' if count != 1 else ''} of policy {'happen' if self.switches else 'are left out'}"
-            )
+            said = "the file has no switches of policy of its own"
         self.query_one("#switches-note", Static).update(Content(said))
 
     def _draw_hints(self) -> None:

@@ -61,6 +61,8 @@ def facts_of(summary: Summary) -> Content:
         said = ", ".join(f"{words.policy(name)} at {words.clock(at)}" for at, name in summary.switches[:MOST])
         more = f" and {len(summary.switches) - MOST:,} more" if len(summary.switches) > MOST else ""
         lines.append(_line("switches", Content(one_line(said, 300) + more)))
+    if summary.controls:
+        lines.append(_line("controls", _counted(dict(summary.controls))))
     if not summary.complete:
         lines.append(_line("end", Content.styled("no end record: cut off, or written by hand", "$warning")))
     return Content("\n").join(lines)

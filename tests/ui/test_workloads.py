@@ -143,10 +143,10 @@ async def test_the_workloads_own_switches_are_done_or_left_out(tmp_path: Path) -
             await until(pilot, lambda: app.screen.query_one(Shelf).option_count == 6)
             await pilot.press("G")
             await until(pilot, lambda: app.screen is app.main or screen_of(app).why_not_replay() is None)
-            assert "the file's 1 switch of policy happen" in text(app)
+            assert "the file's switches of policy, 1, are done" in text(app)
             if not switches:
                 await pilot.press("o")
-                assert "the file's 1 switch of policy" in text(app) and "left out" in text(app)
+                assert "the file's switches of policy, 1, are left out" in text(app)
             assert screen.switches is switches
             done = app.view.counts.done
             await pilot.press("enter")
@@ -255,7 +255,7 @@ async def test_quitting_during_a_replay_ends_it(tmp_path: Path) -> None:
 
 
 async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> None:
-    """What is typed in one console, its switch of policy included, is played into another."""
+    """What is done in one console, a pause and a switch of policy included, is played into another."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     orders: list[list[str]] = []
@@ -273,26 +273,25 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
         await pilot.pause()
         (mark,) = [line for line in lines(app) if "● REC" in line]
         assert " 5" in mark
+        await pilot.press("p")
+        await until(pilot, lambda: app.view.counts.done == 5)
         await pilot.press("R")
         await until(pilot, lambda: app.session.recording is None)
         assert "recorded 5 tasks" in app.last_notice
-        await pilot.press("p")
-        await until(pilot, lambda: app.view.counts.done == 5)
         orders.append([result.prompt for result in reversed(app.view.results)])
     (path,) = (tmp_path / "w").iterdir()
     assert [row.prompt for row in load(path).tasks] == ["seven", "two", "five", "deux", "zero"]
     async with real(tmp_path / "two", QUICK) as (app, pilot):
         app.workloads_folder = tmp_path / "w"
-        await pilot.press("s", "p", "w")
+        await pilot.press("w")
         await until(pilot, lambda: app.screen.query_one(Shelf).option_count == 6)
         await pilot.press("G")
         await until(pilot, lambda: screen_of(app).why_not_replay() is None)
         screen_of(app).query_one("#speed", Input).value = "max"
         await pilot.press("enter")
-        await until(pilot, lambda: app.view.queued == 5)
-        assert app.view.kernel is KernelState.PAUSED
-        await pilot.press("p")
         await until(pilot, lambda: app.view.counts.done == 5)
+        await until(pilot, lambda: app.replaying is None)
+        assert app.view.policy == "npps" and app.view.kernel is KernelState.RUNNING
         orders.append([result.prompt for result in reversed(app.view.results)])
     assert orders[0] == orders[1] == ["zero", "two", "deux", "five", "seven"]
 
