@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -155,11 +156,10 @@ def test_only_its_owner_can_reach_the_socket(cli: Here, service: subprocess.Pope
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")
 def test_a_folder_that_others_can_enter_is_not_used(cli: Here) -> None:
-    (cli.folder / "run" / "aios-tui").mkdir(parents=True, mode=0o755)
-    (cli.folder / "run" / "aios-tui").chmod(0o755)
-    refused = call(
-        cli.folder, "serve", "--core", QUICK, "--port", "0", env={"XDG_RUNTIME_DIR": str(cli.folder / "run")}
-    )
+    with tempfile.TemporaryDirectory(prefix="aios-") as runtime:  # short: a socket's path has about 100 characters
+        (Path(runtime) / "aios-tui").mkdir()
+        (Path(runtime) / "aios-tui").chmod(0o755)
+        refused = call(cli.folder, "serve", "--core", QUICK, "--port", "0", env={"XDG_RUNTIME_DIR": runtime})
     assert refused.code == 2
     assert "not a folder for you alone" in refused.complaint
 

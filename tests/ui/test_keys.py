@@ -220,7 +220,8 @@ async def test_a_click_in_the_footer_does_what_the_key_would() -> None:
         assert session.fake.calls == [("pause",)]
 
 
-async def test_x_does_not_cancel_a_task_that_took_the_selected_ones_place() -> None:
+async def test_x_does_not_cancel_a_task_that_took_the_selected_ones_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aios_tui.screens.main.NOTICED_S", 3600)  # however slow the machine
     async with opened([*scene.up(), *scene.queued(5)]) as (app, pilot, session):
         first, second = list(app.view.order)[:2]
         session.fake.subscription.put(TaskStarted(scene.NOW, first, 1, 1))
