@@ -56,12 +56,12 @@ class ServedSession(Session):
         if beginning is not None:
             beginning.cancel()
             await asyncio.wait({beginning})
+            await asyncio.to_thread(discovery.withdraw, self.settings.db)
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.wait({self._watching})
         server, self._server = self._server, None
         if server is not None:
-            await asyncio.to_thread(discovery.withdraw, self.settings.db)
             await server.stop()
         for each in self._sockets:
             each.close()

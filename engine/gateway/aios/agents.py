@@ -96,7 +96,7 @@ class Processes(BaseModel):
 async def submit(given: Submission, request: Request, shared: Shared) -> Submitted:
     """Submit a task for an agent. It is durable when this answers."""
     name = client_of(request, given.client)
-    own = shared.clients.get(client_of(request, given.client) if given.client else client_of(request))
+    own = shared.clients.get(name)
     task_id = await shared.submit(
         {
             "agent": given.agent_id,
