@@ -35,6 +35,7 @@ class Session:
         history: the read side, on a connection of its own.
         agent_problems: a line for each agent file that could not be used.
         core_choice: the core, and why it was taken.
+        record_to: set before `open`, a new file into which all is recorded from the start on.
     """
 
     agents: AgentCatalogue
@@ -49,13 +50,17 @@ class Session:
         self.agent_problems: list[str] = []
         self._kernel: Kernel | None = None
         self._recording: Recording | None = None
+        self.record_to: Path | None = None
 
     async def open(self) -> None:
         """Load the agents; open, migrate and lock the history.
 
         Raises:
             StoreError: the history can't be opened, or another process has it. One line.
+            UsageError: the file to record to is there already.
         """
+        if self.record_to is not None and self.record_to.exists():
+            raise UsageError(f"{self.record_to} is there already: recordings go into a new file")
         self.agents, self.agent_problems = await asyncio.to_thread(load_catalogue, self.settings.agents_folder)
         for problem in self.agent_problems:
             log.warning("%s", problem)
@@ -115,6 +120,8 @@ class Session:
         recovery = await kernel.start(recover=recover, paused=paused)
         self.store.name_core(choice.core.name)
         self.core_choice, self.kernel, self._kernel = choice, kernel, kernel
+        if self.record_to is not None:
+            await self.record(self.record_to)
         return recovery
 
     @property

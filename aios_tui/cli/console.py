@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from aios_tui.cli.exits import USAGE
-from aios_tui.cli.options import settings_of
+from aios_tui.cli.options import settings_of, take
 
 if TYPE_CHECKING:
     import socket
+    from pathlib import Path
 
     from aios_tui.settings import Settings
 
@@ -21,6 +22,7 @@ def console(ctx: click.Context, listen: int | None = None) -> int:
     """Open the console, which serves HTTP clients on port `listen` too (-1: the one in the settings)."""
     if listen is not None and listen >= 0:
         ctx.find_root().meta.setdefault("aios_tui.options", {})["port"] = listen
+    record = take(ctx, "record")
     settings = settings_of(ctx).settings
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         click.echo("aios-tui: the console needs a terminal; for scripts there is `aios-tui run`", err=True)
@@ -30,10 +32,10 @@ def console(ctx: click.Context, listen: int | None = None) -> int:
         from aios_tui.served import open_sockets
 
         sockets = open_sockets(settings)  # before any screen: a port in use is one line on stderr
-    return asyncio.run(_open(settings, sockets))
+    return asyncio.run(_open(settings, sockets, record))
 
 
-async def _open(settings: Settings, sockets: list[socket.socket]) -> int:
+async def _open(settings: Settings, sockets: list[socket.socket], record: Path | None) -> int:
     from aios_tui import places
     from aios_tui.app import run_console
     from aios_tui.remembered import Memory
@@ -41,6 +43,7 @@ async def _open(settings: Settings, sockets: list[socket.socket]) -> int:
     from aios_tui.served import ServedSession
 
     session = ServedSession(settings, sockets)
+    session.record_to = record
     try:
         await session.open()  # before any screen: a history in use or broken is one line on stderr
         return await run_console(

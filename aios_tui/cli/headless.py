@@ -7,6 +7,7 @@ import difflib
 import signal
 from collections.abc import Coroutine, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from aios_tui.cli.exits import FAILED, INTERRUPTED, TERMINATED, WELL
@@ -71,13 +72,16 @@ async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def run_headless(settings: Settings, specs: Sequence[TaskSpec] | None, *, as_json: bool) -> int:
-    """Run `specs`, or with None what an earlier process left, to the end. Returns the exit code.
+async def run_headless(
+    settings: Settings, specs: Sequence[TaskSpec] | None, *, as_json: bool, record: Path | None = None
+) -> int:
+    """Run `specs`, or with None what an earlier process left, to the end, recorded to `record`. Returns the exit code.
 
     Raises:
         AiosError: nothing was run; the line says why.
     """
     session = Session(settings)
+    session.record_to = record
     out = Output()
     with Stopper() as stopper:
         try:

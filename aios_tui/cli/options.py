@@ -39,6 +39,13 @@ _SERVING = {
 }
 
 
+_RECORDING = {
+    "record": click.option(
+        "--record", type=Path, metavar="FILE", help="Record what is submitted, and what is done to it, as a workload."
+    ),
+}
+
+
 def common(command: _F) -> _F:
     """Add the common options; what is given is kept for `settings_of`, and not passed on."""
 
@@ -48,6 +55,11 @@ def common(command: _F) -> _F:
 def serving(command: _F) -> _F:
     """Add the options of what serves clients, kept likewise."""
     return _keeping(command, _SERVING)
+
+
+def recording(command: _F) -> _F:
+    """Add the option of what can be recorded, kept likewise; `take` it before the settings."""
+    return _keeping(command, _RECORDING)
 
 
 def _keeping(command: _F, options: Mapping[str, Callable[[Any], Any]]) -> _F:
@@ -86,6 +98,8 @@ def settings_of(ctx: click.Context) -> Loaded:
     from aios_tui.settings import load_settings
 
     options = dict(ctx.find_root().meta.get(_KEY, {}))
+    if "record" in options:
+        raise click.UsageError("--record is for the console, `run` and `serve`: there tasks are submitted")
     loaded = load_settings(options, config=options.pop("config", None))
     logs.set_up(places.log_file(), loaded.settings.log_level)
     return loaded

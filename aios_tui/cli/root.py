@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from aios_tui import __version__
-from aios_tui.cli.options import common, serving
+from aios_tui.cli.options import common, recording, serving
 from engine.text import one_line
 
 COMMANDS = {
@@ -67,6 +67,7 @@ class LazyGroup(click.Group):
     metavar="[PORT]",
     help="Have the console serve AIOS clients, too; on port 8000 if not given.",
 )
+@recording
 @serving
 @common
 @click.pass_context

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from aios_tui.cli.options import common, settings_of
+from aios_tui.cli.options import common, recording, settings_of, take
 
 
 def _agent_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -31,6 +31,7 @@ def _agent_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 @click.option("--seed", type=int, metavar="N", help="The same seed gives the same words, where the core can.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON line for each task, as it ends.")
 @click.option("--resume", is_flag=True, help="Finish what an interrupted process left, and nothing else.")
+@recording
 @common
 @click.pass_context
 def run(ctx: click.Context, /, prompts: tuple[str, ...], as_json: bool, resume: bool, **task: Any) -> int:
@@ -49,13 +50,14 @@ def run(ctx: click.Context, /, prompts: tuple[str, ...], as_json: bool, resume: 
         raise click.UsageError("no PROMPT; give some, or - to read them from standard input, or --resume")
     if "-" in prompts and len(prompts) > 1:
         raise click.UsageError("- stands alone: tasks come from standard input or from arguments")
+    record = take(ctx, "record")
     loaded = settings_of(ctx)
     if "model" in loaded.origins and loaded.origins["model"].startswith("option"):
         given["model"] = loaded.settings.model  # asked for by name: a task that can't have it fails
     specs = None if resume else _specs(prompts, given)
     from aios_tui.cli.headless import run_headless
 
-    return asyncio.run(run_headless(loaded.settings, specs, as_json=as_json))
+    return asyncio.run(run_headless(loaded.settings, specs, as_json=as_json, record=record))
 
 
 def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> list[Any]:

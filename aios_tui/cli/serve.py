@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aios_tui.cli.exits import INTERRUPTED
-from aios_tui.cli.options import common, serving, settings_of
+from aios_tui.cli.options import common, recording, serving, settings_of, take
 
 if TYPE_CHECKING:
     import socket
+    from pathlib import Path
 
     from aios_tui.cli.headless import Stopper
     from aios_tui.cli.output import Output
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@recording
 @serving
 @common
 @click.pass_context
@@ -30,18 +32,20 @@ def serve(ctx: click.Context, /, **_: Any) -> int:
 
     Exit codes: 2 it could not start, 130 interrupted, 143 terminated.
     """
+    record = take(ctx, "record")
     settings = settings_of(ctx).settings
     from aios_tui.served import open_sockets
 
-    return asyncio.run(_serve(settings, open_sockets(settings)))
+    return asyncio.run(_serve(settings, open_sockets(settings), record))
 
 
-async def _serve(settings: Settings, sockets: list[socket.socket]) -> int:
+async def _serve(settings: Settings, sockets: list[socket.socket], record: Path | None) -> int:
     from aios_tui.cli.headless import Interrupted, Stopper
     from aios_tui.cli.output import Output
     from aios_tui.served import ServedSession
 
     session = ServedSession(settings, sockets)
+    session.record_to = record
     out = Output()
     with Stopper() as stopper:
         try:
