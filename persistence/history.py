@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
@@ -31,6 +32,7 @@ from persistence.rows import (
     to_timing,
 )
 from persistence.search import Search, parse
+from persistence.submissions import ACTS, COLUMNS, ActRow, Submission, to_submission
 
 # `list` is a method of `History`, and would be taken for it inside the class.
 Records = list[TaskRecord]
@@ -38,6 +40,7 @@ Runs = list[RunRow]
 Switches = list[PolicySwitchRow]
 Lines = list[str]
 Replays = list[ReplayRow]
+Acts = list[ActRow]
 Timings = list[tuple[str | None, int, int, float, float]]
 
 _PAGE = 200  # tasks held at a time by an export
@@ -143,6 +146,38 @@ class History:
                 return
             after = page[-1].id
 
+    async def submissions(
+        self,
+        *,
+        state: TaskState | None = None,
+        agent: str | None = None,
+        client: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+    ) -> AsyncIterator[Submission]:
+        """All such tasks as they were submitted, oldest first, in pages. What is damaged beyond use is left out."""
+        where, values = _where(state=state, agent=agent, client=client, since=since, until=until)
+        sql = (
+            f"SELECT {COLUMNS} FROM tasks {where} {'AND' if where else 'WHERE'} id > :after"  # noqa: S608
+            f" ORDER BY id LIMIT {_PAGE}"
+        )
+        after = -1
+        while True:
+            page = await self._reader.run(partial(_rows_of, sql=sql, values=values | {"after": after}))
+            for row in page:
+                found = to_submission(row)
+                if found is not None:
+                    yield found
+            if len(page) < _PAGE:
+                return
+            after = page[-1]["id"]
+
+    async def acts(self, *, since: float | None = None, until: float | None = None) -> Acts:
+        """Switches of policy before `until`, and changes of priority between, oldest first."""
+        values = {"since": -math.inf if since is None else since, "until": math.inf if until is None else until}
+        rows = await self._reader.run(partial(_rows_of, sql=ACTS, values=values))
+        return [to_model(ActRow, row) for row in rows]
+
     async def counts(self) -> dict[TaskState, int]:
         """How many tasks there are in each state."""
         rows = await self._reader.run(
@@ -232,6 +267,10 @@ def _found(search: Search) -> tuple[str, dict[str, Any]]:
     columns = ", ".join(f"tasks.{name.strip()}" for name in RECORD_COLUMNS.split(","))
     where = " AND ".join(clauses)
     return f"SELECT {columns} FROM {source} WHERE {where} ORDER BY {order} LIMIT :limit", values  # noqa: S608
+
+
+def _rows_of(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in connection.execute(sql, values)]
 
 
 def _records(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> Records:

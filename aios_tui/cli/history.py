@@ -112,11 +112,14 @@ def show(ctx: click.Context, /, task: int, as_json: bool) -> int:
 @history.command()
 @_filters
 @click.option("--output", type=Path, metavar="FILE", help="Into a new file, in place of stdout.")
+@click.option("--workload", is_flag=True, help="Into --output FILE as a workload, to be replayed.")
 @common
 @click.pass_context
-def export(ctx: click.Context, /, output: Path | None, **filters: Any) -> int:
-    """Every such task as a JSON line, oldest first."""
+def export(ctx: click.Context, /, output: Path | None, workload: bool, **filters: Any) -> int:
+    """Every such task as a JSON line, oldest first; or all of them as a workload."""
     out = Output()
+    if workload:
+        return _export_workload(ctx, output, _typed(filters))
 
     async def write(found: History) -> int:
         records = found.export(**_typed(filters))
@@ -125,6 +128,19 @@ def export(ctx: click.Context, /, output: Path | None, **filters: Any) -> int:
     count = _read(ctx, write, 0)
     if output:
         out.say(f"{count} tasks written to {output}")
+    return WELL
+
+
+def _export_workload(ctx: click.Context, output: Path | None, filters: dict[str, Any]) -> int:
+    if output is None:
+        raise click.UsageError("--workload needs --output FILE: a workload is a file")
+    if output.exists():
+        raise click.UsageError(f"{output} is there already; choose a new file")
+    from aios_tui.cli.history_workload import write_workload
+
+    count = _read(ctx, lambda found: write_workload(found, output, filters), None)
+    if count is not None:
+        Output().say(f"{count} tasks written to {output}; replay them with `aios-tui replay {output}`")
     return WELL
 
 

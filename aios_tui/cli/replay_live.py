@@ -21,6 +21,7 @@ from engine.replay.columns import Run
 from engine.replay.ledger import Progress
 from engine.replay.live import LiveReplay
 from engine.workloads.reader import Workload, load
+from engine.workloads.records import ControlRow
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -37,7 +38,7 @@ async def run_live(plan: Plan, path: Path, out: Output) -> tuple[Results | None,
     if not workload.tasks:
         raise UsageError(f"{path}: there is no task in it")
     runs: list[tuple[Run, bool]] = []
-    policies = [policy.name for policy in plan.policies] or [plan.settings.policy]
+    policies = [policy.name for policy in plan.policies] or [_own_policy(workload) or plan.settings.policy]
     code = WELL
     notes: list[str] = []
     with Stopper() as stopper:
@@ -57,6 +58,12 @@ async def run_live(plan: Plan, path: Path, out: Output) -> tuple[Results | None,
         out.say("interrupted before any task was sent")
         return None, code
     return gather(path.name, runs, notes), code
+
+
+def _own_policy(workload: Workload) -> str | None:
+    """The policy with which the workload itself begins."""
+    own = [item.policy for item in workload.items if isinstance(item, ControlRow) and item.policy and item.at <= 0]
+    return own[-1] if own else None
 
 
 class _Replay:

@@ -180,7 +180,10 @@ class LiveReplay:
 
     def _before(self, control: ControlRow) -> None:
         if control.policy is not None and self._switches:
+            before = self._kernel.policy.name
             self._kernel.switch_policy(control.policy)
+            if before == self._kernel.policy.name:
+                return
             self._switched.append((self._kernel.now() - self._begun, control.policy))
         elif control.op == "pause" and self._pauses:
             self._kernel.pause()

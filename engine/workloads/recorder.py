@@ -1,15 +1,15 @@
-"""Recording: workloads from what happens in a kernel, as it happens, and from what history keeps."""
+"""Recording: workloads from what happens in a kernel, as it happens."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
 from engine.errors import UsageError
 from engine.events import Event, KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskReprioritised
-from engine.model import GenerationOptions, KernelState, TaskRecord, TaskSpec, TaskState
+from engine.model import GenerationOptions, KernelState, TaskSpec, TaskState
 from engine.workloads.records import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.writer import WorkloadWriter
 
@@ -121,28 +121,3 @@ class Recorder:
             self._file.flush()
         except OSError as error:
             raise UsageError(f"{self.path}: {error.strerror or error}") from None
-
-
-def from_history(records: Iterable[TaskRecord]) -> Iterator[TaskRow]:
-    """Rows that repeat tasks of history, in order of their submission, the first at 0.
-
-    `records` come in that order. A task that ended well brings its token counts, so that virtual time knows its work.
-    """
-    start: float | None = None
-    last = 0.0
-    for record in records:
-        start = record.submitted_at if start is None else start
-        last = max(last, record.submitted_at - start)
-        counted = record.state == "done" and record.tokens_out > 0
-        yield TaskRow(
-            id=f"t{record.id}",
-            at=round(last, 6),
-            agent=record.agent_name,
-            prompt=record.prompt if record.prompt.strip() else None,
-            priority=record.priority,
-            model=record.model,
-            client=record.client,
-            deadline=record.deadline,
-            input_tokens=record.tokens_in if counted or not record.prompt.strip() else None,
-            output_tokens=record.tokens_out if counted else None,
-        )

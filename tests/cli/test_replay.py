@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from aios_tui.reporting.schema import Report
+from engine.workloads.reader import load
 from persistence import History, ReplayRow
 from tests.cli.program import ENDLESS, QUICK, Here, start
 
@@ -235,3 +236,45 @@ def test_calibrated_from_the_history(cli: Here) -> None:
     done = cli("replay", str(path), "--virtual", "--calibrate", "--json")
     assert done.code == 0, done.err
     assert "calibrated from 2 attempts" in Report.model_validate_json(done.out).runs[0].note
+
+
+def test_a_recorded_run_replays_to_the_same_order(cli: Here) -> None:
+    lines = [{"prompt": f"task {n}", "priority": p, "client": "ada"} for n, p in enumerate((7, 2, 5, 2, 9))]
+    text = "\n".join(map(json.dumps, lines)).encode()
+    done = cli("run", "--core", QUICK, "--policy", "npps", "--record", "w.jsonl", "--json", "-", stdin=text)
+    assert done.code == 0, done.err
+    order = [task["prompt"] for task in sorted(done.tasks(), key=lambda task: task["dispatch_order"])]
+    assert order == ["task 1", "task 3", "task 2", "task 0", "task 4"]
+    recorded = load(cli.folder / "w.jsonl")
+    assert [row.prompt for row in recorded.tasks] == [f"task {n}" for n in range(5)]
+    prompts = {row.id: row.prompt for row in recorded.tasks}
+    for given in (["--core", QUICK], ["--virtual"]):
+        again = cli("replay", "w.jsonl", *given, "--report", "out", "--json")
+        assert again.code == 0, again.err
+        (run,) = Report.model_validate_json(again.out).runs
+        assert (run.policy, run.switches) == ("npps", [])
+        rows = sorted(tasks_csv(cli.folder / "out"), key=lambda row: float(row["start_s"]))
+        assert [prompts[row["id"]] for row in rows] == order
+    assert cli("run", "--core", QUICK, "--record", "w.jsonl", "again").code == 2
+    assert "--record is for" in cli("--record", "x.jsonl", "history", "list").complaint
+
+
+def test_a_stretch_of_history_becomes_a_workload(cli: Here) -> None:
+    lines = [{"prompt": f"task {n}", "priority": p, "options": {"seed": n}} for n, p in enumerate((7, 2, 5))]
+    text = "\n".join(map(json.dumps, lines)).encode()
+    assert cli("run", "--core", QUICK, "--policy", "npps", "-", stdin=text).code == 0
+    assert cli("history", "export", "--workload").code == 2
+    assert cli("history", "export", "--workload", "--output", "w.jsonl", "--since", "1h").code == 0
+    found = load(cli.folder / "w.jsonl")
+    assert [(row.prompt, row.priority, row.options and row.options.seed) for row in found.tasks] == [
+        ("task 0", 7, 0),
+        ("task 1", 2, 1),
+        ("task 2", 5, 2),
+    ]
+    assert all(row.output_tokens == 4 and row.model is None for row in found.tasks)
+    assert "since" in str(found.header.origin["what"])
+    again = cli("replay", "w.jsonl", "--virtual", "--json")
+    assert [run.policy for run in Report.model_validate_json(again.out).runs] == ["npps"]
+    assert cli("history", "export", "--workload", "--output", "w.jsonl").code == 2
+    assert cli("history", "export", "--workload", "--output", "none.jsonl", "--until", "1d").code == 0
+    assert load(cli.folder / "none.jsonl").tasks == []

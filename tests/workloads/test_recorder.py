@@ -9,12 +9,13 @@ import pytest
 
 from engine.errors import UsageError
 from engine.events import Notice, PolicyChanged, TaskAccepted
-from engine.model import GenerationOptions, Task, TaskRecord, TaskSpec, TaskState
+from engine.model import GenerationOptions, TaskSpec
 from engine.replay.build import columns
 from engine.replay.virtual import simulate
 from engine.scheduling import parse_policy
+from engine.workloads.past import FromHistory, PastAct, PastTask
 from engine.workloads.reader import WorkloadReader, load
-from engine.workloads.recorder import Recorder, from_history
+from engine.workloads.recorder import Recorder
 from engine.workloads.records import ControlRow, Defaults, TaskRow
 from tests.kernel.gate import GateCore, make_kernel
 
@@ -102,16 +103,33 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
 
 
 def test_history_becomes_a_workload() -> None:
-    def record(id: int, submitted: float, **changes: object) -> TaskRecord:
-        task = Task(id, SPEC, submitted, SPEC.priority, TaskState.DONE, tokens_in=11, tokens_out=22, model="other")
-        return TaskRecord.of(task).model_copy(update=changes)
-
-    rows = list(
-        from_history(
-            [record(4, 100.0), record(5, 102.5, state=TaskState.FAILED, agent_name="me/translate"), record(6, 102.0)]
-        )
+    past = FromHistory(
+        [
+            PastAct(90.0, policy="fifo"),
+            PastAct(95.0, policy="npps"),
+            PastAct(101.0, task=4, priority=0),
+            PastAct(102.0, task=99, priority=0),
+            PastAct(109.0, policy="fifo"),
+        ]
     )
-    assert [(row.id, row.at) for row in rows] == [("t4", 0.0), ("t5", 2.5), ("t6", 2.5)]
-    assert [(row.input_tokens, row.output_tokens) for row in rows] == [(11, 22), (None, None), (11, 22)]
-    assert [row.agent for row in rows] == ["translate", "me/translate", "translate"]
-    assert (rows[0].prompt, rows[0].priority, rows[0].client, rows[0].model) == ("hello", 2, "ada", "other")
+    tasks = (
+        PastTask(4, 100.0, SPEC, tokens=(11, 22)),
+        PastTask(5, 102.5, SPEC, cancelled_at=103.0),
+        PastTask(6, 102.0, SPEC.model_copy(update={"agent": "me/translate"})),
+    )
+    items = [item for task in tasks for item in past.take(task)] + list(past.rest())
+    told = [item.id if isinstance(item, TaskRow) else item.policy or f"{item.op} {item.task}" for item in items]
+    assert list(zip((item.at for item in items), told, strict=True)) == [
+        (0.0, "npps"),
+        (0.0, "t4"),
+        (1.0, "priority t4"),
+        (2.5, "t5"),
+        (2.5, "t6"),
+        (3.0, "cancel t5"),
+        (9.0, "fifo"),
+    ]  # fmt: skip
+    rows = [item for item in items if isinstance(item, TaskRow)]
+    assert [(row.input_tokens, row.output_tokens) for row in rows] == [(11, 22), (None, None), (None, None)]
+    assert [row.agent for row in rows] == ["translate", "translate", "me/translate"]
+    assert rows[0].spec(Defaults()).options == SPEC.options
+    assert (rows[0].prompt, rows[0].priority, rows[0].client, rows[0].model) == ("hello", 2, "ada", "m")
