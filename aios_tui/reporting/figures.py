@@ -21,6 +21,7 @@ from engine.text import one_line
 # Okabe and Ito's palette, which people with any colour vision can tell apart; each with its own dash as well.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)), (0, (3, 1)), (0, (1, 2)))
+P95 = "95th percentile"
 _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++", "oo")
 _STYLE: Any = {
     "svg.hashsalt": "aios-tui",
@@ -107,7 +108,7 @@ def _priorities(axes: Axes, results: tuple[Result, ...]) -> None:
             markersize=max(5.0, 60 * width / max(1, len(priorities))),
             markeredgewidth=1.8,
             color="#333333",
-            label="95th percentile" if place == len(results) - 1 else None,
+            label=P95 if place == len(results) - 1 else None,
         )
     counts = {p: results[0].metrics.by_priority[p].n for p in priorities if p in results[0].metrics.by_priority}
     axes.set_xticks(range(len(priorities)), [f"{p}\n{_tasks(counts.get(p, 0))}" for p in priorities])
@@ -134,18 +135,12 @@ def _line(place: int) -> dict[str, Any]:
 
 
 def _legend(axes: Axes) -> None:
-    """Beside the title, above the axes, where nothing is drawn; in rows of at most three."""
+    """Below the axes, where nothing else is drawn; in rows of at most four, the runs first."""
     handles, labels = axes.get_legend_handles_labels()
-    if labels:
-        axes.legend(
-            handles,
-            labels,
-            loc="lower right",
-            bbox_to_anchor=(1.0, 1.0),
-            ncols=min(3, len(labels)),
-            borderaxespad=0.2,
-            handlelength=2.6,
-        )
+    figure = axes.get_figure(root=True)
+    if labels and figure is not None:
+        pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: pair[1] == P95)
+        figure.legend(*zip(*pairs, strict=True), loc="outside lower center", ncols=min(4, len(pairs)), handlelength=2.6)
 
 
 def _name(result: Result) -> str:
