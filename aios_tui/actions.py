@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aios_tui.bridge.state import ViewState
-from aios_tui.replaying import ReplayView
+from aios_tui.replay_view import ReplayView
 from engine.model import LEAST_URGENT, MOST_URGENT, KernelState, TaskState
 
 Pane = Literal["queue", "activity", "results"]

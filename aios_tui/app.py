@@ -21,7 +21,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
@@ -37,13 +37,15 @@ from aios_tui.bridge.reducer import result_of
 from aios_tui.bridge.state import MAX_RESULTS, Changes, Counts, ViewState
 from aios_tui.filters import PrintableOnly
 from aios_tui.remembered import Memory
-from aios_tui.replaying import Replaying
 from aios_tui.runs import MemoryRuns, Runs
 from aios_tui.screens.main import MainScreen
 from aios_tui.theming import Theming, variable_defaults
 from engine.errors import AiosError
 from engine.model import TaskSpec, TaskState
 from engine.text import one_line
+
+if TYPE_CHECKING:
+    from aios_tui.replaying import Replaying
 
 Severity = Literal["information", "warning", "error"]
 
@@ -89,7 +91,6 @@ class ConsoleApp(App[int]):
         self.workloads_folder = workloads_folder
         self.runs: Runs = runs or MemoryRuns()
         self.replaying: Replaying | None = None
-        self.fresh_run: int | None = None
         self.now = now
         self.live = False
         self.leaving = False

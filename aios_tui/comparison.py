@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from aios_tui.reporting.results import Result, Results, gather
 from aios_tui.reporting.table import Line, lines
-from aios_tui.runs import KeptRun
+from aios_tui.runs import KeptRun, plain_name
 from engine.replay.columns import Run
 from engine.replay.metrics import Metrics, queue_length, waiting_cdf
 
@@ -49,3 +49,18 @@ def measured(kept: KeptRun, run: Run) -> Measured:
 def table(runs: Sequence[Measured]) -> list[Line]:
     """The whole table of a comparison, as reports have it."""
     return lines(Results("", tuple(run.result for run in runs)))
+
+
+def suggested(kept: Sequence[KeptRun]) -> list[int]:
+    """What to compare first: the newest run, and of its workload the newest under each other policy.
+
+    Only runs of its kind, unless there is no other of it. `kept`: the newest first.
+    """
+    if not kept:
+        return []
+    first = kept[0]
+    same = [run for run in kept if plain_name(run.workload) == plain_name(first.workload)]
+    alike = {run.policy: run.id for run in reversed(same) if run.kind == first.kind}
+    if len(alike) < 2:
+        alike = {f"{run.policy} {run.kind}": run.id for run in reversed(same)}
+    return sorted(alike.values(), key=[run.id for run in kept].index)[:4]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from aios_tui.replay_view import ReplayView
 from aios_tui.runs import plain_name
 from engine.errors import UsageError
 from engine.kernel import Kernel
@@ -16,26 +16,6 @@ from engine.workloads.reader import Workload
 
 SPEEDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, math.inf)
 AS_FAST = ("max", "inf")
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayView:
-    """What is drawn of a replay. `elapsed` seconds by the clock, `position` and `span` seconds of the workload."""
-
-    name: str
-    total: int
-    sent: int = 0
-    ended: int = 0
-    failed: int = 0
-    elapsed: float = 0.0
-    position: float = 0.0
-    span: float = 0.0
-    speed: float = 1.0
-    paused: bool = False
-
-    @property
-    def all_sent(self) -> bool:
-        return self.sent >= self.total
 
 
 class Replaying:
@@ -128,8 +108,3 @@ def speed_of(text: str) -> float:
     if not 0 < speed < math.inf:
         raise UsageError(f"{one_line(text, 20)!r} is no speed: a number above 0, or max")
     return speed
-
-
-def speed_words(speed: float) -> str:
-    """A speed for people: `2×`, or `as fast as it goes`."""
-    return "as fast as it goes" if math.isinf(speed) else f"{speed:g}×"

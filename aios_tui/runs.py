@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from aios_tui.workload_files import SUFFIXES
 from engine.errors import UsageError
-from engine.replay.columns import Run
 from engine.text import one_line
 
 if TYPE_CHECKING:
     from aios_tui.session import Session
+    from engine.replay.columns import Run
     from persistence import NewReplay
 
 LISTED = 200
@@ -121,5 +120,7 @@ def _packed(workload: str, run: Run, at: float, complete: bool, core: str | None
 
 def plain_name(workload: str) -> str:
     """A workload's name without what its file's name ends in."""
+    from aios_tui.workload_files import SUFFIXES
+
     name = one_line(workload, 100)
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)

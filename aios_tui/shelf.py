@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from aios_tui.workload_files import SUFFIXES
+from aios_tui.workload_files import mine
 from engine.errors import UsageError
 from engine.replay.build import columns
 from engine.replay.columns import Run
@@ -68,14 +68,14 @@ def shipped() -> list[Entry]:
 def found_in(folder: Path | None) -> list[Entry]:
     """The workload files in a folder, the newest first; nothing when it isn't there. Blocks."""
     found: list[tuple[float, Entry]] = []
-    try:
-        for path in folder.iterdir() if folder is not None else ():
-            if path.name.endswith(SUFFIXES) and not path.name.startswith(".") and path.is_file():
-                stat = path.stat()
-                when = datetime.fromtimestamp(stat.st_mtime).astimezone()
-                found.append((stat.st_mtime, Entry(path.name, f"{when:%Y-%m-%d %H:%M}, {stat.st_size:,} bytes", path)))
-    except OSError:
-        return []
+    for path in mine(folder) if folder is not None else ():
+        try:
+            stat = path.stat()
+        except OSError:  # it has just gone
+            continue
+        if not path.name.startswith("."):
+            when = datetime.fromtimestamp(stat.st_mtime).astimezone()
+            found.append((stat.st_mtime, Entry(path.name, f"{when:%Y-%m-%d %H:%M}, {stat.st_size:,} bytes", path)))
     newest = sorted(found, key=lambda pair: (-pair[0], pair[1].name))
     return [entry for _, entry in newest[:MAX_FILES]]
 

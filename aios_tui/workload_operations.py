@@ -8,14 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from aios_tui.actions import Situation
-from aios_tui.replaying import Replaying, speed_words
-from aios_tui.shelf import recording_name
+from aios_tui.replay_view import speed_words
 from aios_tui.widgets import words
 from engine.errors import AiosError, UsageError
 from engine.text import one_line
 
 if TYPE_CHECKING:
     from aios_tui.app import ConsoleApp
+    from aios_tui.replaying import Replaying
     from engine.kernel import Kernel
     from engine.workloads.reader import Workload
 
@@ -25,7 +25,8 @@ Operation = Callable[["ConsoleApp", Situation], Awaitable[None] | None]
 def _workloads(app: ConsoleApp, _: Situation) -> None:
     from aios_tui.screens.workloads import WorkloadScreen
 
-    app.push_screen(WorkloadScreen(app.workloads_folder))
+    if not isinstance(app.screen, WorkloadScreen):  # a comparison that was left may have come from one
+        app.push_screen(WorkloadScreen(app.workloads_folder))
 
 
 def _compare(app: ConsoleApp, _: Situation) -> None:
@@ -52,6 +53,8 @@ async def _record(app: ConsoleApp, _: Situation) -> None:
             app.redraw_header()
         app.tell(f"recorded {_tasks(count)} to {path}")
         return
+    from aios_tui.shelf import recording_name
+
     folder = app.workloads_folder
     if folder is None:
         raise UsageError("there is no folder for workloads")
@@ -74,6 +77,8 @@ async def end_broken_recording(app: ConsoleApp) -> None:
 
 def start_replay(app: ConsoleApp, workload: Workload, *, speed: float, switches: bool) -> None:
     """Replay a workload into the running kernel, in the background."""
+    from aios_tui.replaying import Replaying
+
     replaying = Replaying(
         cast("Kernel", app.session.kernel),
         workload,
@@ -113,7 +118,7 @@ async def _play(app: ConsoleApp, replaying: Replaying) -> None:
     view = replaying.view
     if len(run.tasks):
         complete = trouble is None and not replaying.stopped
-        app.fresh_run = await app.runs.keep(replaying.file, run, at=app.now(), complete=complete)
+        await app.runs.keep(replaying.file, run, at=app.now(), complete=complete)
     if trouble is not None:
         raise trouble
     app.bridge.flush()

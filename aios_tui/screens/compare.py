@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
@@ -19,11 +18,12 @@ from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from aios_tui.comparison import LETTERS, Measured, measured, table
+from aios_tui.comparison import LETTERS, Measured, measured, suggested, table
 from aios_tui.runs import KeptRun, plain_name
 from aios_tui.widgets.figures import drawn_table
 from aios_tui.widgets.flow import Flow
-from aios_tui.widgets.plots import Plot, QueueCurve, WaitingBars, WaitingCurve, colour_of, legend
+from aios_tui.widgets.plots import Plot, QueueCurve, WaitingBars, WaitingCurve, legend
+from aios_tui.widgets.run_words import run_words
 from engine.errors import AiosError
 from engine.text import one_line
 
@@ -47,7 +47,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("G,end", "move('end')", "the last"),
     ("pagedown,ctrl+f", "move('page_down')", "a page down"),
     ("pageup,ctrl+b", "move('page_up')", "a page up"),
-    ("w", "act('workloads')", "choose a workload"),
+    ("w", "workloads", "choose a workload"),
     ("t", "act('theme')", "choose a colour theme"),
     ("question_mark", "help", "this list"),
 )
@@ -127,7 +127,7 @@ class CompareScreen(Screen[None]):
             self._trouble = one_line(str(error))
             kept = ()
         self._kept = {run.id: run for run in kept}
-        self.marked = [id_ for id_ in self.marked if id_ in self._kept] or _newest(list(kept))
+        self.marked = [id_ for id_ in self.marked if id_ in self._kept] or suggested(kept)
         await self._measure()
         self._list()
 
@@ -155,30 +155,12 @@ class CompareScreen(Screen[None]):
         at = listing.highlighted
         listing.clear_options()
         for run in self._kept.values():
-            listing.add_option(Option(self._words(run), id=str(run.id)))
+            listing.add_option(Option(run_words(run, self.marked), id=str(run.id)))
         if self._kept:
             listing.highlighted = min(at or 0, len(self._kept) - 1)
         else:
             nothing = self._trouble or "No runs are kept yet: w chooses a workload, v there simulates it."
             listing.add_option(Option(Content.styled(nothing, "$muted"), disabled=True))
-
-    def _words(self, run: KeptRun) -> Content:
-        letter = Content("  ")
-        if run.id in self.marked:
-            place = self.marked.index(run.id)
-            letter = Content.styled(f"{LETTERS[place]} ", f"bold {colour_of(place)}")
-        when = datetime.fromtimestamp(run.at).astimezone()
-        workload = plain_name(run.workload)
-        return Content.assemble(
-            letter,
-            (f"{run.policy:<15} ", "bold" if run.id in self.marked else ""),
-            f"{run.kind:<8}",
-            f"{workload}",
-            (f"  {run.tasks:,} tasks", "$muted"),
-            ("" if run.complete else "  stopped", "$warning"),
-            (f"  {when:%Y-%m-%d %H:%M:%S}", "$muted"),
-            (f"  {one_line(run.note, 120)}", "$muted"),
-        )
 
     def _draw(self) -> None:
         shown = self.shown
@@ -210,8 +192,11 @@ class CompareScreen(Screen[None]):
         self.dismiss(None)
 
     def action_act(self, action: str) -> None:
-        self.dismiss(None)
         self.console.act(action)
+
+    def action_workloads(self) -> None:
+        self.dismiss(None)
+        self.console.act("workloads")
 
     def action_help(self) -> None:
         from aios_tui.screens.help import HelpScreen
@@ -293,15 +278,3 @@ class CompareScreen(Screen[None]):
         self.marked = [each for each in self.marked if each != id_]
         self._measured.pop(id_, None)
         self._read()
-
-
-def _newest(kept: Sequence[KeptRun]) -> list[int]:
-    """The newest run, and the newest of each other policy of the same workload and kind."""
-    if not kept:
-        return []
-    first = kept[0]
-    found: dict[str, int] = {}
-    for run in kept:
-        if (run.workload, run.kind) == (first.workload, first.kind):
-            found.setdefault(run.policy, run.id)
-    return list(found.values())[:4]

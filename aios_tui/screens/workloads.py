@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, VerticalScroll
+from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.events import Resize
 from textual.geometry import Size
 from textual.screen import Screen
-from textual.widgets import Input, OptionList, Sparkline, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, OptionList, Static
 
 from aios_tui import shelf
 from aios_tui.actions import BY_ID
@@ -22,7 +21,8 @@ from aios_tui.replaying import speed_of
 from aios_tui.screens.export import PathInput
 from aios_tui.shelf import Bench, Entry
 from aios_tui.widgets.flow import Flow
-from aios_tui.widgets.workload_words import facts_of, head_of, span_of
+from aios_tui.widgets.workload_shelf import About, Shelf
+from aios_tui.widgets.workload_words import head_of
 from aios_tui.workload_operations import compare, start_replay
 from engine.errors import AiosError, UsageError
 from engine.text import one_line
@@ -50,13 +50,6 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("question_mark", "help", "this list"),
 )
 SPEEDS = ("1", "2", "10", "max")
-BINS = 200
-
-
-class Shelf(OptionList):
-    """The list. A click only points; enter is the screen's."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.replay", show=False)]
 
 
 class WorkloadScreen(Screen[None]):
@@ -71,7 +64,6 @@ class WorkloadScreen(Screen[None]):
         self.folder = folder
         self.switches = True
         self.busy = ""
-        self._entries: dict[str, Entry] = {}
         self._summaries: dict[str, Summary | str] = {}
 
     @property
@@ -79,25 +71,25 @@ class WorkloadScreen(Screen[None]):
         return cast("ConsoleApp", self.app)
 
     @property
+    def shelf(self) -> Shelf:
+        return self.query_one(Shelf)
+
+    @property
     def entry(self) -> Entry | None:
         """What is pointed at."""
-        highlighted = self.query_one(Shelf).highlighted_option
-        return None if highlighted is None else self._entries.get(highlighted.id or "")
+        return self.shelf.entry
 
     @property
     def summary(self) -> Summary | None:
         """What is in it, when that is known."""
-        found = self._summaries.get(self._key())
+        found = self._summaries.get(self.shelf.key)
         return None if isinstance(found, str) else found
 
     def compose(self) -> ComposeResult:
         yield Flow(id="head", gap=2)
         with Container(id="both"):
-            yield Shelf(id="shelf", markup=False)
-            with VerticalScroll(id="about", can_focus=False):
-                yield Static("", id="facts", markup=False)
-                yield Sparkline([], id="arrivals")
-                yield Static("", id="axis", markup=False)
+            yield Shelf()
+            yield About()
         with Horizontal(classes="field", id="path-field"):
             yield Static("file", classes="label", markup=False)
             path = PathInput(id="path", compact=True, placeholder="/ the path of another workload file; enter adds it")
@@ -118,7 +110,6 @@ class WorkloadScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._fit(self.app.size)
-        self.query_one("#about").border_title = Content("")
         self._list()
 
     def on_resize(self, event: Resize) -> None:
@@ -135,33 +126,8 @@ class WorkloadScreen(Screen[None]):
     @work(exclusive=True, group="history")
     async def _list(self) -> None:
         files = await asyncio.to_thread(shelf.found_in, self.folder)
-        self._show_list(shelf.shipped(), files)
-
-    def _show_list(self, shipped: list[Entry], files: list[Entry]) -> None:
-        listing = self.query_one(Shelf)
-        listing.clear_options()
-        self._entries.clear()
-        listing.add_option(Option(Content("Samples"), disabled=True))
-        for entry in shipped:
-            self._add(f"sample {entry.name}", entry)
-        if self.folder is not None:
-            listing.add_option(Option(Content(one_line(str(self.folder), 300)), disabled=True))
-            if not files:
-                nothing = "  nothing yet; R on the main screen records into it"
-                listing.add_option(Option(Content.styled(nothing, "$muted"), disabled=True))
-        for entry in files:
-            self._add(f"file {entry.path}", entry)
-        listing.highlighted = 1
+        self.shelf.show(shelf.shipped(), self.folder, files)
         self._draw()
-
-    def _add(self, key: str, entry: Entry) -> None:
-        self._entries[key] = entry
-        words = Content.assemble(one_line(entry.name, 200), (f"  {one_line(entry.about, 200)}", "$muted"))
-        self.query_one(Shelf).add_option(Option(words, id=key))
-
-    def _key(self) -> str:
-        highlighted = self.query_one(Shelf).highlighted_option
-        return "" if highlighted is None else highlighted.id or ""
 
     @on(OptionList.OptionHighlighted)
     def _pointed(self) -> None:
@@ -171,7 +137,7 @@ class WorkloadScreen(Screen[None]):
 
     @work(exclusive=True, group="lines")
     async def _read(self) -> None:
-        key, entry = self._key(), self.entry
+        key, entry = self.shelf.key, self.entry
         if entry is None or key in self._summaries:
             return
         try:
@@ -183,25 +149,10 @@ class WorkloadScreen(Screen[None]):
     # Drawing
 
     def _draw(self) -> None:
-        entry, found = self.entry, self._summaries.get(self._key())
-        summary = self.summary
+        entry, found = self.entry, self._summaries.get(self.shelf.key)
         self.query_one("#head", Flow).update(head_of(entry, self.busy))
-        about = self.query_one("#about")
-        about.border_title = Content(one_line(entry.name, 60)) if entry is not None else Content("")
-        if isinstance(found, str):
-            facts = Content.styled(found, "$error")
-        elif summary is None:
-            facts = Content.styled("reading …" if entry is not None else "", "$muted")
-        else:
-            facts = facts_of(summary)
-        self.query_one("#facts", Static).update(facts)
-        plot = self.query_one("#arrivals", Sparkline)
-        several = summary is not None and summary.duration > 0
-        about.set_class(not several, "-one")
-        if summary is not None and several:
-            plot.data = [float(count) for count in summary.arrivals(BINS)]
-            self.query_one("#axis", Static).update(Content(f"arrivals over {span_of(summary)}"))
-        self._draw_switches(summary)
+        self.query_one(About).show(entry, found)
+        self._draw_switches(self.summary)
         self._draw_hints()
 
     def _draw_switches(self, summary: Summary | None) -> None:
@@ -243,7 +194,7 @@ class WorkloadScreen(Screen[None]):
     def _why_not_read(self) -> str | None:
         if self.busy:
             return self.busy
-        found = self._summaries.get(self._key())
+        found = self._summaries.get(self.shelf.key)
         if self.entry is None:
             return "no workload is chosen"
         if isinstance(found, str):
@@ -260,7 +211,7 @@ class WorkloadScreen(Screen[None]):
     def action_leave(self) -> None:
         """Back to the list from a field, and to the main screen from there."""
         if isinstance(self.focused, Input):
-            self.query_one(Shelf).focus()
+            self.shelf.focus()
         else:
             self.dismiss(None)
 
@@ -276,14 +227,8 @@ class WorkloadScreen(Screen[None]):
         self.app.push_screen(HelpScreen("workloads", keys=[(keys, words) for keys, _, words in KEYS]))
 
     def action_move(self, where: str) -> None:
-        listing = self.query_one(Shelf)
-        moves = {
-            "down": listing.action_cursor_down,
-            "up": listing.action_cursor_up,
-            "first": listing.action_first,
-            "last": listing.action_last,
-        }
-        moves[where]()
+        names = {"down": "cursor_down", "up": "cursor_up", "first": "first", "last": "last"}
+        getattr(self.shelf, f"action_{names[where]}")()
 
     def action_edit(self, name: str) -> None:
         self.query_one(f"#{name}", Input).focus()
@@ -306,7 +251,7 @@ class WorkloadScreen(Screen[None]):
             self._say(str(error))
         else:
             self._say("")
-            self.query_one(Shelf).focus()
+            self.shelf.focus()
 
     @on(Input.Submitted, "#path")
     def _path_given(self, event: Input.Submitted) -> None:
@@ -316,12 +261,8 @@ class WorkloadScreen(Screen[None]):
         except UsageError as error:
             self._say(str(error))
             return
-        key = f"file {entry.path}"
-        if key not in self._entries:
-            self._add(key, entry)
-        listing = self.query_one(Shelf)
-        listing.highlighted = listing.get_option_index(key)
-        listing.focus()
+        self.shelf.point_to(entry)
+        self.shelf.focus()
 
     def action_replay(self) -> None:
         """Read the workload and start it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aios_tui.actions import BY_ID
-from aios_tui.replaying import ReplayView, speed_words
+from aios_tui.replay_view import ReplayView, speed_words
 from aios_tui.widgets import words
 from aios_tui.widgets.canvas import Canvas
 from aios_tui.widgets.cells import cell_len, fit, plain

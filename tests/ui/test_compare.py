@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from aios_tui.app import ConsoleApp
-from aios_tui.comparison import LETTERS, measured
+from aios_tui.comparison import LETTERS, measured, suggested
 from aios_tui.runs import HistoryRuns, KeptRun, MemoryRuns, plain_name
 from aios_tui.screens.compare import CompareScreen, RunList
 from aios_tui.session import Session
@@ -197,6 +197,18 @@ def test_a_run_without_tasks_or_ends_is_measured_too() -> None:
         found = measured(KeptRun(1, NOW, "w", "fifo", "virtual", count), run)
         assert found.metrics.n == count
         assert found.waiting[0] == (0.0, 0.0)
+
+
+def test_what_is_suggested_is_of_one_workload_and_if_possible_one_kind() -> None:
+    def run(id: int, policy: str, kind: str, workload: str = "a.jsonl") -> KeptRun:
+        return KeptRun(id, NOW, workload, policy, kind, 5)
+
+    virtual = [run(6, "npps", "virtual", "a"), run(5, "fifo", "virtual"), run(4, "npps", "virtual")]
+    assert suggested([]) == []
+    assert suggested(virtual) == [6, 5]
+    assert suggested([run(9, "fifo", "live"), run(8, "fifo", "live", "b.jsonl"), *virtual]) == [9, 6, 5]
+    assert suggested([run(9, "fifo", "live"), run(8, "npps", "live"), *virtual]) == [9, 8]
+    assert len(suggested([run(n, f"npps:ageing={n}", "virtual") for n in range(9, 0, -1)])) == 4
 
 
 def test_names_lose_their_suffix() -> None:

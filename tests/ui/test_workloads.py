@@ -6,18 +6,22 @@ import math
 from pathlib import Path
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from aios_tui.replaying import speed_of, speed_words
+from aios_tui.app import ConsoleApp
+from aios_tui.replay_view import speed_words
+from aios_tui.replaying import speed_of
 from aios_tui.screens.compare import CompareScreen
-from aios_tui.screens.workloads import Shelf, WorkloadScreen
+from aios_tui.screens.workloads import WorkloadScreen
 from aios_tui.shelf import found_in, recording_name, typed
+from aios_tui.widgets.workload_shelf import Shelf
 from engine.errors import UsageError
 from engine.model import KernelState
 from engine.workloads.reader import load
 from tests.ui.console import lines, opened, text
 from tests.ui.scene import NOW
-from tests.ui.test_real_session import QUICK, SLOW, real, until, write
+from tests.ui.test_real_session import QUICK, SLOW, real, until
 
 HEAD = '{"kind": "workload", "version": 1}\n'
 
@@ -212,9 +216,9 @@ async def test_simulating_fills_the_comparison(tmp_path: Path) -> None:
         for word in ("A fifo", "B npps", "C npps:60", "waiting p95 s", "Jain index", "inversions", "✓"):
             assert word in shown
         assert any("⠁" <= character <= "⣿" for character in shown)
-        await pilot.press("escape")
+        await pilot.press("w")
         await pilot.pause()
-        assert app.screen is screen
+        assert app.screen is screen and len(app.screen_stack) == 2
 
 
 async def test_replaying_needs_a_kernel_and_waits_for_the_one_before(tmp_path: Path) -> None:
@@ -254,6 +258,12 @@ async def test_quitting_during_a_replay_ends_it(tmp_path: Path) -> None:
         await until(pilot, lambda: app.return_value == 0)
 
 
+async def write(app: ConsoleApp, pilot: Pilot[int], line: str) -> None:
+    await pilot.press("i")
+    app.main.quick_line.input.value = line
+    await pilot.press("enter", "escape")
+
+
 async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> None:
     """What is done in one console, a pause and a switch of policy included, is played into another."""
     (tmp_path / "one").mkdir()
@@ -264,10 +274,10 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
         await pilot.press("s", "p", "R")
         await until(pilot, lambda: app.session.recording is not None)
         for words in ("!7 seven", "!2 two", "!5 five", "!2 deux"):
-            await write(pilot, words)
+            await write(app, pilot, words)
         await until(pilot, lambda: app.session.recorded == 4)
         await pilot.press("s")
-        await write(pilot, "!0 zero")
+        await write(app, pilot, "!0 zero")
         await until(pilot, lambda: app.session.recorded == 5)
         app.bridge.tick()
         await pilot.pause()

@@ -12,7 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from aios_tui.app import ConsoleApp
-from aios_tui.replaying import Replaying, ReplayView
+from aios_tui.replay_view import ReplayView
+from aios_tui.replaying import Replaying
 from aios_tui.screens.compare import CompareScreen
 from aios_tui.screens.workloads import WorkloadScreen
 from tests.ui import scene
@@ -75,10 +76,15 @@ VIEWS: dict[str, tuple[str, ...]] = {
 
 @SIZES
 @THEMES
-@pytest.mark.parametrize("name", VIEWS)
+@pytest.mark.parametrize("name", ["workloads", "compare"])
 def test_screen(snap_compare: Compare, name: str, size: tuple[int, int], theme: str) -> None:
-    before = drawn(name.partition("-")[0], *VIEWS[name])
-    assert snap_compare(console(theme), terminal_size=size, run_before=before)
+    assert snap_compare(console(theme), terminal_size=size, run_before=drawn(name, *VIEWS[name]))
+
+
+@THEMES
+@pytest.mark.parametrize("name", ["compare-table", "compare-plots"])
+def test_one_part_at_a_time(snap_compare: Compare, name: str, theme: str) -> None:
+    assert snap_compare(console(theme), terminal_size=(80, 24), run_before=drawn("compare", *VIEWS[name]))
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -91,9 +97,15 @@ RUNNING = ReplayView("azure-1000", 1000, 212, 208, 3, 41.0, 82.0, 216.0, 2.0)
 PAUSED = ReplayView("session-20260314-140230", 40, 12, 9, 0, 75.0, 75.0, 216.0, 1.0, paused=True)
 
 
-@SIZES
-@THEMES
-@pytest.mark.parametrize("view", [RUNNING, PAUSED], ids=["running", "paused"])
+@pytest.mark.parametrize(
+    ("view", "size", "theme"),
+    [
+        (RUNNING, (80, 24), "aios-dark"),
+        (RUNNING, (120, 40), "aios-light"),
+        (PAUSED, (80, 24), "aios-light"),
+        (PAUSED, (120, 40), "aios-dark"),
+    ],
+)
 def test_a_replay_and_a_recording(
     snap_compare: Compare, view: ReplayView, size: tuple[int, int], theme: str, tmp_path: Path
 ) -> None:
