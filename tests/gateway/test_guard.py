@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 from collections.abc import AsyncIterator
 
 import httpx
@@ -174,3 +175,10 @@ def test_what_is_this_machine_only(host: str, local: bool) -> None:
 def test_a_name_that_is_none_is_one_line() -> None:
     with pytest.raises(UsageError, match=r"host 'nowhere\.invalid'"):
         listen("nowhere.invalid", 0)
+
+
+def test_answers_are_sent_at_once() -> None:
+    """asyncio switches Nagle's delay off for sockets that say they are TCP, and for no others."""
+    for made in listen("127.0.0.1", 0):
+        with made:
+            assert made.proto == socket.IPPROTO_TCP
