@@ -119,8 +119,8 @@ class Service:
             leaving.cancel()
 
 
-def service(request: Request) -> Service:
-    """The gateway that a request came to; for `Depends`."""
+async def service(request: Request) -> Service:
+    """The gateway that a request came to; for `Depends`. Async, or FastAPI would take it to a thread each time."""
     found: Service = request.app.state.service
     return found
 
