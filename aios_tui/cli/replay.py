@@ -55,7 +55,9 @@ _VIRTUAL_ONLY = ("prefill", "decode", "calibrate", "load")
 @click.argument("workload", metavar="WORKLOAD")
 @click.option("--virtual", is_flag=True, help="Simulate it: no core, no waiting, the same numbers each time.")
 @click.option("--speed", callback=_speed, metavar="X", help="Live: X times as fast as written, or inf: all at once.")
-@click.option("--seed", type=int, metavar="N", help="Live: of tasks that name none. Virtual: see the docs.")
+@click.option(
+    "--seed", type=int, metavar="N", help="Live: of tasks that name none. Virtual: for replies that nobody counted."
+)
 @click.option("--prefill", type=float, callback=_rate, metavar="TOK_PER_S", help="Virtual: rate of reading prompts.")
 @click.option("--decode", type=float, callback=_rate, metavar="TOK_PER_S", help="Virtual: rate of writing replies.")
 @click.option("--calibrate", is_flag=True, help="Virtual: take the rates of each model from your history.")

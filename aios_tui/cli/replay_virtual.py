@@ -64,9 +64,10 @@ def schedules(plan: Plan, own: list[tuple[float, Policy]]) -> list[tuple[Policy,
 def _notes(plan: Plan, made: ReplayInput, service: ServiceModel, complete: bool) -> list[str]:
     notes = []
     if made.estimated:
+        drawn = f", drawn from seed {service.seed} with that mean" if service.seed is not None else ""
         notes.append(
-            f"{made.estimated} of {len(made.tasks)} tasks have no token counts: their prompts are taken as a token for"
-            f" each 4 characters, their replies as {service.reply_tokens} tokens"
+            f"{made.estimated} of {len(made.tasks)} tasks lack token counts: a prompt is taken as a token for each 4"
+            f" characters, a reply as {service.reply_tokens} tokens{drawn}"
         )
     if made.given and not service.use_given:
         notes.append(f"{made.given} tasks bring their own service times, which --prefill and --decode replace")
@@ -97,7 +98,7 @@ async def _service(plan: Plan) -> tuple[ServiceModel, str]:
     if not plan.calibrate:
         given = plan.prefill is not None or plan.decode is not None
         rates = Rates(plan.prefill or _DEFAULTS.prefill, plan.decode or _DEFAULTS.decode)
-        return ServiceModel(rates, use_given=not given), _rates(rates)
+        return ServiceModel(rates, use_given=not given, seed=plan.seed), _rates(rates)
     async with History(plan.settings.db) as history:
         seen = [Observation(*row) for row in await history.timings()]
     try:
@@ -105,7 +106,9 @@ async def _service(plan: Plan) -> tuple[ServiceModel, str]:
     except ValueError as error:
         raise UsageError(f"--calibrate: {error}") from None
     told = "; ".join([_rates(rates), *(f"{model} {_rates(each)}" for model, each in sorted(per_model.items()))])
-    return ServiceModel(rates, per_model, use_given=False), f"calibrated from {len(seen)} attempts: {told}"
+    return ServiceModel(
+        rates, per_model, use_given=False, seed=plan.seed
+    ), f"calibrated from {len(seen)} attempts: {told}"
 
 
 def _rates(rates: Rates) -> str:

@@ -22,7 +22,7 @@ def plots(results: Results, width: int | None = None, height: int = 14) -> str:
     queue = [(name, [(x, float(y)) for x, y in queue_length(run, 200)]) for name, run in _runs(results)]
     return "\n".join(
         [
-            _plot("waiting time: % of tasks that waited at most so many seconds", _percent(cdf), width, height),
+            _plot("waiting time: % of tasks that waited at most so many seconds", _percent(cdf), width, height, 100),
             _plot("queue: tasks waiting, by seconds from the start", queue, width, height),
         ]
     )
@@ -36,7 +36,9 @@ def _percent(series: list[tuple[str, list[tuple[float, float]]]]) -> list[tuple[
     return [(name, [(x, 100 * y) for x, y in points]) for name, points in series]
 
 
-def _plot(title: str, series: list[tuple[str, list[tuple[float, float]]]], width: int, height: int) -> str:
+def _plot(
+    title: str, series: list[tuple[str, list[tuple[float, float]]]], width: int, height: int, top: int | None = None
+) -> str:
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.plotsize(width, height)
@@ -50,4 +52,7 @@ def _plot(title: str, series: list[tuple[str, list[tuple[float, float]]]], width
                 color=_COLOURS[place % len(_COLOURS)],
                 marker=_MARKERS[0],
             )
+    if top is not None:
+        plotext.ylim(0, top)
+        plotext.yticks([0, top / 4, top / 2, top * 3 / 4, top])
     return str(plotext.build())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -38,6 +38,21 @@ class ReplayInput:
     output_tokens: array[int] = field(default_factory=lambda: array("L"))
 
 
+class _Ids:
+    """Names of tasks, of which `t1`, `t2`, … in that order take no memory."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._count = 0
+
+    def add(self, name: str | None) -> None:
+        self._count += 1
+        usual = f"t{self._count}"
+        if self.names or (name is not None and name != usual):
+            self.names = self.names or [f"t{place}" for place in range(1, self._count)]
+            self.names.append(name or usual)
+
+
 class _Names:
     """Names as indices, 0 for none."""
 
@@ -67,7 +82,8 @@ def columns(
     tasks = Tasks(array("d"), array("b"), array("d"))
     made = ReplayInput(tasks)
     clients, models = _Names(), _Names()
-    ids: list[str] = []
+    reply = service.replies()
+    ids = _Ids()
     controls: list[ControlRow] = []
     rounds: dict[str, int] = {}
     for item in items:
@@ -82,14 +98,14 @@ def columns(
         if agent not in rounds:
             rounds[agent] = (rounds_of(agent) if rounds_of else None) or 1
         model = item.model or defaults.model
-        _work(made, item, model, service)
+        _work(made, item, model, service, reply)
         tasks.at.append(item.at)
         tasks.priority.append(DEFAULT_PRIORITY if priority is None else priority)
         tasks.rounds.append(rounds[agent])
         tasks.client.append(clients.index(item.client or defaults.client))
         tasks.model.append(models.index(model))
-        ids.append(item.id or f"t{len(ids) + 1}")
-    tasks.clients, tasks.models, tasks.ids = clients.names, models.names, ids
+        ids.add(item.id)
+    tasks.clients, tasks.models, tasks.ids = clients.names, models.names, ids.names
     made.switches.sort(key=lambda switch: switch[0])
     _sort(made)
     _find(made, controls)
@@ -109,7 +125,7 @@ def _find(made: ReplayInput, controls: list[ControlRow]) -> None:
             made.acts.append(Act(control.at, control.op, place, control.priority))
 
 
-def _work(made: ReplayInput, row: TaskRow, model: str | None, service: ServiceModel) -> None:
+def _work(made: ReplayInput, row: TaskRow, model: str | None, service: ServiceModel, reply: Callable[[], int]) -> None:
     """Append the row's tokens and its seconds."""
     tasks, rates = made.tasks, service.rates_for(model)
     read, written = row.input_tokens, row.output_tokens
@@ -118,7 +134,7 @@ def _work(made: ReplayInput, row: TaskRow, model: str | None, service: ServiceMo
         read = math.ceil(len(row.prompt or "") / CHARS_PER_TOKEN)
     if written is None:
         capped = row.options.max_tokens if row.options else None
-        written = min(service.reply_tokens, capped) if capped else service.reply_tokens
+        written = min(reply(), capped) if capped else reply()
     made.input_tokens.append(read)
     made.output_tokens.append(written)
     if use_given and row.service is not None:
@@ -141,8 +157,7 @@ def _sort(made: ReplayInput) -> None:
     def arranged(column: array[T]) -> array[T]:
         return array(column.typecode, [column[index] for index in order])
 
-    ids: Sequence[str] = tasks.ids
-    tasks.ids = [ids[index] for index in order]
+    tasks.ids = [tasks.id(index) for index in order]
     tasks.at, tasks.service, tasks.prefill = arranged(at), arranged(tasks.service), arranged(tasks.prefill)
     tasks.priority, tasks.rounds = arranged(tasks.priority), arranged(tasks.rounds)
     tasks.client, tasks.model = arranged(tasks.client), arranged(tasks.model)

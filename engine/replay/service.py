@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import random
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 CHARS_PER_TOKEN = 4.0
@@ -28,14 +29,22 @@ class ServiceModel:
 
     A task takes exactly `input_tokens / prefill + output_tokens / decode` seconds at its model's rates. Where the
     workload gives a service time itself, that counts in its place, unless `use_given` is off. A prompt without a count
-    is taken as a token for each 4 characters, a reply without one as `reply_tokens`, and the task is counted in
-    `ReplayInput.estimated`.
+    is taken as a token for each 4 characters, a reply without one as `reply_tokens`, or with a `seed` as drawn from an
+    exponential distribution of that mean; the task is counted in `ReplayInput.estimated`.
     """
 
     rates: Rates = Rates()
     per_model: Mapping[str, Rates] = field(default_factory=dict)
     use_given: bool = True
     reply_tokens: int = 128
+    seed: int | None = None
+
+    def replies(self) -> Callable[[], int]:
+        """What to take, one after the other, for replies that nobody counted."""
+        if self.seed is None:
+            return lambda: self.reply_tokens
+        rng = random.Random(f"{self.seed}/replies")
+        return lambda: max(1, round(rng.expovariate(1 / self.reply_tokens)))
 
     def rates_for(self, model: str | None) -> Rates:
         """The model's own rates, or those for all."""

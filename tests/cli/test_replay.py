@@ -278,3 +278,20 @@ def test_a_stretch_of_history_becomes_a_workload(cli: Here) -> None:
     assert cli("history", "export", "--workload", "--output", "w.jsonl").code == 2
     assert cli("history", "export", "--workload", "--output", "none.jsonl", "--until", "1d").code == 0
     assert load(cli.folder / "none.jsonl").tasks == []
+
+
+def test_with_a_seed_replies_that_nobody_counted_are_drawn(cli: Here) -> None:
+    def ends(*given: str) -> list[str]:
+        assert cli("replay", "aios-five", "--virtual", "--report", "out", *given).code == 0
+        return [row["end_s"] for row in tasks_csv(cli.folder / "out")]
+
+    assert ends("--seed", "1") == ends("--seed", "1") != ends("--seed", "2")
+    assert ends("--seed", "1") != ends()
+
+
+def test_models_are_loaded_and_swapped(cli: Here) -> None:
+    rows = [{"kind": "task", "at": 0, "service": 1, "model": model} for model in ("a", "b", "a")]
+    (cli.folder / "w.jsonl").write_text("\n".join(map(json.dumps, [{"kind": "workload", "version": 1}, *rows])))
+    done = cli("replay", "w.jsonl", "--virtual", "--load", "2", "--load", "b=5", "--json")
+    (run,) = Report.model_validate_json(done.out).runs
+    assert (run.swaps, run.load_s, run.makespan) == (2, 9, 12)
