@@ -58,6 +58,7 @@ _VIRTUAL_ONLY = ("prefill", "decode", "calibrate", "load")
 @click.option(
     "--seed", type=int, metavar="N", help="Live: of tasks that name none. Virtual: for replies that nobody counted."
 )
+@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Live: the longest reply of a round.")
 @click.option("--prefill", type=float, callback=_rate, metavar="TOK_PER_S", help="Virtual: rate of reading prompts.")
 @click.option("--decode", type=float, callback=_rate, metavar="TOK_PER_S", help="Virtual: rate of writing replies.")
 @click.option("--calibrate", is_flag=True, help="Virtual: take the rates of each model from your history.")
@@ -95,9 +96,9 @@ def replay(ctx: click.Context, /, workload: str, **given: Any) -> int:
 
 def _check(ctx: click.Context, given: dict[str, Any]) -> None:
     if given["virtual"]:
-        for name in ("speed",):
+        for name in ("speed", "max_tokens"):
             if given[name] is not None:
-                raise click.UsageError(f"--{name} is for live replays; --virtual has no clock", ctx)
+                raise click.UsageError(f"--{name.replace('_', '-')} is for live replays, not for --virtual", ctx)
         if take(ctx, "core") is not None:
             raise click.UsageError("--core is for live replays; --virtual has no core", ctx)
     else:

@@ -128,8 +128,13 @@ class _Replay:
         update: dict[str, object] = {}
         if self._plan.model_given:
             update["model"] = self._plan.settings.model
+        options: dict[str, int] = {}
         if self._plan.seed is not None and spec.options.seed is None:
-            update["options"] = spec.options.model_copy(update={"seed": self._plan.seed})
+            options["seed"] = self._plan.seed
+        if self._plan.max_tokens is not None:
+            options["max_tokens"] = min(self._plan.max_tokens, spec.options.max_tokens or self._plan.max_tokens)
+        if options:
+            update["options"] = spec.options.model_copy(update=options)
         return spec.model_copy(update=update) if update else spec
 
 

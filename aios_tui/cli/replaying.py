@@ -28,6 +28,7 @@ class Plan:
     virtual: bool = False
     speed: float | None = None
     seed: int | None = None
+    max_tokens: int | None = None
     prefill: float | None = None
     decode: float | None = None
     calibrate: bool = False
