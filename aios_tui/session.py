@@ -13,7 +13,7 @@ from aios_tui.recording import Recording
 from aios_tui.settings import Settings
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.cores.select import CoreChoice, choose_core
-from engine.errors import UsageError
+from engine.errors import KernelClosed, UsageError
 from engine.events import Notice
 from engine.kernel import Kernel
 from engine.scheduling import parse_policy
@@ -48,9 +48,11 @@ class Session:
         self.history = History(settings.db)
         self.telemetry = Telemetry()
         self.agent_problems: list[str] = []
+        self._starting: Kernel | None = None
         self._kernel: Kernel | None = None
         self._recording: Recording | None = None
         self.record_to: Path | None = None
+        self._closed = False
 
     async def open(self) -> None:
         """Load the agents; open, migrate and lock the history.
@@ -103,20 +105,25 @@ class Session:
 
         Raises:
             UsageError: the setting `core` is none. CoreError: the core could not be started.
-            StoreError: the history could not be read or written.
+            StoreError: the history could not be read or written. KernelClosed: the session was closed meanwhile.
         """
         settings = self.settings
+        policy = parse_policy(settings.policy)
         choice = await choose_core(
             settings.core, slots=settings.slots, default_model=settings.model, environ=os.environ
         )
+        if self._closed:
+            await choice.core.stop(drain_s=0)
+            raise KernelClosed("the session was closed while it started")
         log.info("core %s: %s", choice.core.name, choice.why)
         kernel = Kernel(
             cores=[choice.core],
             store=self.store,
             agents=self.agents,
-            policy=parse_policy(settings.policy),
+            policy=policy,
             config=settings.kernel_config(),
         )
+        self._starting = kernel  # so that it is stopped when the session is closed meanwhile
         recovery = await kernel.start(recover=recover, paused=paused)
         self.store.name_core(choice.core.name)
         self.core_choice, self.kernel, self._kernel = choice, kernel, kernel
@@ -164,17 +171,23 @@ class Session:
         return recording.path
 
     async def close(self, *, drain_s: float = 0.0) -> None:
-        """Stop the kernel, which leaves what runs and waits for the next start, and let the history go. Idempotent."""
-        kernel, self._kernel = self._kernel, None
+        """Stop the kernel, which leaves what runs and waits for the next start, and let the history go. Idempotent.
+
+        Raises:
+            StoreError: the disk would not take the last records; all is let go.
+        """
+        self._closed, self._kernel = True, None
         try:
-            if kernel is not None:
-                await kernel.stop(drain_s=drain_s)
+            if self._starting is not None:
+                await self._starting.stop(drain_s=drain_s)
         finally:
             try:
                 await self.stop_recording()
             except UsageError as error:
                 log.warning("%s", error)
             finally:
-                await self.store.close()
-                await self.history.close()
-                self.telemetry.close()
+                try:
+                    await self.store.close()
+                finally:
+                    await self.history.close()
+                    self.telemetry.close()

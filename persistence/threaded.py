@@ -74,11 +74,17 @@ class ThreadedConnection:
         async with self._turn:
             self._raw.staged = function
             hop = asyncio.ensure_future(self._connection.commit())
+            interruption: asyncio.CancelledError | None = None
             try:
-                await asyncio.shield(hop)
-            except asyncio.CancelledError:
-                await asyncio.wait([hop])
-                raise
+                while not hop.done():  # cancelled twice, the next one's function would take this one's place
+                    try:
+                        await asyncio.wait([hop])
+                    except asyncio.CancelledError as error:
+                        interruption = error
+                if interruption is not None:
+                    hop.exception()  # nobody is left to be told
+                    raise interruption
+                hop.result()
             finally:
                 result, self._raw.result = self._raw.result, None
             return cast(T, result)

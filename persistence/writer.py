@@ -174,6 +174,8 @@ class Writer:
                 refusal.entry.resolve(StoreError(line))
             else:
                 self._tell(line)
+        if self._complained:  # a record was at fault and not the disk: nothing has to wait for that
+            self._tell(None)
         for entry in batch:
             entry.resolve()
 

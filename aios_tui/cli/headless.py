@@ -16,7 +16,7 @@ from aios_tui.cli.report import Report
 from aios_tui.session import Session
 from aios_tui.settings import Settings
 from engine.cores.port import CoreInfo, SlotState
-from engine.errors import UsageError
+from engine.errors import StoreError, UsageError
 from engine.events import Notice, SlotChanged, TaskEnded
 from engine.model import Task, TaskRecord, TaskSpec
 from engine.store import Recovery
@@ -96,12 +96,14 @@ async def run_headless(
                 try:
                     await stopper.unless(_follow(session, pending, report))
                 except Interrupted:
-                    await session.close()
+                    await session.kernel.stop()
+                    await _report_ended(session, pending, report)
+                    await _close(session, report)
                     report.interrupted(len(pending))
                     return stopper.code or INTERRUPTED
-                await session.close()
+                well = await _close(session, report)
                 report.end()
-                return FAILED if report.bad else WELL
+                return WELL if well and not report.bad else FAILED
         except Interrupted:
             out.say("interrupted before any task was accepted")
             return stopper.code or INTERRUPTED
@@ -163,6 +165,24 @@ async def _report_failed(session: Session, ids: Sequence[int], report: Report) -
         task = await session.store.load(task_id)
         if task is not None:
             report.task(TaskRecord.of(task))
+
+
+async def _report_ended(session: Session, pending: dict[int, TaskSpec], report: Report) -> None:
+    """Tasks that ended after the last look, before the kernel stood still."""
+    for task_id in list(pending):
+        task = await session.kernel.find(task_id)
+        if task is not None and task.state.ended:
+            _ended(task, pending, report)
+
+
+async def _close(session: Session, report: Report) -> bool:
+    """Close the session; whether all could be written. If not, that is said, and the tasks have run all the same."""
+    try:
+        await session.close()
+    except StoreError as error:
+        report.say(str(error))
+        return False
+    return True
 
 
 def _check_agents(session: Session, specs: Sequence[TaskSpec]) -> None:

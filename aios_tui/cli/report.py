@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from aios_tui.cli.output import Output, duration
 from engine.model import TaskRecord, TaskState
+from engine.text import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -62,7 +63,7 @@ class Report(AbstractContextManager["Report"]):
         if self._bar is not None:
             from rich.text import Text
 
-            self._bar.console.print(Text(text))
+            self._bar.console.print(Text(one_line(text, 1000)))
         else:
             self._out.say(text)
 

@@ -153,6 +153,7 @@ async def test_a_second_end_is_refused_loudly_and_the_first_one_stays(
     store.append(started(2))
     await store.commit([ended(1, state=TaskState.FAILED, result="other")])
     assert len([line for line in told if line and "refused" in line]) == 2
+    assert told[-1] is None, "the disk is well: nothing has to wait"
     assert "refused TaskEnded(task 1, state failed)" in caplog.text
     async with History(store.path) as history:
         detail = await history.show(1)
