@@ -37,6 +37,7 @@ def main() -> None:
             "OLLAMA_HOST": "127.0.0.1:9",
         }
         headless(program, home, env)
+        service(program, home, env)
         console(program, home, env)
     print("the installed program works")
 
@@ -60,6 +61,37 @@ def headless(program: str, home: str, env: dict[str, str]) -> None:
     }
     assert checks["themes"]["detail"].split()[0] >= "4", checks["themes"]
     assert checks["database"]["state"] == "ok", checks["database"]
+
+
+def service(program: str, home: str, env: dict[str, str]) -> None:
+    """A task over the service, and its end in order."""
+    serving = subprocess.Popen(
+        [program, "serve", "--core", "scripted:", "--port", "0"], cwd=home, env=env, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert serving.stderr is not None
+        said = []
+        for line in serving.stderr:
+            said.append(line)
+            if line.startswith("serving at"):
+                break
+        else:
+            raise AssertionError("".join(said))
+        submitted = subprocess.run(
+            [program, "submit", "--wait", "--json", "hello"],
+            check=True,
+            cwd=home,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        assert json.loads(submitted.stdout)["state"] == "done", submitted.stdout
+        serving.terminate()
+        assert serving.wait(PATIENCE_S) == 143
+    finally:
+        serving.kill()
+        serving.wait()
 
 
 def console(program: str, home: str, env: dict[str, str]) -> None:
