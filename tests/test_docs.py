@@ -12,6 +12,8 @@ from aios_tui.actions import ACTIONS
 from aios_tui.cli.output import FIRST
 from aios_tui.cli.root import COMMANDS, root
 from aios_tui.settings import Settings
+from engine.cores import weights
+from themes import Colours, Theme, load_theme
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,19 +51,29 @@ def test_the_table_of_commands_is_right() -> None:
         assert command.help
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "README.md",
-        "docs/architecture.md",
-        "docs/aios.md",
-        "docs/http.md",
-        "docs/headless.md",
-        "docs/settings.md",
-        "docs/replay.md",
-        "docs/workloads.md",
-    ],
-)
+PAGES = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    assert [page for page in PAGES if f"]({page})" not in README] == []
+
+
+def test_the_documented_theme_can_be_used(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "themes.md").read_text(encoding="utf-8")
+    path = tmp_path / "paper.toml"
+    path.write_text(text.partition("```toml\n")[2].partition("```")[0], encoding="utf-8")
+    assert load_theme(path).name == "paper"
+    named = set(re.findall(r"^\| `([a-z]+)` \|", text, re.MULTILINE))
+    assert (set(Theme.model_fields) | set(Colours.model_fields)) - named == set()
+
+
+def test_the_model_has_one_size() -> None:
+    size = f"{weights.SIZE / 1e6:.0f} MB"
+    for path in ("README.md", "Makefile", "aios_tui/cli/models.py"):
+        assert set(re.findall(r"\b9\d MB\b", (ROOT / path).read_text(encoding="utf-8"))) == {size}, path
+
+
+@pytest.mark.parametrize("path", ["README.md", *PAGES])
 def test_links_lead_somewhere(path: str) -> None:
     text = (ROOT / path).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"[^!]\[[^\]]*\]\(([^)#]+)\)", text) if "://" not in link]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from aios_tui.cli.exits import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
+
+if TYPE_CHECKING:
+    import click
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -15,18 +18,19 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _run(arguments)
     except KeyboardInterrupt:  # while the command line itself was still loading
         code = INTERRUPTED
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        code = _quiet()
+    left = _left_unwritten(sys.stdout)
+    if isinstance(left, BrokenPipeError):
+        code = BROKEN_PIPE
+    elif left is not None:
+        code = _unwritable(left)
+    _left_unwritten(sys.stderr)
     sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     import click
 
-    from aios_tui.cli.output import ReaderGone
+    from aios_tui.cli.output import OutputLost
     from aios_tui.cli.root import root
     from engine.errors import AiosError
 
@@ -37,15 +41,18 @@ def _run(arguments: Sequence[str] | None) -> int:
         _say("interrupted")
         code = INTERRUPTED
     except click.ClickException as error:
-        _say(_one_line(error.format_message()))
+        bare = type(error).__name__ == "NoArgsIsHelpError"  # since click 8.2; its message is the whole help
+        _say(_no_command(getattr(error, "ctx", None)) if bare else _one_line(error.format_message()))
         code = USAGE
     except AiosError as error:
         _say(_one_line(str(error)))
         code = USAGE
-    except ReaderGone:
-        code = _quiet()
+    except OutputLost as lost:
+        _left_unwritten(sys.stdout)
+        code = BROKEN_PIPE if lost.gone else _unwritable(lost.why)
     except Exception as error:  # noqa: BLE001  (the last resort: one line for the user, the rest for the log)
-        code = _unexpected(error)
+        left = _left_unwritten(sys.stdout) if isinstance(error, OSError) else None
+        code = _unwritable(left) if left else _unexpected(error)
     return code if isinstance(code, int) else 0
 
 
@@ -63,13 +70,35 @@ def _say(text: str) -> None:
         return
 
 
-def _quiet() -> int:
-    """The reader of stdout has gone: write nothing more, not even at exit."""
-    import os
+def _no_command(ctx: click.Context | None) -> str:
+    """What a group's name alone gets: the names that may follow it."""
+    import click
 
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    return BROKEN_PIPE
+    names = list(ctx.command.commands) if ctx is not None and isinstance(ctx.command, click.Group) else []
+    path = ctx.command_path if ctx is not None else "aios-tui"
+    said = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
+    return f"{path}: say {said} after it; `{path} --help` tells what each does"
+
+
+def _left_unwritten(stream: TextIO | None) -> OSError | None:
+    """Flush `stream`. Why that can't be done, None when it can; then nothing is tried again, at exit either."""
+    if stream is None:
+        return None
+    try:
+        stream.flush()
+    except OSError as error:
+        import os
+
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, stream.fileno())
+        os.close(devnull)
+        return error
+    return None
+
+
+def _unwritable(error: OSError) -> int:
+    _say(f"standard output can't be written: {_one_line(error.strerror or str(error))}")
+    return FAILED
 
 
 def _unexpected(error: Exception) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from aios_tui import __version__, places
+from aios_tui.cli.output import has_terminal
 from aios_tui.settings import Loaded
 from engine.errors import AiosError
 from engine.text import one_line
@@ -179,7 +180,7 @@ def _gpu() -> Check:
 
 
 def _terminal() -> Iterator[Check]:
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not has_terminal():
         yield Check("terminal", "ok", "none here; the console needs one, headless commands do not")
         return
     columns, lines = shutil.get_terminal_size()

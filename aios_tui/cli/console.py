@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from aios_tui.cli.exits import USAGE
 from aios_tui.cli.options import settings_of, take
+from aios_tui.cli.output import has_terminal
 
 if TYPE_CHECKING:
     import socket
@@ -24,7 +24,7 @@ def console(ctx: click.Context, listen: int | None = None) -> int:
         ctx.find_root().meta.setdefault("aios_tui.options", {})["port"] = listen
     record = take(ctx, "record")
     settings = settings_of(ctx).settings
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not has_terminal():
         click.echo("aios-tui: the console needs a terminal; for scripts there is `aios-tui run`", err=True)
         return USAGE
     sockets = []

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import difflib
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aios_tui.cli.exits import FAILED, INTERRUPTED, TERMINATED, WELL
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import Output, OutputLost
 from aios_tui.cli.report import Report
 from aios_tui.session import Session
 from aios_tui.settings import Settings
@@ -101,6 +101,12 @@ async def run_headless(
                     await _close(session, report)
                     report.interrupted(len(pending))
                     return stopper.code or INTERRUPTED
+                except OutputLost as lost:
+                    await session.kernel.stop()
+                    left = await _left(session, pending)
+                    await _close(session, report)
+                    report.interrupted(left, "nobody reads on" if lost.gone else "stopped")
+                    raise
                 well = await _close(session, report)
                 report.end()
                 return WELL if well and not report.bad else FAILED
@@ -173,6 +179,12 @@ async def _report_ended(session: Session, pending: dict[int, TaskSpec], report: 
         task = await session.kernel.find(task_id)
         if task is not None and task.state.ended:
             _ended(task, pending, report)
+
+
+async def _left(session: Session, pending: Iterable[int]) -> int:
+    """How many of `pending` have not ended, now that the kernel stands still."""
+    tasks = [await session.kernel.find(task_id) for task_id in pending]
+    return sum(task is not None and not task.state.ended for task in tasks)
 
 
 async def _close(session: Session, report: Report) -> bool:

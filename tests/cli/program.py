@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,11 +72,17 @@ def environment(folder: Path, more: Mapping[str, str] | None = None) -> dict[str
     return {**kept, **places, "HOME": str(folder), "OLLAMA_HOST": "127.0.0.1:9", **mine, **(more or {})}
 
 
-def start(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
-    """Start `python -m aios_tui ARGUMENTS`; whoever starts it ends it."""
+def start(
+    folder: Path,
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    args: Sequence[str] | None = None,
+    **options: Any,
+) -> subprocess.Popen[str]:
+    """Start `python -m aios_tui ARGUMENTS`, or `args`; whoever starts it ends it."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(
-        [sys.executable, "-m", "aios_tui", *arguments],
+        args or [sys.executable, "-m", "aios_tui", *arguments],
         **{"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe, "cwd": folder, **options},
         env=environment(folder, env),
         text=True,
@@ -87,7 +93,7 @@ def start(folder: Path, *arguments: str, env: Mapping[str, str] | None = None, *
 
 def call(folder: Path, *arguments: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> Result:
     """Run `python -m aios_tui ARGUMENTS` to its end."""
-    options = {} if stdin is None else {"stdin": subprocess.PIPE}
+    options: dict[str, Any] = {} if stdin is None else {"stdin": subprocess.PIPE}
     process = start(folder, *arguments, env=env, **options)
     out, err = process.communicate(stdin, timeout=60)
     return Result(process.returncode, out, err)
