@@ -115,6 +115,9 @@ class Task:
         interruptions: how often a process died while this task ran.
         core, model: who answered last. ttft_s: dispatch of the first round to its first token.
         service_s: time spent executing, over all attempts; decode_s: of that, from first to last token.
+
+    A task that was interrupted begins again: attempts, tokens and times are those since then. What an earlier beginning
+    cost is with its attempts in the history; only a task failed for its interruptions has the sum of all.
     """
 
     id: int

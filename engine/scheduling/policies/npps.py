@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from engine.scheduling.policy import Rankable, register
 
+MAX_AGEING_S = 1e9
+
 
 @register("npps")
 @dataclass(frozen=True, slots=True)
@@ -20,8 +22,9 @@ class Npps:
     ageing: float = math.inf
 
     def __post_init__(self) -> None:
-        if self.ageing < 0:
-            raise ValueError("ageing is a number of seconds per priority level, 0 or more")
+        # Beyond the bound, ranks would run out of digits: arrivals first, and at last priorities would not count.
+        if not 0 <= self.ageing <= MAX_AGEING_S and self.ageing != math.inf:
+            raise ValueError("ageing is a number of seconds per priority level, from 0 to 1e9, or inf")
 
     @property
     def name(self) -> str:
