@@ -55,19 +55,23 @@ def draw_all(results: Results) -> Iterator[tuple[str, str, bytes]]:
 
 
 def _cdf(axes: Axes, results: tuple[Result, ...]) -> None:
-    most = 0.0
+    most, counts = 0.0, set[int]()
     for place, result in enumerate(results):
         points = waiting_cdf(result.run, 500)
         if not points:
             continue
         n = result.metrics.overall.waiting.n if result.metrics.overall.waiting else 0
+        counts.add(n)
         most = max(most, points[-1][0])
         xs, ys = [points[0][0], *(x for x, _ in points)], [0.0, *(100 * y for _, y in points)]
-        axes.step(xs, ys, where="post", label=f"{_name(result)} ({_tasks(n)})", **_line(place))
+        axes.step(xs, ys, where="post", label=_name(result), **_line(place))
     medians = [result.metrics.overall.waiting.p50 for result in results if result.metrics.overall.waiting]
     wide = _seconds_axis(axes, most, min(medians, default=most))
     axes.set_xlabel(f"waiting time, seconds{' (logarithmic beyond 1)' if wide else ''}")
     axes.set_ylabel("tasks that waited at most so long, %")
+    if counts:
+        told = " … ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+        axes.set_title(f"{told} task{'' if counts == {1} else 's'}", loc="right", fontsize="medium", color="#555555")
     axes.set_ylim(0, 102)
     axes.set_title("Waiting time", loc="left")
     _legend(axes)
@@ -135,12 +139,14 @@ def _line(place: int) -> dict[str, Any]:
 
 
 def _legend(axes: Axes) -> None:
-    """Below the axes, where nothing else is drawn; in rows of at most four, the runs first."""
+    """Below the axes, where nothing else is drawn; in rows that fit, the runs first."""
     handles, labels = axes.get_legend_handles_labels()
     figure = axes.get_figure(root=True)
     if labels and figure is not None:
+        longest = max(map(len, labels)) + 8  # and its line, all in characters
+        columns = max(1, min(len(labels), 92 // longest))
         pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: pair[1] == P95)
-        figure.legend(*zip(*pairs, strict=True), loc="outside lower center", ncols=min(4, len(pairs)), handlelength=2.6)
+        figure.legend(*zip(*pairs, strict=True), loc="outside lower center", ncols=columns, handlelength=2.6)
 
 
 def _name(result: Result) -> str:
