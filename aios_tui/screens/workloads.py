@@ -246,7 +246,7 @@ class WorkloadScreen(Screen[None]):
     def _speed_given(self, event: Input.Submitted) -> None:
         event.stop()
         try:
-            speed_of(event.value)
+            speed_of(event.input.value)  # not the event's: of a burst of keys, enter is dealt with before the others
         except UsageError as error:
             self._say(str(error))
         else:
@@ -257,7 +257,7 @@ class WorkloadScreen(Screen[None]):
     def _path_given(self, event: Input.Submitted) -> None:
         event.stop()
         try:
-            entry = shelf.typed(event.value.strip())
+            entry = shelf.typed(event.input.value.strip())
         except UsageError as error:
             self._say(str(error))
             return
