@@ -99,7 +99,8 @@ def show(results: Results, out: Output, *, as_json: bool) -> None:
     if sys.stdout is not None and sys.stdout.isatty():
         from aios_tui.reporting.terminal import plots
 
-        out.plot(plots(results))
+        if drawn := plots(results):
+            out.plot(drawn)
 
 
 async def keep_virtual(plan: Plan, results: Results, out: Output) -> None:

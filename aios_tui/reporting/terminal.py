@@ -20,16 +20,22 @@ def plots(results: Results, width: int | None = None, height: int = 14) -> str:
     width = max(30, min(width or shutil.get_terminal_size().columns, 120))
     cdf = [(name, waiting_cdf(run, 200)) for name, run in _runs(results)]
     queue = [(name, [(x, float(y)) for x, y in queue_length(run, 200)]) for name, run in _runs(results)]
-    return "\n".join(
-        [
-            _plot("waiting time: % of tasks that waited at most so many seconds", _percent(cdf), width, height, 100),
-            _plot("queue: tasks waiting, by seconds from the start", queue, width, height),
-        ]
-    )
+    drawn = []
+    if _spread(cdf):
+        title = "waiting time: % of tasks that waited at most so many seconds"
+        drawn.append(_plot(title, _percent(cdf), width, height, 100))
+    if _spread(queue):
+        drawn.append(_plot("queue: tasks waiting, by seconds from the start", queue, width, height))
+    return "\n".join(drawn)
 
 
 def _runs(results: Results) -> list[tuple[str, Any]]:
     return [(one_line(result.name, 30), result.run) for result in results.results]
+
+
+def _spread(series: list[tuple[str, list[tuple[float, float]]]]) -> bool:
+    """Whether there is more than a point to be drawn."""
+    return any(len({x for x, _ in points}) > 1 for _, points in series)
 
 
 def _percent(series: list[tuple[str, list[tuple[float, float]]]]) -> list[tuple[str, list[tuple[float, float]]]]:

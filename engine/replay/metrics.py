@@ -175,7 +175,8 @@ def queue_length(run: Run, points: int = 500) -> list[tuple[float, int]]:
         return []
     started = sorted(begun for begun in run.start if not isnan(begun))
     first = tasks.at[0]
-    last = max((end for end in run.end if not isnan(end)), default=tasks.at[-1])
+    last = max([end for end in run.end if not isnan(end)] or [tasks.at[-1]])
+    last = max([last, *started[-1:]])
     moments = [first + (last - first) * step / max(1, points - 1) for step in range(points)]
     return [(moment, bisect_right(tasks.at, moment) - bisect_right(started, moment)) for moment in moments]
 
