@@ -18,6 +18,7 @@ from engine.errors import UsageError
 from engine.kernel.config import KernelConfig
 from engine.scheduling import parse_policy
 from engine.text import one_line
+from engine.validation import wording
 
 PREFIX = "AIOS_TUI_"
 MAX_FILE_BYTES = 1 << 20
@@ -178,9 +179,9 @@ def load_settings(
     try:
         return Loaded(Settings(**values), origins, path)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
+        first = error.errors(include_url=False)[0]
         key = str(first["loc"][0])
-        what = first["msg"].removeprefix("Value error, ")
+        what = wording(first)
         where = origins.get(key, "default")
         line = f"{where}: {key}: {what}" if where.startswith("settings") else f"{where}: {what}"
         raise UsageError(one_line(line)) from None

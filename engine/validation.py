@@ -2,9 +2,56 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from pydantic import ValidationError
 
 from engine.text import one_line
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+
+_KINDS = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "text",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+
+
+def wording(problem: ErrorDetails) -> str:
+    """One of pydantic's findings in our words, with the value where that is a number or a word out of a few."""
+    kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
+    if kind == "extra_forbidden":
+        return "no such field"
+    if kind in _KINDS:
+        if given == "":
+            return f"the value is empty; it has to be {_KINDS[kind]}"
+        shown = f"{_shown(given)} is not" if kind != "string_type" else "not"
+        return f"{shown} {_KINDS[kind]}"
+    if kind in _BOUNDS and (key := _BOUNDS[kind][0]) in context:
+        return f"{_shown(given)} is out of range: it has to be {_BOUNDS[kind][1]} {context[key]}"
+    if kind == "literal_error":
+        return f"{_shown(given)} is none of {context.get('expected', 'the known ones')}"
+    return problem["msg"].removeprefix("Value error, ")
+
+
+def _shown(given: Any) -> str:
+    if isinstance(given, str | int | float | bool):
+        return one_line(ascii(given) if isinstance(given, str) else str(given)[:80], 40)
+    return "this"
 
 
 def reason(error: ValidationError, skip: int = 0) -> str:
@@ -12,11 +59,9 @@ def reason(error: ValidationError, skip: int = 0) -> str:
 
     `skip` leaves out so many leading parts of the field's path, such as the tag of a union.
     """
-    first = error.errors(include_url=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"][skip:])
-    what = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        what = "no such field"
+    what = wording(first)
     more = error.error_count() - 1
     tail = f" (and {more} more)" if more else ""
     return one_line(f"{where}: {what}{tail}" if where else f"{what}{tail}")

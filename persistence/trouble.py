@@ -16,7 +16,7 @@ _REASONS = {
     sqlite3.SQLITE_LOCKED: "another program keeps it locked: close that one",
     sqlite3.SQLITE_CORRUPT: "the file is damaged: see what `aios-tui doctor` says, and use --db for another",
     sqlite3.SQLITE_NOTADB: "the file is not a history of aios-tui: use --db for another",
-    sqlite3.SQLITE_CANTOPEN: "it can't be opened: check that it is a file, and its permissions",
+    sqlite3.SQLITE_CANTOPEN: "check that it is a file, and its permissions",
     sqlite3.SQLITE_PERM: "permission denied: check its permissions",
     sqlite3.SQLITE_AUTH: "permission denied: check its permissions",
 }

@@ -7,6 +7,7 @@ import difflib
 import signal
 from collections.abc import Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,9 +74,16 @@ async def _cancelled(*tasks: asyncio.Future[Any]) -> None:
 
 
 async def run_headless(
-    settings: Settings, specs: Sequence[TaskSpec] | None, *, as_json: bool, record: Path | None = None
+    settings: Settings,
+    specs: Sequence[TaskSpec] | None,
+    *,
+    as_json: bool,
+    record: Path | None = None,
+    lines: Sequence[str] = (),
 ) -> int:
     """Run `specs`, or with None what an earlier process left, to the end, recorded to `record`. Returns the exit code.
+
+    `lines` says where each of `specs` stands, for when it can't be run; empty when they were arguments.
 
     Raises:
         AiosError: nothing was run; the line says why.
@@ -88,9 +96,9 @@ async def run_headless(
             await session.open()
             for problem in session.agent_problems:
                 out.say(problem)
-            _check_agents(session, specs or ())
+            _check_agents(session, specs or (), lines)
             recovery = await stopper.unless(session.start(recover=specs is None, paused=True))
-            pending = await _take(session, specs, recovery, out)
+            pending = await _take(session, specs, recovery, out, lines)
             with Report(out, total=len(pending) + len(recovery.failed), as_json=as_json) as report:
                 await _report_failed(session, recovery.failed, report)
                 try:
@@ -118,7 +126,7 @@ async def run_headless(
 
 
 async def _take(
-    session: Session, specs: Sequence[TaskSpec] | None, recovery: Recovery, out: Output
+    session: Session, specs: Sequence[TaskSpec] | None, recovery: Recovery, out: Output, lines: Sequence[str]
 ) -> dict[int, TaskSpec]:
     """Have the tasks accepted, on the paused kernel, all before the first is dispatched."""
     choice = session.core_choice
@@ -130,7 +138,7 @@ async def _take(
         left = f"{len(tasks)} left by an earlier run" if tasks else "nothing was left by an earlier run"
         out.say(f"{left}{f', {len(recovery.interrupted)} of them interrupted' if recovery.interrupted else ''}")
         return tasks
-    _check_models(specs, infos)
+    _check_models(specs, infos, lines)
     ids = await session.kernel.submit_many(specs)
     out.say(f"{len(ids)} accepted, policy {session.kernel.policy.name}")
     return dict(zip(ids, specs, strict=True))
@@ -197,18 +205,29 @@ async def _close(session: Session, report: Report) -> bool:
     return True
 
 
-def _check_agents(session: Session, specs: Sequence[TaskSpec]) -> None:
-    for name in {spec.agent: None for spec in specs}:
-        session.agents.get(name)
+def _check_agents(session: Session, specs: Sequence[TaskSpec], lines: Sequence[str]) -> None:
+    for name, line in _first((spec.agent for spec in specs), lines).items():
+        try:
+            session.agents.get(name)
+        except UsageError as error:
+            raise UsageError(f"{line}{error}") from None
 
 
-def _check_models(specs: Sequence[TaskSpec], infos: Sequence[CoreInfo]) -> None:
+def _first(names: Iterable[str], lines: Sequence[str]) -> dict[str, str]:
+    """For each of `names`, where it stands first, ready to be put before a message."""
+    found: dict[str, str] = {}
+    for name, line in zip_longest(names, lines, fillvalue=""):
+        found.setdefault(name, f"{line}: " if line else "")
+    return found
+
+
+def _check_models(specs: Sequence[TaskSpec], infos: Sequence[CoreInfo], lines: Sequence[str]) -> None:
     """Refuse a model that no core has, where the cores tell what they have."""
     known = {model.name for info in infos for model in info.models}
     if not known or not all(info.healthy for info in infos):
         return
-    for name in {spec.model: None for spec in specs if spec.model}:
-        if name not in known and f"{name}:latest" not in known:
-            near = difflib.get_close_matches(name or "", known, n=3, cutoff=0.5)
+    for name, line in _first((spec.model or "" for spec in specs), lines).items():
+        if name and name not in known and f"{name}:latest" not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
             hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(sorted(known)[:10])}"
-            raise UsageError(one_line(f"unknown model {name!r}: {hint}"))
+            raise UsageError(one_line(f"{line}unknown model {name!r}: {hint}"))

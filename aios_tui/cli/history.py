@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aios_tui.cli.exits import FAILED, WELL
+from aios_tui.cli.exits import USAGE, WELL
 from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output, duration, task_line
 from engine.text import one_line
@@ -101,7 +101,7 @@ def show(ctx: click.Context, /, task: int, as_json: bool) -> int:
     out = Output()
     if detail is None:
         out.say(f"aios-tui: there is no task {task}")
-        return FAILED
+        return USAGE
     if as_json:
         out.line(detail.model_dump_json())
     else:
@@ -218,6 +218,12 @@ def _moment(at: float | None) -> str:
         return str(at)
 
 
+def _retries(detail: TaskDetail) -> str:
+    """Attempts beyond the first of a round, where there are any."""
+    retries = sum(each.attempt > 1 for each in detail.attempts)
+    return f"retries {retries}, " if retries else ""
+
+
 def _print_detail(out: Output, detail: TaskDetail) -> None:
     from aios_tui.cli.report import heading
 
@@ -227,7 +233,7 @@ def _print_detail(out: Output, detail: TaskDetail) -> None:
         f"submitted {_moment(task.submitted_at)}, started {_moment(task.started_at)}, ended {_moment(task.ended_at)}"
     )
     out.line(
-        f"priority {task.priority}, attempts {task.attempts}, interruptions {detail.interruptions}, "
+        f"priority {task.priority}, {_retries(detail)}interruptions {detail.interruptions}, "
         f"tokens {task.tokens_in} in, {task.tokens_out} out, first token after {duration(task.ttft_s)}"
     )
     out.line(f"\n{task.prompt.strip()}")

@@ -24,8 +24,22 @@ def from_prompts(prompts: Iterable[str], defaults: Mapping[str, Any]) -> list[Ta
         try:
             specs.append(TaskSpec.model_validate({**defaults, "prompt": _as_typed(prompt)}))
         except ValidationError as error:
-            raise UsageError(f"task {number}: {reason(error)}") from None
+            raise UsageError(_told(error, f"task {number}", defaults, {})) from None
     return specs
+
+
+def _told(error: ValidationError, where: str, defaults: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """The line for a task that can't be one: it names the option where the bad value comes from one."""
+    loc = error.errors(include_url=False, include_context=False)[0]["loc"]
+    for key in loc:
+        mine = values.get(key) if isinstance(key, str) else None
+        if not isinstance(key, str) or key not in defaults or (mine is not None and not isinstance(mine, Mapping)):
+            break
+        given = defaults[key]
+        if not isinstance(given, Mapping):
+            return f"option --{key.replace('_', '-')}: {reason(error, len(loc))}"
+        defaults, values = given, mine or {}
+    return f"{where}: {reason(error)}"
 
 
 def _as_typed(argument: str) -> str:
@@ -37,8 +51,10 @@ def _as_typed(argument: str) -> str:
     return argument
 
 
-def from_stream(stream: BinaryIO, defaults: Mapping[str, Any], name: str = "<stdin>") -> list[TaskSpec]:
-    """A task for each line that is not blank.
+def from_stream(
+    stream: BinaryIO, defaults: Mapping[str, Any], name: str = "<stdin>"
+) -> tuple[list[TaskSpec], list[str]]:
+    """A task for each line that is not blank, and where each stands, as `<stdin>, line 3`.
 
     If the first of them begins with `{`, every line is a JSON object with the fields of `TaskSpec`, and `defaults`
     are for those it leaves out; otherwise every line is a prompt. UTF-8, lines of at most 4 MiB.
@@ -47,6 +63,7 @@ def from_stream(stream: BinaryIO, defaults: Mapping[str, Any], name: str = "<std
         UsageError: a line is bad, with its number and the reason; or there is no task.
     """
     specs: list[TaskSpec] = []
+    places: list[str] = []
     as_json: bool | None = None
     number = 0
     while raw := stream.readline(MAX_LINE_BYTES + 1):
@@ -66,10 +83,11 @@ def from_stream(stream: BinaryIO, defaults: Mapping[str, Any], name: str = "<std
         try:
             specs.append(TaskSpec.model_validate(_over(defaults, values)))
         except ValidationError as error:
-            raise UsageError(f"{where}: {reason(error)}") from None
+            raise UsageError(_told(error, where, defaults, values)) from None
+        places.append(where)
     if not specs:
         raise UsageError(f"{name}: there is no task in it")
-    return specs
+    return specs, places
 
 
 def _object(line: str, where: str) -> dict[str, Any]:

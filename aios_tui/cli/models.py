@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aios_tui.cli.exits import FAILED, WELL
+from aios_tui.cli.exits import USAGE, WELL
 from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def models(ctx: click.Context, /, as_json: bool) -> int:
     """List the models of the core that is set or would be chosen.
 
-    Exit code 1 when the core can't be used.
+    Exit code 2 when the core can't be used.
     """
     if ctx.invoked_subcommand is not None:
         return WELL
@@ -40,16 +40,27 @@ def models(ctx: click.Context, /, as_json: bool) -> int:
             out.line(_row(model, info))
     told = info.why if info.models else info.detail
     out.say(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {told}")
-    return WELL if info.models else FAILED
+    return WELL if info.models else USAGE
 
 
 @models.command()
 @common
 def fetch() -> int:
-    """Fetch the embedded model's weights (SmolLM2-135M-Instruct, 98 MB, checked)."""
+    """Fetch the embedded model's weights (SmolLM2-135M-Instruct, 98 MB, checked), unless they are there and sound."""
+    from engine.cores import weights
     from engine.cores.weights_fetch import fetch_weights
+    from engine.errors import CoreError
 
     out = Output()
+    try:
+        found = weights.find()
+        weights.verify(found)
+    except CoreError:
+        pass  # none, or damaged: that is what fetching is for
+    else:
+        out.say("the weights are there, and sound")
+        out.line(str(found))
+        return WELL
     out.line(str(fetch_weights(progress=out.say)))
     return WELL
 

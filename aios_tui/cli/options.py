@@ -18,15 +18,43 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _KEY = "aios_tui.options"
 
 
+def _one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """For shell completion: the words an option knows."""
+    return lambda ctx, param, incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+def _themes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For shell completion."""
+    from aios_tui.settings import load_settings
+
+    return [name for name in _theme_names(load_settings().settings.themes_folder) if name.startswith(incomplete)]
+
+
+def _theme_names(folder: Path) -> list[str]:
+    from themes import builtin_themes, load_folder
+
+    return list(dict.fromkeys(theme.name for theme in (*builtin_themes(), *load_folder(folder)[0])))
+
+
+_CORES = _one_of("auto", "embedded", "ollama", "scripted:")
+_POLICIES = _one_of("fifo", "npps")
+_LEVELS = _one_of("debug", "info", "warning", "error")
+
 _COMMON = {
     "config": click.option("--config", type=Path, metavar="PATH", help="The settings file."),
     "db": click.option("--db", type=Path, metavar="PATH", help="The history database."),
-    "core": click.option("--core", metavar="CORE", help="auto, embedded, ollama, ollama@URL or scripted:…"),
+    "core": click.option(
+        "--core", metavar="CORE", shell_complete=_CORES, help="auto, embedded, ollama, ollama@URL or scripted:…"
+    ),
     "model": click.option("--model", metavar="MODEL", help="The model of tasks that name none."),
-    "policy": click.option("--policy", metavar="POLICY", help="fifo, npps or npps:ageing=SECONDS."),
+    "policy": click.option(
+        "--policy", metavar="POLICY", shell_complete=_POLICIES, help="fifo, npps or npps:ageing=SECONDS."
+    ),
     "slots": click.option("--slots", type=int, metavar="N", help="How many tasks execute at a time."),
-    "theme": click.option("--theme", metavar="NAME", help="The console's colour theme."),
-    "log_level": click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error."),
+    "theme": click.option("--theme", metavar="NAME", shell_complete=_themes, help="The console's colour theme."),
+    "log_level": click.option(
+        "--log-level", metavar="LEVEL", shell_complete=_LEVELS, help="debug, info, warning or error."
+    ),
 }
 
 
@@ -101,5 +129,8 @@ def settings_of(ctx: click.Context) -> Loaded:
     if "record" in options:
         raise click.UsageError("--record is for the console, `run` and `serve`: there tasks are submitted")
     loaded = load_settings(options, config=options.pop("config", None))
+    theme = options.get("theme")
+    if theme is not None and theme not in (names := _theme_names(loaded.settings.themes_folder)):
+        raise click.UsageError(one_line(f"unknown theme {one_line(theme, 60)!r}: there are {', '.join(names)}", 500))
     logs.set_up(places.log_file(), loaded.settings.log_level)
     return loaded

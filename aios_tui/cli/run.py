@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aios_tui.cli.options import common, recording, settings_of, take
 from aios_tui.cli.output import standard_input
+
+if TYPE_CHECKING:
+    from engine.model import TaskSpec
 
 
 def _agent_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -40,7 +43,8 @@ def run(ctx: click.Context, /, prompts: tuple[str, ...], as_json: bool, resume: 
     With - in place of prompts, tasks come from standard input: a prompt a line, or, if the first line begins with {,
     a JSON object a line (prompt, agent, priority, model, …).
 
-    Exit codes: 0 all done, 1 some failed or were cancelled, 2 nothing was run, 130 interrupted.
+    Exit codes: 0 all done, 1 some failed or were cancelled, 2 nothing was run, 130 interrupted (143 by SIGTERM),
+    141 whoever read the results left.
     """
     given = {key: value for key, value in task.items() if value is not None}
     if resume and (prompts or given):
@@ -54,13 +58,14 @@ def run(ctx: click.Context, /, prompts: tuple[str, ...], as_json: bool, resume: 
     loaded = settings_of(ctx)
     if "model" in loaded.origins and loaded.origins["model"].startswith("option"):
         given["model"] = loaded.settings.model  # asked for by name: a task that can't have it fails
-    specs = None if resume else _specs(prompts, given)
+    specs, lines = (None, []) if resume else _specs(prompts, given)
     from aios_tui.cli.headless import run_headless
 
-    return asyncio.run(run_headless(loaded.settings, specs, as_json=as_json, record=record))
+    return asyncio.run(run_headless(loaded.settings, specs, as_json=as_json, record=record, lines=lines))
 
 
-def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> list[Any]:
+def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> tuple[list[TaskSpec], list[str]]:
+    """The tasks, and where in the input each stands; nowhere when they are arguments."""
     from aios_tui.cli import intake
     from engine.model import GenerationOptions
 
@@ -69,5 +74,5 @@ def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> list[Any]:
     if options:
         defaults["options"] = options
     if prompts == ("-",):
-        return list(intake.from_stream(standard_input(), defaults))
-    return list(intake.from_prompts(prompts, defaults))
+        return intake.from_stream(standard_input(), defaults)
+    return intake.from_prompts(prompts, defaults), []

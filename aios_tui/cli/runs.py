@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aios_tui.cli.exits import FAILED, WELL
+from aios_tui.cli.exits import FAILED, USAGE, WELL
 from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output
 from engine.text import one_line
@@ -60,7 +60,7 @@ def show(ctx: click.Context, /, ids: tuple[int, ...], report: Path | None, as_js
     missing = [id_ for id_, detail in zip(ids, details, strict=True) if detail is None]
     if missing:
         out.say(f"aios-tui: there is no run {', '.join(map(str, missing))}; `aios-tui runs list` lists them")
-        return FAILED
+        return USAGE
     from aios_tui.cli.replaying import show as show_results
     from aios_tui.cli.replaying import write
 
@@ -81,14 +81,14 @@ def delete(ctx: click.Context, /, ids: tuple[int, ...]) -> int:
     out = Output()
     if not settings.db.exists():
         out.say(f"no history yet: {settings.db}")
-        return FAILED
+        return USAGE
     gone = asyncio.run(_delete(settings.db, ids))
     missing = [id_ for id_ in ids if id_ not in gone]
     if gone:
         out.say(f"{len(gone)} deleted")
     if missing:
         out.say(f"aios-tui: there is no run {', '.join(map(str, missing))}")
-    return FAILED if missing else WELL
+    return (FAILED if gone else USAGE) if missing else WELL
 
 
 def _rows(ctx: click.Context, limit: int) -> list[ReplayRow]:

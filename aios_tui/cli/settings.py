@@ -10,6 +10,9 @@ import click
 from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output
 
+MAX_COLUMN = 48
+"""Characters: a longer value, such as a path, does not widen the column for all."""
+
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
@@ -34,9 +37,14 @@ def settings(ctx: click.Context, /, as_json: bool) -> None:
     out.line(f"log            {places.log_file()}")
     out.line("")
     shown = {key: "" if value is None else str(value) for key, value in values.items()}
-    widest = min(48, max(len(value) for value in shown.values()))
+    first = max(len(key) for key in shown) + 2
+    widest = max((len(value) for value in shown.values() if len(value) <= MAX_COLUMN), default=0)
     for key, value in shown.items():
-        out.line(f"{key:<15}{value:<{widest}}  {loaded.origins.get(key, 'default')}")
+        origin = loaded.origins.get(key, "default")
+        if len(value) <= widest:
+            out.line(f"{key:<{first}}{value:<{widest}}  {origin}")
+        else:  # its origin keeps to its column, on a line of its own
+            out.line(f"{key:<{first}}{value}\n{'':<{first + widest}}  {origin}")
 
 
 def _help(of: Any, key: str) -> str:

@@ -72,10 +72,10 @@ def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> list[TaskSpec]:
     if model is not None:
         defaults["model"] = model
     if prompts == ("-",):
-        return list(intake.from_stream(standard_input(), defaults))
+        return intake.from_stream(standard_input(), defaults)[0]
     if "-" in prompts:
         raise click.UsageError("- stands alone: tasks come from standard input or from arguments")
-    return list(intake.from_prompts(prompts, defaults))
+    return intake.from_prompts(prompts, defaults)
 
 
 def _body(spec: TaskSpec) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import stat
@@ -9,8 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
 from aios_tui import __version__, logs, places
+from aios_tui.cli.root import root
+from engine.cores import weights, weights_fetch
 from engine.kernel import Kernel
 from tests.cli.program import QUICK, Here, call
 
@@ -58,7 +62,7 @@ def test_models(cli: Here) -> None:
     (model,) = found.tasks()
     assert (model["core"], model["name"], model["default"]) == ("scripted", "tiny", True)
     nobody = cli("models", "--core", "ollama@127.0.0.1:9")
-    assert nobody.code == 1
+    assert nobody.code == 2
     assert "127.0.0.1:9" in nobody.err
 
 
@@ -106,6 +110,43 @@ def test_completion_of_commands_and_options(tmp_path: Path) -> None:
     assert call(tmp_path, env=asked).out.split() == ["plain,--resume"]
     asked |= {"COMP_WORDS": "aios-tui run --agent st", "COMP_CWORD": "3"}
     assert call(tmp_path, env=asked).out.split() == ["plain,story_teller"]
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("run --policy n", ["npps"]),
+        ("run --core e", ["embedded"]),
+        ("run --theme aios-l", ["aios-light"]),
+        ("run --log-level d", ["debug"]),
+    ],
+)
+def test_completion_of_values(words: str, offered: list[str]) -> None:
+    *before, last = words.split()
+    assert [item.value for item in ShellComplete(root, {}, "aios-tui", "X").get_completions(before, last)] == offered
+
+
+def test_fetching_weights_that_are_there_fetches_nothing(
+    cli: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    there = tmp_path / "model.gguf"
+    there.write_bytes(weights.MAGIC)
+    fetched: list[Path] = []
+
+    def fetch(**_: object) -> Path:
+        fetched.append(there)
+        return there
+
+    monkeypatch.setattr(weights, "candidates", lambda: [there])
+    monkeypatch.setattr(weights_fetch, "fetch_weights", fetch)
+    assert cli("models", "fetch").out == f"{there}\n"
+    assert len(fetched) == 1, "those were damaged"
+    monkeypatch.setattr(weights, "SIZE", len(weights.MAGIC))
+    monkeypatch.setattr(weights, "SHA256", hashlib.sha256(weights.MAGIC).hexdigest())
+    found = cli("models", "fetch")
+    assert (found.code, found.out) == (0, f"{there}\n")
+    assert "there, and sound" in found.err
+    assert len(fetched) == 1
 
 
 def test_an_unexpected_error_is_one_line_and_the_log_has_the_rest(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import stat
 from pathlib import Path
 
@@ -56,13 +57,14 @@ def test_show(past: Here) -> None:
         line for line in found.out.splitlines() if "attempt 1: done on scripted/0" in line
     ]
     assert found.out.count("── round") == 3
+    assert "retries" not in found.out, "three rounds are no retries"
     assert "\x1b" not in found.out
     detail = json.loads(past("history", "show", "4", "--json").out)
     assert detail["record"]["id"] == 4
     assert [attempt["round"] for attempt in detail["attempts"]] == [1, 2, 3]
     assert "this prompt fails" in past("history", "show", "5").out
     missing = past("history", "show", "99")
-    assert missing.code == 1
+    assert missing.code == 2
     assert missing.complaint == "there is no task 99"
 
 
@@ -118,3 +120,17 @@ def test_a_file_that_is_no_history(cli: Here, tmp_path: Path) -> None:
         assert found.code == 2
         assert str(other) in found.complaint
     assert other.read_text().startswith("not a database")
+
+
+def test_a_folder_in_place_of_a_history_is_told_once(cli: Here, tmp_path: Path) -> None:
+    found = cli("run", "--core", QUICK, "--db", str(tmp_path), "hi")
+    assert found.code == 2
+    assert found.complaint.count("be opened") == 1
+    assert "check that it is a file" in found.complaint
+
+
+def test_show_counts_retries(cli: Here) -> None:
+    assert cli("run", "--core", QUICK, "hi").code == 0
+    with sqlite3.connect(cli.db) as raw:
+        raw.execute("UPDATE attempts SET attempt = 3")
+    assert "priority 5, retries 1, " in cli("history", "show", "1").out

@@ -120,6 +120,20 @@ def test_a_bad_line_is_named_and_nothing_is_submitted(cli: Here, data: bytes, wh
     assert not cli.db.exists()
 
 
+@pytest.mark.parametrize("line", ['{"prompt": "b", "agent": "nobody"}', '{"prompt": "b", "model": "nothing"}'])
+def test_a_line_with_an_agent_or_model_that_is_none_is_named(cli: Here, line: str) -> None:
+    found = cli("run", "--core", QUICK, "-", stdin=b'{"prompt": "a"}\n\n' + line.encode())
+    assert (found.code, found.out) == (2, "")
+    assert found.complaint.startswith("<stdin>, line 3: unknown ")
+
+
+def test_an_option_is_named_where_it_is_at_fault_and_the_line_where_that_is(cli: Here) -> None:
+    by_option = cli("run", "--core", QUICK, "--max-tokens", "0", "-", stdin=b'{"prompt": "a"}')
+    assert by_option.complaint.startswith("option --max-tokens: 0 is out of range")
+    by_line = cli("run", "--core", QUICK, "--priority", "3", "-", stdin=b'{"prompt": "a", "priority": 11}')
+    assert by_line.complaint.startswith("<stdin>, line 1: priority: 11 is out of range")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -132,10 +146,11 @@ def test_a_bad_line_is_named_and_nothing_is_submitted(cli: Here, data: bytes, wh
         (["run", "--core", "scriptd", "hi"], ["--core", "scriptd", "scripted"]),
         (["run", "--core", "scripted:tokns=1", "hi"], ["--core", "tokns", "tokens"]),
         (["run", "--model", "scriptd", "hi"], ["scriptd", "did you mean scripted"]),
-        (["run", "--priority", "10", "hi"], ["priority"]),
+        (["run", "--priority", "12", "hi"], ["option --priority: 12 is out of range", "at most 9"]),
         (["run", "--priority", "high", "hi"], ["--priority", "high"]),
         (["run", "--slots", "0", "hi"], ["--slots"]),
-        (["run", "--max-tokens", "0", "hi"], ["max_tokens"]),
+        (["run", "--max-tokens", "0", "hi"], ["option --max-tokens: 0 is out of range"]),
+        (["run", "--theme", "nosuch", "hi"], ["unknown theme 'nosuch'", "aios-dark"]),
         (["run", ""], ["the prompt is empty"]),
         (["run", "--jsn", "hi"], ["--jsn", "--json"]),
         (["rum", "hi"], ["rum", "did you mean run"]),

@@ -23,7 +23,7 @@ def test_runs_are_listed_shown_as_they_were_and_deleted(cli: Here) -> None:
     assert (one / "waiting-cdf.svg").read_bytes() == (two / "waiting-cdf.svg").read_bytes()
     assert "inversions" in cli("runs", "show", "2").out
     assert cli("runs", "delete", "1").code == 0
-    assert cli("runs", "show", "1").code == 1
+    assert cli("runs", "show", "1").code == 2
     assert cli("runs", "delete", "1", "2").code == 1
     assert cli("runs", "list", "--json").out == ""
 

@@ -52,8 +52,8 @@ def test_every_field_says_what_it_is() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("slots = 0\n", ["slots", "greater than or equal to 1"]),
-        ('slots = "many"\n', ["slots", "integer"]),
+        ("slots = 0\n", ["slots", "0 is out of range", "at least 1"]),
+        ('slots = "many"\n', ["slots", "'many' is not a whole number"]),
         ('polcy = "fifo"\n', ["polcy", "did you mean policy?"]),
         ('policy = "lifo"\n', ["policy", "lifo", "fifo, npps"]),
         ('core = "olama"\n', ["core", "olama", "ollama"]),
@@ -95,7 +95,9 @@ def test_a_bad_file_is_one_line_with_file_key_and_reason(cli: Here, text: str | 
 @pytest.mark.parametrize(
     ("variable", "value", "word"),
     [
-        ("AIOS_TUI_SLOTS", "x", "AIOS_TUI_SLOTS: "),
+        ("AIOS_TUI_SLOTS", "x", "AIOS_TUI_SLOTS: 'x' is not a whole number"),
+        ("AIOS_TUI_SLOTS", "", "AIOS_TUI_SLOTS: the value is empty; it has to be a whole number"),
+        ("AIOS_TUI_LOG_LEVEL", "loud", "'loud' is none of 'debug'"),
         ("AIOS_TUI_SLOT", "1", "did you mean AIOS_TUI_SLOTS?"),
         ("AIOS_TUI_POLICY", "npps:age=3", "AIOS_TUI_POLICY: "),
         ("AIOS_TUI_DB", "", "AIOS_TUI_DB: "),
@@ -123,3 +125,19 @@ def test_settings_prints_values_and_origins(cli: Here, monkeypatch: pytest.Monke
     assert found["settings"]["core"]["from"] == "default"
     lines = cli("settings").out.splitlines()
     assert any(line.split() == ["slots", "2", "AIOS_TUI_SLOTS"] for line in lines)
+
+
+def test_the_columns_of_settings_hold_for_long_values(cli: Here, tmp_path: Path) -> None:
+    long = tmp_path / ("a" * 60) / "workloads"
+    config = written(cli.folder, f'workloads_folder = "{long}"\n')
+    lines = cli("settings", "--config", str(config)).out.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith("workloads_folder "))
+    assert lines[at].split() == ["workloads_folder", str(long)]
+    (core,) = [line for line in lines if line.startswith("core ")]
+    assert lines[at + 1] == " " * core.index("default") + f"settings file {config}"
+
+
+def test_a_secret_is_not_quoted(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_settings(config=written(tmp_path, "token = 1234567812345678\n"), environ={})
+    assert "12345678" not in str(caught.value)

@@ -113,7 +113,7 @@ REFUSED: list[tuple[str, int, str]] = [
     (HEADER + HEADER, 2, "a second header"),
     (HEADER + TASK + '{"kind": "tusk", "at": 0}\n', 3, "unknown kind 'tusk'"),
     (HEADER + TASK.replace("hello", " "), 2, "a task has a prompt, input_tokens, query or service"),
-    (HEADER + TASK.replace("3", "10"), 2, "priority: Input should be less than or equal to 9"),
+    (HEADER + TASK.replace("3", "10"), 2, "priority: 10 is out of range: it has to be at most 9"),
     (HEADER + TASK.replace("0.0", "-1"), 2, "at: "),
     (HEADER + TASK.replace("0.0", "NaN"), 2, "at: "),
     (HEADER + TASK.replace("0.0", "1e300"), 2, "at: "),
