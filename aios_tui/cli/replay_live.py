@@ -8,14 +8,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aios_tui.cli.exits import INTERRUPTED, WELL
+from aios_tui.cli.exits import FAILED, INTERRUPTED, WELL
 from aios_tui.cli.headless import Interrupted, Stopper
 from aios_tui.cli.output import Output
 from aios_tui.cli.replaying import Plan, keep, tell_kept
 from aios_tui.reporting.results import Results, gather
 from aios_tui.session import Session
 from engine.cores.port import CoreInfo
-from engine.errors import UsageError
+from engine.errors import AiosError, UsageError
 from engine.model import TaskSpec
 from engine.replay.columns import Run
 from engine.replay.ledger import Progress
@@ -49,10 +49,16 @@ async def run_live(plan: Plan, path: Path, out: Output) -> tuple[Results | None,
             except Interrupted:
                 code = stopper.code or INTERRUPTED
                 break
+            except AiosError as error:
+                if not runs:
+                    raise
+                out.say(f"{policy} was not run: {error}")  # what was measured before is reported all the same
+                code = FAILED
+                break
             runs.append((run, complete))
             notes += [note for note in replay.notes if note not in notes]
             if not complete:
-                code = stopper.code or INTERRUPTED
+                code = stopper.code or FAILED
                 break
     if not runs:
         out.say("interrupted before any task was sent")
@@ -117,6 +123,10 @@ class _Replay:
                 return True
             except Interrupted:
                 self._out.say("interrupted: the tasks that did not end are cancelled")
+            except AiosError as error:
+                if not replay.task_ids:
+                    raise
+                self._out.say(f"broken off: {error}")
         return False
 
     def _tell_core(self, session: Session, infos: list[CoreInfo]) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 
 from aios_tui.reporting.schema import Report
+from aios_tui.session import Session
+from engine.errors import CoreError
+from engine.store import Recovery
 from engine.workloads.reader import load
 from persistence import History, ReplayRow
 from tests.cli.program import ENDLESS, QUICK, Here, start
@@ -295,3 +298,21 @@ def test_models_are_loaded_and_swapped(cli: Here) -> None:
     done = cli("replay", "w.jsonl", "--virtual", "--load", "2", "--load", "b=5", "--json")
     (run,) = Report.model_validate_json(done.out).runs
     assert (run.swaps, run.load_s, run.makespan) == (2, 9, 12)
+
+
+def test_a_replay_that_cannot_go_on_is_reported_as_far_as_it_went(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Session] = []
+
+    async def start(session: Session, **given: Any) -> Recovery:
+        made.append(session)
+        if len(made) > 1:
+            raise CoreError("the core is gone")
+        return await genuine(session, **given)
+
+    genuine = Session.start
+    monkeypatch.setattr(Session, "start", start)
+    done = cli("replay", "aios-five", "--core", QUICK, "--policy", "fifo,npps", "--json")
+    assert done.code == 1
+    assert [run.name for run in Report.model_validate_json(done.out).runs] == ["fifo"]
+    assert "npps was not run: the core is gone" in done.err
+    assert cli("replay", "aios-five", "--core", QUICK).code == 2
