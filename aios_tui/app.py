@@ -23,12 +23,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.markup import escape
 from textual.screen import Screen
 from textual.signal import Signal
 from textual.widget import Widget
+from textual.widgets import Input
 
 from aios_tui import actions, operations, workload_operations
 from aios_tui.bridge.bridge import Bridge
@@ -36,6 +37,7 @@ from aios_tui.bridge.port import ConsoleSession
 from aios_tui.bridge.reducer import result_of
 from aios_tui.bridge.state import MAX_RESULTS, Changes, Counts, ViewState
 from aios_tui.filters import PrintableOnly
+from aios_tui.keyboard import OrderedKeys
 from aios_tui.remembered import Memory
 from aios_tui.runs import MemoryRuns, Runs
 from aios_tui.screens.main import MainScreen
@@ -50,7 +52,7 @@ if TYPE_CHECKING:
 Severity = Literal["information", "warning", "error"]
 
 
-class ConsoleApp(App[int]):
+class ConsoleApp(OrderedKeys):
     """The console over an opened session. The app's return value is the exit code: 0, or 128 + a signal's number.
 
     Args:
@@ -119,6 +121,11 @@ class ConsoleApp(App[int]):
         return variable_defaults()
 
     # Lifecycle
+
+    def before_paste(self) -> None:
+        """What is pasted while a pane has the focus is meant for the quick line."""
+        if self.screen is self.main and not isinstance(self.focused, Input) and self.live:
+            self.main.begin_typing()
 
     def on_mount(self) -> None:
         self.theming.apply(self._wanted_theme)

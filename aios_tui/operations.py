@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from aios_tui import workload_operations
@@ -61,12 +62,15 @@ def use_policy(app: ConsoleApp, policy: str) -> None:
     app.tell(f"policy {policy}: {len(app.view.order)} ready, ordered anew")
 
 
-async def _new(app: ConsoleApp, _: Situation) -> None:
+def _new(app: ConsoleApp, _: Situation) -> None:
+    """Open the form at once, not in the background: what is typed right behind its key belongs into it."""
     from aios_tui.screens.submit import SubmitScreen
 
-    specs = await app.push_screen_wait(SubmitScreen(app.session))
-    if specs:
-        await submit(app, specs)
+    def written(specs: list[TaskSpec] | None) -> None:
+        if specs:
+            app.carry_out(partial(submit, app, specs))
+
+    app.push_screen(SubmitScreen(app.session), written)
 
 
 def _quick(app: ConsoleApp, _: Situation) -> None:

@@ -153,6 +153,11 @@ class MainScreen(Screen[None]):
         self.add_class("-typing")
         self.quick_line.focus()
 
+    def begin_typing(self) -> None:
+        """Go to the quick line at once, for what is already on its way there."""
+        self.add_class("-typing")
+        self.set_focus(self.quick_line.input)
+
     def open_filter(self) -> None:
         """Open the current pane's filter."""
         self.panes[self.pane].open_filter()

@@ -55,6 +55,7 @@ class QuickInput(Input):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Tab completes and escape closes only while candidates are shown; otherwise they are the screen's keys."""
         if action in ("accept", "close"):
+            self.line.catch_up()
             return self.line.completing
         return super().check_action(action, parameters)
 
@@ -76,12 +77,8 @@ class QuickInput(Input):
     def action_close(self) -> None:
         self.line.close_completion()
 
-    def on_key(self, event: events.Key) -> None:
-        """Enter at once, not as a binding, which comes after keys right behind it: those belong to the next task."""
-        if event.key == "enter":
-            event.stop()
-            event.prevent_default()
-            self.line.submit()
+    async def action_submit(self) -> None:
+        self.line.submit()
 
     def on_paste(self, event: events.Paste) -> None:
         """Make one clean line of what is pasted; the base class inserts it afterwards."""
@@ -160,6 +157,7 @@ class QuickLine(Widget):
         self._written = ""
         self._quiet = ""  # a value that was put in, for which no candidates are wanted
         self._wrong = False
+        self._taken = ""
         self.error: QuickError | None = None
 
     def compose(self) -> ComposeResult:
@@ -210,6 +208,7 @@ class QuickLine(Widget):
 
     def step(self, by: int) -> None:
         """Go through the candidates while they are shown, else through the history."""
+        self.catch_up()
         if self.completing:
             self._moved = True
             self.query_one(CompletionList).move(by)
@@ -239,9 +238,17 @@ class QuickLine(Widget):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Take up what is written now; a key may come before the message that says so."""
+        value = self.value
+        if value == self._taken:
+            return
+        self._taken = value
         if self.error is not None:
             self._check()
-        if event.value == self._quiet:
+        if value == self._quiet:
             return
         self._quiet = ""
         self._at = None
@@ -254,7 +261,7 @@ class QuickLine(Widget):
         self._completion = complete(box.value, box.cursor_position, agents, models)
         self._moved = False
         shown = self.query_one(CompletionList)
-        if self._completion is None or not box.has_focus:
+        if self._completion is None or self.screen.focused is not box:
             self.close_completion()
             return
         found = self._completion
@@ -282,6 +289,7 @@ class QuickLine(Widget):
 
     def submit(self) -> None:
         """Post the task that the line means and clear it; or take the candidate that was moved to."""
+        self.catch_up()
         if self.completing and self._moved:
             self.accept()
             return

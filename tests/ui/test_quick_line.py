@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from textual import events, on
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
 from aios_tui.app import ConsoleApp
+from aios_tui.keyboard import OrderedKeys
 from aios_tui.remembered import Memory
 from aios_tui.theming import Theming, variable_defaults
 from aios_tui.widgets.completion import CompletionList
@@ -18,7 +19,7 @@ from tests.ui.reading import screen_text
 AGENTS = {"chat": "One question, one answer", "story_teller": "A story [/foo]", "summarise": "Short \x1b]0;x\x07"}
 
 
-class Probe(App[None]):
+class Probe(OrderedKeys):
     def __init__(self, memory: Memory | None = None) -> None:
         super().__init__()
         self.memory = memory or Memory()

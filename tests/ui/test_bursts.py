@@ -1,0 +1,84 @@
+"""Keys that come all at once, as from a paste, a fast typist or a terminal that was busy, act in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from textual import events
+from textual.pilot import Pilot
+from textual.widgets import TextArea
+
+from aios_tui.app import ConsoleApp
+from aios_tui.screens.submit import SubmitScreen
+from engine.model import TaskSpec
+from tests.ui.console import opened
+from tests.ui.doubles import FakeSession
+from tests.ui.settling import until
+
+Specs = Sequence[TaskSpec]
+
+
+def burst(app: ConsoleApp, keys: Sequence[str | events.Paste]) -> None:
+    """Put keys into the app's queue, as the terminal's reader does: none waits for what the one before it did."""
+    for key in keys:
+        if isinstance(key, events.Paste):
+            app.post_message(key)
+        else:
+            app.post_message(events.Key(key, {"enter": "\r", "space": " "}.get(key, key if len(key) == 1 else None)))
+
+
+def prompts(session: FakeSession) -> list[str]:
+    return [spec.prompt for name, *rest in session.fake.calls if name == "submit_many" for spec in cast(Specs, rest[0])]
+
+
+async def done(app: ConsoleApp, pilot: Pilot[int]) -> None:
+    await pilot.pause()
+    await until(lambda: not app._typed and not app._typing, pilot)
+
+
+async def test_quick_line_keys_act_in_order() -> None:
+    async with opened() as (app, pilot, _):
+        burst(app, ["i", "a", "b", "c", "backspace", "d", "backspace", "e"])
+        await done(app, pilot)
+        assert app.main.quick_line.value == "abe"
+        burst(app, ["home", "x", "end", "y", "ctrl+u", events.Paste("new text"), "left", "!"])
+        await done(app, pilot)
+        assert app.main.quick_line.value == "new tex!t"
+
+
+async def test_form_keys_act_in_order_from_the_key_that_opens_it() -> None:
+    async with opened() as (app, pilot, session):
+        burst(app, ["n", "a", "b", "backspace", "c", "enter", "d"])
+        await done(app, pilot)
+        assert isinstance(app.screen, SubmitScreen)
+        assert app.screen.query_one(TextArea).text == "ac\nd"
+        burst(app, ["e", "ctrl+s"])
+        await until(lambda: prompts(session), pilot)
+        assert prompts(session) == ["ac\nde"]
+
+
+async def test_several_tasks_in_one_burst_and_keys_of_the_panes_behind_them() -> None:
+    async with opened() as (app, pilot, session):
+        burst(app, ["i", *"one", "enter", *"two", "enter", "escape", "3", "slash", *"ab", "escape", "1", "z"])
+        await until(lambda: len(prompts(session)) == 2, pilot)
+        await done(app, pilot)
+        assert prompts(session) == ["one", "two"]
+        assert app.main.pane == "queue"
+        assert app.main.has_class("-zoom")
+        assert app.main.quick_line.value == ""
+
+
+async def test_completion_by_tab_right_behind_the_letters() -> None:
+    async with opened() as (app, pilot, _):
+        burst(app, ["i", "@", *"story", "tab", *"hi"])
+        await done(app, pilot)
+        assert app.main.quick_line.value == "@story_teller hi"
+
+
+async def test_a_paste_on_a_pane_goes_into_the_quick_line() -> None:
+    async with opened() as (app, pilot, session):
+        burst(app, [events.Paste("run r\nand n")])
+        await done(app, pilot)
+        assert app.main.quick_line.value == "run r and n"
+        assert not prompts(session)
