@@ -62,7 +62,7 @@ def test_what_is_wrong_is_one_line(cli: Here, service: subprocess.Popen[str]) ->
     assert cli("policy", "lifo").complaint.startswith("unknown policy 'lifo'")
     assert cli("submit", "x", "--agent", "stry_teller").complaint.endswith("did you mean story_teller?")
     assert cli("submit", "x", "--model", "gpt").complaint.startswith("unknown model 'gpt'")
-    assert cli("submit", "x", "--priority", "12").complaint.startswith("task 1: priority")
+    assert cli("submit", "x", "--priority", "12").complaint.startswith("option --priority: 12 is out of range")
     assert cli("priority", "77", "1").complaint == "there is no task 77"
     refused = cli("cancel", "77")
     assert (refused.code, refused.err) == (1, "task 77: there is no task 77\n")
