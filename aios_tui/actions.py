@@ -44,6 +44,7 @@ class Situation:
         return None if result is None else result.state
 
 
+UNSELECTED = "no task is selected here"
 WhyNot = Callable[[Situation], str | None]
 
 
@@ -58,7 +59,7 @@ def _needs_kernel(now: Situation) -> str | None:
 
 
 def _needs_selection(now: Situation) -> str | None:
-    return None if now.selected is not None else "no task is selected here"
+    return None if now.selected is not None else UNSELECTED
 
 
 def _policy_label(now: Situation) -> str:
@@ -160,7 +161,9 @@ class Action:
     @property
     def command(self) -> str:
         """What the action is called in the command palette."""
-        return self.id.replace("_", " ").capitalize()
+        if self.id.startswith("pane_"):
+            return f"Go to {self.label}"
+        return "Back" if self.id == "escape" else self.id.replace("_", " ").capitalize()
 
     @property
     def shown_key(self) -> str:

@@ -30,6 +30,7 @@ from textual.screen import Screen
 from textual.signal import Signal
 from textual.widget import Widget
 from textual.widgets import Input
+from textual.worker import WorkerFailed
 
 from aios_tui import actions, operations, workload_operations
 from aios_tui.bridge.bridge import Bridge
@@ -173,8 +174,9 @@ class ConsoleApp(OrderedKeys):
         self.bridge.attach(self.session.kernel)
         self.background(self.bridge.run, group="bridge", exclusive=True)
         await self.load_results()
-        for line in self.session.agent_problems:
-            self.tell(line, "warning")
+        if problems := self.session.agent_problems:
+            count = f"{len(problems)} agents can't be used: " if len(problems) > 1 else ""
+            self.tell(count + "; ".join(problems), "warning")
         if words := operations.recovered_words(recovery):
             self.tell(words)
 
@@ -220,6 +222,10 @@ class ConsoleApp(OrderedKeys):
             await self.session.close(drain_s=0.0)
         finally:
             self.exit(code)
+
+    def _fatal_error(self) -> None:
+        """End at an unexpected exception without Textual's report: `run_console` raises it where it is logged."""
+        self._close_messages_no_wait()
 
     # Frames, words and actions
 
@@ -313,11 +319,13 @@ def console(widget: Widget) -> ConsoleApp:
 async def run_console(session: ConsoleSession, **options: Any) -> int:
     """Run the console over an opened session until it is left, then close the session. Returns the exit code.
 
-    `options` are ConsoleApp's.
+    `options` are ConsoleApp's. An unexpected exception in the app is raised again once the terminal is restored.
     """
     app = ConsoleApp(session, **options)
     try:
         code = await app.run_async()
+        if app._exception is not None:
+            raise app._exception.error if isinstance(app._exception, WorkerFailed) else app._exception
     finally:
         await session.close(drain_s=0.0)
     return app.return_code or 0 if code is None else code

@@ -78,7 +78,7 @@ def _facts(page: TaskPage) -> list[tuple[str, str]]:
         ("tokens", f"{page.tokens_in:,} in, {page.tokens_out:,} out"),
         ("tokens per second", words.rate(page.tokens_per_s)),
         ("rounds", words.rounds(page.rounds_done, page.round_total)),
-        ("attempts", str(page.attempts)),
+        ("retries", str(page.retries or "")),
     ]
     return [(name, value) for name, value in facts if value not in ("", "–")]
 

@@ -12,10 +12,12 @@ from collections import deque
 
 from textual import events
 from textual.app import App
+from textual.message_pump import MessagePump
 from textual.screen import Screen
+from textual.widget import Widget
 
-MOUNT_S = 2.0
-"""How long keys wait at most for a screen that is being opened."""
+CAUGHT_UP_S = 2.0
+"""How long keys wait at most for a screen that is being opened, or a widget that gets the focus."""
 
 
 class OrderedKeys(App[int]):
@@ -26,6 +28,7 @@ class OrderedKeys(App[int]):
         self._typed: deque[events.Key | events.Paste] = deque()
         self._typing = False
         self._opened: Screen[object] | None = None
+        self._held: Widget | None = None
 
     async def on_event(self, event: events.Event) -> None:
         if isinstance(event, (events.Key, events.Paste)) and not event.is_forwarded and self.screen_stack:
@@ -66,6 +69,9 @@ class OrderedKeys(App[int]):
         if focused is None:
             self.screen._forward_event(event)
             return
+        if focused is not self._held:
+            self._held = focused
+            await _caught_up(focused)  # it may select its text when it gets the focus
         event._set_forwarded()
         with focused._context():
             await focused._dispatch_message(event)
@@ -79,9 +85,14 @@ class OrderedKeys(App[int]):
         if screen is self._opened:
             return
         self._opened = screen
-        ready = asyncio.Event()
-        if screen.call_later(ready.set):
-            try:
-                await asyncio.wait_for(ready.wait(), MOUNT_S)
-            except TimeoutError:
-                return  # the key goes where it would have gone without waiting
+        await _caught_up(screen)
+
+
+async def _caught_up(node: MessagePump) -> None:
+    """Wait until a widget has dealt with what is in its queue now; not for ever."""
+    ready = asyncio.Event()
+    if node.call_later(ready.set):
+        try:
+            await asyncio.wait_for(ready.wait(), CAUGHT_UP_S)
+        except TimeoutError:
+            return  # the key goes where it would have gone without waiting

@@ -210,6 +210,7 @@ async def _quit(app: ConsoleApp, now: Situation) -> None:
     from aios_tui.screens.quit import QuitScreen
 
     if isinstance(app.screen, QuitScreen):
+        app.screen.action_choose("stop")  # pressed again: no more questions
         return
     choice = await app.push_screen_wait(QuitScreen())
     if choice == "stop":

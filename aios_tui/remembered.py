@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.model import DEFAULT_PRIORITY, MAX_PROMPT_CHARS, Name, Priority, Text
 
@@ -20,7 +20,7 @@ MAX_BYTES = 8 * MAX_PROMPT_CHARS
 
 
 class FormValues(BaseModel):
-    """The submit form as it was last left. `draft` is a prompt that was not submitted yet."""
+    """The submit form as it was last left, but for the count. `draft` is a prompt that was not submitted yet."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,7 +28,6 @@ class FormValues(BaseModel):
     agent: Name = "chat"
     priority: Priority = DEFAULT_PRIORITY
     model: Name | None = None
-    count: Annotated[int, Field(ge=1)] = 1
 
 
 class Remembered(BaseModel):

@@ -119,6 +119,11 @@ class TaskPage:
     lanes: tuple[LaneView, ...] = ()
 
     @property
+    def retries(self) -> int:
+        """Attempts beyond the first of each round."""
+        return sum(attempt.attempt > 1 for each in self.rounds for attempt in each.attempts)
+
+    @property
     def text(self) -> str:
         """What there is to copy: the result, else what streams, else the last reply, else the prompt."""
         if self.result:

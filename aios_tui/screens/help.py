@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from aios_tui import places
-from aios_tui.actions import ACTIONS, Action, Situation, show_key
+from aios_tui.actions import ACTIONS, UNSELECTED, Action, Situation, show_key
 from aios_tui.settings import Settings
 from engine.text import one_line
 
@@ -82,7 +82,8 @@ class HelpScreen(ModalScreen[None]):
     def _main_keys(self) -> ComposeResult:
         now = self.console.situation()
         for group, actions in groupby(sorted(ACTIONS, key=_place), key=lambda action: action.group):
-            yield Static(group, classes="group", markup=False)
+            hint = f"  what is dim: {UNSELECTED}" if group == "Tasks" and now.live and now.selected is None else ""
+            yield Static(Content.assemble(group, (hint, "$muted not bold")), classes="group", markup=False)
             yield self._table([_row(action, now) for action in actions])
         yield Static("Quick line", classes="group", markup=False)
         yield self._table([(name, words, "") for name, words in QUICK_LINE])
@@ -97,7 +98,7 @@ class HelpScreen(ModalScreen[None]):
             muted = Style(color=colours["muted"])
             style = muted if reason else Style(color=colours["accent"], bold=True)
             text = Text(words, muted if reason else "")
-            if reason:
+            if reason and reason != UNSELECTED:
                 text.append(f" Not now: {reason}.")
             table.add_row(Text(keys, style), text)
         return Static(table, classes="keys")
@@ -130,7 +131,8 @@ def _place(action: Action) -> int:
 
 
 def _row(action: Action, now: Situation) -> tuple[str, str, str]:
-    return _shown(",".join(action.keys)) or "ctrl+p", action.description, one_line(action.why_not(now) or "", 120)
+    keys = _shown(",".join(action.keys)) or f"ctrl+p {action.command.lower()}"
+    return keys, action.description, one_line(action.why_not(now) or "", 120)
 
 
 _SHOWN = {"equals_sign": "=", "left_square_bracket": "[", "right_square_bracket": "]"}

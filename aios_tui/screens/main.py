@@ -97,20 +97,26 @@ class MainScreen(Screen[None]):
             self.replay_line.show(None if replaying is None else replaying.view)
         if changes.queue or changes.clock or changes.everything:
             self.queue_list.show(view)
-            self.panes["queue"].say(_queue_words(view))
+            self.panes["queue"].say(_queue_words(view, self.queue_list))
         if changes.lanes or changes.cores or changes.clock or changes.everything:
             self.activity.show(view)
             self.panes["activity"].say(_activity_words(view))
         if changes.results or changes.everything:
             self.result_list.show(view)
-            self.panes["results"].say(_results_words(view))
+            self.panes["results"].say(_results_words(view, self.result_list))
         if changes.header or changes.queue or changes.lanes or changes.results or changes.everything:
             self.show_footer()
 
     def show_footer(self) -> None:
         """Draw the footer for what is selected and focused now."""
         if self.is_mounted:
-            self.footer.show(self.console.situation(), isinstance(self.focused, Input))
+            self.footer.show(self.console.situation(), self._typing_keys())
+
+    def _typing_keys(self) -> str:
+        """What enter does while an input has the focus; empty when none has it."""
+        if not isinstance(self.focused, Input):
+            return ""
+        return "submit" if self.focused is self.quick_line.input else "done"
 
     def show_notice(self, text: str, severity: str) -> None:
         """Show a line in the footer's place for some seconds."""
@@ -215,18 +221,22 @@ class MainScreen(Screen[None]):
     def _filtered(self) -> None:
         self.on_frame(Changes(everything=True))
 
+    @on(QuickLine.Left)
+    def _left(self) -> None:
+        self.focus_pane(self.pane)
+
     @on(QuickLine.Submitted)
     def _submitted(self, event: QuickLine.Submitted) -> None:
         self.console.submit([event.spec])
 
 
-def _queue_words(view: ViewState) -> str:
+def _queue_words(view: ViewState, rows: QueueList) -> str:
     ready = len(view.order)
     if not ready:
         return "nothing ready"
     since = view.oldest_ready()
     oldest = "" if since is None else f", oldest {words.clock(view.now - since)}"
-    return f"{ready:,} ready{oldest}"
+    return f"{_shown(ready, rows)} ready{oldest}"
 
 
 def _activity_words(view: ViewState) -> str:
@@ -235,5 +245,10 @@ def _activity_words(view: ViewState) -> str:
     return f"{busy} of {slots} {'slot' if slots == 1 else 'slots'} busy" if slots else ""
 
 
-def _results_words(view: ViewState) -> str:
-    return f"{len(view.results):,}, newest first" if view.results else ""
+def _results_words(view: ViewState, rows: ResultList) -> str:
+    return f"{_shown(len(view.results), rows)}, newest first" if view.results else ""
+
+
+def _shown(total: int, rows: LineList) -> str:
+    """How many there are, and while a filter is on how many of them are shown."""
+    return f"{rows.count():,} of {total:,}" if rows.needle else f"{total:,}"

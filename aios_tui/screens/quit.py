@@ -28,7 +28,7 @@ class QuitScreen(ModalScreen[Choice | None]):
     AUTO_FOCUS = "#choices"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d", "choose('drain')", "drain"),
-        Binding("s", "choose('stop')", "stop"),
+        Binding("s,ctrl+c", "choose('stop')", "stop"),
         Binding("escape,c,n", "choose('stay')", "stay"),
         Binding("j", "move(1)", "down", show=False),
         Binding("k", "move(-1)", "up", show=False),

@@ -100,7 +100,7 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
                 )
             with Horizontal(classes="field"):
                 yield Static("count", classes="label", markup=False)
-                yield Input(str(last.count), id="count", compact=True, restrict=r"\d*", max_length=4)
+                yield Input("1", id="count", compact=True, restrict=r"\d*", max_length=4)
                 yield Static("how many times to submit it", id="count-note", markup=False)
             yield Static("", id="problems", markup=False)
 
@@ -124,7 +124,7 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
         values = self._values()
         spec = TaskSpec(prompt=values.draft, agent=values.agent, priority=values.priority, model=values.model)
         self.console.memory.update(form=values.model_copy(update={"draft": ""}))
-        self.dismiss([spec] * values.count)
+        self.dismiss([spec] * self._count)
 
     def action_leave(self) -> None:
         """Return nothing, and keep what was written for next time."""
@@ -166,5 +166,4 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
             agent=str(self.query_one("#agent", Select).value),
             priority=self.query_one(PriorityPicker).value,
             model=str(self.query_one("#model", Select).value) or None,
-            count=min(max(self._count, 1), MAX_COUNT),
         )

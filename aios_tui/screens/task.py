@@ -213,6 +213,7 @@ class TaskScreen(Screen[None]):
     # Keys
 
     def action_leave(self) -> None:
+        self.app.clear_notifications()  # what was said here would cover the quick line there
         self.dismiss(None)
 
     def action_act(self, action: str) -> None:
@@ -296,7 +297,7 @@ def _facts(page: TaskPage) -> list[Content]:
         ("out", f"{page.tokens_out:,}" if page.attempts else ""),
         ("tok/s", words.rate(page.tokens_per_s)),
         ("rounds", words.rounds(page.rounds_done, page.round_total)),
-        ("attempts", str(page.attempts)),
+        ("retries", str(page.retries or "")),
         ("interruptions", str(page.interruptions) if page.interruptions else ""),
     ]
     return [Content.assemble((f"{name} ", "$muted"), value) for name, value in values if value not in ("", "–")]

@@ -68,8 +68,8 @@ class ThemeScreen(ModalScreen[None]):
         self.dismiss(None)
 
     def action_leave(self) -> None:
-        """Show again what was shown before."""
-        self.console.theme = self._before
+        """Show again what was shown before, unless its file has gone meanwhile."""
+        self.console.theming.preview(self._before)
         self.dismiss(None)
 
     def action_move(self, where: str) -> None:

@@ -15,7 +15,10 @@ from aios_tui.widgets.ink import Line, Span, clip
 
 NOTICE_S = {"information": 4.0, "warning": 5.0, "error": 10.0}
 NOTICE_INK = {"information": "accent", "warning": "warn", "error": "bad"}
-TYPING: list[Span] = [("enter", "key"), (" done  ", "dim"), ("esc", "key"), (" back", "dim")]
+
+
+def _typing(enter: str) -> list[Span]:
+    return [("enter", "key"), (f" {enter}  ", "dim"), ("esc", "key"), (" back", "dim")]
 
 
 KEPT = frozenset({"help", "palette", "quit"})
@@ -39,13 +42,13 @@ class Footer(Canvas):
     def __init__(self) -> None:
         super().__init__(id="footer")
         self.situation: Situation | None = None
-        self.typing = False
+        self.typing = ""
         self.notice: tuple[str, str] | None = None
         self._timer: Timer | None = None
         self._places: list[tuple[int, int, str]] = []
 
-    def show(self, situation: Situation, typing: bool) -> None:
-        """Draw for this situation; `typing` says that keys go into an input."""
+    def show(self, situation: Situation, typing: str) -> None:
+        """Draw for this situation; `typing` says what enter does when keys go into an input."""
         self.situation, self.typing = situation, typing
         self.redraw()
 
@@ -70,7 +73,7 @@ class Footer(Canvas):
         if self.situation is None:
             return []
         if self.typing:
-            return [clip(TYPING, width)]
+            return [clip(_typing(self.typing), width)]
         return [self._actions(self.situation, width)]
 
     def _actions(self, now: Situation, width: int) -> Line:

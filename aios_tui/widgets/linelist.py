@@ -211,7 +211,8 @@ class LineList(ScrollView, Inked, can_focus=True):
         if index < count:
             return width, index == self.cursor, self.draw(index, width - 2)
         if count == 0 and index == 0 and self.EMPTY:
-            return width, False, ((fit(self.EMPTY, width - 2), "dim"),)
+            empty = f"Nothing matches {self.needle!r}." if self.needle else self.EMPTY
+            return width, False, ((fit(empty, width - 2), "dim"),)
         return width, False, ()
 
     def render_line(self, y: int) -> Strip:

@@ -29,7 +29,9 @@ from engine.text import sanitise
 if TYPE_CHECKING:
     from aios_tui.app import ConsoleApp
 
-PLACEHOLDER = "i  write a task here: @story_teller !2 Tell me a funny story"
+PLACEHOLDER = "write a task here: @story_teller !2 Tell me a funny story"
+REST = f"i  {PLACEHOLDER}"
+"""Shown while the line has not got the focus: which key goes there."""
 
 
 def console(widget: Widget) -> ConsoleApp:
@@ -137,6 +139,9 @@ class QuickLine(Widget):
 
         spec: TaskSpec
 
+    class Left(Message):
+        """Enter on an empty line: nothing more is to be written."""
+
     def __init__(
         self,
         *,
@@ -166,7 +171,7 @@ class QuickLine(Widget):
             yield Static("›", id="sign", markup=False)
             yield CompletionList()
             line = QuickInput(
-                placeholder=PLACEHOLDER,
+                placeholder=REST,
                 compact=True,
                 select_on_focus=False,
                 highlighter=TokenHighlighter(self),
@@ -296,6 +301,8 @@ class QuickLine(Widget):
         self.close_completion()
         spec = self._check()
         if spec is None:
+            if not self.value.strip():
+                self.post_message(self.Left())
             return
         self._memory.add_history(self.value.strip())
         self._at, self._written = None, ""
@@ -304,10 +311,12 @@ class QuickLine(Widget):
 
     def on_descendant_blur(self) -> None:
         """Leaving keeps the text; the candidates and what is wrong with it go."""
+        self.input.placeholder = REST
         self.close_completion()
         self._tell(None)
 
     def on_descendant_focus(self) -> None:
         """Coming back to a text that was wrong says so again."""
+        self.input.placeholder = PLACEHOLDER
         if self._wrong:
             self._check()

@@ -12,7 +12,7 @@ from textual.widgets import TextArea
 from aios_tui.app import ConsoleApp
 from aios_tui.screens.submit import SubmitScreen
 from engine.model import TaskSpec
-from tests.ui.console import opened
+from tests.ui.console import opened, text
 from tests.ui.doubles import FakeSession
 from tests.ui.settling import until
 
@@ -82,3 +82,15 @@ async def test_a_paste_on_a_pane_goes_into_the_quick_line() -> None:
         await done(app, pilot)
         assert app.main.quick_line.value == "run r and n"
         assert not prompts(session)
+
+
+async def test_enter_on_an_empty_line_leaves_it() -> None:
+    async with opened() as (app, pilot, session):
+        burst(app, ["i"])
+        await done(app, pilot)
+        assert "enter submit  esc back" in text(app)
+        assert " ›  write a task here" in text(app).replace("› ", "›  ")
+        burst(app, ["enter"])
+        await until(lambda: app.focused is app.main.queue_list, pilot)
+        assert not prompts(session)
+        assert "i  write a task here" in text(app)

@@ -9,7 +9,9 @@ from aios_tui.app import ConsoleApp
 from aios_tui.screens.quit import Choice, QuitScreen
 from engine.events import TaskAccepted, TaskStarted
 from engine.model import TaskSpec
+from tests.ui.console import opened
 from tests.ui.doubles import FakeSession
+from tests.ui.settling import until
 
 
 @pytest.mark.parametrize(
@@ -34,8 +36,7 @@ async def test_every_key_answers(keys: list[str], choice: Choice | None) -> None
         app.push_screen(QuitScreen(), answers.append)
         await pilot.pause()
         await pilot.press(*keys)
-        await pilot.pause()
-        assert app.screen is app.main
+        await until(lambda: app.screen is app.main, pilot)
     assert answers == [choice]
 
 
@@ -56,6 +57,18 @@ async def test_it_is_asked_while_a_task_runs_and_says_how_many() -> None:
         assert str(now.render()) == "2 tasks are running, none queued"
         assert all(option.region.bottom <= 10 for option in screen.query("#choices"))
         await pilot.press("s")
+        await pilot.pause()
+    assert app.return_value == 0
+    assert session.closed >= 1
+
+
+@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
+async def test_pressed_a_second_time_it_stops_now(key: str) -> None:
+    async with opened() as (app, pilot, session):
+        await pilot.press(key)
+        await pilot.pause()
+        assert isinstance(app.screen, QuitScreen)
+        await pilot.press(key)
         await pilot.pause()
     assert app.return_value == 0
     assert session.closed >= 1

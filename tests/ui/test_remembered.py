@@ -14,7 +14,7 @@ from aios_tui.remembered import HISTORY_LENGTH, FormValues, Memory, Remembered
 def test_it_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "console.json"
     memory = Memory(path)
-    memory.update(theme="aios-light", form=FormValues(draft="two\nlines", agent="story_teller", priority=2, count=3))
+    memory.update(theme="aios-light", form=FormValues(draft="two\nlines", agent="story_teller", priority=2))
     memory.add_history("@chat hello")
     again = Memory(path).values
     assert again == memory.values

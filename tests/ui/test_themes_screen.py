@@ -8,6 +8,7 @@ from typing import Any
 from textual.screen import Screen
 from textual.widgets import OptionList
 
+import themes
 from aios_tui.app import ConsoleApp
 from aios_tui.remembered import Memory
 from aios_tui.screens.themes import ThemeScreen
@@ -63,3 +64,20 @@ async def test_the_users_themes_are_there(tmp_path: Path) -> None:
         await pilot.press("G", "enter")
         await pilot.pause()
         assert app.theme == "mine"
+
+
+async def test_the_theme_in_use_may_disappear_while_the_picker_is_open(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    text = (Path(themes.__file__).parent / "aios-light.toml").read_text(encoding="utf-8")
+    file.write_text(text.replace('"aios-light"', '"mine"'), encoding="utf-8")
+    app = ConsoleApp(FakeSession(), themes_folder=tmp_path, theme="mine")
+    async with app.run_test() as pilot:
+        assert app.theme == "mine"
+        await pilot.press("t")
+        await pilot.pause()
+        file.unlink()
+        app.theming.reload()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is app.main
+        assert app.theme == NAMES[0]
