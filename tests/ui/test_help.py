@@ -14,6 +14,7 @@ from aios_tui.screens.help import HelpScreen
 from aios_tui.settings import Settings
 from tests.ui.doubles import FakeSession
 from tests.ui.reading import screen_text
+from tests.ui.settling import until
 
 
 async def test_every_action_is_there_with_its_key() -> None:
