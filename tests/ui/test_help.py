@@ -57,7 +57,7 @@ async def test_it_scrolls_and_closes(key: str) -> None:
         app.animation_level = "none"
         await pilot.press("j", "j", "k")
         await pilot.pause()
-        assert box.scroll_y == 1
+        await until(lambda: box.scroll_y == 1, pilot)
         await pilot.press("G")
         await pilot.pause()
         assert box.scroll_y == box.max_scroll_y > 20
