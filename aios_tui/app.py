@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -142,17 +141,6 @@ class ConsoleApp(OrderedKeys):
         if self.session.recording_over:
             self.carry_out(partial(workload_operations.end_broken_recording, self))
         self.bridge.tick()
-        self._mend_size()
-
-    def _mend_size(self) -> None:
-        """Take up a new size of the terminal whose signal came too early.
-
-        Linux sends SIGWINCH just before a pseudo-terminal's size changes: its handler can still read the old one.
-        """
-        if self.is_headless or self.is_web or not hasattr(signal, "SIGWINCH"):
-            return
-        if shutil.get_terminal_size(self.size) != tuple(self.size):  # asked as Textual's driver does
-            signal.raise_signal(signal.SIGWINCH)
 
     def start(self) -> None:
         """Start the core, in the background."""

@@ -31,7 +31,7 @@ KEYS = {
 def environment(home: Path) -> dict[str, str]:
     """A user who has nothing but the checkout: a home of their own, a plain terminal, no settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIOS_TUI_", "XDG_", "OLLAMA_"))}
-    for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_ANIMATIONS", "CI"):
+    for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_ANIMATIONS", "CI", "COLUMNS", "LINES"):
         kept.pop(name, None)
     return kept | {
         "HOME": str(home),

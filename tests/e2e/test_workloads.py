@@ -57,9 +57,9 @@ def test_a_session_is_recorded_replayed_and_compared_and_the_runs_are_there_next
     with Terminal(*QUICK, home=tmp_path, columns=80, rows=24) as console:
         console.until("● scripted")
         console.press("c")
-        screen = console.until("C npps:ageing=60")
-        assert sum("session-" in line for line in screen.splitlines()) >= 4
-        assert any(" live" in line for line in screen.splitlines())
+        console.until("C npps:ageing=60")
+        console.until(lambda screen: sum("session-" in line for line in screen.splitlines()) >= 4, "four runs")
+        console.until(" live")
         console.press("2")
         console.until("makespan s")
         console.press("escape")
