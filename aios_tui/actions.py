@@ -96,6 +96,18 @@ def _can_lower(now: Situation) -> str | None:
     return f"#{task.id} has the least urgent priority already" if task.priority >= LEAST_URGENT else None
 
 
+def _can_hold(now: Situation) -> str | None:
+    if reason := _needs_unended(now):
+        return reason
+    task = now.view.tasks[now.selected or 0]
+    return None if task.state is TaskState.QUEUED else f"#{task.id} has started; only a queued task can be held"
+
+
+def _hold_label(now: Situation) -> str:
+    task = now.view.tasks.get(now.selected or 0)
+    return "release" if task is not None and task.held else "hold"
+
+
 def _can_retry(now: Situation) -> str | None:
     if reason := _needs_kernel(now) or _needs_selection(now):
         return reason
@@ -193,6 +205,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("more_urgent", ("plus", "equals_sign"), "urgency", "Make the selected task one level more urgent.", "Tasks",
            _can_raise, 4, pair="less_urgent"),
     Action("less_urgent", ("minus",), "less", "Make the selected task one level less urgent.", "Tasks", _can_lower),
+    Action("hold", ("h",), "hold", "Hold the selected queued task, so that it is not dispatched, or release it.",
+           "Tasks", _can_hold, 9, says=_hold_label),
     Action("policy", ("s",), "policy", "Switch between FIFO and NPPS; what is ready is ordered anew.", "Scheduling",
            _needs_kernel, 2, says=_policy_label),
     Action("pause", ("p",), "pause", "Pause the scheduler, or let it go on. Running rounds end by themselves.",

@@ -27,6 +27,8 @@ def recovered_words(recovery: Recovery) -> str:
     parts = []
     if recovery.queued:
         parts.append(f"{_tasks(len(recovery.queued))} of an earlier run queued again")
+    if held := sum(task.held for task in recovery.queued):
+        parts.append(f"{held} of them held")
     if recovery.interrupted:
         parts.append(f"{len(recovery.interrupted)} had been interrupted")
     if recovery.failed:
@@ -59,7 +61,7 @@ def use_policy(app: ConsoleApp, policy: str) -> None:
         app.tell(str(error), "error")
         return
     app.bridge.flush()
-    app.tell(f"policy {policy}: {len(app.view.order)} ready, ordered anew")
+    app.tell(f"policy {policy}: {app.view.order.ready} ready, ordered anew")
 
 
 def _new(app: ConsoleApp, _: Situation) -> None:
@@ -123,6 +125,18 @@ def _urgency(step: int) -> Operation:
             app.tell(f"#{task.id} has priority {task.priority}")
 
     return change
+
+
+def _hold(app: ConsoleApp, now: Situation) -> None:
+    task = app.view.tasks.get(now.selected or 0)
+    if task is None:
+        return
+    kernel, hold = app.session.kernel, not task.held
+    if kernel.hold(task.id) if hold else kernel.release(task.id):
+        app.bridge.flush()
+        app.tell(f"#{task.id} is held; h releases it" if hold else f"#{task.id} is released")
+    else:
+        app.tell(f"#{task.id} has just started", "warning")
 
 
 def _policy(app: ConsoleApp, now: Situation) -> None:
@@ -260,6 +274,7 @@ OPERATIONS: dict[str, Operation] = {
     "copy": _copy,
     "more_urgent": _urgency(-1),
     "less_urgent": _urgency(+1),
+    "hold": _hold,
     "policy": _policy,
     "pause": _pause,
     "drain": _drain,

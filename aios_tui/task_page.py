@@ -98,6 +98,7 @@ class TaskPage:
     prompt: str
     client: str | None = None
     retry_of: int | None = None
+    held: bool = False
     core: str | None = None
     model: str | None = None
     rounds_done: int = 0
@@ -218,6 +219,7 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> Task
         prompt=task.spec.prompt,
         client=task.spec.client,
         retry_of=task.retry_of,
+        held=task.held,
         core=lane.core if lane else (ended[-1].core if ended else None),
         model=(lane.model if lane else None) or (ended[-1].model if ended else None) or task.spec.model,
         rounds_done=max(task.rounds, len({attempt.round for attempt in ended if attempt.state is AttemptState.DONE})),

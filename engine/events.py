@@ -77,6 +77,15 @@ class TaskReprioritised:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskHeld:
+    """A queued task is held, or released: while held it is not dispatched."""
+
+    at: float
+    task: int
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SyscallReady:
     """A running task's next llm syscall is ready and waits for a slot."""
 
@@ -181,6 +190,7 @@ Event = (
     | TaskStarted
     | TaskRequeued
     | TaskReprioritised
+    | TaskHeld
     | SyscallReady
     | AttemptStarted
     | AttemptProgress
@@ -197,6 +207,7 @@ Durable = (
     | TaskStarted
     | TaskRequeued
     | TaskReprioritised
+    | TaskHeld
     | AttemptStarted
     | AttemptEnded
     | TaskEnded

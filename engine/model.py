@@ -115,6 +115,7 @@ class Task:
         interruptions: how often a process died while this task ran.
         core, model: who answered last. ttft_s: dispatch of the first round to its first token.
         service_s: time spent executing, over all attempts; decode_s: of that, from first to last token.
+        held: queued, but not dispatched before it is released; it keeps its priority and arrival meanwhile.
 
     A task that was interrupted begins again: attempts, tokens and times are those since then. What an earlier beginning
     cost is with its attempts in the history; only a task failed for its interruptions has the sum of all.
@@ -142,6 +143,7 @@ class Task:
     tokens_out: int = 0
     service_s: float = 0.0
     decode_s: float = 0.0
+    held: bool = False
 
 
 class TaskRecord(BaseModel):
@@ -182,6 +184,7 @@ class TaskRecord(BaseModel):
     ref: str | None = None
     workload: str | None = None
     retry_of: int | None = None
+    held: bool = False
 
     @classmethod
     def of(cls, task: Task) -> TaskRecord:
@@ -216,4 +219,5 @@ class TaskRecord(BaseModel):
             ref=spec.ref,
             workload=spec.workload,
             retry_of=task.retry_of,
+            held=task.held,
         )

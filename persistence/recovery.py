@@ -36,6 +36,7 @@ _REQUEUE = (
 )
 _FAIL = (
     "UPDATE tasks SET state = 'failed', ended_at = ?2, ended_run = ?3, turnaround_s = ?2 - submitted_at, error = ?4,"
+    " held = 0,"
     " started_at = NULL, waiting_s = NULL, dispatch_order = NULL, round_total = NULL,"
     " (attempts, tokens_in, tokens_out, service_s, decode_s, core, model) = ("
     "  SELECT count(*), coalesce(sum(tokens_in), 0), coalesce(sum(tokens_out), 0), total(service_s), total(decode_s),"
@@ -91,10 +92,11 @@ def to_task(row: tuple[Any, ...]) -> Task:
         int(spent_out),
         float(service_s),
         float(decode_s),
+        bool(row[33]),
     )
 
 
-TASK_COLUMNS = f"{_SPEC}, id, submitted_at, priority, state, {_LATER}, query"
+TASK_COLUMNS = f"{_SPEC}, id, submitted_at, priority, state, {_LATER}, query, held"
 
 
 def load(connection: sqlite3.Connection, task_id: int) -> Task | None:

@@ -151,7 +151,7 @@ class TaskDetail(Row):
 RECORD_COLUMNS = (
     "id, agent AS agent_name, prompt, priority, state, result, rounds, core, model, submitted_at, started_at, ended_at,"
     " waiting_s, turnaround_s, service_s, ttft_s, tokens_in, tokens_out, decode_s, attempts, error, dispatch_order,"
-    " client, deadline, ref, workload, retry_of"
+    " client, deadline, ref, workload, retry_of, held"
 )
 
 

@@ -14,6 +14,7 @@ from engine.events import (
     PolicyChanged,
     TaskAccepted,
     TaskEnded,
+    TaskHeld,
     TaskReprioritised,
     TaskRequeued,
     TaskStarted,
@@ -65,9 +66,10 @@ STATEMENTS = {
         " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     ),
     "words": Statement("INSERT INTO tasks_words (rowid, prompt) VALUES (?, ?)", exact=False),
+    "hold": Statement("UPDATE tasks SET held = ?2 WHERE id = ?1 AND state = 'queued'"),
     "start": Statement(
-        "UPDATE tasks SET state = 'running', starts = starts + 1, started_at = ?2, waiting_s = ?2 - submitted_at,"
-        " dispatch_order = ?3, round_total = ?4 WHERE id = ?1 AND state = 'queued'"
+        "UPDATE tasks SET state = 'running', held = 0, starts = starts + 1, started_at = ?2,"
+        " waiting_s = ?2 - submitted_at, dispatch_order = ?3, round_total = ?4 WHERE id = ?1 AND state = 'queued'"
     ),
     "attempt": Statement(
         "INSERT INTO attempts (task, start, round, attempt, slot, core, model, ready_at, started_at, prompt)"
@@ -92,7 +94,7 @@ STATEMENTS = {
         "UPDATE tasks SET state = ?2, priority = ?3, dispatch_order = ?4, started_at = ?5, ended_at = ?6,"
         " ended_run = ?7, round_total = ?8, rounds = ?9, attempts = ?10, core = ?11, model = ?12, result = ?13,"
         " error = ?14, waiting_s = ?5 - submitted_at, turnaround_s = ?6 - submitted_at, service_s = ?15,"
-        " decode_s = ?16, ttft_s = ?17, tokens_in = ?18, tokens_out = ?19"
+        " decode_s = ?16, ttft_s = ?17, tokens_in = ?18, tokens_out = ?19, held = 0"
         " WHERE id = ?1 AND state IN ('queued', 'running')"
     ),
     "policy": Statement("INSERT INTO policy_switches (at, run, policy, previous) VALUES (?, ?, ?, ?)"),
@@ -139,6 +141,10 @@ def _requeue(event: TaskRequeued, run: int) -> Iterator[tuple[str, Row]]:
 def _priority(event: TaskReprioritised, run: int) -> Iterator[tuple[str, Row]]:
     yield "priority", (event.task, event.priority)
     yield "priority_change", (event.task, event.at, event.priority, event.previous)
+
+
+def _hold(event: TaskHeld, run: int) -> Iterator[tuple[str, Row]]:
+    yield "hold", (event.task, int(event.held))
 
 
 def _attempt(event: AttemptStarted, run: int) -> Iterator[tuple[str, Row]]:
@@ -227,6 +233,7 @@ _ROWS: dict[type, Callable[[Any, int], Iterator[tuple[str, Row]]]] = {
     TaskStarted: _start,
     TaskRequeued: _requeue,
     TaskReprioritised: _priority,
+    TaskHeld: _hold,
     AttemptStarted: _attempt,
     AttemptEnded: _attempt_end,
     TaskEnded: _end,

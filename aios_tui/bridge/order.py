@@ -9,6 +9,9 @@ from sortedcontainers import SortedKeyList, SortedList
 
 from engine.scheduling import Policy, parse_policy
 
+Key = tuple[bool, float, int]
+"""(held, rank, arrival number)."""
+
 
 class Waiting(Protocol):
     """What stands in the ready queue: the facts a policy ranks by, the arrival number, and since when it is ready."""
@@ -20,22 +23,27 @@ class Waiting(Protocol):
     @property
     def arrival(self) -> float: ...
     @property
+    def held(self) -> bool: ...
+    @property
     def ready_since(self) -> float | None: ...
 
 
 class ReadyOrder:
-    """Tasks in the order in which they would run. Adding, removing and indexing cost O(log n), a switch O(n log n).
+    """Tasks in the order in which they would run, held ones after the ready ones.
+
+    Adding, removing and indexing cost O(log n), a switch O(n log n).
 
     A task's rank is remembered as it was when it was added, so `discard` finds it even after its priority changed.
     """
 
-    __slots__ = ("_ages", "_keys", "_list", "_policy", "_since")
+    __slots__ = ("_ages", "_held", "_keys", "_list", "_policy", "_since")
 
     def __init__(self, policy: str = "npps") -> None:
         self._policy: Policy = parse_policy(policy)
-        self._keys: dict[int, tuple[float, int]] = {}
-        self._list: SortedKeyList[int, tuple[float, int]] = SortedKeyList(key=self._keys.__getitem__)
-        self._since: dict[int, float] = {}
+        self._keys: dict[int, Key] = {}
+        self._list: SortedKeyList[int, Key] = SortedKeyList(key=self._keys.__getitem__)
+        self._since: dict[int, float] = {}  # of those that are ready
+        self._held: set[int] = set()
         self._ages: SortedList[tuple[float, int]] = SortedList()
 
     def __len__(self) -> int:
@@ -63,8 +71,11 @@ class ReadyOrder:
     def add(self, item: Waiting) -> None:
         """Put a task in at its place, or move it to the place its priority gives it now."""
         self.discard(item.id)
-        self._keys[item.id] = (self._policy.rank(item), item.id)
+        self._keys[item.id] = self._key(item)
         self._list.add(item.id)
+        if item.held:
+            self._held.add(item.id)
+            return
         self._since[item.id] = since = item.arrival if item.ready_since is None else item.ready_since
         self._ages.add((since, item.id))
 
@@ -74,15 +85,31 @@ class ReadyOrder:
             return False
         self._list.remove(task)
         del self._keys[task]
-        self._ages.remove((self._since.pop(task), task))
+        if task in self._held:
+            self._held.remove(task)
+        else:
+            self._ages.remove((self._since.pop(task), task))
         return True
 
+    @property
+    def held(self) -> int:
+        """How many of them are held."""
+        return len(self._held)
+
+    @property
+    def ready(self) -> int:
+        """How many of them are ready."""
+        return len(self._list) - len(self._held)
+
     def oldest(self) -> float | None:
-        """Since when the one that has been ready longest is ready; None when the queue is empty."""
+        """Since when the one that has been ready longest is ready; None when none is."""
         return self._ages[0][0] if self._ages else None
 
     def switch(self, policy: str, items: Iterable[Waiting]) -> None:
         """Order by another policy. `items` are the same tasks that are in the queue now."""
         self._policy = parse_policy(policy)
-        self._keys = {item.id: (self._policy.rank(item), item.id) for item in items}
+        self._keys = {item.id: self._key(item) for item in items}
         self._list = SortedKeyList(self._keys, key=self._keys.__getitem__)
+
+    def _key(self, item: Waiting) -> Key:
+        return item.held, self._policy.rank(item), item.id

@@ -168,6 +168,7 @@ def _started(state: ViewState, event: e.TaskStarted) -> None:
     if task.state is not TaskState.RUNNING:
         state.running += 1
     task.state, task.started_at, task.round_total = TaskState.RUNNING, event.at, event.round_total
+    task.held = False
     _unready(state, task, 0)
     state.changes.header = True
 
@@ -192,6 +193,15 @@ def _reprioritised(state: ViewState, event: e.TaskReprioritised) -> None:
     if task.id in state.order:
         state.order.add(task)
         state.changes.queue = True
+
+
+def _held(state: ViewState, event: e.TaskHeld) -> None:
+    task = _known(state, event.task)
+    if task is None or task.state is not TaskState.QUEUED:
+        return
+    task.held = event.held
+    state.order.add(task)
+    state.changes.queue = True
 
 
 def _syscall_ready(state: ViewState, event: e.SyscallReady) -> None:
@@ -324,6 +334,7 @@ _FOLDS: dict[type[Any], Callable[[ViewState, Any], None]] = {
     e.TaskStarted: _started,
     e.TaskRequeued: _requeued,
     e.TaskReprioritised: _reprioritised,
+    e.TaskHeld: _held,
     e.SyscallReady: _syscall_ready,
     e.AttemptStarted: _attempt_started,
     e.AttemptProgress: _progress,

@@ -32,6 +32,7 @@ class TaskView:
             several at once. executing: how many attempts run.
         retry_at: when another attempt will follow by itself, after one that failed.
         interrupted: an earlier run of the program died while it ran.
+        held: it stands in the queue, after what is ready, and is not dispatched before it is released.
     """
 
     id: int
@@ -47,6 +48,7 @@ class TaskView:
     retry_at: float | None = None
     last_error: str | None = None
     interrupted: bool = False
+    held: bool = False
     retry_of: int | None = None
     executing: int = 0
     _preview: str | None = None

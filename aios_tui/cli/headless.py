@@ -134,14 +134,22 @@ async def _take(
     model = next((info.default_model for info in infos if info.default_model), None)
     out.say(f"core {choice.core.name}{f', {model}' if model else ''}: {choice.why}")
     if specs is None:
-        tasks = {task.id: task.spec for task in recovery.queued}
-        left = f"{len(tasks)} left by an earlier run" if tasks else "nothing was left by an earlier run"
-        out.say(f"{left}{f', {len(recovery.interrupted)} of them interrupted' if recovery.interrupted else ''}")
-        return tasks
+        out.say(_left_words(recovery))
+        return {task.id: task.spec for task in recovery.queued if not task.held}  # nobody here could release the others
     _check_models(specs, infos, lines)
     ids = await session.kernel.submit_many(specs)
     out.say(f"{len(ids)} accepted, policy {session.kernel.policy.name}")
     return dict(zip(ids, specs, strict=True))
+
+
+def _left_words(recovery: Recovery) -> str:
+    left = len(recovery.queued)
+    words = f"{left} left by an earlier run" if left else "nothing was left by an earlier run"
+    if recovery.interrupted:
+        words += f", {len(recovery.interrupted)} of them interrupted"
+    if held := sum(task.held for task in recovery.queued):
+        words += f", {held} of them held and left alone"
+    return words
 
 
 async def _follow(session: Session, pending: dict[int, TaskSpec], report: Report) -> None:

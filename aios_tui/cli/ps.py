@@ -19,7 +19,10 @@ from aios_tui.cli.remote import json_line, remote_of, show_kernel, task_row
 @common
 @click.pass_context
 def ps(ctx: click.Context, /, ended: int, limit: int, client: str | None, as_json: bool) -> None:
-    """List what runs and what is queued, in the order in which it would run, in the running console or service."""
+    """List what runs, what is queued, in the order in which it would run, and what is held.
+
+    It asks the running console or service.
+    """
     out = Output()
     with remote_of(ctx) as remote:
         kernel = remote.get("/v1/kernel")
@@ -27,8 +30,9 @@ def ps(ctx: click.Context, /, ended: int, limit: int, client: str | None, as_jso
     tasks, more = listed["tasks"], listed.get("more", 0)
     place = 0
     for record in tasks:
-        place += record["state"] == "queued"
-        shown = place if record["state"] == "queued" and client is None else None
+        ready = record["state"] == "queued" and not record.get("held")
+        place += ready
+        shown = place if ready and client is None else None
         out.line(json_line(record) if as_json else task_row(record, shown))
     if more:
         out.say(f"{more} more are queued; --limit lists more of them")

@@ -37,7 +37,13 @@ def task_row(record: dict[str, Any], place: int | None = None) -> str:
         f"pri {record['priority']}",
         f"{one_line(str(record['agent']), 20):<20}",
         f"{one_line(str(record.get('client') or '-'), 24):<24}",
-        f"place {place}" if place else f"waited {duration(waited)}" if waited is not None else "",
+        "held"
+        if record.get("held")
+        else f"place {place}"
+        if place
+        else f"waited {duration(waited)}"
+        if waited is not None
+        else "",
         one_line(str(record["prompt"]), 60),
     ]
     return "  ".join(part for part in parts if part)

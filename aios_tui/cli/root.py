@@ -19,6 +19,8 @@ COMMANDS = {
     "ps": ("ps:ps", "List what runs and is queued there."),
     "cancel": ("cancel:cancel", "Cancel tasks there."),
     "priority": ("priority:priority", "Change a task's priority there."),
+    "hold": ("hold:hold", "Hold queued tasks there."),
+    "release": ("hold:release", "Release held tasks there."),
     "policy": ("policy:policy", "Print or switch the policy there."),
     "pause": ("pause:pause", "Pause dispatching there."),
     "resume": ("resume:resume", "Dispatch again there."),

@@ -72,6 +72,7 @@ _WORDS: dict[str, Any] = {
     "task_started": lambda d: f"#{d['task']} started",
     "task_requeued": lambda d: f"#{d['task']} back in the queue: {d['reason']}",
     "task_reprioritised": lambda d: f"#{d['task']} priority {d['previous']} → {d['priority']}",
+    "task_held": lambda d: f"#{d['task']} {'held' if d['held'] else 'released'}",
     "task_ended": _ended,
     "attempt_started": lambda d: f"#{d['task']} round {d['round']} on {d['slot']}",
     "attempt_ended": _attempt_ended,

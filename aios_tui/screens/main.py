@@ -232,12 +232,15 @@ class MainScreen(Screen[None]):
 
 
 def _queue_words(view: ViewState, rows: QueueList) -> str:
-    ready = len(view.order)
-    if not ready:
-        return "nothing ready"
+    order = view.order
+    held = f", {order.held:,} held" if order.held else ""
     since = view.oldest_ready()
-    oldest = "" if since is None else f", oldest {words.clock(view.now - since)}"
-    return f"{_shown(ready, rows)} ready{oldest}"
+    if since is None:
+        return f"nothing ready{held}"
+    oldest = f", oldest {words.clock(view.now - since)}"
+    if held and rows.needle:  # a filter shows held ones, too
+        return f"{_shown(len(order), rows)} queued{held}{oldest}"
+    return f"{_shown(order.ready, rows)} ready{held}{oldest}"
 
 
 def _activity_words(view: ViewState) -> str:

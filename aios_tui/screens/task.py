@@ -34,6 +34,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("r", "act('retry')", "submit the ended task again, as a new one"),
     ("plus,equals_sign", "act('more_urgent')", "one level more urgent"),
     ("minus", "act('less_urgent')", "one level less urgent"),
+    ("h", "act('hold')", "hold the queued task, or release it"),
     ("f", "fold", "show or hide prompts and thinking of all rounds"),
     ("left_square_bracket", "other(-1)", "the task before in the list"),
     ("right_square_bracket", "other(1)", "the task after"),
@@ -271,7 +272,7 @@ def _head(page: TaskPage) -> list[Content]:
     mark, ink = words.MARKS[page.state]
     colour = {"accent": "$accent", "good": "$success", "bad": "$error"}.get(ink, "$muted")
     parts = [
-        Content.assemble((f"{mark} {page.state}", f"bold {colour}")),
+        Content.assemble((f"{mark} {page.state}{', held' if page.held else ''}", f"bold {colour}")),
         Content.styled(one_line(page.agent, 60), "bold"),
         Content.assemble(("pri ", "$muted"), (str(page.priority), f"bold $priority-{page.priority}")),
         Content.styled(f"#{page.id}", "$muted"),

@@ -12,7 +12,7 @@ from engine.model import TaskState
 
 
 class QueueList(LineList):
-    """Ready tasks. A running task whose next round is ready stands among them, marked with `▸`.
+    """Ready tasks. A running task whose next round is ready stands among them, marked with `▸`; held ones come last.
 
     When there is little room, columns go in this order: client, task id, rounds, waited, agent.
     """
@@ -61,14 +61,14 @@ class QueueList(LineList):
         going_on = task.state is TaskState.RUNNING
         place = index if self._matching is None else self.view.order.index(task.id) or 0
         return {
-            "place": (str(place + 1), "dim"),
+            "place": ("" if task.held else str(place + 1), "dim"),
             "id": (f"#{task.id}", "dim"),
-            "priority": (f"▌{task.priority}", f"priority-{task.priority}"),
-            "agent": (task.agent, "primary" if going_on else ""),
-            "waited": (words.clock(waited), "dim"),
+            "priority": (f"▌{task.priority}", "dim" if task.held else f"priority-{task.priority}"),
+            "agent": (task.agent, "dim" if task.held else "primary" if going_on else ""),
+            "waited": ("held" if task.held else words.clock(waited), "dim"),
             "rounds": _rounds(task, going_on),
             "client": (task.spec.client or "", "dim"),
-            "prompt": (task.preview, ""),
+            "prompt": (task.preview, "dim" if task.held else ""),
         }
 
 

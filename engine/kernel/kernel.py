@@ -23,6 +23,7 @@ from engine.events import (
     SyscallReady,
     TaskAccepted,
     TaskEnded,
+    TaskHeld,
     TaskRecovered,
     TaskReprioritised,
     TaskRequeued,
@@ -95,7 +96,7 @@ class Kernel:
 
     @property
     def queued_count(self) -> int:
-        """Tasks that have not started."""
+        """Tasks that have not started; those that are held, too."""
         return len(self._live) - len(self._running)
 
     @property
@@ -104,10 +105,12 @@ class Kernel:
         return list(self._infos.values())
 
     def live_tasks(self, limit: int | None = None) -> list[Task]:
-        """Copies of the first `limit` tasks that have not ended: running ones, then queued ones as they would run."""
+        """Copies of the first `limit` tasks that have not ended: running, queued as they would run, and held ones."""
         running = sorted(self._running, key=lambda task_id: self._live[task_id].task.dispatch_order or 0)
         queued = [item.id[0] for item in self.dispatcher.ready() if item.id[1] == 0]
-        return [replace(self._live[task_id].task) for task_id in [*running, *queued][:limit] if task_id in self._live]
+        held = [task_id for task_id, live in self._live.items() if live.task.held]
+        ids = [*running, *queued, *held][:limit]
+        return [replace(self._live[task_id].task) for task_id in ids if task_id in self._live]
 
     async def find(self, task_id: int) -> Task | None:
         """One task, live or ended, as it is now; None when it is not known. Raises StoreError."""
@@ -134,6 +137,8 @@ class Kernel:
         for live in self._live.values():
             task = live.task
             events.append(TaskRecovered(at, task.id, task.spec, task.priority, task.submitted_at, False))
+            if task.held:
+                events.append(TaskHeld(at, task.id, True))
             if live.turn is not None and task.dispatch_order is not None and task.started_at is not None:
                 events.append(TaskStarted(task.started_at, task.id, task.dispatch_order, task.round_total))
                 events += [SyscallReady(since, task.id, round_) for round_, since in live.waiting.items()]
@@ -346,6 +351,33 @@ class Kernel:
             self.emit(TaskReprioritised(self.now(), task_id, priority, previous))
         return True
 
+    def hold(self, task_id: int) -> bool:
+        """Have a queued task not dispatched until it is released; it keeps its priority and arrival. Idempotent.
+
+        False when its first turn has come, it has ended or is not known, or the kernel is stopped.
+        """
+        live = self._waiting_for_its_first_turn(task_id)
+        if live is not None and not live.task.held:
+            self.dispatcher.withdraw(task_id, 0)
+            self._mark_held(live.task, held=True)
+        return live is not None
+
+    def release(self, task_id: int) -> bool:
+        """Let a held task be dispatched again, at the place that its priority and arrival give it; else as `hold`."""
+        live = self._waiting_for_its_first_turn(task_id)
+        if live is not None and live.task.held:
+            self._mark_held(live.task, held=False)
+            self.dispatcher.add(live.task)
+        return live is not None
+
+    def _waiting_for_its_first_turn(self, task_id: int) -> LiveTask | None:
+        live = self._live.get(task_id)
+        return None if live is None or live.runner is not None or live.ending or self._over else live
+
+    def _mark_held(self, task: Task, *, held: bool) -> None:
+        task.held = held
+        self.emit(TaskHeld(self.now(), task.id, held))
+
     def switch_policy(self, policy: str | Policy) -> None:
         """Order what is ready by another policy from now on. Raises UsageError for a name that is none."""
         new = parse_policy(policy) if isinstance(policy, str) else policy
@@ -399,7 +431,8 @@ class Kernel:
 
     def _enqueue(self, live: LiveTask) -> None:
         self._live[live.task.id] = live
-        self.dispatcher.add(live.task)
+        if not live.task.held:
+            self.dispatcher.add(live.task)
 
     def _admit(self) -> None:
         """Let the dispatcher do what the kernel's state and the history's allow."""
@@ -441,7 +474,7 @@ class Kernel:
     ) -> None:
         """Persist, then finalise, then tell."""
         task = live.task
-        final = replace(task, state=state, ended_at=self.now(), result=result, error=error)
+        final = replace(task, state=state, ended_at=self.now(), result=result, error=error, held=False)
         event = TaskEnded(final.ended_at or 0.0, task.id, state, final)
         try:
             await self._store.commit([event])
@@ -489,6 +522,8 @@ class Kernel:
             live = LiveTask(task, agent)
         self._enqueue(live)
         self.publish(event)
+        if task.held:
+            self.publish(TaskHeld(event.at, task.id, True))
 
     def _set_state(self, state: KernelState, reason: str = "") -> None:
         ends = (KernelState.STOPPED,) if self._over else (KernelState.STOPPED, KernelState.DRAINING)

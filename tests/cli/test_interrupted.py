@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.events import TaskAccepted, TaskHeld
+from engine.model import TaskSpec
+from persistence import SqliteStore
 from tests.cli.program import ENDLESS, QUICK, Here, call, start, until
 
 TEN = [f"p{n}" for n in range(10)]
@@ -119,6 +123,27 @@ def test_the_second_process_on_a_history_is_refused_in_one_line(tmp_path: Path) 
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=30)
     assert first.returncode == 130
+
+
+def test_resume_leaves_held_tasks_alone_and_says_so(tmp_path: Path) -> None:
+    asyncio.run(_leave_two(tmp_path, held=1))
+    for left, results in (
+        ("2 left by an earlier run, 1 of them held", 1),
+        ("1 left by an earlier run, 1 of them held", 0),
+    ):
+        found = call(tmp_path, "run", "--resume", "--core", QUICK, "--json")
+        assert (found.code, len(found.tasks())) == (0, results)
+        assert left in found.err
+    assert states(tmp_path) == {"queued": 1, "done": 1}
+
+
+async def _leave_two(folder: Path, *, held: int) -> None:
+    (folder / "data").mkdir()
+    store = SqliteStore(folder / "data" / "history.sqlite3")
+    await store.open()
+    await store.commit([TaskAccepted(1.0, store.next_task_id(), TaskSpec(prompt="p")) for _ in range(2)])
+    await store.commit([TaskHeld(2.0, held, True)])
+    await store.close()
 
 
 def test_resume_of_nothing_says_so(cli: Here) -> None:

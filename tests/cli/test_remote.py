@@ -49,6 +49,14 @@ def test_one_queue_is_shared_by_all_commands(cli: Here, service: subprocess.Pope
     shown = cli("ps").out
     assert "running, policy npps, 2 queued, 1 running" in shown
     assert "place 1" in shown
+    assert cli("hold", "3", "2", "--json").tasks()[1]["held"] is True
+    assert "held" in cli("ps").out
+    assert cli("release", "3", "2").out == "task 3 released\ntask 2 released\n"
+    refused = cli("hold", "1")
+    assert (refused.code, refused.err) == (
+        1,
+        "task 1: task 1 has started; only a queued task can be held or released\n",
+    )
     assert cli("cancel", "3", "--reason", "no more").out == "task 3 cancelled\n"
     assert json.loads(cli("pause", "--json").out)["state"] == "paused"
     assert cli("resume").out.startswith("running, policy npps")
@@ -77,6 +85,8 @@ def test_without_a_service_each_command_says_so(cli: Here) -> None:
         ["submit", "x"],
         ["cancel", "1"],
         ["priority", "1", "2"],
+        ["hold", "1"],
+        ["release", "1"],
         ["policy"],
         ["pause"],
         ["resume"],

@@ -62,6 +62,29 @@ async def test_the_list_is_in_the_order_in_which_tasks_would_run() -> None:
         assert refused.status_code == 422
 
 
+async def test_a_task_is_held_and_released() -> None:
+    core = GateCore()
+    async with gateway(core) as here:
+        await here.post("/v1/pause")
+        for _ in range(2):
+            await new(here)
+        for _ in range(2):
+            assert (await here.post("/v1/tasks/1/hold")).json()["held"] is True
+        assert [each["id"] for each in (await here.http.get("/v1/tasks")).json()["tasks"]] == [2, 1]
+        await here.post("/v1/resume")
+        running = await core.next()
+        assert running.attempt.task == 2
+        refused = await here.post("/v1/tasks/2/hold")
+        told = "task 2 has started; only a queued task can be held or released"
+        assert (refused.status_code, refused.json()["detail"]) == (409, told)
+        assert (await here.post("/v1/tasks/1/release")).json()["held"] is False
+        running.end()
+        assert (await core.next()).attempt.task == 1
+        refused = await here.post("/v1/tasks/2/release")
+        assert (refused.status_code, refused.json()["detail"]) == (409, "task 2 is done already")
+        assert (await here.post("/v1/tasks/9/hold")).status_code == 404
+
+
 async def test_paused_nothing_is_dispatched() -> None:
     core = GateCore()
     async with gateway(core) as here:

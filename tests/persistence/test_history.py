@@ -127,7 +127,7 @@ def test_a_damaged_row_is_shown_as_far_as_it_can_be() -> None:
             "rounds": "many", "core": None, "model": None, "submitted_at": 1.0, "started_at": None, "ended_at": None,
             "waiting_s": None, "turnaround_s": None, "service_s": 0.0, "ttft_s": None, "tokens_in": 0, "tokens_out": 0,
             "decode_s": 0.0, "attempts": 0, "error": None, "dispatch_order": None, "client": None, "deadline": None,
-            "ref": None, "workload": None, "retry_of": None,
+            "ref": None, "workload": None, "retry_of": None, "held": 0,
         }
     )  # fmt: skip
     assert (record.id, record.agent, record.state) == (7, "ch\ufffdat", TaskState.FAILED)

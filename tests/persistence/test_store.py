@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.events import PolicyChanged, TaskAccepted, TaskReprioritised, TaskRequeued
+from engine.events import PolicyChanged, TaskAccepted, TaskHeld, TaskReprioritised, TaskRequeued
 from engine.model import GenerationOptions, TaskRecord, TaskSpec, TaskState
 from persistence import History, SqliteStore
 from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
@@ -113,6 +113,25 @@ async def test_recovery_requeues_until_the_limit_then_fails(tmp_path: Path) -> N
         (failed,) = await history.list(state=TaskState.FAILED)
         assert failed.error == "interrupted 3 times: the program died while it ran"
         assert failed.attempts == 3
+
+
+async def test_a_task_is_held_until_it_is_released_starts_or_ends(tmp_path: Path) -> None:
+    path = tmp_path / "history.db"
+    store = SqliteStore(path)
+    await store.open()
+    await store.commit([accepted(key) for key in range(1, 5)])
+    for key in range(1, 5):
+        store.append(TaskHeld(101.0, key, True))
+    store.append(TaskHeld(102.0, 2, False))
+    await store.commit([started(3), ended(4, state=TaskState.CANCELLED)])
+    await store.close()
+    store = SqliteStore(path)
+    await store.open()
+    recovery = await store.recover(max_interruptions=3)
+    await store.close()
+    assert [(task.id, task.held) for task in recovery.queued] == [(1, True), (2, False), (3, False)]
+    async with History(path) as history:
+        assert {record.id: record.held for record in await history.list()} == {1: True, 2: False, 3: False, 4: False}
 
 
 async def test_ids_go_on_after_a_restart(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.errors import CoreError
-from engine.events import Event, KernelStateChanged, TaskEnded, TaskReprioritised
+from engine.events import Event, KernelStateChanged, TaskEnded, TaskHeld, TaskReprioritised
 from engine.model import KernelState, Task, TaskRecord, TaskSpec, TaskState
 from engine.store import Recovery
 from engine.telemetry import GpuSample, TelemetrySample
@@ -82,6 +82,17 @@ class FakeKernel:
     def reprioritise(self, task_id: int, priority: int) -> bool:
         self.calls.append(("reprioritise", task_id, priority))
         self.subscription.put(TaskReprioritised(0.0, task_id, priority, 0))
+        return True
+
+    def hold(self, task_id: int) -> bool:
+        return self._hold("hold", task_id, held=True)
+
+    def release(self, task_id: int) -> bool:
+        return self._hold("release", task_id, held=False)
+
+    def _hold(self, name: str, task_id: int, *, held: bool) -> bool:
+        self.calls.append((name, task_id))
+        self.subscription.put(TaskHeld(0.0, task_id, held))
         return True
 
     def switch_policy(self, policy: str) -> None:

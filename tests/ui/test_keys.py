@@ -55,6 +55,7 @@ async def test_the_cursor_shows_on_the_lane_while_the_activity_pane_has_the_focu
         (["x"], ("cancel", 14)),
         (["j", "j", "plus"], ("reprioritise", 13, 1)),
         (["j", "j", "minus"], ("reprioritise", 13, 3)),
+        (["j", "j", "h"], ("hold", 13)),
         (["2", "x"], ("cancel", 9)),
         (["2", "plus"], ("reprioritise", 9, 1)),
         (["3", "j", "r"], ("retry", 7)),
@@ -74,6 +75,24 @@ async def test_plus_twice_counts_twice() -> None:
         assert session.fake.calls == [("reprioritise", 19, 8), ("reprioritise", 19, 7)]
         assert app.view.tasks[19].priority == 7
         assert app.main.selected == 19
+
+
+async def test_h_holds_and_releases_and_held_tasks_come_last() -> None:
+    async with opened() as (app, pilot, session):
+        first = app.view.order[0]
+        await pilot.press("h")
+        await pilot.pause()
+        assert app.view.order[len(app.view.order) - 1] == first
+        assert app.last_notice == f"#{first} is held; h releases it"
+        assert "11 ready, 1 held, oldest" in text(app)
+        row = next(line for line in lines(app) if f"#{first} " in line)
+        assert " held " in row
+        assert app.main.selected == first
+        await pilot.press("h")
+        await pilot.pause()
+        assert session.fake.calls == [("hold", first), ("release", first)]
+        assert app.view.order[0] == first
+        assert "12 ready, oldest" in text(app)
 
 
 async def test_p_goes_on_when_paused_and_s_goes_back_to_npps() -> None:

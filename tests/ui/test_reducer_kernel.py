@@ -22,6 +22,7 @@ STEPS = st.lists(
         st.tuples(st.just("submit"), st.integers(0, 9), st.sampled_from(["chat", "story_teller"])),
         st.tuples(st.just("cancel"), st.integers(1, 12), st.just("")),
         st.tuples(st.just("reprioritise"), st.integers(1, 12), st.sampled_from("0379")),
+        st.tuples(st.sampled_from(["hold", "release"]), st.integers(1, 12), st.just("")),
         st.tuples(st.just("policy"), st.just(0), st.sampled_from(["fifo", "npps", "npps:ageing=5"])),
         st.tuples(st.just("pause"), st.just(0), st.just("")),
         st.tuples(st.just("resume"), st.just(0), st.just("")),
@@ -47,7 +48,7 @@ def essence(state: ViewState) -> object:
     """What live folding and a snapshot must agree on."""
     return (
         {
-            task.id: (task.state, task.priority, task.arrival, task.started_at, task.round_total)
+            task.id: (task.state, task.priority, task.arrival, task.started_at, task.round_total, task.held)
             for task in state.tasks.values()
         },
         [id_ for id_ in state.order if state.tasks[id_].state is TaskState.QUEUED],
@@ -79,6 +80,10 @@ async def walk(steps: list[tuple[str, int, str]]) -> None:
                     await kernel.cancel(number)
                 case "reprioritise":
                     kernel.reprioritise(number, int(word))
+                case "hold":
+                    kernel.hold(number)
+                case "release":
+                    kernel.release(number)
                 case "policy":
                     kernel.switch_policy(word)
                 case "pause":
@@ -95,6 +100,8 @@ async def walk(steps: list[tuple[str, int, str]]) -> None:
             for task in state.tasks.values():  # a round that may still get a slot in this turn is not announced yet
                 assert task.waiting.items() <= snapshot.tasks[task.id].waiting.items()
         kernel.resume()
+        for number in list(state.tasks):
+            kernel.release(number)
         fold_all(state, subscription.drain())
         while state.tasks:
             await asyncio.wait_for(subscription.wait(), 20)

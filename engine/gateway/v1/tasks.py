@@ -1,4 +1,4 @@
-"""Tasks: submit, list, look at, cancel, reprioritise, retry."""
+"""Tasks: submit, list, look at, cancel, reprioritise, hold, release, retry."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Reason(BaseModel):
 
 
 class Tasks(BaseModel):
-    """`tasks`: running ones, then queued ones in the order in which they would run, then ended ones, newest first.
+    """`tasks`: running ones, queued ones in the order in which they would run, held ones, and ended ones, newest first.
 
     `more` counts those that have not ended and are left out by `limit`.
     """
@@ -142,6 +142,24 @@ async def priority(task_id: TaskId, new: NewPriority, shared: Shared) -> TaskRec
     return TaskRecord.of(await shared.task(task_id))
 
 
+@router.post("/{task_id}/hold")
+async def hold(task_id: TaskId, shared: Shared) -> TaskRecord:
+    """Have a queued task not dispatched before it is released. Idempotent. 409 when it has started or ended."""
+    task = await shared.task(task_id)
+    if not shared.kernel.hold(task_id):
+        raise _not_queued(task_id, task.state)
+    return TaskRecord.of(await shared.task(task_id))
+
+
+@router.post("/{task_id}/release")
+async def release(task_id: TaskId, shared: Shared) -> TaskRecord:
+    """Let a held task be dispatched again, with its own priority and arrival. Else as `hold`."""
+    task = await shared.task(task_id)
+    if not shared.kernel.release(task_id):
+        raise _not_queued(task_id, task.state)
+    return TaskRecord.of(await shared.task(task_id))
+
+
 @router.post("/{task_id}/retry", status_code=201)
 async def retry(task_id: TaskId, shared: Shared) -> TaskRecord:
     """Submit an ended task's work again as a new task. 409 when it has not ended."""
@@ -149,6 +167,12 @@ async def retry(task_id: TaskId, shared: Shared) -> TaskRecord:
     if not task.state.ended:
         raise HTTPException(409, f"task {task_id} has not ended; cancel it first")
     return TaskRecord.of(await shared.task(await shared.kernel.retry(task_id)))
+
+
+def _not_queued(task_id: int, state: TaskState) -> HTTPException:
+    if state is TaskState.RUNNING:
+        return HTTPException(409, f"task {task_id} has started; only a queued task can be held or released")
+    return _over(task_id, state)
 
 
 def _over(task_id: int, state: TaskState) -> HTTPException:
