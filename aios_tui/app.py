@@ -41,6 +41,7 @@ from aios_tui.keyboard import OrderedKeys
 from aios_tui.remembered import Memory
 from aios_tui.runs import MemoryRuns, Runs
 from aios_tui.screens.main import MainScreen
+from aios_tui.terminal import lasting_terminal
 from aios_tui.theming import Theming, variable_defaults
 from engine.errors import AiosError
 from engine.model import TaskSpec, TaskState
@@ -311,7 +312,8 @@ async def run_console(session: ConsoleSession, **options: Any) -> int:
     """
     app = ConsoleApp(session, **options)
     try:
-        code = await app.run_async()
+        with lasting_terminal():
+            code = await app.run_async()
         if app._exception is not None:
             raise app._exception.error if isinstance(app._exception, WorkerFailed) else app._exception
     finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -65,7 +67,8 @@ class Terminal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.child.close(force=True)
+        with suppress(OSError, pexpect.ExceptionPexpect):  # its terminal may be closed, its process gone
+            self.child.close(force=True)
 
     @property
     def text(self) -> str:
@@ -98,6 +101,22 @@ class Terminal:
                 raise AssertionError(f"the program did not end:\n{self.text}")
         self.child.wait()
         return -self.child.signalstatus if self.child.signalstatus else int(self.child.exitstatus or 0)
+
+    def hang_up(self) -> None:
+        """Close the terminal under the program."""
+        os.close(self.child.fileno())
+
+    def gone(self) -> bool:
+        """Whether the program ends, within the patience."""
+        process = self.child.pid
+        assert process is not None
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            if os.waitpid(process, os.WNOHANG)[0]:
+                return True
+            time.sleep(0.05)
+        os.kill(process, signal.SIGKILL)
+        return False
 
     def _read(self, wait_s: float) -> bool:
         """Feed what has come to the screen; False once the program has closed its terminal."""

@@ -107,6 +107,17 @@ def test_a_signal_leaves_the_terminal_as_it_was(home: Path, number: signal.Signa
     assert sum(counts(home, history(home)).values()) == 1
 
 
+def test_closing_the_terminal_ends_the_program_in_order(home: Path) -> None:
+    """As when its window is closed: nobody reads what it draws, and every write to the terminal fails."""
+    with Terminal("--core", ENDLESS, home=home) as terminal:
+        terminal.until("scripted")
+        submit(terminal, "something to run")
+        terminal.until("1 running")
+        terminal.hang_up()
+        assert terminal.gone(), "the program goes on without its terminal"
+    assert counts(home, history(home)) == {"queued": 1}
+
+
 def test_text_that_would_steer_the_terminal_does_not_reach_it(home: Path) -> None:
     with Terminal("--core", SCRIPTED, home=home) as terminal:
         terminal.until("scripted")
