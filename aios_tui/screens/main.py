@@ -148,8 +148,7 @@ class MainScreen(Screen[None]):
 
     def focus_pane(self, name: str) -> None:
         """Go to a pane by name."""
-        self.pane = cast(PaneName, name)  # now: the next key may be here before the focus is
-        self.panes[self.pane].body.focus()
+        self.panes[cast(PaneName, name)].body.focus()
 
     def turn_pane(self, step: int) -> None:
         """Go to the next pane, or the one before."""

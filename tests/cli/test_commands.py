@@ -105,7 +105,7 @@ def test_completion_scripts(cli: Here, shell: str) -> None:
 
 def test_completion_of_commands_and_options(tmp_path: Path) -> None:
     asked = {"_AIOS_TUI_COMPLETE": "bash_complete", "COMP_WORDS": "aios-tui h", "COMP_CWORD": "1"}
-    assert call(tmp_path, env=asked).out.split() == ["plain,history"]
+    assert sorted(call(tmp_path, env=asked).out.split()) == ["plain,history", "plain,hold"]
     asked |= {"COMP_WORDS": "aios-tui run --res", "COMP_CWORD": "2"}
     assert call(tmp_path, env=asked).out.split() == ["plain,--resume"]
     asked |= {"COMP_WORDS": "aios-tui run --agent st", "COMP_CWORD": "3"}
