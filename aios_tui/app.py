@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Resize
 from textual.markup import escape
 from textual.screen import Screen
 from textual.signal import Signal
@@ -41,7 +42,7 @@ from aios_tui.keyboard import OrderedKeys
 from aios_tui.remembered import Memory
 from aios_tui.runs import MemoryRuns, Runs
 from aios_tui.screens.main import MainScreen
-from aios_tui.terminal import lasting_terminal
+from aios_tui.terminal import as_it_is_now, lasting_terminal
 from aios_tui.theming import Theming, variable_defaults
 from engine.errors import AiosError
 from engine.model import TaskSpec, TaskState
@@ -122,6 +123,11 @@ class ConsoleApp(OrderedKeys):
         return variable_defaults()
 
     # Lifecycle
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Resize) and not self.is_headless:
+            event = as_it_is_now(event)
+        await super().on_event(event)
 
     def before_paste(self) -> None:
         """What is pasted while a pane has the focus is meant for the quick line."""

@@ -1,12 +1,16 @@
-"""A terminal that may go away while the console draws on it."""
+"""A terminal that may change its size, or go away, while the console draws on it."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
+
+from textual.events import Resize
+from textual.geometry import Size
 
 
 class LastingStream:
@@ -54,3 +58,13 @@ def lasting_terminal() -> Iterator[None]:
         yield
     finally:
         sys.__dict__["__stderr__"] = before
+
+
+def as_it_is_now(event: Resize) -> Resize:
+    """The event with the size that the terminal has now.
+
+    Textual reads the size in a signal handler, which the next signal can interrupt: of two quick changes, the older
+    size may then be told last, and the console would stay at it.
+    """
+    size = Size(*shutil.get_terminal_size(fallback=event.size))
+    return event if size == event.size else Resize(size, size)

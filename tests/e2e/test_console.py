@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,22 @@ def test_it_survives_every_size(home: Path) -> None:
         for columns, rows in [(40, 10), (20, 5), (200, 60), (1, 1), (80, 24), (110, 35)]:
             terminal.resize(columns, rows)
         terminal.until("1 done")
+        leave(terminal)
+
+
+def results_reach(columns: int, screen: str) -> bool:
+    """Whether the frame of the results, which is as wide as the console, has this width."""
+    return any("3 Results" in line and len(line) == columns for line in screen.splitlines())
+
+
+def test_of_quick_changes_of_size_the_last_one_counts(home: Path) -> None:
+    """As when a window is dragged: the signals come faster than they are dealt with."""
+    with Terminal("--core", SCRIPTED, home=home, columns=80, rows=24) as terminal:
+        terminal.until("scripted")
+        for last in range(90, 120, 3):
+            for columns in (40, 60, 130, last):
+                terminal.resize(columns, 30)
+            terminal.until(partial(results_reach, last), f"results in {last} columns")
         leave(terminal)
 
 
