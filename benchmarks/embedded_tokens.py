@@ -22,8 +22,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from engine.agents.protocol import AgentContext, AgentResult
-from engine.cores import weights
-from engine.cores.embedded import EmbeddedCore, available, default_threads
+from engine.cores.embedded import weights
+from engine.cores.embedded.core import EmbeddedCore, available, default_threads
 from engine.cores.port import Attempt, Chunk, Done, Message
 from engine.kernel import Kernel
 from engine.model import GenerationOptions, TaskSpec, TaskState

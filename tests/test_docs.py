@@ -12,7 +12,7 @@ from aios_tui.actions import ACTIONS
 from aios_tui.cli.output import FIRST
 from aios_tui.cli.root import COMMANDS, root
 from aios_tui.settings import Settings
-from engine.cores import weights
+from engine.cores.embedded import weights
 from themes import Colours, Theme, load_theme
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -132,9 +132,9 @@ async def _ollama() -> Check:
 
 
 def _embedded() -> Check:
-    from engine.cores import weights
-    from engine.cores.embedded import available
-    from engine.cores.embedded_model import engine_version
+    from engine.cores.embedded import weights
+    from engine.cores.embedded.core import available
+    from engine.cores.embedded.model import engine_version
 
     if reason := available():
         return Check("embedded", "warn", reason)

@@ -47,8 +47,8 @@ def models(ctx: click.Context, /, as_json: bool) -> int:
 @common
 def fetch() -> int:
     """Fetch the embedded model's weights (SmolLM2-135M-Instruct, 98 MB, checked), unless they are there and sound."""
-    from engine.cores import weights
-    from engine.cores.weights_fetch import fetch_weights
+    from engine.cores.embedded import weights
+    from engine.cores.embedded.weights_fetch import fetch_weights
     from engine.errors import CoreError
 
     out = Output()

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from engine.cores.ollama_address import Address, parse_address
+from engine.cores.ollama.address import Address, parse_address
 from engine.cores.port import Core, FaultKind
 from engine.errors import CoreError, UsageError
 from engine.text import one_line
 
 if TYPE_CHECKING:
-    from engine.cores.ollama import OllamaCore
+    from engine.cores.ollama.core import OllamaCore
 
 _Kind = Literal["auto", "embedded", "ollama", "scripted"]
 FORMS = "auto, embedded, ollama, ollama@URL or scripted[:KEY=VALUE,…]"
@@ -104,7 +104,7 @@ def _address_in(environ: Mapping[str, str]) -> Address:
 
 
 async def _auto(address: Address, slots: int | None, default_model: str | None, probe_s: float) -> CoreChoice:
-    from engine.cores.ollama import OllamaCore
+    from engine.cores.ollama.core import OllamaCore
 
     core = OllamaCore(address, slots=slots or 1, default_model=default_model)
     usable = False
@@ -140,14 +140,14 @@ async def _judge(core: OllamaCore, probe_s: float) -> tuple[bool, str]:
 
 
 def _ollama(address: Address, slots: int | None, default_model: str | None, why: str) -> Core:
-    from engine.cores.ollama import OllamaCore
+    from engine.cores.ollama.core import OllamaCore
 
     return OllamaCore(address, slots=slots or 1, default_model=default_model, why=why)
 
 
 def _embedded(slots: int | None, why: str) -> CoreChoice:
     """The embedded core. Raises CoreError when this machine lacks what it needs."""
-    from engine.cores.embedded import EmbeddedCore, available
+    from engine.cores.embedded.core import EmbeddedCore, available
 
     reason = available()
     if reason is not None:

@@ -14,7 +14,7 @@ from click.shell_completion import ShellComplete
 
 from aios_tui import __version__, logs, places
 from aios_tui.cli.root import root
-from engine.cores import weights, weights_fetch
+from engine.cores.embedded import weights, weights_fetch
 from engine.kernel import Kernel
 from tests.cli.program import QUICK, Here, call
 

@@ -9,7 +9,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 
-from engine.cores.embedded import EmbeddedCore
+from engine.cores.embedded.core import EmbeddedCore
 from engine.cores.port import Attempt, Chunk, Message, Outcome
 from engine.model import GenerationOptions
 

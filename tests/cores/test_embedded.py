@@ -15,9 +15,9 @@ import psutil
 import pytest
 import pytest_asyncio
 
-from engine.cores import weights
-from engine.cores.embedded import EmbeddedCore, available
-from engine.cores.embedded_model import LoadedModel
+from engine.cores.embedded import weights
+from engine.cores.embedded.core import EmbeddedCore, available
+from engine.cores.embedded.model import LoadedModel
 from engine.cores.port import Attempt, Cancelled, Chunk, Core, Done, Fault, FaultKind, Message, Rejected, SlotState
 from engine.errors import CoreError
 from engine.model import GenerationOptions
@@ -186,7 +186,7 @@ def test_nobody_else_reaches_its_listener() -> None:
 
 
 async def test_its_listener_without_unix_sockets_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.cores.embedded_model._LONGEST_SOCKET_PATH", 0)
+    monkeypatch.setattr("engine.cores.embedded.model._LONGEST_SOCKET_PATH", 0)
     model = await asyncio.to_thread(LoadedModel, weights.find(), slots=1, n_ctx=256, threads=1)
     try:
         async with httpx.AsyncClient(base_url=model.address, trust_env=False) as client:
@@ -212,8 +212,8 @@ async def test_weights_that_the_engine_refuses_are_named(tmp_path: Path) -> None
 def test_closing_right_after_loading_does_not_hang() -> None:
     """In a process of its own: the engine's loop, when it was not heard of yet, hung with Python's lock in hand."""
     code = (
-        "from engine.cores import weights\n"
-        "from engine.cores.embedded_model import LoadedModel\n"
+        "from engine.cores.embedded import weights\n"
+        "from engine.cores.embedded.model import LoadedModel\n"
         "for _ in range(6): LoadedModel(weights.find(), slots=1, n_ctx=256, threads=1).close()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=90, check=False)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from engine.cores.embedded import available
+from engine.cores.embedded.core import available
 from tests.cores.conformance import PATIENCE_S
 
 pytestmark = [

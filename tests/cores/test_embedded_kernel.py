@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from engine.agents.catalogue import load_catalogue
-from engine.cores.embedded import EmbeddedCore, available
+from engine.cores.embedded.core import EmbeddedCore, available
 from engine.events import AttemptProgress
 from engine.kernel import Kernel
 from engine.model import GenerationOptions, TaskSpec, TaskState

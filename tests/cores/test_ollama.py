@@ -9,7 +9,7 @@ from typing import ClassVar
 import pytest
 import pytest_asyncio
 
-from engine.cores.ollama import OllamaCore
+from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import (
     Attempt,
     Cancelled,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.cores.ollama import OllamaCore
+from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import SlotState
 from engine.events import AttemptEnded, SlotChanged
 from engine.model import TaskSpec, TaskState

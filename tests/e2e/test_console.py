@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cores.embedded import available
+from engine.cores.embedded.core import available
 from tests.e2e.terminal import Terminal, counts
 
 pytestmark = pytest.mark.e2e

@@ -16,8 +16,8 @@ from typing import Any, cast
 import httpx
 import ollama
 
-from engine.cores.ollama_address import Address
-from engine.cores.ollama_dns import Resolver
+from engine.cores.ollama.address import Address
+from engine.cores.ollama.dns import Resolver
 from engine.text import one_line
 
 LINE_CAP = 1 << 20

@@ -7,9 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-from engine.cores.embedded_model import LoadedModel
+from engine.cores.embedded.model import LoadedModel
+from engine.cores.embedded.weights import MODEL
 from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Outcome, Usage
-from engine.cores.weights import MODEL
 from engine.text import one_line
 
 DEFAULT_TEMPERATURE = 0.2

@@ -18,8 +18,8 @@ from typing import Any
 
 import psutil
 
-from engine.cores.embedded_turns import ReadingTurns
-from engine.cores.weights import FETCH_COMMAND
+from engine.cores.embedded.turns import ReadingTurns
+from engine.cores.embedded.weights import FETCH_COMMAND
 from engine.errors import CoreError
 from engine.text import one_line
 

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
-from engine.cores import weights
+from engine.cores.embedded import weights
 from engine.errors import CoreError
 from engine.text import one_line
 

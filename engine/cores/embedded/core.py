@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from weakref import WeakSet
 
-from engine.cores import weights as weights_files
-from engine.cores.embedded_generation import Generation, Stream, request_of
-from engine.cores.embedded_model import LoadedModel, engine_missing, engine_version
+from engine.cores.embedded import weights as weights_files
+from engine.cores.embedded.generation import Generation, Stream, request_of
+from engine.cores.embedded.model import LoadedModel, engine_missing, engine_version
+from engine.cores.embedded.weights import MODEL
 from engine.cores.port import (
     Attempt,
     CoreInfo,
@@ -24,7 +25,6 @@ from engine.cores.port import (
     SlotEvent,
     SlotState,
 )
-from engine.cores.weights import MODEL
 from engine.errors import CoreError
 from engine.text import one_line
 
