@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
-from engine.query import LlmQuery
+from engine.query import LlmQuery, clean_json
 from engine.text import one_line, sanitise
 
 MOST_URGENT, LEAST_URGENT, DEFAULT_PRIORITY = 0, 9, 5
@@ -59,8 +59,25 @@ class KernelState(StrEnum):
     STOPPED = "stopped"
 
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+StopText = Annotated[str, Field(min_length=1, max_length=200)]
+KeepAlive = Annotated[str, Field(pattern=r"^(-1|0|\d{1,9}(\.\d+)?(s|m|h))$")]
+"""How long a model stays in memory after use: `300s`, `5m`, `1h`, `0` for no time, `-1` for ever."""
+
+
 class GenerationOptions(BaseModel):
-    """How the model is to generate; what is None is left to the agent, and then to the core."""
+    """How the model is to generate; what is None is left to the agent, and then to the core.
+
+    A core that has no such option ignores it.
+
+    Attributes:
+        max_tokens: of the reply (Ollama: `num_predict`). num_ctx: tokens of context; another one reloads the model.
+        think: whether, or how much, a reasoning model thinks before it answers; its thoughts come apart.
+        format: `json`, or the JSON schema that the reply must meet; enforced by the server's grammar.
+        keep_alive: how long the model stays in memory after this.
+        endpoint: `chat` with the model's template; `generate` the same from one plain prompt, the last message, and the
+            system message; `raw` that prompt without any template.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -68,6 +85,15 @@ class GenerationOptions(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=10)] | None = None
     seed: int | None = None
     num_ctx: Annotated[int, Field(ge=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    top_p: Probability | None = None
+    min_p: Probability | None = None
+    repeat_penalty: Annotated[float, Field(ge=0, le=10)] | None = None
+    stop: Annotated[tuple[StopText, ...], BeforeValidator(clean_json), Field(max_length=16)] | None = None
+    think: bool | Literal["low", "medium", "high"] | None = None
+    format: Annotated[Literal["json"] | dict[str, JsonValue], BeforeValidator(clean_json)] | None = None
+    keep_alive: KeepAlive | None = None
+    endpoint: Literal["chat", "generate", "raw"] | None = None
 
     def over(self, base: GenerationOptions) -> GenerationOptions:
         """These options, with `base`'s where these say nothing."""

@@ -13,14 +13,14 @@ MAX_TOOLS = 256
 MAX_CONTENT_CHARS = 1_048_576
 
 
-def _clean(value: Any) -> Any:
+def clean_json(value: Any) -> Any:
     """Every text in a JSON value, keys too, made safe."""
     if isinstance(value, str):
         return sanitise(value.replace("\r\n", "\n"))
     if isinstance(value, dict):
-        return {_clean(key): _clean(each) for key, each in value.items()}
+        return {clean_json(key): clean_json(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(each) for each in value]
+        return [clean_json(each) for each in value]
     return value
 
 
@@ -30,7 +30,7 @@ class QueryMessage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Literal["system", "user", "assistant", "tool"]
-    content: Annotated[str, BeforeValidator(_clean), Field(max_length=MAX_CONTENT_CHARS)]
+    content: Annotated[str, BeforeValidator(clean_json), Field(max_length=MAX_CONTENT_CHARS)]
 
 
 class LlmQuery(BaseModel):
@@ -45,6 +45,6 @@ class LlmQuery(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     messages: Annotated[tuple[QueryMessage, ...], Field(min_length=1, max_length=MAX_MESSAGES)]
-    tools: Annotated[tuple[dict[str, JsonValue], ...], BeforeValidator(_clean), Field(max_length=MAX_TOOLS)] = ()
+    tools: Annotated[tuple[dict[str, JsonValue], ...], BeforeValidator(clean_json), Field(max_length=MAX_TOOLS)] = ()
     form: Literal["text", "json"] = "text"
-    json_schema: Annotated[dict[str, JsonValue] | None, BeforeValidator(_clean)] = None
+    json_schema: Annotated[dict[str, JsonValue] | None, BeforeValidator(clean_json)] = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypedDict
+from typing import Any, Protocol, TypedDict
 
-from engine.cores.port import Message, Usage
+from engine.cores.port import Message, ToolCall, Usage
 from engine.model import GenerationOptions, TaskSpec
 
 
@@ -26,6 +26,7 @@ class Reply:
     thinking: str = ""
     model: str = ""
     usage: Usage = field(default_factory=Usage)
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 class AgentContext(Protocol):
@@ -36,11 +37,16 @@ class AgentContext(Protocol):
         """The task."""
 
     async def llm(
-        self, messages: str | Sequence[Message], *, options: GenerationOptions | None = None, model: str | None = None
+        self,
+        messages: str | Sequence[Message],
+        *,
+        options: GenerationOptions | None = None,
+        model: str | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> Reply:
         """Make one llm syscall and wait for its reply: one round.
 
-        The task's own options and model come before what the agent asks for here.
+        The task's own options and model come before what the agent asks for here. `tools` as in `Attempt`.
 
         Raises:
             SyscallFailed: it failed, after all its attempts. An agent may catch it and go on.

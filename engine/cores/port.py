@@ -5,22 +5,39 @@ A core runs one attempt on one slot. It never orders, retries or persists: that 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from engine.model import GenerationOptions
+from engine.model import DEFAULT_PRIORITY, GenerationOptions
 
 Role = Literal["system", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A model's wish to have a tool called. `arguments` is a JSON object; `id` is empty where the server gives none."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation, as the model is given it."""
+    """One turn of a conversation, as the model is given it.
+
+    Attributes:
+        tool_calls: what an assistant's turn asked for. tool, call: of a turn with the role `tool`, the tool that
+            answered and the id of the call.
+    """
 
     role: Role
     content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool: str = ""
+    call: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +47,9 @@ class Attempt:
     Attributes:
         round: 1 for the agent's first llm syscall. number: 1 for the first try at it.
         model: the model by name, None for the core's own default.
+        tools: what the model may ask to have called, each `{"type": "function", "function": {"name", "description",
+            "parameters"}}`; for a core whose models take none, the agent describes them in the messages instead.
+        priority: its task's, for a server that has priorities of its own.
     """
 
     task: int
@@ -38,10 +58,15 @@ class Attempt:
     messages: tuple[Message, ...]
     model: str | None = None
     options: GenerationOptions = field(default_factory=GenerationOptions)
+    tools: tuple[Mapping[str, Any], ...] = ()
+    priority: int = DEFAULT_PRIORITY
 
 
 class SlotState(StrEnum):
+    """`unproven`: the server has not shown that it runs this many at a time; not offered, and not shown as a lane."""
+
     UP = "up"
+    UNPROVEN = "unproven"
     SUSPECT = "suspect"
     DRAINING = "draining"
     DOWN = "down"
@@ -59,9 +84,9 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class SlotEvent:
-    """What a core says of itself, unasked: `slot` None means all of its slots. Kinds: up, suspect, down, models."""
+    """What a core says of itself, unasked: `slot` None means all of its slots. `models`: look at its models again."""
 
-    kind: Literal["up", "suspect", "down", "models"]
+    kind: Literal["up", "suspect", "down", "unproven", "models"]
     slot: str | None = None
     reason: str = ""
 
@@ -89,11 +114,16 @@ class Usage:
 
 
 class FaultKind(StrEnum):
-    """Why an attempt failed. The value is what history keeps."""
+    """Why an attempt failed. The value is what history keeps.
+
+    `no_memory`: the model needs more than there is. `refused`: the key is wrong or missing, or may not do this.
+    """
 
     UNREACHABLE = "unreachable"
     NO_MODEL = "no_model"
+    NO_MEMORY = "no_memory"
     BUSY = "busy"
+    REFUSED = "refused"
     BAD_REQUEST = "bad_request"
     BROKEN_STREAM = "broken_stream"
     FIRST_TOKEN_TIMEOUT = "first_token_timeout"  # noqa: S105  (a token of text)
@@ -105,11 +135,12 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The attempt ended well. `model` is who answered; `reason` why it stopped (`stop`, `length`)."""
+    """The attempt ended well. `model` is who answered; `reason` why it stopped (`stop`, `length`, `tool_calls`)."""
 
     model: str
     usage: Usage = field(default_factory=Usage)
     reason: str = "stop"
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +181,8 @@ class ModelInfo:
     Attributes:
         loaded: it is in memory now. size_vram: the part of `size_loaded` in GPU memory.
         expires_at: when it will be unloaded, Unix seconds.
+        aliases: other names by which the core takes the same model, such as one without its `:latest`.
+        capabilities: `completion`, `tools`, `thinking`, `vision`, `embedding` …; None where the core does not say.
     """
 
     name: str
@@ -160,11 +193,24 @@ class ModelInfo:
     expires_at: float | None = None
     context_length: int | None = None
     detail: str = ""
+    aliases: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] | None = None
+
+    @property
+    def chats(self) -> bool:
+        """Whether it can answer a prompt; one of which nothing is said is taken at its best."""
+        return not self.capabilities or "completion" in self.capabilities
 
 
 @dataclass(frozen=True, slots=True)
 class CoreInfo:
-    """How a core is. `why` says how it came to be chosen, `detail` what is wrong when it is not healthy."""
+    """How a core is. `why` says how it came to be chosen, `detail` what is wrong when it is not healthy.
+
+    Attributes:
+        kind: `embedded`, `ollama`, `openai`, `scripted`. where: its address, without any key.
+        slots_from: how the number of its slots is known: `configured`, `learnt`, `being learnt`; empty if inherent.
+        one_model: it holds one model in memory at a time, so another one means a swap.
+    """
 
     name: str
     healthy: bool
@@ -174,6 +220,9 @@ class CoreInfo:
     where: str = ""
     why: str = ""
     detail: str = ""
+    kind: str = ""
+    slots_from: str = ""
+    one_model: bool = False
 
 
 class Core(Protocol):

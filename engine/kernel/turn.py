@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tenacity import AsyncRetrying, RetryCallState, wait_exponential, wait_random
 from tenacity.retry import retry_if_exception_type
@@ -73,7 +73,12 @@ class Turn:
         return self._live.task.spec
 
     async def llm(
-        self, messages: str | Sequence[Message], *, options: GenerationOptions | None = None, model: str | None = None
+        self,
+        messages: str | Sequence[Message],
+        *,
+        options: GenerationOptions | None = None,
+        model: str | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> Reply:
         self._refuse_if_over()
         self._rounds += 1
@@ -83,7 +88,7 @@ class Turn:
         wanted = spec.options.over(options or GenerationOptions())
         if spec.output_tokens and wanted.max_tokens is None:
             wanted = wanted.model_copy(update={"max_tokens": spec.output_tokens})
-        template = Attempt(self._live.task.id, round_, 0, turns, spec.model or model, wanted)
+        template = Attempt(self._live.task.id, round_, 0, turns, spec.model or model, wanted, tuple(tools))
         caller = asyncio.current_task()
         if caller is None or caller is self._live.runner:
             return await self._until_done(template)
@@ -147,7 +152,7 @@ class Turn:
         execution = Execution(
             place.core,
             place.slot,
-            attempt,
+            replace(attempt, priority=task.priority),
             ready_at=ready_at,
             config=self._kernel.config,
             now=self._kernel.now,
@@ -182,7 +187,7 @@ class Turn:
                 self._live.task.rounds += 1
                 self._live.task.model = outcome.model
                 self._kernel.emit(ended)
-                return Reply(ended.reply, ended.thinking, outcome.model, ended.usage)
+                return Reply(ended.reply, ended.thinking, outcome.model, ended.usage, outcome.tool_calls)
             case Rejected():
                 raise _TransientError(ended, counts=False)
             case Fault(retryable=True) | Lost():

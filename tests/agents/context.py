@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from engine.agents.protocol import Reply
 from engine.cores.port import Message
@@ -30,7 +31,12 @@ class RecordingContext:
     requests: list[Request] = field(default_factory=list)
 
     async def llm(
-        self, messages: str | Sequence[Message], *, options: GenerationOptions | None = None, model: str | None = None
+        self,
+        messages: str | Sequence[Message],
+        *,
+        options: GenerationOptions | None = None,
+        model: str | None = None,
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> Reply:
         turns = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
         self.requests.append(Request(turns, options, model))
