@@ -7,7 +7,6 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import get_args
 
 from engine.agents.protocol import AgentContext, AgentResult, Agents
 from engine.cores.port import Core, CoreInfo
@@ -33,8 +32,10 @@ from engine.kernel.bus import EventBus, Subscription
 from engine.kernel.clock import unix_clock
 from engine.kernel.config import KernelConfig
 from engine.kernel.dispatcher import Dispatcher, SyscallId
+from engine.kernel.life import Life
 from engine.kernel.slots import Place
 from engine.kernel.turn import LiveTask, Turn
+from engine.kernel.watch import CoreWatch
 from engine.model import KernelState, Task, TaskSpec, TaskState
 from engine.scheduling import Policy, parse_policy
 from engine.store import Recovery, Store
@@ -43,9 +44,6 @@ from engine.text import described, one_line, sanitise
 log = logging.getLogger(__name__)
 
 RECENT = 1_000
-END_GRACE_S = 5.0
-"""How long a stop waits for agents to end, beyond what their cores are given to stop."""
-_DURABLE = get_args(Durable)
 
 
 class Kernel:
@@ -66,24 +64,21 @@ class Kernel:
         self.now = now or unix_clock()
         self.dispatcher = Dispatcher(policy, begin=self._begin, must_wait=self._must_wait)
         self.slots = self.dispatcher.slots
-        self.state = KernelState.STOPPED
+        self.watch = CoreWatch(self.dispatcher, self.publish, self.now)
+        self._life = Life(self, store)
         self._store = store
         self._agents = agents
         self._live: dict[int, LiveTask] = {}
         self._running: set[int] = set()
         self._recent: OrderedDict[int, Task] = OrderedDict()
-        self._infos: dict[str, CoreInfo] = {}
         self._bus = EventBus()
         self._dispatched = 0
-        self._trouble: str | None = None
-        self._quiet: list[asyncio.Future[None]] = []
-        self._watchers: list[asyncio.Task[None]] = []
-        self._closed = False  # accepts nothing more
-        self._over = False  # lets nothing more go on
-        self._stopping: asyncio.Task[None] | None = None
-        self._drain_s = 0.0
 
     # -- what a caller may look at -------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> KernelState:
+        return self._life.state
 
     @property
     def policy(self) -> Policy:
@@ -102,7 +97,7 @@ class Kernel:
     @property
     def infos(self) -> list[CoreInfo]:
         """The cores as they were when last looked at; `inspect` looks now."""
-        return list(self._infos.values())
+        return list(self.watch.infos.values())
 
     def live_tasks(self, limit: int | None = None) -> list[Task]:
         """Copies of the first `limit` tasks that have not ended: running, queued as they would run, and held ones."""
@@ -127,13 +122,13 @@ class Kernel:
         """Events which, folded from nothing, give the present state."""
         at = self.now()
         events: list[Event] = [
-            KernelStateChanged(at, self.state, self._trouble or ""),
+            KernelStateChanged(at, self.state, self._life.trouble or ""),
             PolicyChanged(at, self.policy.name, None),
         ]
         events += [
             SlotChanged(at, place.slot.id, place.slot.core, place.slot.state, place.slot.reason) for place in self.slots
         ]
-        events += [CoreChanged(at, info) for info in self._infos.values()]
+        events += [CoreChanged(at, info) for info in self.watch.infos.values()]
         for live in self._live.values():
             task = live.task
             events.append(TaskRecovered(at, task.id, task.spec, task.priority, task.submitted_at, False))
@@ -148,10 +143,7 @@ class Kernel:
 
     async def inspect(self) -> list[CoreInfo]:
         """Ask every core how it is, and tell the subscribers."""
-        infos = await asyncio.gather(*(core.inspect() for core in self.cores))
-        for info in infos:
-            self._learn(info)
-        return infos
+        return await self.watch.inspect(self.cores)
 
     # -- life ----------------------------------------------------------------------------------------------------------
 
@@ -162,36 +154,7 @@ class Kernel:
             CoreError, StoreError: with one line; whatever had been started is stopped again.
             KernelClosed: the kernel was stopped meanwhile.
         """
-        try:
-            return await self._start(recover=recover, paused=paused)
-        except BaseException:
-            stopped_before = self._closed
-            await self.stop()
-            if stopped_before:  # and so perhaps before a core had started
-                await self._stop_cores()
-            raise
-
-    async def _start(self, *, recover: bool, paused: bool) -> Recovery:
-        for core in self.cores:
-            await core.start()
-            self._refuse_if_closed()
-            self.slots.add(core)
-        recovery = Recovery()
-        if recover:
-            recovery = await self._store.recover(max_interruptions=self.config.max_attempts)
-            self._refuse_if_closed()
-        self._store.on_trouble(self._on_trouble)
-        self._watchers = [asyncio.create_task(self._watch(core), name=f"watch {core.name}") for core in self.cores]
-        for place in self.slots:
-            slot = place.slot
-            self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
-        self.emit(PolicyChanged(self.now(), self.policy.name, None))
-        for task in recovery.queued:
-            self._take_up(task, interrupted=task.id in recovery.interrupted)
-        self._set_state(KernelState.PAUSED if paused else KernelState.RUNNING)
-        await self.inspect()
-        self._refuse_if_closed()
-        return recovery
+        return await self._life.start(recover=recover, paused=paused)
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
         """Accept nothing more, stop what runs at the model, and leave it and what is queued for the next start.
@@ -200,66 +163,19 @@ class Kernel:
         stopped, too, and without `drain_s` ends the time that the first one gave. Once begun it goes on, also when its
         caller is cancelled. The store stays open.
         """
-        if self._stopping is None:
-            self._closed = True
-            self._drain_s = drain_s
-            self._stopping = asyncio.create_task(self._stop(), name="stop the kernel")
-        elif drain_s <= 0:
-            self._drain_s = 0.0
-            self._tell_quiet(anyhow=True)
-        await asyncio.shield(self._stopping)
-
-    async def _stop(self) -> None:
-        if self._drain_s > 0 and self._running:
-            self._set_state(KernelState.DRAINING)
-            await asyncio.wait([self._until_quiet()], timeout=self._drain_s)
-        self._over = True
-        self._set_state(KernelState.STOPPED)
-        await self._stop_runners()
-        await self._stop_cores()
-        for watcher in self._watchers:
-            watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
-        for live in self._live.values():
-            if live.ended is not None and not live.ended.done():
-                live.ended.set_exception(_left(live))
-                live.ended.exception()  # a waiter that has gone is no error
-        self._bus.close()
-
-    async def _stop_runners(self) -> None:
-        """Interrupt what runs, and wait for it, but not for ever: neither for an agent nor for a full disk."""
-        runners = []
-        for live in list(self._live.values()):
-            if live.runner is not None:
-                live.stopping = not live.ending and live.cancelled is None
-                self._interrupt(live)
-                if self._trouble is None or not live.ending:
-                    runners.append(live.runner)
-        if runners:
-            _, left = await asyncio.wait(runners, timeout=self.config.stop_grace_s + END_GRACE_S)
-            for runner in left:
-                log.error("%s did not end when the kernel was stopped", runner.get_name())
-
-    async def _stop_cores(self) -> None:
-        for core in self.cores:
-            try:
-                await core.stop(drain_s=0)
-            except Exception:  # one core's trouble is no reason to leave another one running
-                log.exception("core %s could not be stopped", core.name)
+        await self._life.stop(drain_s=drain_s)
 
     def pause(self) -> None:
         """Dispatch nothing more until `resume()`; what executes goes on to the end of its round."""
-        self._set_state(KernelState.PAUSED)
+        self._life.set(KernelState.PAUSED)
 
     def resume(self) -> None:
         """Dispatch again, after a pause or a drain."""
-        self._set_state(KernelState.RUNNING)
+        self._life.set(KernelState.RUNNING)
 
     async def drain(self) -> None:
         """Start no further task, and return when none runs any more, or someone resumed or stopped the kernel."""
-        self._set_state(KernelState.DRAINING)
-        if self._running and self.state is KernelState.DRAINING:
-            await self._until_quiet()
+        await self._life.drain()
 
     # -- tasks ---------------------------------------------------------------------------------------------------------
 
@@ -274,7 +190,7 @@ class Kernel:
             UsageError: an agent is not known. KernelClosed: the kernel was stopped.
             StoreError: the history could not be written.
         """
-        self._refuse_if_closed()
+        self._life.refuse_if_closed()
         agents = [self._agents.get(spec.agent) for spec in specs]
         at = self.now()
         tasks = [Task(self._store.next_task_id(), spec, at, spec.priority, retry_of=retry_of) for spec in specs]
@@ -298,7 +214,7 @@ class Kernel:
             if task is None or not task.state.ended:
                 raise KeyError(task_id)
             return task
-        if self._stopping is not None and self._stopping.done():
+        if self._life.stopped:
             raise _left(live)
         if live.ended is None:
             live.ended = asyncio.get_running_loop().create_future()
@@ -310,7 +226,7 @@ class Kernel:
         False when it has ended or is not known, and for what a stop leaves to the next start.
         """
         live = self._live.get(task_id)
-        if live is None or live.ending or self._over:
+        if live is None or live.ending or self._life.over:
             return False
         live.cancelled = live.cancelled or one_line(reason)
         if live.runner is None:
@@ -342,7 +258,7 @@ class Kernel:
         if not 0 <= priority <= 9:
             raise ValueError(f"priority {priority} is not one of 0 … 9")
         live = self._live.get(task_id)
-        if live is None or live.ending or self._over:
+        if live is None or live.ending or self._life.over:
             return False
         previous, live.task.priority = live.task.priority, priority
         if previous != priority:
@@ -372,7 +288,7 @@ class Kernel:
 
     def _waiting_for_its_first_turn(self, task_id: int) -> LiveTask | None:
         live = self._live.get(task_id)
-        return None if live is None or live.runner is not None or live.ending or self._over else live
+        return None if live is None or live.runner is not None or live.ending or self._life.over else live
 
     def _mark_held(self, task: Task, *, held: bool) -> None:
         task.held = held
@@ -402,10 +318,45 @@ class Kernel:
 
     def relieve(self, place: Place) -> None:
         """What was lost on a slot has stopped after all; unless its core has said otherwise, it may be used again."""
-        if place.quarantined and not self._over:
+        if place.quarantined and not self._life.over:
             slot = self.slots.relieve(place.slot.id)
             self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
             self.dispatcher.kick()
+
+    # -- for starting and stopping (life.py) ---------------------------------------------------------------------------
+
+    def take_up(self, task: Task, *, interrupted: bool) -> None:
+        """Queue a task that an earlier run left."""
+        event = TaskRecovered(self.now(), task.id, task.spec, task.priority, task.submitted_at, interrupted)
+        try:
+            agent = self._agents.get(task.spec.agent)
+        except UsageError as error:
+            live = LiveTask(task, _MissingAgent(task.spec.agent, str(error)))
+        else:
+            live = LiveTask(task, agent)
+        self._enqueue(live)
+        self.publish(event)
+        if task.held:
+            self.publish(TaskHeld(event.at, task.id, True))
+
+    def interrupt_all(self) -> list[asyncio.Task[None]]:
+        """Interrupt what runs; returns what to wait for. Ends that a full disk can't take are not waited for."""
+        runners = []
+        for live in list(self._live.values()):
+            if live.runner is not None:
+                live.stopping = not live.ending and live.cancelled is None
+                self._interrupt(live)
+                if self._life.trouble is None or not live.ending:
+                    runners.append(live.runner)
+        return runners
+
+    def leave_all(self) -> None:
+        """Tell those who wait for a task that it will not end now, and the subscribers that there is nothing more."""
+        for live in self._live.values():
+            if live.ended is not None and not live.ended.done():
+                live.ended.set_exception(_left(live))
+                live.ended.exception()  # a waiter that has gone is no error
+        self._bus.close()
 
     # -- dispatching ---------------------------------------------------------------------------------------------------
 
@@ -433,13 +384,6 @@ class Kernel:
         self._live[live.task.id] = live
         if not live.task.held:
             self.dispatcher.add(live.task)
-
-    def _admit(self) -> None:
-        """Let the dispatcher do what the kernel's state and the history's allow."""
-        writable = self._trouble is None
-        self.dispatcher.admits_tasks = writable and self.state is KernelState.RUNNING
-        self.dispatcher.admits_rounds = writable and self.state in (KernelState.RUNNING, KernelState.DRAINING)
-        self.dispatcher.kick()
 
     # -- the end of a task ---------------------------------------------------------------------------------------------
 
@@ -503,86 +447,12 @@ class Kernel:
         self._running.discard(live.task.id)
         live.runner = None
         self.emit(TaskRequeued(self.now(), live.task.id, "the program was stopped"))
-        self._tell_quiet()
+        self._life.tell_quiet()
 
     def _forget(self, live: LiveTask) -> None:
         self._live.pop(live.task.id, None)
         self._running.discard(live.task.id)
-        self._tell_quiet()
-
-    # -- small things --------------------------------------------------------------------------------------------------
-
-    def _take_up(self, task: Task, *, interrupted: bool) -> None:
-        event = TaskRecovered(self.now(), task.id, task.spec, task.priority, task.submitted_at, interrupted)
-        try:
-            agent = self._agents.get(task.spec.agent)
-        except UsageError as error:
-            live = LiveTask(task, _MissingAgent(task.spec.agent, str(error)))
-        else:
-            live = LiveTask(task, agent)
-        self._enqueue(live)
-        self.publish(event)
-        if task.held:
-            self.publish(TaskHeld(event.at, task.id, True))
-
-    def _set_state(self, state: KernelState, reason: str = "") -> None:
-        ends = (KernelState.STOPPED,) if self._over else (KernelState.STOPPED, KernelState.DRAINING)
-        if self._closed and state not in ends:
-            return
-        if state is not self.state:
-            self.state = state
-            self.publish(KernelStateChanged(self.now(), state, reason))
-        if state is not KernelState.DRAINING:
-            self._tell_quiet(anyhow=True)
-        self._admit()
-
-    def _refuse_if_closed(self) -> None:
-        if self._closed:
-            raise KernelClosed("the kernel is stopped and accepts no tasks")
-
-    def _until_quiet(self) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._quiet.append(future)
-        return future
-
-    def _tell_quiet(self, *, anyhow: bool = False) -> None:
-        if anyhow or not self._running:
-            waiting, self._quiet = self._quiet, []
-            for future in waiting:
-                if not future.done():
-                    future.set_result(None)
-
-    def _on_trouble(self, reason: str | None) -> None:
-        """The history can't be written: dispatch nothing until it can, so that no end is ever lost."""
-        self._trouble = reason
-        self._admit()
-        if reason is not None:
-            self.publish(Notice(self.now(), "error", f"dispatching waits: {reason}"))
-        else:
-            self.publish(Notice(self.now(), "info", "the history can be written again; dispatching goes on"))
-
-    def _learn(self, info: CoreInfo) -> None:
-        self._infos[info.name] = info
-        self.slots.learn(info)
-        self.dispatcher.kick()
-        self.publish(CoreChanged(self.now(), info))
-
-    async def _watch(self, core: Core) -> None:
-        """Follow what a core says of its slots, for as long as it lives. Looking at it closer never delays that."""
-        looking: asyncio.Task[None] | None = None
-        try:
-            async for event in core.events():
-                for slot in self.slots.apply(core, event):
-                    self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
-                self.dispatcher.kick()
-                if looking is None or looking.done():
-                    looking = asyncio.create_task(self._look_at(core), name=f"look at {core.name}")
-        finally:
-            if looking is not None:
-                looking.cancel()
-
-    async def _look_at(self, core: Core) -> None:
-        self._learn(await core.inspect())
+        self._life.tell_quiet()
 
 
 def _left(live: LiveTask) -> KernelClosed:

@@ -189,7 +189,7 @@ async def test_a_stop_does_not_wait_for_an_end_that_the_history_can_not_take() -
 
 
 async def test_a_stop_does_not_wait_for_an_agent_that_will_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.kernel.kernel.END_GRACE_S", 0.01)
+    monkeypatch.setattr("engine.kernel.life.END_GRACE_S", 0.01)
     for_ever = asyncio.Event()
 
     async def deaf(ctx: AgentContext) -> str:

@@ -1,0 +1,55 @@
+"""What the kernel knows of its cores: how each is, and what each says of its slots."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from engine.cores.port import Core, CoreInfo
+from engine.events import CoreChanged, Event, SlotChanged
+from engine.kernel.dispatcher import Dispatcher
+
+
+class CoreWatch:
+    """Follows the cores, keeps the slot table true, and tells the subscribers.
+
+    Attributes:
+        infos: the cores by name, as they were when last looked at.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, publish: Callable[[Event], None], now: Callable[[], float]) -> None:
+        self._dispatcher = dispatcher
+        self._slots = dispatcher.slots
+        self._publish = publish
+        self._now = now
+        self.infos: dict[str, CoreInfo] = {}
+
+    async def inspect(self, cores: Sequence[Core]) -> list[CoreInfo]:
+        """Ask every core how it is."""
+        infos = await asyncio.gather(*(core.inspect() for core in cores))
+        for info in infos:
+            self._learn(info)
+        return infos
+
+    async def follow(self, core: Core) -> None:
+        """Follow what a core says of its slots, for as long as it lives. Looking at it closer never delays that."""
+        looking: asyncio.Task[None] | None = None
+        try:
+            async for event in core.events():
+                for slot in self._slots.apply(core, event):
+                    self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
+                self._dispatcher.kick()
+                if looking is None or looking.done():
+                    looking = asyncio.create_task(self._look_at(core), name=f"look at {core.name}")
+        finally:
+            if looking is not None:
+                looking.cancel()
+
+    async def _look_at(self, core: Core) -> None:
+        self._learn(await core.inspect())
+
+    def _learn(self, info: CoreInfo) -> None:
+        self.infos[info.name] = info
+        self._slots.learn(info)
+        self._dispatcher.kick()
+        self._publish(CoreChanged(self._now(), info))
