@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from engine.cores.http import WireError
 from engine.cores.ollama.address import parse_address
 from engine.cores.ollama.core import OllamaCore
-from engine.cores.ollama.wire import WireError, clean_record, split_lines
+from engine.cores.ollama.wire import clean_record, split_lines
 from engine.cores.port import Chunk, Done, Fault, FaultKind
 from engine.errors import CoreError, UsageError
 from tests.cores.fake_ollama import FakeOllama

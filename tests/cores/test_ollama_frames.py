@@ -12,8 +12,9 @@ import pytest_asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.cores.http import WireError
 from engine.cores.ollama.core import OllamaCore
-from engine.cores.ollama.wire import WireError, clean_record, split_lines
+from engine.cores.ollama.wire import clean_record, split_lines
 from engine.cores.port import Done, Fault, FaultKind
 from tests.cores.fake_ollama import FakeOllama
 from tests.cores.ollama_frames import Raw, Status

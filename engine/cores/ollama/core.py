@@ -16,13 +16,14 @@ import httpx
 import ollama
 from pydantic import ValidationError
 
+from engine.cores.call import Call, Emit
+from engine.cores.health import SlotHealth
+from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama import records
 from engine.cores.ollama.address import Address, parse_address
-from engine.cores.ollama.call import Call, Emit
 from engine.cores.ollama.faults import fault_of
-from engine.cores.ollama.health import SlotHealth
-from engine.cores.ollama.wire import LINE_CAP, Connection, StatusError, WireError
+from engine.cores.ollama.wire import Connection
 from engine.cores.port import (
     Attempt,
     Chunk,

@@ -6,7 +6,7 @@ import httpx
 import ollama
 from pydantic import ValidationError
 
-from engine.cores.ollama.wire import StatusError, WireError
+from engine.cores.http import StatusError, WireError
 from engine.cores.port import Fault, FaultKind
 from engine.text import one_line
 

@@ -11,7 +11,8 @@ from typing import Annotated
 import ollama
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from engine.cores.ollama.wire import Connection, StatusError, WireError
+from engine.cores.http import StatusError, WireError
+from engine.cores.ollama.wire import Connection
 from engine.cores.port import ModelInfo
 from engine.text import one_line
 

@@ -1,0 +1,130 @@
+"""What every core over HTTP needs: bounded reading, its errors, and a transport without hidden queues."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import AsyncIterable, AsyncIterator
+from typing import Any
+
+import httpx
+
+from engine.text import one_line
+
+LINE_CAP = 1 << 20
+BODY_CAP = 16 << 20
+_ERROR_CAP = 64 << 10
+# The slots are the limit; a pool of httpx's would be a second queue, without priorities.
+_UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+
+
+class WireError(Exception):
+    """What came is not the server's protocol. `cut`: it broke off, rather than being wrong."""
+
+    def __init__(self, message: str, *, cut: bool = False, foreign: bool = False) -> None:
+        super().__init__(message)
+        self.cut = cut
+        self.foreign = foreign
+
+
+class StatusError(Exception):
+    """An answer with a status other than 2xx.
+
+    Attributes:
+        message: the server's own words on one line. ours: they came as an `{"error": …}` of its protocol.
+        retry_after: the header of that name, as sent.
+    """
+
+    def __init__(self, status: int, message: str, *, ours: bool, retry_after: str = "") -> None:
+        super().__init__(message)
+        self.status, self.message, self.ours, self.retry_after = status, message, ours, retry_after
+
+
+def transport(url: str) -> httpx.AsyncHTTPTransport:
+    """A transport for that server: no proxy, and as many connections as are asked for."""
+    # Loading the CA bundle takes a tenth of a second; over plain http no certificate is ever looked at.
+    verify: ssl.SSLContext | bool = url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=_UNLIMITED)
+
+
+class Capped(httpx.AsyncByteStream):
+    """A body of at most `cap` bytes; WireError past that."""
+
+    def __init__(self, source: httpx.AsyncByteStream, cap: int) -> None:
+        self._source, self._cap = source, cap
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for piece in self._source:
+            seen += len(piece)
+            if seen > self._cap:
+                raise WireError(f"the answer is larger than {self._cap} bytes")
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._source.aclose()
+
+
+async def whole_lines(source: AsyncIterable[bytes], cap: int) -> AsyncIterator[bytes]:
+    """Yield the lines of `source`, each with its newline, which the last may lack. WireError past `cap` bytes."""
+    buffer = bytearray()
+    async for piece in source:
+        start = 0
+        while (end := piece.find(b"\n", start)) >= 0:
+            buffer += piece[start:end]
+            start = end + 1
+            _check_length(buffer, cap)
+            yield bytes(buffer) + b"\n"
+            buffer.clear()
+        buffer += piece[start:]
+        _check_length(buffer, cap)
+    if buffer:
+        yield bytes(buffer)
+
+
+def _check_length(buffer: bytearray, cap: int) -> None:
+    if len(buffer) > cap:
+        raise WireError(f"a line is longer than {cap} bytes")
+
+
+def start_of(line: bytes) -> str:
+    """The first few characters of what came, to show."""
+    return one_line(line[:200].decode("utf-8", "replace"), 60)
+
+
+def error_text(error: Any) -> str:
+    """The words of an error in an answer: a string, or an object with a `message`."""
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        error = error["message"]
+    return one_line(error if isinstance(error, str) else json.dumps(error), 500)
+
+
+async def check_head(response: httpx.Response) -> None:
+    """Raise what status and headers give cause for: StatusError, or WireError for a compressed answer."""
+    if not response.is_success:
+        raise await _status_error(response)
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise WireError(f"the answer is compressed ({one_line(encoding, 30)}) though that was not asked for")
+
+
+async def _status_error(response: httpx.Response) -> StatusError:
+    status = response.status_code
+    if 300 <= status < 400:
+        return StatusError(status, one_line(response.headers.get("location", "nowhere"), 200), ours=False)
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) > _ERROR_CAP:
+            break
+    text = bytes(body[:_ERROR_CAP]).decode("utf-8", "replace")
+    retry_after = response.headers.get("retry-after", "")
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError):
+        parsed = None
+    if isinstance(parsed, list) and len(parsed) == 1:  # as Gemini wraps it
+        parsed = parsed[0]
+    if isinstance(parsed, dict) and parsed.get("error"):
+        return StatusError(status, error_text(parsed["error"]), ours=True, retry_after=retry_after)
+    return StatusError(status, one_line(text, 200), ours=False, retry_after=retry_after)
