@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.cores.port import CoreInfo, FaultKind, SlotState, Usage
+from engine.cores.port import CoreInfo, FaultKind, SlotState, ToolCall, Usage
 from engine.model import AttemptState, KernelState, Task, TaskSpec, TaskState
 
 
@@ -144,6 +144,7 @@ class AttemptEnded:
     fault: FaultKind | None = None
     error: str | None = None
     retry_in_s: float | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, computed_field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError, computed_field
 
 from engine.model import AttemptState, GenerationOptions, TaskRecord, TaskState
+from engine.query import clean_json
 from engine.text import one_line, sanitise
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -51,6 +53,19 @@ class Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ToolCallRow(Row):
+    """What a model asked to have called."""
+
+    name: str
+    arguments: dict[str, JsonValue] = {}
+    id: str = ""
+
+
+def _calls(value: Any) -> Any:
+    """The column's JSON; anything else is for the model to refuse."""
+    return clean_json(json.loads(value)) if isinstance(value, str) and value else value or ()
+
+
 class AttemptRow(Row):
     """One execution of a syscall. Moments are Unix seconds, durations seconds.
 
@@ -80,6 +95,7 @@ class AttemptRow(Row):
     service_s: float = 0.0
     fault: str | None = None
     error: str | None = None
+    tool_calls: Annotated[tuple[ToolCallRow, ...], BeforeValidator(_calls)] = ()
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ STATEMENTS = {
     "attempt_end": Statement(
         "UPDATE attempts SET state = ?4, ended_at = ?5, model = coalesce(?6, model), reply = ?7, thinking = ?8,"
         " tokens_in = ?9, tokens_out = ?10, load_s = ?11, prefill_s = ?12, decode_s = ?13, ttft_s = ?14,"
-        " service_s = ?15, fault = ?16, error = ?17"
+        " service_s = ?15, fault = ?16, error = ?17, tool_calls = ?18"
         " WHERE task = ?1 AND start = (SELECT starts FROM tasks WHERE id = ?1) AND round = ?2 AND attempt = ?3"
         " AND state = 'executing'"
     ),
@@ -184,8 +185,15 @@ def _attempt_end(event: AttemptEnded, run: int) -> Iterator[tuple[str, Row]]:
             event.service_s,
             None if event.fault is None else event.fault.value,
             event.error,
+            _calls(event),
         ),
     )
+
+
+def _calls(event: AttemptEnded) -> str:
+    """The calls as JSON; ASCII, so that no character of them can be refused."""
+    calls = [{"name": each.name, "arguments": each.arguments, "id": each.id} for each in event.tool_calls]
+    return json.dumps(calls) if calls else ""
 
 
 def _end(event: TaskEnded, run: int) -> Iterator[tuple[str, Row]]:

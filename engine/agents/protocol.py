@@ -52,6 +52,12 @@ class AgentContext(Protocol):
             SyscallFailed: it failed, after all its attempts. An agent may catch it and go on.
         """
 
+    def tool_model(self) -> str | None:
+        """The model that would answer now, if it takes tools as such; None where they are better described to it.
+
+        Asked before the first `llm`, and named there as its `model`, so that no other one answers.
+        """
+
 
 class Agent(Protocol):
     """A program that carries a task out in one or more rounds."""

@@ -50,6 +50,8 @@ class Attempt:
         tools: what the model may ask to have called, each `{"type": "function", "function": {"name", "description",
             "parameters"}}`; for a core whose models take none, the agent describes them in the messages instead.
         priority: its task's, for a server that has priorities of its own.
+        dispensable: names of options that the agent set and the task did not: where a model or server refuses one of
+            them, the attempt goes without it.
     """
 
     task: int
@@ -60,6 +62,7 @@ class Attempt:
     options: GenerationOptions = field(default_factory=GenerationOptions)
     tools: tuple[Mapping[str, Any], ...] = ()
     priority: int = DEFAULT_PRIORITY
+    dispensable: frozenset[str] = frozenset()
 
 
 class SlotState(StrEnum):
@@ -208,7 +211,8 @@ class CoreInfo:
 
     Attributes:
         kind: `embedded`, `ollama`, `openai`, `scripted`. where: its address, without any key.
-        slots_from: how the number of its slots is known: `configured`, `learnt`, `being learnt`; empty if inherent.
+        slots_from: how the number of its slots is known: `configured`, `learnt`, `being learnt`, or the name of the
+            variable that told; empty if inherent.
         one_model: it holds one model in memory at a time, so another one means a swap.
     """
 

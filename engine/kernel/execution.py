@@ -141,6 +141,7 @@ class Execution:
             service_s=at - self.started.at,
             fault=fault,
             error=error,
+            tool_calls=outcome.tool_calls if isinstance(outcome, Done) else (),
         )
 
     async def _pump(self) -> Outcome | None:

@@ -99,6 +99,10 @@ class Kernel:
         """The cores as they were when last looked at; `inspect` looks now."""
         return list(self.watch.infos.values())
 
+    def info_of(self, core: Core) -> CoreInfo | None:
+        """The core as it was when last looked at."""
+        return self.watch.infos.get(core.name)
+
     def live_tasks(self, limit: int | None = None) -> list[Task]:
         """Copies of the first `limit` tasks that have not ended: running, queued as they would run, and held ones."""
         running = sorted(self._running, key=lambda task_id: self._live[task_id].task.dispatch_order or 0)

@@ -88,7 +88,17 @@ class Turn:
         wanted = spec.options.over(options or GenerationOptions())
         if spec.output_tokens and wanted.max_tokens is None:
             wanted = wanted.model_copy(update={"max_tokens": spec.output_tokens})
-        template = Attempt(self._live.task.id, round_, 0, turns, spec.model or model, wanted, tuple(tools))
+        own, agents = spec.options.model_fields_set, options.model_fields_set if options else set[str]()
+        template = Attempt(
+            self._live.task.id,
+            round_,
+            0,
+            turns,
+            spec.model or model,
+            wanted,
+            tuple(tools),
+            dispensable=frozenset(name for name in agents - own if getattr(wanted, name) is not None),
+        )
         caller = asyncio.current_task()
         if caller is None or caller is self._live.runner:
             return await self._until_done(template)
@@ -97,6 +107,15 @@ class Turn:
             return await self._until_done(template)
         finally:
             self._callers.discard(caller)
+
+    def tool_model(self) -> str | None:
+        place, spec = self._granted, self.spec
+        info = None if place is None else self._kernel.info_of(place.core)
+        name = spec.model or (info.default_model if info else None)
+        if info is None or name is None:
+            return None
+        taking = (model for model in info.models if "tools" in (model.capabilities or ()))
+        return name if any(name in (model.name, *model.aliases) for model in taking) else None
 
     async def close(self) -> None:
         """The agent has ended: stop the rounds that it began in tasks of its own and did not wait for."""

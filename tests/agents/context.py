@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.agents.protocol import Reply
-from engine.cores.port import Message
+from engine.cores.port import Message, ToolCall
 from engine.model import GenerationOptions, TaskSpec
 
 
@@ -16,6 +16,7 @@ class Request:
     messages: tuple[Message, ...]
     options: GenerationOptions | None
     model: str | None
+    tools: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def last(self) -> str:
@@ -24,11 +25,13 @@ class Request:
 
 @dataclass
 class RecordingContext:
-    """Answers the n-th request with `answer(n)`, n from 1."""
+    """Answers the n-th request with `answer(n)`, n from 1; the first one with `calls`, too."""
 
     spec: TaskSpec
     answer: Callable[[int], str] = lambda n: f"reply {n}"
     requests: list[Request] = field(default_factory=list)
+    takes_tools: str | None = None
+    calls: tuple[ToolCall, ...] = ()
 
     async def llm(
         self,
@@ -39,5 +42,9 @@ class RecordingContext:
         tools: Sequence[Mapping[str, Any]] = (),
     ) -> Reply:
         turns = (Message("user", messages),) if isinstance(messages, str) else tuple(messages)
-        self.requests.append(Request(turns, options, model))
-        return Reply(self.answer(len(self.requests)), thinking="hidden")
+        self.requests.append(Request(turns, options, model, tuple(tools)))
+        calls, self.calls = self.calls, ()
+        return Reply(self.answer(len(self.requests)), thinking="hidden", tool_calls=calls)
+
+    def tool_model(self) -> str | None:
+        return self.takes_tools

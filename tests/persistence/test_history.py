@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.cores.port import ToolCall
 from engine.errors import StoreError
 from engine.events import TaskAccepted
 from engine.model import TaskSpec, TaskState
@@ -249,3 +251,29 @@ async def test_the_search_index_is_checked(store: SqliteStore) -> None:
     connection.close()
     async with History(store.path) as history:
         assert any("search index" in line for line in await history.check())
+
+
+async def test_tool_calls_come_back_with_their_attempt(store: SqliteStore) -> None:
+    calls = (ToolCall("look_up", {"city": "Čáslav", "days": 2}, "c1"), ToolCall("bell", {"\x1b": "a\x07b\udc80"}))
+    store.append(accepted(1))
+    store.append(started(1))
+    store.append(attempt(1))
+    await store.commit([replace(attempt_ended(1), tool_calls=calls), ended(1)])
+    async with History(store.path) as history:
+        detail = await history.show(1)
+    assert detail is not None
+    first, second = detail.attempts[0].tool_calls
+    assert (first.name, first.arguments, first.id) == ("look_up", {"city": "Čáslav", "days": 2}, "c1")
+    assert (second.name, second.arguments, second.id) == ("bell", {"\ufffd": "a\ufffdb\ufffd"}, "")
+
+
+async def test_a_damaged_record_of_tool_calls_is_told(store: SqliteStore) -> None:
+    await fill(store)
+    connection = sqlite3.connect(store.path)
+    with contextlib.closing(connection), connection:
+        connection.execute("UPDATE attempts SET tool_calls = '[{'")
+    async with History(store.path) as history:
+        detail = await history.show(2)
+    assert detail is not None
+    assert detail.attempts[0].tool_calls == ()
+    assert "tool_calls" in (detail.attempts[0].error or "")

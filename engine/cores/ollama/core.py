@@ -57,6 +57,7 @@ class OllamaCore:
         look_s: one look at versions and models.
         backoff: the first and the longest pause between probes while the server is down.
         must_answer: whether `start` raises when the server does not answer, or waits for it with its slots down.
+        one_model: its GPU holds one model at a time, so another one means a swap.
         why: how it came to be chosen, for `inspect`.
     """
 
@@ -73,10 +74,11 @@ class OllamaCore:
         backoff: tuple[float, float] = (0.5, 15.0),
         line_cap: int = LINE_CAP,
         must_answer: bool = True,
+        one_model: bool = False,
         why: str = "",
     ) -> None:
         self.address = address if isinstance(address, Address) else parse_address(address)
-        self.why = why
+        self.why, self._one_model = why, one_model
         self._name, self._configured, self._look_s, self._must_answer = name, default_model, look_s, must_answer
         self._connection = Connection(self.address, connect_s=connect_s, read_s=read_s, line_cap=line_cap)
         self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
@@ -158,20 +160,34 @@ class OllamaCore:
         lacking = "" if default else f"Ollama at {where} has no model that can chat; {_PULL}"
         if self._configured and not catalogue.has(installed, self._configured):
             lacking = f"the default model '{self._configured}' is not installed; run: ollama pull {self._configured}"
-        return CoreInfo(
-            name=self._name,
+        return self._info(
             healthy=default is not None,
-            default_model=default,
+            default=default,
             models=catalogue.describe(installed, loaded),
             version=version,
-            where=where,
-            why=self.why,
             detail="; ".join(filter(None, (lacking, catalogue.version_warning(version)))),
         )
 
     def _unhealthy(self, detail: str) -> CoreInfo:
         default = self._configured or self._default
-        return CoreInfo(self._name, False, default, where=self.address.label, why=self.why, detail=detail)
+        return self._info(healthy=False, default=default, detail=detail)
+
+    def _info(
+        self, *, healthy: bool, default: str | None, detail: str, models: tuple[ModelInfo, ...] = (), version: str = ""
+    ) -> CoreInfo:
+        return CoreInfo(
+            name=self._name,
+            healthy=healthy,
+            default_model=default,
+            models=models,
+            version=version,
+            where=self.address.label,
+            why=self.why,
+            detail=detail,
+            kind="ollama",
+            slots_from="configured",
+            one_model=self._one_model,
+        )
 
     async def probe(self, within_s: float) -> Fault | None:
         """Ask whether an Ollama server answers within this many seconds: None if so, else what is the matter."""
