@@ -147,8 +147,9 @@ class MainScreen(Screen[None]):
         return moved if self.pane == "queue" and monotonic() - rows.moved_at < NOTICED_S else None
 
     def focus_pane(self, name: str) -> None:
-        """Go to a pane by name."""
-        self.panes[cast(PaneName, name)].body.focus()
+        """Go to a pane by name, at once: the next key may be here already, and is meant for it."""
+        self.set_focus(self.panes[cast(PaneName, name)].body)
+        self._follow_focus()
 
     def turn_pane(self, step: int) -> None:
         """Go to the next pane, or the one before."""
@@ -177,13 +178,17 @@ class MainScreen(Screen[None]):
         pane = self.panes[self.pane]
         filtered = bool(pane.body.needle)
         if self.focused not in (pane.body, pane.filter_input) or pane.close_filter(clear=True) or filtered:
-            pane.body.focus()
+            self.set_focus(pane.body)
         else:
             self.remove_class("-zoom")
 
-    def on_descendant_focus(self, event: DescendantFocus) -> None:
+    def on_descendant_focus(self, _: DescendantFocus) -> None:
+        self._follow_focus()
+
+    def _follow_focus(self) -> None:
+        """The pane that has the focus now is the current one: not the event's widget, the focus may have moved on."""
         for name, pane in self.panes.items():
-            if event.widget is pane or pane in event.widget.ancestors:
+            if self.focused is not None and pane in self.focused.ancestors:
                 self.pane = name
                 for other in self.panes.values():
                     other.set_class(other is pane, "-current")
@@ -223,7 +228,8 @@ class MainScreen(Screen[None]):
 
     @on(QuickLine.Left)
     def _left(self) -> None:
-        self.focus_pane(self.pane)
+        if self.focused is self.quick_line.input:  # a key behind enter may have gone elsewhere already
+            self.focus_pane(self.pane)
 
     @on(QuickLine.Submitted)
     def _submitted(self, event: QuickLine.Submitted) -> None:

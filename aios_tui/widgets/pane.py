@@ -32,6 +32,12 @@ class Titles(Canvas):
 class FilterInput(Input):
     """The filter's line; it is there only while it is used."""
 
+    async def action_submit(self) -> None:
+        """Go back to the list at once: a message would come behind a key that is here already."""
+        pane = next(node for node in self.ancestors if isinstance(node, Pane))
+        pane.close_filter(clear=False)
+        self.screen.set_focus(pane.body)
+
 
 class Pane(Vertical):
     """A list in a frame."""
@@ -90,9 +96,3 @@ class Pane(Vertical):
         event.stop()
         self.body.needle = event.value.strip()
         self.post_message(self.Filtered(self, event.value))
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.close_filter(clear=False)
-        self.body.focus()

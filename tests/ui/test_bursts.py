@@ -69,6 +69,23 @@ async def test_several_tasks_in_one_burst_and_keys_of_the_panes_behind_them() ->
         assert app.main.quick_line.value == ""
 
 
+async def test_a_pane_key_counts_for_the_key_right_behind_it() -> None:
+    async with opened() as (app, pilot, _):
+        burst(app, ["3", "slash", "a", "b"])
+        await done(app, pilot)
+        panes = app.main.panes
+        assert panes["results"].filter_input.value == "ab"
+        assert panes["queue"].filter_input.has_class("-closed")
+        assert app.main.pane == "results"
+        burst(app, ["enter", "1", "3", "tab", "tab", "slash", "c"])  # to the queue, the results, the queue, activity
+        await done(app, pilot)
+        assert panes["activity"].filter_input.value == "c"
+        assert app.main.pane == "activity"
+        burst(app, ["escape", "z", "1", "z", "3", "shift+tab", "i", "x", "escape", "escape"])
+        await done(app, pilot)
+        assert (app.main.pane, app.main.has_class("-zoom")) == ("activity", False)
+
+
 async def test_completion_by_tab_right_behind_the_letters() -> None:
     async with opened() as (app, pilot, _):
         burst(app, ["i", "@", *"story", "tab", *"hi"])
