@@ -17,15 +17,13 @@ import asyncio
 import inspect
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
-from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.events import Event, Resize
-from textual.markup import escape
 from textual.screen import Screen
 from textual.signal import Signal
 from textual.widget import Widget
@@ -39,6 +37,7 @@ from aios_tui.bridge.reducer import result_of
 from aios_tui.bridge.state import MAX_RESULTS, Changes, Counts, ViewState
 from aios_tui.filters import PrintableOnly
 from aios_tui.keyboard import OrderedKeys
+from aios_tui.palette import ActionCommands
 from aios_tui.remembered import Memory
 from aios_tui.runs import MemoryRuns, Runs
 from aios_tui.screens.main import MainScreen
@@ -70,6 +69,7 @@ class ConsoleApp(OrderedKeys):
     TITLE = "aios-tui"
     CSS_PATH = ["app.tcss", "screens/main.tcss"]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
+    COMMANDS = {ActionCommands}  # noqa: RUF012  (typed by the base class)
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+q", "act('quit')", show=False, priority=True),
         Binding("ctrl+c", "act('quit')", show=False),
@@ -292,18 +292,6 @@ class ConsoleApp(OrderedKeys):
 
     def action_help_quit(self) -> None:
         self.act("quit")
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The command palette: the action table, and a line a policy."""
-        now = self.situation()
-        for action in actions.ACTIONS:
-            if not action.moves and action.id != "palette":
-                reason = action.why_not(now)
-                key = f" [{action.shown_key}]" if action.keys else ""
-                words = f"{action.description}{key}" if reason is None else f"{action.description} Not now: {reason}."
-                yield SystemCommand(action.command, escape(words), partial(self.act, action.id))
-        for policy, words in actions.POLICIES:
-            yield SystemCommand(f"Policy {policy}", escape(words), partial(operations.use_policy, self, policy))
 
 
 def console(widget: Widget) -> ConsoleApp:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pytest
+from textual.command import Command, CommandList
 from textual.events import MouseScrollDown
 from textual.widgets import Input
 
+from aios_tui.actions import ACTIONS, POLICIES
 from aios_tui.operations import OPERATIONS
+from aios_tui.palette import commands
 from engine.events import KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskStarted
 from engine.model import KernelState, Task, TaskSpec, TaskState
 from engine.store import Recovery
 from tests.ui import scene
 from tests.ui.console import lines, opened, text
+from tests.ui.settling import until
 
 
 async def test_moving_keys_move_the_cursor_in_the_queue() -> None:
@@ -189,7 +193,7 @@ async def test_z_zooms_and_escape_ends_it() -> None:
 
 async def test_the_palette_offers_every_action_and_policy() -> None:
     async with opened() as (app, pilot, session):
-        titles = [command.title for command in app.get_system_commands(app.screen)]
+        titles = [command.title for command in commands(app)]
         assert len(titles) == len(set(titles))
         assert len(titles) >= len(OPERATIONS) - 1 + 5
         await pilot.press("ctrl+p", *"ageing=60")
@@ -197,6 +201,22 @@ async def test_the_palette_offers_every_action_and_policy() -> None:
         await pilot.press("enter")
         await pilot.pause()
         assert session.fake.calls == [("switch_policy", "npps:ageing=60")]
+
+
+async def test_the_palette_lists_first_what_can_be_done_in_the_order_of_the_table() -> None:
+    async with opened() as (app, pilot, _):
+        await pilot.press("ctrl+p")
+        await until(lambda: app.screen.query_one(CommandList).option_count > 0, pilot)
+        options = app.screen.query_one(CommandList).options
+        listed = [option.hit.text for option in options if isinstance(option, Command) and option.hit.text is not None]
+        now = app.situation()
+        offered = [action for action in ACTIONS if not action.moves and action.id != "palette"]
+        able = [action.command for action in offered if action.why_not(now) is None]
+        unable = [action.command for action in offered if action.why_not(now) is not None]
+        assert able and unable
+        assert listed[: len(able)] == able
+        assert listed[-len(unable) :] == unable
+        assert len(listed) == len(offered) + len(POLICIES)
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])

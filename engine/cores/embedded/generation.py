@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
+from engine.cores.embedded.control import as_words
 from engine.cores.embedded.model import LoadedModel
 from engine.cores.embedded.weights import MODEL
 from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Outcome, Usage
@@ -25,7 +26,7 @@ def request_of(attempt: Attempt, slot_index: int) -> dict[str, Any]:
     """
     options = attempt.options
     request: dict[str, Any] = {
-        "messages": [{"role": message.role, "content": message.content} for message in attempt.messages],
+        "messages": [{"role": message.role, "content": as_words(message.content)} for message in attempt.messages],
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_progress": True,
