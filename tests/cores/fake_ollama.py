@@ -17,12 +17,15 @@ from contextlib import asynccontextmanager
 from tests.cores.ollama_frames import (
     JSON,
     NDJSON,
+    NO_MANIFEST,
+    NOW,
     TEXT,
     Break,
     FakeModel,
     Final,
     Json,
     MidstreamError,
+    Progress,
     Raw,
     Request,
     Say,
@@ -32,6 +35,7 @@ from tests.cores.ollama_frames import (
     Wait,
     chunk,
     dump,
+    fetch,
     head,
     not_found,
     record,
@@ -53,6 +57,7 @@ class FakeOllama:
     Attributes:
         scripts: answers for the next chat requests, in order. usual: the answer when there is none, a short good one.
         overrides: answers for other routes, such as `{"/api/version": Status(502)}`, until removed.
+        library: what can be pulled. pulls: scripts for the next pulls, in order; without one it is a short good pull.
         requests: all that came. active, most_active: chat requests being answered. disconnects: clients that left
             before their answer was complete. connections: how many were ever made.
     """
@@ -63,6 +68,8 @@ class FakeOllama:
         self.scripts: deque[Script] = deque()
         self.usual: Callable[[Request], Script] = lambda _request: say("Hello", " there", ".")
         self.overrides: dict[str, Script] = {}
+        self.library: list[FakeModel] = []
+        self.pulls: deque[Script] = deque()
         self.requests: list[Request] = []
         self.active = self.most_active = self.disconnects = self.connections = 0
         self.port = 0
@@ -174,28 +181,73 @@ class FakeOllama:
     async def _look(self, request: Request, writer: asyncio.StreamWriter) -> None:
         """The routes that do not generate."""
         by_name = {model.name: model for model in self.models}
+        model = self._named(request)
         match (request.method, request.path):
             case ("GET", "/api/version"):
                 await send(writer, 200, JSON, dump({"version": self.version}))
             case ("GET", "/api/tags"):
                 await send(writer, 200, JSON, dump({"models": [model.tag() for model in self.models]}))
             case ("GET", "/api/ps"):
-                processes = [by_name[name].process() for name in self.loaded]
+                processes = [by_name[name].process() for name in self.loaded if name in by_name]
                 await send(writer, 200, JSON, dump({"models": processes}))
-            case ("POST", "/api/show"):
-                model = by_name.get(request.body.get("model", ""))
-                if model is None:
-                    await send_status(writer, not_found(request))
-                else:  # larger than what Go's server buffers, so it goes out in chunks
-                    await head(writer, 200, JSON)
-                    await chunk(writer, dump(model.show()))
-                    await chunk(writer, b"")
+            case ("POST", "/api/pull"):
+                await self._pull(request, writer)
+            case ("POST" | "DELETE", "/api/show" | "/api/delete" | "/api/embed") if model is None:
+                await send_status(writer, not_found(request))
+            case ("DELETE", "/api/delete") if model is not None:
+                self.models.remove(model)
+                await send(writer, 200, "", b"")
+            case ("POST", "/api/embed") if model is not None:
+                self._keep(model, loaded=True)
+                await send(writer, 200, JSON, dump({"model": request.body["model"], "embeddings": []}))
+            case ("POST", "/api/show") if model is not None:
+                # larger than what Go's server buffers, so it goes out in chunks
+                await head(writer, 200, JSON)
+                await chunk(writer, dump(model.show()))
+                await chunk(writer, b"")
             case _:
                 await send(writer, 404, TEXT, b"404 page not found")
 
+    def _named(self, request: Request) -> FakeModel | None:
+        """The model that is meant; one named without a tag is the latest."""
+        name = request.body.get("model", "")
+        full = name if ":" in name else f"{name}:latest"
+        return next((model for model in self.models if model.name in (name, full)), None)
+
+    def _keep(self, model: FakeModel, *, loaded: bool) -> None:
+        self.loaded = [name for name in self.loaded if name != model.name] + ([model.name] if loaded else [])
+
+    async def _pull(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        """Play the pull; one that gets to its end installs the model, if the library has it."""
+        name = request.body.get("model", "")
+        found = next((model for model in self.library if model.name == name), None)
+        unknown = (Progress("pulling manifest"), MidstreamError(NO_MANIFEST))
+        usual = unknown if found is None else fetch(found.size)
+        script = self.pulls.popleft() if self.pulls else usual
+        if isinstance(script, Status):
+            await send_status(writer, script)
+            return
+        await self._play(request, script, writer)
+        if found is not None and found not in self.models and script[-1] == Progress("success"):
+            self.models.insert(0, found)
+
+    async def _load(self, request: Request, model: FakeModel, writer: asyncio.StreamWriter) -> None:
+        """A generation without a prompt only loads, or unloads, the model."""
+        unload = request.body.get("keep_alive") == 0
+        if not unload and "completion" not in (model.capabilities or ("completion",)):
+            await send_status(writer, Status(400, f'"{model.name}" does not support generate'))
+            return
+        self._keep(model, loaded=not unload)
+        reason = "unload" if unload else "load"
+        answer = {"model": request.body["model"], "created_at": NOW, "response": "", "done": True}
+        await send(writer, 200, JSON, dump({**answer, "done_reason": reason}))
+
     async def _generate(self, request: Request, writer: asyncio.StreamWriter) -> None:
         body = request.body
-        model = next((m for m in self.models if m.name == body.get("model")), None)
+        model = self._named(request)
+        if request.path == "/api/generate" and not body.get("prompt") and not self.scripts and model is not None:
+            await self._load(request, model, writer)
+            return
         script = self.scripts.popleft() if self.scripts else self.usual(request)
         if isinstance(script, Status):
             await send_status(writer, script)
@@ -206,7 +258,7 @@ class FakeOllama:
             await send_status(writer, Status(400, refusal))
         elif body.get("think") and "thinking" not in (model.capabilities or ()):
             await send_status(writer, Status(400, f'"{model.name}" does not support thinking'))
-        elif body.get("stream") is False:
+        elif body.get("stream") is False and any(isinstance(step, Final) for step in script):
             await send(writer, 200, JSON, dump(self._whole(request, script)))
         else:
             if model.name not in self.loaded:
@@ -225,6 +277,8 @@ class FakeOllama:
             match step:
                 case Say() | Final():
                     await chunk(writer, dump(record(request, step, script)) + b"\n")
+                case Progress():
+                    await chunk(writer, dump(step.record()) + b"\n")
                 case MidstreamError(error):
                     await chunk(writer, dump({"error": error}) + b"\n")
                 case Raw(data):

@@ -73,8 +73,36 @@ class Status:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-Step = Say | Final | MidstreamError | Raw | Wait | Break
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One record of a pull: what is done now, and of a layer how much of it, in bytes."""
+
+    status: str
+    completed: int = 0
+    total: int = 0
+    digest: str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+    def record(self) -> Json:
+        layer = {"digest": self.digest, "total": self.total, "completed": self.completed} if self.total else {}
+        return {"status": self.status} | {name: value for name, value in layer.items() if value}
+
+
+Step = Say | Final | MidstreamError | Raw | Wait | Break | Progress
 Script = Status | tuple[Step, ...]
+
+
+LAYER = "pulling b179c9523d0e"
+FETCHED = (Progress("verifying sha256 digest"), Progress("writing manifest"), Progress("success"))
+"""How a good pull ends."""
+
+
+def fetch(size: int, steps: int = 4) -> tuple[Step, ...]:
+    """A whole good pull of a model of one layer."""
+    parts = (Progress(LAYER, size * n // steps, size) for n in range(steps + 1))
+    return (Progress("pulling manifest"), *parts, *FETCHED)
+
+
+NO_MANIFEST = "pull model manifest: file does not exist"
 
 
 def say(*texts: str, thinking: Iterable[str] = (), **statistics: Any) -> tuple[Step, ...]:
@@ -164,7 +192,8 @@ def dump(value: Any) -> bytes:
 async def head(writer: asyncio.StreamWriter, code: int, kind: str, *more: tuple[str, str], length: int = -1) -> None:
     """Status line and headers in Go's order; without a length the body comes in chunks."""
     lines = [f"HTTP/1.1 {code} {_REASONS.get(code, 'Unknown')}", *(f"{name}: {value}" for name, value in more)]
-    lines += [f"Content-Type: {kind}", "Date: Sun, 22 Nov 2026 15:21:16 GMT"]
+    lines += [f"Content-Type: {kind}"] if kind else []
+    lines += ["Date: Sun, 22 Nov 2026 15:21:16 GMT"]
     lines.append(f"Content-Length: {length}" if length >= 0 else "Transfer-Encoding: chunked")
     writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
     await writer.drain()

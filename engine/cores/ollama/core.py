@@ -23,6 +23,7 @@ from engine.cores.ollama import models as catalogue
 from engine.cores.ollama import records
 from engine.cores.ollama.address import Address, parse_address
 from engine.cores.ollama.faults import fault_of
+from engine.cores.ollama.keeping import OllamaKeeping
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import (
     Attempt,
@@ -46,7 +47,7 @@ _TAIL_S = 1.0
 _CLOSE_S = 5.0
 
 
-class OllamaCore:
+class OllamaCore(OllamaKeeping):
     """One Ollama server, as a core with `slots` slots. Durations in seconds.
 
     Args:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated
 
@@ -106,18 +107,21 @@ def describe(installed: Sequence[Installed], loaded: Sequence[ModelInfo]) -> tup
         elif "thinking" in (model.capabilities or ()):
             words.append("thinking")
         infos.append(
-            ModelInfo(
-                name=model.name,
+            replace(
+                now,
                 size=model.size,
-                loaded=now.loaded,
-                size_loaded=now.size_loaded,
-                size_vram=now.size_vram,
-                expires_at=now.expires_at,
-                context_length=now.context_length,
                 detail=" ".join(filter(None, words)),
+                aliases=aliases(model.name),
+                capabilities=None if model.capabilities is None else tuple(model.capabilities),
             )
         )
-    return (*infos, *in_memory.values())
+    return (*infos, *(replace(model, aliases=aliases(model.name)) for model in in_memory.values()))
+
+
+def aliases(name: str) -> tuple[str, ...]:
+    """What else the server takes for this model: a name whose tag is `latest` may go without it."""
+    bare = name.removesuffix(":latest")
+    return () if bare == name else (bare,)
 
 
 def generates(model: Installed) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterable, AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from typing import Any, cast
 
 import httpx
 import ollama
@@ -135,6 +135,10 @@ class Connection:
     async def get(self, path: str) -> bytes:
         """The body of a GET. Raises StatusError, WireError and httpx's errors."""
         return (await self._plain.get(path)).content
+
+    async def post(self, path: str, body: Mapping[str, Any]) -> bytes:
+        """The body of the answer to a POST of a JSON object. Raises as `get` does."""
+        return (await self._plain.post(path, json=body)).content
 
     async def close(self) -> None:
         """Close every connection. Idempotent."""
