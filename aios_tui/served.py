@@ -72,7 +72,14 @@ class ServedSession(Session):
         make_app, server_type = await asyncio.to_thread(_load)
         config = gateway_config(self.settings)
         config.check()
-        app = make_app(self.kernel, lambda: self.agents, self.history, config, version=__version__)
+        app = make_app(
+            self.kernel,
+            lambda: self.agents,
+            self.history,
+            config,
+            version=__version__,
+            exposition=self.exports.exposition,
+        )
         self._server = server = server_type(app, config)
         own = await asyncio.to_thread(discovery.own_socket, self.settings.db)
         if own is not None:

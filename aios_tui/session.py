@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from aios_tui import __version__
+from aios_tui.exports import Exports
 from aios_tui.recording import Recording
 from aios_tui.settings import Settings
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
@@ -47,6 +48,7 @@ class Session:
         self.store = SqliteStore(settings.db, program="aios-tui", version=__version__)
         self.history = History(settings.db)
         self.telemetry = Telemetry()
+        self.exports = Exports(settings)
         self.agent_problems: list[str] = []
         self._starting: Kernel | None = None
         self._kernel: Kernel | None = None
@@ -59,10 +61,11 @@ class Session:
 
         Raises:
             StoreError: the history can't be opened, or another process has it. One line.
-            UsageError: the file to record to is there already.
+            UsageError: the file to record to is there already, or an exporter's library is missing.
         """
         if self.record_to is not None and self.record_to.exists():
             raise UsageError(f"{self.record_to} is there already: recordings go into a new file")
+        await asyncio.to_thread(self.exports.open)
         self.agents, self.agent_problems = await asyncio.to_thread(load_catalogue, self.settings.agents_folder)
         for problem in self.agent_problems:
             log.warning("%s", problem)
@@ -124,6 +127,7 @@ class Session:
             config=settings.kernel_config(),
         )
         self._starting = kernel  # so that it is stopped when the session is closed meanwhile
+        self.exports.follow(kernel)
         recovery = await kernel.start(recover=recover, paused=paused)
         self.store.name_core(choice.core.name)
         self.core_choice, self.kernel, self._kernel = choice, kernel, kernel
@@ -182,6 +186,7 @@ class Session:
                 await self._starting.stop(drain_s=drain_s)
         finally:
             try:
+                await self.exports.close()
                 await self.stop_recording()
             except UsageError as error:
                 log.warning("%s", error)

@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     """Requests a second that one address may make; five times as many at once."""
     max_request_mb: Annotated[float, Field(gt=0, le=1024)] = 8.0
     """The largest request, in MB."""
+    metrics: bool = False
+    """Whether the service answers GET /metrics with Prometheus' text; needs the extra `metrics`."""
     service: OptionalName = None
     """The service that submit, ps, watch … act on, as http://HOST:PORT; without it, the one that has the history."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -64,6 +64,7 @@ _SERVING = {
     "aliases": click.option(
         "--alias", "aliases", multiple=True, metavar="NAME=MODEL", help="Serve NAME, as clients call it, with MODEL."
     ),
+    "metrics": click.option("--metrics", is_flag=True, default=None, help="Answer GET /metrics with Prometheus' text."),
 }
 
 

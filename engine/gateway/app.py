@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from engine.agents.protocol import Agents
-from engine.gateway import problems
+from engine.gateway import metrics, problems
 from engine.gateway.aios import agents as aios_agents
 from engine.gateway.aios import components, llms, query
 from engine.gateway.config import GatewayConfig
@@ -23,13 +23,24 @@ Every refusal is `{"detail": "one clear line"}`.
 
 
 def make_app(
-    kernel: Kernel, agents: Callable[[], Agents], records: Records, config: GatewayConfig, *, version: str = "0"
+    kernel: Kernel,
+    agents: Callable[[], Agents],
+    records: Records,
+    config: GatewayConfig,
+    *,
+    version: str = "0",
+    exposition: metrics.Exposition | None = None,
 ) -> FastAPI:
-    """The application; its `state.service` is the `Service` behind it. `agents` gives the catalogue as it now is."""
+    """The application; its `state.service` is the `Service` behind it. `agents` gives the catalogue as it now is.
+
+    With `exposition` there is a route `/metrics`.
+    """
     app = FastAPI(title="aios-tui", version=version, description=DESCRIPTION, redoc_url=None)
     app.state.service = Service(kernel, agents, records, config)
     for part in (components, aios_agents, llms, query, tasks, control, events):
         app.include_router(part.router)
+    if exposition is not None:
+        app.include_router(metrics.router(exposition))
     problems.install(app)
     if config.origins:
         app.add_middleware(
