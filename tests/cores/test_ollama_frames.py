@@ -101,7 +101,7 @@ def test_any_line_is_a_record_or_a_wire_error(line: bytes) -> None:
     try:
         record = json.loads(clean_record(line))
     except WireError as error:
-        assert one_line(str(error)) == str(error)
+        assert one_line(str(error)) == str(error).rstrip()
     else:
         assert isinstance(record, dict)
 
