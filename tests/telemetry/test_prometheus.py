@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -185,7 +186,7 @@ async def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, tm
     def absent(name: str) -> None:
         raise ModuleNotFoundError("no", name="prometheus_client")
 
-    monkeypatch.setattr(exports.importlib, "import_module", absent)
+    monkeypatch.setattr(importlib, "import_module", absent)
     session = ServedSession(Settings(metrics=True, db=tmp_path / "h.db", agents_folder=tmp_path))
     with pytest.raises(UsageError, match=r"^the setting metrics needs prometheus-client: pip install 'aios-tui\[metr"):
         await session.open()
@@ -196,7 +197,7 @@ async def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, tm
 async def test_the_route_is_there_when_asked_for_and_under_the_guard(tmp_path: Path, on: bool) -> None:
     settings = Settings(
         metrics=on,
-        token=TOKEN,  # type: ignore[arg-type]
+        token=TOKEN,
         core="scripted:ttft=0,tps=0,tokens=4",
         db=tmp_path / "h.db",
         agents_folder=tmp_path,
