@@ -83,12 +83,12 @@ class HistoryRuns:
 
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
         if run.kind == "live":
-            run.note = f"core {self._session.core_choice.core.name}, {run.note}"
+            run.note = f"core {self._session.core_names}, {run.note}"
         new = await asyncio.to_thread(_packed, workload, run, at, complete, self._core(run))
         return await self._session.store.keep_replay(new)
 
     def _core(self, run: Run) -> str | None:
-        return self._session.core_choice.core.name if run.kind == "live" else None
+        return self._session.core_names if run.kind == "live" else None
 
     async def listed(self) -> Sequence[KeptRun]:
         rows = await self._session.history.replays(LISTED)

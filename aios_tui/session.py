@@ -13,7 +13,7 @@ from aios_tui.exports import Exports
 from aios_tui.recording import Recording
 from aios_tui.settings import Settings
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
-from engine.cores.select import CoreChoice, choose_core
+from engine.cores.select import CoreChoice, choose_cores
 from engine.errors import KernelClosed, UsageError
 from engine.events import Notice
 from engine.kernel import Kernel
@@ -27,21 +27,21 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """Settings, history, agents, core and kernel, put together.
+    """Settings, history, agents, cores and kernel, put together.
 
     `open`, then `start`, then `close`, which is right at any moment and may be called twice. `agents` is there after
-    `open`; `kernel` and `core_choice` after `start`.
+    `open`; `kernel` and `core_choices` after `start`.
 
     Attributes:
         history: the read side, on a connection of its own.
         agent_problems: a line for each agent file that could not be used.
-        core_choice: the core, and why it was taken.
+        core_choices: the cores, and why each was taken.
         record_to: set before `open`, a new file into which all is recorded from the start on.
     """
 
     agents: AgentCatalogue
     kernel: Kernel
-    core_choice: CoreChoice
+    core_choices: list[CoreChoice]
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -104,23 +104,31 @@ class Session:
         self.kernel.publish(Notice(self.kernel.now(), level, text))
 
     async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
-        """Choose and start the core, and start the kernel on it; see `Kernel.start`.
+        """Choose the cores, and start them and the kernel on them; see `Kernel.start`.
+
+        Of several cores that are servers, those that do not answer are down until they do.
 
         Raises:
-            UsageError: the setting `core` is none. CoreError: the core could not be started.
+            UsageError: the setting `core` is none. CoreError: a core could not be started.
             StoreError: the history could not be read or written. KernelClosed: the session was closed meanwhile.
         """
         settings = self.settings
         policy = parse_policy(settings.policy)
-        choice = await choose_core(
-            settings.core, slots=settings.slots, default_model=settings.model, environ=os.environ
+        choices = await choose_cores(
+            settings.core,
+            configured=settings.cores,
+            slots=settings.slots,
+            default_model=settings.model,
+            environ=os.environ,
         )
         if self._closed:
-            await choice.core.stop(drain_s=0)
+            for choice in choices:
+                await choice.core.stop(drain_s=0)
             raise KernelClosed("the session was closed while it started")
-        log.info("core %s: %s", choice.core.name, choice.why)
+        for choice in choices:
+            log.info("core %s: %s", choice.core.name, choice.why)
         kernel = Kernel(
-            cores=[choice.core],
+            cores=[choice.core for choice in choices],
             store=self.store,
             agents=self.agents,
             policy=policy,
@@ -129,11 +137,27 @@ class Session:
         self._starting = kernel  # so that it is stopped when the session is closed meanwhile
         self.exports.follow(kernel)
         recovery = await kernel.start(recover=recover, paused=paused)
-        self.store.name_core(choice.core.name)
-        self.core_choice, self.kernel, self._kernel = choice, kernel, kernel
+        self.core_choices, self.kernel, self._kernel = choices, kernel, kernel
+        self.store.name_core(self.core_names)
         if self.record_to is not None:
             await self.record(self.record_to)
         return recovery
+
+    @property
+    def core_names(self) -> str:
+        """The names of the cores, with commas between."""
+        return ", ".join(choice.core.name for choice in self.core_choices)
+
+    def told_cores(self) -> list[str]:
+        """A line for each core as it was when last looked at: name, default model, why it was chosen, what is wrong."""
+        infos = {info.name: info for info in self.kernel.infos}
+        lines = []
+        for choice in self.core_choices:
+            info = infos.get(choice.core.name)
+            model = f", {info.default_model}" if info and info.default_model else ""
+            down = f" (down: {info.detail})" if info and not info.healthy and info.detail else ""
+            lines.append(f"core {choice.core.name}{model}: {choice.why}{down}")
+        return lines
 
     @property
     def recording(self) -> Path | None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aios_tui import places
+from engine.cores.configured import KINDS, CoreConfig, CoreConfigs
 from engine.errors import UsageError
 from engine.kernel.config import KernelConfig
 from engine.scheduling import parse_policy
@@ -37,11 +38,11 @@ def _policy(value: str) -> str:
         raise ValueError(str(error)) from None
 
 
-def _core(value: str) -> str:
+def _core(value: str, info: ValidationInfo) -> str:
     from engine.cores.select import check_core_choice
 
     try:
-        check_core_choice(value)
+        check_core_choice(value, info.data.get("cores", {}))
     except UsageError as error:
         raise ValueError(str(error)) from None
     return value
@@ -64,12 +65,14 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True)
 
+    cores: CoreConfigs = Field(default_factory=dict)
+    """Your own cores, a table [cores.NAME] each; see docs/cores.md."""
     core: CoreName = "auto"
-    """What executes: auto, embedded, ollama, ollama@URL or scripted:key=value,…"""
+    """What executes: auto, or with commas your cores by name, embedded, ollama, ollama@URL, scripted:key=value,…"""
     model: OptionalName = None
     """The model of tasks that name none; without it the core chooses."""
     slots: Annotated[int, Field(ge=1, le=256)] | None = None
-    """How many tasks execute at a time; without it the core's own default, which is 1."""
+    """How many tasks a core executes at a time where its table does not say; without it its own default, which is 1."""
     policy: PolicyName = "fifo"
     """The order of the queue at start: fifo, npps or npps:ageing=SECONDS."""
     db: PathSetting = Field(default_factory=places.default_database)
@@ -181,12 +184,25 @@ def load_settings(
     try:
         return Loaded(Settings(**values), origins, path)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = str(first["loc"][0])
-        what = wording(first)
-        where = origins.get(key, "default")
-        line = f"{where}: {key}: {what}" if where.startswith("settings") else f"{where}: {what}"
-        raise UsageError(one_line(line)) from None
+        raise UsageError(one_line(_complaint(error, origins))) from None
+
+
+def _complaint(error: ValidationError, origins: Mapping[str, str]) -> str:
+    """The first thing wrong: where it was set, the key unless that tells it, the reason."""
+    first = error.errors(include_url=False)[0]
+    key, *inner = (str(part) for part in first["loc"] if part != "[key]")
+    where, what = origins.get(key, "default"), wording(first)
+    if key == "cores" and first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(inner[-1], CoreConfig.model_fields, n=1, cutoff=0.5)
+        what = f"a core has no such key; {f'did you mean {near[0]}?' if near else _core_keys()}"
+    if key == "cores" and first["type"] == "missing":
+        what = f"missing; it is one of {', '.join(KINDS)}"
+    path = ".".join([key, *inner])
+    return f"{where}: {path}: {what}" if inner or where.startswith("settings") else f"{where}: {what}"
+
+
+def _core_keys() -> str:
+    return f"there are {', '.join(CoreConfig.model_fields)}"
 
 
 def _option(key: str) -> str:

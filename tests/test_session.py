@@ -51,12 +51,12 @@ class StoppedCore(ScriptedCore):
 async def test_closed_while_it_looks_for_a_core_it_starts_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, answer, core = asyncio.Event(), asyncio.Event(), StoppedCore()
 
-    async def choose(*_: object, **__: object) -> CoreChoice:
+    async def choose(*_: object, **__: object) -> list[CoreChoice]:
         asked.set()
         await answer.wait()
-        return CoreChoice(core, "found")
+        return [CoreChoice(core, "found")]
 
-    monkeypatch.setattr(composition, "choose_core", choose)
+    monkeypatch.setattr(composition, "choose_cores", choose)
     session = session_in(tmp_path)
     await session.open()
     starting = asyncio.create_task(session.start(recover=False))
@@ -77,11 +77,11 @@ async def test_closed_while_the_kernel_starts_it_stops_that(tmp_path: Path, monk
         await look.wait()
         return await inspect()
 
-    async def choose(*_: object, **__: object) -> CoreChoice:
-        return CoreChoice(core, "found")
+    async def choose(*_: object, **__: object) -> list[CoreChoice]:
+        return [CoreChoice(core, "found")]
 
     monkeypatch.setattr(core, "inspect", slowly)
-    monkeypatch.setattr(composition, "choose_core", choose)
+    monkeypatch.setattr(composition, "choose_cores", choose)
     session = session_in(tmp_path)
     await session.open()
     starting = asyncio.create_task(session.start())

@@ -129,10 +129,9 @@ async def _take(
     session: Session, specs: Sequence[TaskSpec] | None, recovery: Recovery, out: Output, lines: Sequence[str]
 ) -> dict[int, TaskSpec]:
     """Have the tasks accepted, on the paused kernel, all before the first is dispatched."""
-    choice = session.core_choice
     infos = await session.kernel.inspect()
-    model = next((info.default_model for info in infos if info.default_model), None)
-    out.say(f"core {choice.core.name}{f', {model}' if model else ''}: {choice.why}")
+    for line in session.told_cores():
+        out.say(line)
     if specs is None:
         out.say(_left_words(recovery))
         return {task.id: task.spec for task in recovery.queued if not task.held}  # nobody here could release the others

@@ -71,7 +71,13 @@ async def _inspect(settings: Settings) -> CoreInfo:
 
     from engine.cores.select import choose_core
 
-    choice = await choose_core(settings.core, slots=settings.slots, default_model=settings.model, environ=os.environ)
+    choice = await choose_core(
+        settings.core,
+        configured=settings.cores,
+        slots=settings.slots,
+        default_model=settings.model,
+        environ=os.environ,
+    )
     try:
         return replace(await choice.core.inspect(), why=choice.why)
     finally:

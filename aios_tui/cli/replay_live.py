@@ -91,7 +91,7 @@ class _Replay:
                 session.agents.get(name)
             await stopper.unless(session.start(recover=False))
             infos = await stopper.unless(session.kernel.inspect())
-            self._tell_core(session, infos)
+            self._tell_cores(session)
             replay = LiveReplay(
                 session.kernel,
                 self._workload,
@@ -102,14 +102,14 @@ class _Replay:
             )
             complete = await self._run(replay, stopper)
             run = replay.result()
-            run.note = f"core {session.core_choice.core.name}, {run.note}"
+            run.note = f"core {session.core_names}, {run.note}"
             if not replay.task_ids:
                 raise Interrupted
             cancelling = [session.kernel.cancel(id_, "the replay was interrupted") for id_ in replay.unended]
             await asyncio.gather(*cancelling)
             if self._plan.keep:
                 (result,) = gather(self._workload.name, [(run, complete)]).results
-                kept = await keep(session.store, self._workload.name, [result], session.core_choice.core.name)
+                kept = await keep(session.store, self._workload.name, [result], session.core_names)
                 tell_kept(kept, self._out)
             return run, complete
         finally:
@@ -129,10 +129,9 @@ class _Replay:
                 self._out.say(f"broken off: {error}")
         return False
 
-    def _tell_core(self, session: Session, infos: list[CoreInfo]) -> None:
-        choice = session.core_choice
-        model = next((info.default_model for info in infos if info.default_model), None)
-        self._out.say(f"{self._policy} on core {choice.core.name}{f', {model}' if model else ''}: {choice.why}")
+    def _tell_cores(self, session: Session) -> None:
+        for line in session.told_cores():
+            self._out.say(f"{self._policy} on {line}")
 
     def _changed(self, spec: TaskSpec) -> TaskSpec:
         update: dict[str, object] = {}

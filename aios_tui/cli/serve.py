@@ -65,8 +65,8 @@ async def _serve(settings: Settings, sockets: list[socket.socket], record: Path 
 async def _until_stopped(session: ServedSession, stopper: Stopper, out: Output) -> None:
     """Serve, and tell what the operator should know. Raises Interrupted, in the end."""
     recovery = await stopper.unless(session.start())
-    choice = session.core_choice
-    out.say(f"core {choice.core.name}: {choice.why}")
+    for line in session.told_cores():
+        out.say(line)
     if recovery.queued:
         out.say(f"{len(recovery.queued)} left by an earlier run, {len(recovery.interrupted)} of them interrupted")
     url = await stopper.unless(session.serving())

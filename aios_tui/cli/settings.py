@@ -36,6 +36,7 @@ def settings(ctx: click.Context, /, as_json: bool) -> None:
     out.line(f"settings file  {loaded.config}{there}")
     out.line(f"log            {places.log_file()}")
     out.line("")
+    values["cores"] = ", ".join(loaded.settings.cores)
     shown = {key: "" if value is None else str(value) for key, value in values.items()}
     first = max(len(key) for key in shown) + 2
     widest = max((len(value) for value in shown.values() if len(value) <= MAX_COLUMN), default=0)

@@ -7,6 +7,7 @@ from aios_tui.widgets import words
 from aios_tui.widgets.canvas import Canvas
 from aios_tui.widgets.cells import cell_len, fit, plain
 from aios_tui.widgets.ink import Line, Span, clip
+from engine.cores.port import CoreInfo
 from engine.model import KernelState
 
 STATES: dict[KernelState, tuple[str, str]] = {
@@ -119,10 +120,10 @@ class Header(Canvas):
             return [("✗ ", "bad"), (plain(view.trouble), "bad")]
         if not view.cores:
             return [("◌ ", "dim"), ("the core is starting; look around, or read ? meanwhile", "dim")]
+        if len(view.cores) > 1:
+            return _several(list(view.cores.values()), short)
         spans: list[Span] = []
         for info in view.cores.values():
-            if spans:
-                spans.append(("   ", ""))
             spans.append(("● ", "good") if info.healthy else ("✗ ", "bad"))
             if short:
                 spans.append((plain(info.default_model or info.name), ""))
@@ -136,6 +137,21 @@ class Header(Canvas):
             if info.why:
                 spans.append((f"  {plain(info.why)}", "dim"))
         return spans
+
+
+def _several(cores: list[CoreInfo], short: bool) -> list[Span]:
+    """Each core's name and whether it is up; then, where there is room, what is wrong with those that are not."""
+    spans: list[Span] = []
+    for info in cores:
+        mark: Span = ("●", "good") if info.healthy else ("○", "bad")
+        spans += [("  " if spans else "", ""), (plain(info.name), ""), (" ", ""), mark]
+    down = [] if short else [info for info in cores if not info.healthy]
+    if len(down) == len(cores):
+        spans.append(("  no core is up; tasks wait", "bad"))
+    for info in down:
+        if info.detail:
+            spans.append((f"  {plain(info.name)}: {plain(info.detail)}", "bad"))
+    return spans
 
 
 def _ends(left: list[list[Span]], right: list[list[Span]], width: int) -> Line:

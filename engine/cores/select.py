@@ -1,21 +1,22 @@
-"""Which core tasks run on: the `--core` choice made into a core, and why it became that one."""
+"""Which cores tasks run on: the `--core` choice made into cores, and why it became those."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from engine.cores.configured import CoreConfig
+from engine.cores.forms import Wanted, parse_cores
 from engine.cores.ollama.address import Address, parse_address
 from engine.cores.port import Core, FaultKind
 from engine.errors import CoreError, UsageError
-from engine.text import one_line
 
 if TYPE_CHECKING:
     from engine.cores.ollama.core import OllamaCore
 
-_Kind = Literal["auto", "embedded", "ollama", "scripted"]
-FORMS = "auto, embedded, ollama, ollama@URL or scripted[:KEY=VALUE,…]"
+_NONE: Mapping[str, CoreConfig] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,73 +28,120 @@ class CoreChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
-    """A choice taken apart: `rest` is what followed `ollama@` or `scripted:`."""
+class _Making:
+    """What holds for all cores of a choice. `must_answer`: one that does not answer is an error at the start."""
 
-    kind: _Kind
-    rest: str = ""
+    slots: int | None
+    default_model: str | None
+    environ: Mapping[str, str]
+    must_answer: bool
 
 
-def check_core_choice(choice: str) -> None:
+def check_core_choice(choice: str, configured: Mapping[str, CoreConfig] = _NONE) -> None:
     """Raise UsageError, with one line, if the choice can't be meant. Looks at nothing but its text."""
-    parsed = _parse(choice)
-    if parsed.kind == "ollama" and parsed.rest:
-        parse_address(parsed.rest)
-    elif parsed.kind == "scripted":
-        from engine.cores.scripted import ScriptedCore
+    parse_cores(choice, configured)
 
-        ScriptedCore.parse(parsed.rest)
+
+async def choose_cores(
+    choice: str,
+    *,
+    configured: Mapping[str, CoreConfig] = _NONE,
+    slots: int | None = None,
+    default_model: str | None = None,
+    probe_s: float = 1.0,
+    environ: Mapping[str, str],
+) -> list[CoreChoice]:
+    """Return the cores that `choice` means, at least one. None is started; whoever starts them also stops them.
+
+    One server alone has to answer when it is started. Of several, those that don't are down until they do.
+
+    Args:
+        choice: names of `configured` and forms, see `engine.cores.forms`. `auto` takes all that are configured; with
+            none, Ollama if it answers within `probe_s` seconds and has a model that can chat, else the embedded model.
+        slots: how many attempts at a time, for cores whose own configuration does not say.
+        default_model: what answers when a task names no model, likewise.
+        environ: where `OLLAMA_HOST` and keys are looked up.
+
+    Raises:
+        UsageError: a bad choice, or a bad OLLAMA_HOST. CoreError: there is nothing to run on.
+    """
+    if slots is not None and slots < 1:
+        raise UsageError(f"a core needs at least one slot, not {slots}")
+    wanted = parse_cores(choice, configured)
+    if wanted is None:
+        return [await _auto(_address_in(environ), slots, default_model, probe_s)]
+    making = _Making(slots, default_model, environ, must_answer=len(wanted) == 1)
+    return [_made(each, making) for each in wanted]
 
 
 async def choose_core(
     choice: str,
     *,
+    configured: Mapping[str, CoreConfig] = _NONE,
     slots: int | None = None,
     default_model: str | None = None,
     probe_s: float = 1.0,
     environ: Mapping[str, str],
 ) -> CoreChoice:
-    """Return the core that `choice` means. It is not started; whoever starts it also stops it.
+    """As `choose_cores`, for a choice that means one core. Raises UsageError when it means several, too."""
+    wanted = parse_cores(choice, configured)
+    if wanted is not None and len(wanted) > 1:
+        raise UsageError(f"name one core out of {', '.join(each.name for each in wanted)}")
+    (chosen,) = await choose_cores(
+        choice, configured=configured, slots=slots, default_model=default_model, probe_s=probe_s, environ=environ
+    )
+    return chosen
 
-    Args:
-        choice: one of FORMS. `auto` takes Ollama if it answers within `probe_s` seconds and has a model that can
-            chat, else the embedded model.
-        slots: how many attempts at a time, None for the core's own default.
-        default_model: what answers when a task names no model.
-        environ: where `OLLAMA_HOST` is looked up.
 
-    Raises:
-        UsageError: a bad choice, or a bad OLLAMA_HOST. CoreError: there is nothing to run on.
-    """
-    parsed = _parse(choice)
-    if slots is not None and slots < 1:
-        raise UsageError(f"a core needs at least one slot, not {slots}")
-    match parsed.kind:
+def _made(wanted: Wanted, making: _Making) -> CoreChoice:
+    config, asked = wanted.config, "as configured" if wanted.configured else "as asked for"
+    match config.kind:
         case "embedded":
-            return _embedded(slots, "the embedded model, as asked for")
+            return _embedded(config.slots or making.slots, f"the embedded model, {asked}", wanted.name)
         case "scripted":
-            from engine.cores.scripted import ScriptedCore
-
-            scripted = ScriptedCore.parse(parsed.rest, slots=slots)
-            scripted.why = "scripted replies, as asked for"
-            return CoreChoice(scripted, scripted.why)
-        case "ollama":
-            address = parse_address(parsed.rest) if parsed.rest else _address_in(environ)
-            why = f"Ollama at {address.label}, as asked for"
-            return CoreChoice(_ollama(address, slots, default_model, why), why)
-        case "auto":
-            return await _auto(_address_in(environ), slots, default_model, probe_s)
+            return _scripted(wanted, making, f"scripted replies, {asked}")
+        case _:
+            address = parse_address(config.url) if config.url else _address_in(making.environ)
+            return _ollama(wanted, address, making, f"Ollama at {address.label}, {asked}")
 
 
-def _parse(choice: str) -> _Choice:
-    choice = choice.strip()
-    if choice in get_args(_Kind):
-        return _Choice(cast(_Kind, choice))
-    if choice.startswith("ollama@") and len(choice) > len("ollama@"):
-        return _Choice("ollama", choice.removeprefix("ollama@"))
-    if choice.startswith("scripted:"):
-        return _Choice("scripted", choice.removeprefix("scripted:"))
-    raise UsageError(f"unknown core '{one_line(choice, 80)}'; use {FORMS}")
+def _ollama(wanted: Wanted, address: Address, making: _Making, why: str) -> CoreChoice:
+    from engine.cores.ollama.core import OllamaCore
+
+    config = wanted.config
+    core = OllamaCore(
+        address,
+        slots=config.slots or making.slots or 1,
+        name=wanted.name,
+        default_model=config.model or making.default_model,
+        must_answer=making.must_answer,
+        why=why,
+    )
+    return CoreChoice(core, why)
+
+
+def _scripted(wanted: Wanted, making: _Making, why: str) -> CoreChoice:
+    from engine.cores.scripted import ScriptedCore
+
+    config = wanted.config
+    options = ScriptedCore.parse(config.script or "", slots=config.slots or making.slots).options
+    if config.model is not None:
+        options = options.model_copy(update={"model": config.model})
+    core = ScriptedCore(options, name=wanted.name)
+    core.why = why
+    return CoreChoice(core, why)
+
+
+def _embedded(slots: int | None, why: str, name: str = "embedded") -> CoreChoice:
+    """The embedded core. Raises CoreError when this machine lacks what it needs."""
+    from engine.cores.embedded.core import EmbeddedCore, available
+
+    reason = available()
+    if reason is not None:
+        raise CoreError(reason)
+    core = EmbeddedCore(slots=slots or 1, name=name)
+    core.why = why
+    return CoreChoice(core, why)
 
 
 def _address_in(environ: Mapping[str, str]) -> Address:
@@ -137,21 +185,3 @@ async def _judge(core: OllamaCore, probe_s: float) -> tuple[bool, str]:
     if info.version:
         return False, f"Ollama at {where} has no model that can chat"
     return False, f"Ollama at {where} does not tell its models"
-
-
-def _ollama(address: Address, slots: int | None, default_model: str | None, why: str) -> Core:
-    from engine.cores.ollama.core import OllamaCore
-
-    return OllamaCore(address, slots=slots or 1, default_model=default_model, why=why)
-
-
-def _embedded(slots: int | None, why: str) -> CoreChoice:
-    """The embedded core. Raises CoreError when this machine lacks what it needs."""
-    from engine.cores.embedded.core import EmbeddedCore, available
-
-    reason = available()
-    if reason is not None:
-        raise CoreError(reason)
-    core = EmbeddedCore(slots=slots or 1)
-    core.why = why
-    return CoreChoice(core, why)

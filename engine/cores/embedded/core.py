@@ -58,12 +58,17 @@ class EmbeddedCore:
     Further slots give fairness, not throughput: they share the same processors.
     """
 
-    name = "embedded"
     why = ""
     """How it came to be chosen, for `inspect`."""
 
     def __init__(
-        self, *, slots: int = 1, n_ctx: int = 4096, threads: int | None = None, weights: Path | None = None
+        self,
+        *,
+        slots: int = 1,
+        n_ctx: int = 4096,
+        threads: int | None = None,
+        weights: Path | None = None,
+        name: str = "embedded",
     ) -> None:
         """`n_ctx`: context of each slot in tokens, from 256 to the 8192 that the model was trained for.
 
@@ -71,6 +76,7 @@ class EmbeddedCore:
         """
         if slots < 1 or not SMALLEST_CONTEXT <= n_ctx <= TRAINED_CONTEXT or (threads is not None and threads < 1):
             raise ValueError(f"an embedded core can't have {slots=}, {n_ctx=}, {threads=}")
+        self.name = name
         self._n_ctx = n_ctx
         self._threads = threads or default_threads()
         self._weights = weights

@@ -1,0 +1,103 @@
+"""The `--core` choice taken apart: configured names and forms, with commas between them.
+
+A comma begins another core, but for one case: what reads `key=value` belongs to the `scripted:` before it. No name
+and no form begins with a word and `=`, so there is only one way to read a choice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from engine.cores.configured import KINDS, CoreConfig
+from engine.cores.ollama.address import parse_address
+from engine.errors import UsageError
+from engine.text import one_line
+from engine.validation import wording
+
+FORMS = "auto, embedded, ollama, ollama@URL or scripted[:KEY=VALUE,…]"
+_OPTION = re.compile(r"\w+\s*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A core that is asked for. `configured`: by its name in the settings."""
+
+    name: str
+    config: CoreConfig
+    configured: bool = False
+
+
+def parse_cores(choice: str, configured: Mapping[str, CoreConfig]) -> list[Wanted] | None:
+    """The cores that `choice` means, in its order; None for `auto` with none configured. Looks at nothing but its text.
+
+    `auto` means all that are configured. Raises UsageError, with one line, if the choice can't be meant.
+    """
+    parts = _split(choice)
+    if parts == ["auto"]:
+        return [Wanted(name, config, True) for name, config in configured.items()] or None
+    if "auto" in parts:
+        raise UsageError("core auto stands alone: it means all cores that are configured, or else what is found")
+    wanted = [
+        Wanted(part, configured[part], True) if part in configured else Wanted("", _form(part, configured))
+        for part in parts
+    ]
+    return _named(wanted, set(configured))
+
+
+def _split(choice: str) -> list[str]:
+    parts: list[str] = []
+    for part in choice.split(","):
+        text = part.strip()
+        if parts and parts[-1].startswith("scripted:") and (_OPTION.match(text) or not text):
+            parts[-1] += f",{text}"
+        else:
+            parts.append(text)
+    return parts
+
+
+def _form(part: str, configured: Mapping[str, CoreConfig]) -> CoreConfig:
+    kind, rest = part, ""
+    for start in ("ollama@", "scripted:"):
+        if part.startswith(start):
+            kind, rest = start[:-1], part.removeprefix(start)
+    if kind not in KINDS or (part.endswith("@") and not rest):
+        names = f"{', '.join(configured)} (configured), " if configured else ""
+        raise UsageError(f"unknown core '{one_line(part, 80)}'; use {names}{FORMS}")
+    try:
+        if kind == "scripted":
+            return CoreConfig(kind=kind, script=rest or None)
+        return CoreConfig(kind=kind, url=rest or None)
+    except ValidationError as error:
+        raise UsageError(one_line(wording(error.errors(include_url=False)[0]))) from None
+
+
+def _named(wanted: list[Wanted], taken: set[str]) -> list[Wanted]:
+    """Give each form a name of its own, not `taken`: its kind's, and where there are several of a kind, its host's."""
+    found: dict[str, Wanted] = {}
+    kinds = [each.config.kind for each in wanted if not each.configured]
+    for each in wanted:
+        name = each.name
+        if not each.configured:
+            several = kinds.count(each.config.kind) > 1
+            name = next(name for name in _names(each.config, several) if name not in found and name not in taken)
+        elif name in found:
+            raise UsageError(f"core {name} stands there twice")
+        if each.config.kind == "embedded" and any(other.config.kind == "embedded" for other in found.values()):
+            raise UsageError("there is one embedded core, not two")
+        if each.config in [other.config for other in found.values()] and each.config.kind != "scripted":
+            raise UsageError(f"core {one_line(each.config.url or each.config.kind, 80)} stands there twice")
+        found[name] = Wanted(name, each.config, each.configured)
+    return list(found.values())
+
+
+def _names(config: CoreConfig, several: bool) -> list[str]:
+    """What it may be called, the best first."""
+    numbered = [f"{config.kind}-{number}" for number in range(2, 100)]
+    if config.url is None or not several:
+        return [config.kind, *numbered]
+    host, _, port = parse_address(config.url).label.removeprefix("https://").partition("/")[0].rpartition(":")
+    return [host, f"{host}:{port}", *numbered]

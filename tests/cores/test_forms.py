@@ -1,0 +1,139 @@
+"""What `--core` and `[cores.NAME]` may say: several cores, their names, and one clear line for each mistake."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from engine.cores.configured import CoreConfig
+from engine.cores.embedded import core as embedded
+from engine.cores.forms import parse_cores
+from engine.cores.ollama.core import OllamaCore
+from engine.cores.port import Core, SlotState
+from engine.cores.scripted import ScriptedCore
+from engine.cores.select import choose_core, choose_cores
+from engine.errors import UsageError
+from tests.cores.fake_ollama import FakeOllama
+
+DEN = CoreConfig(kind="ollama", url="http://den:11434", slots=2, model="qwen3:8b")
+ATTIC = CoreConfig(kind="ollama", url="attic")
+WORDS = CoreConfig(kind="scripted", model="words:1b", script="tps=0,tokens=3")
+MINE = {"den": DEN, "attic": ATTIC, "ollama": WORDS}
+
+
+def names(choice: str) -> list[str]:
+    found = parse_cores(choice, MINE)
+    assert found is not None
+    return [each.name for each in found]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("auto", ["den", "attic", "ollama"]),
+        (" den , embedded", ["den", "embedded"]),
+        ("ollama", ["ollama"]),  # a configured name goes before a form
+        ("scripted:tokens=40,tps=60", ["scripted"]),
+        ("scripted:tokens=40,tps=60,den", ["scripted", "den"]),
+        ("den,scripted:tokens=40, tps = 60 ,scripted:seed=2,attic", ["den", "scripted", "scripted-2", "attic"]),
+        ("scripted:,den", ["scripted", "den"]),
+        ("embedded,ollama@box", ["embedded", "ollama-2"]),
+        ("ollama@box,ollama@http://shed:8080", ["box", "shed"]),
+        ("ollama@box:1,ollama@box:2,ollama@[::1]:3", ["box", "box:2", "[::1]"]),
+        ("den,ollama@http://den:9,ollama@x", ["den", "den:9", "x"]),
+    ],
+)
+def test_a_choice_has_one_reading(choice: str, expected: list[str]) -> None:
+    assert names(choice) == expected
+
+
+def test_the_options_go_to_their_scripted_core() -> None:
+    found = parse_cores("scripted:tokens=40,tps=60,den,scripted:seed=2", MINE)
+    assert found is not None
+    assert [each.config.script for each in found] == ["tokens=40,tps=60", None, "seed=2"]
+
+
+def test_auto_with_nothing_configured_is_left_to_looking() -> None:
+    assert parse_cores("auto", {}) is None
+
+
+@pytest.mark.parametrize(
+    ("choice", "word"),
+    [
+        ("den,", "unknown core ''"),
+        (",", "unknown core ''"),
+        ("den,nope", "unknown core 'nope'; use den, attic, ollama (configured), auto"),
+        ("den,tokens=40", "unknown core 'tokens=40'"),
+        ("den,auto", "auto stands alone"),
+        ("den,den", "den stands there twice"),
+        ("embedded,embedded", "one embedded core"),
+        ("ollama@box,ollama@box", "box stands there twice"),
+        ("ollama@ftp://x,den", "ftp://x"),
+        ("scripted:tokens=x", "tokens"),
+        ("scripted:tokens=1,nope=2,den", "nope"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line(choice: str, word: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_cores(choice, MINE)
+    assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "word"),
+    [
+        ({"kind": "olama"}, "'olama' is no kind of core; there are ollama, embedded"),
+        ({"kind": "embedded", "url": "http://x"}, "embedded has no url"),
+        ({"kind": "embedded", "one_model": True}, "embedded has no one_model"),
+        ({"kind": "ollama", "script": "seed=1"}, "ollama has no script"),
+        ({"kind": "ollama", "url": "ftp://x"}, "not the address of an Ollama server"),
+        ({"kind": "scripted", "script": "seed"}, "not of the form key=value"),
+        ({"kind": "ollama", "slots": 0}, "greater than or equal to 1"),
+        ({"kind": "ollama", "slot": 1}, "Extra inputs"),
+    ],
+)
+def test_a_bad_table_is_refused(table: dict[str, object], word: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CoreConfig.model_validate(table)
+    assert word in str(caught.value)
+
+
+async def cores(choice: str, configured: dict[str, CoreConfig], slots: int | None = None) -> list[Core]:
+    chosen = await choose_cores(choice, configured=configured, environ={}, slots=slots)
+    return [each.core for each in chosen]
+
+
+async def test_configured_cores_are_made_as_they_say() -> None:
+    den, attic, words = await cores("auto", MINE, slots=3)
+    assert isinstance(den, OllamaCore) and isinstance(attic, OllamaCore) and isinstance(words, ScriptedCore)
+    assert [len(core.slots()) for core in (den, attic, words)] == [2, 3, 3]
+    assert [core.address.label for core in (den, attic)] == ["den:11434", "attic:11434"]
+    assert (await words.inspect()).default_model == "words:1b"
+    assert {slot.id for slot in (*den.slots(), *attic.slots())} == {"den/0", "den/1", "attic/0", "attic/1", "attic/2"}
+    for core in (den, attic, words):
+        await core.stop(drain_s=0)
+
+
+async def test_of_several_one_that_is_down_does_not_stop_the_start() -> None:
+    async with FakeOllama("a:1b") as fake:
+        nowhere = fake.host
+    lonely, words = await cores(f"ollama@{nowhere},scripted:", {})
+    await lonely.start()
+    assert (await lonely.inspect()).healthy is False
+    assert {slot.state for slot in lonely.slots()} == {SlotState.DOWN}
+    for core in (lonely, words):
+        await core.stop(drain_s=0)
+
+
+async def test_one_core_is_one() -> None:
+    with pytest.raises(UsageError, match="name one core out of den, attic"):
+        await choose_core("den,attic", configured=MINE, environ={})
+
+
+async def test_the_embedded_core_may_have_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedded, "available", lambda: None)
+    (core,) = await cores("auto", {"tiny": CoreConfig(kind="embedded", slots=2)})
+    assert core.name == "tiny"
+    assert [slot.id for slot in core.slots()] == ["tiny/0", "tiny/1"]
+    await core.stop(drain_s=0)
