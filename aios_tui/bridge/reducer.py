@@ -30,16 +30,18 @@ def fold_all(state: ViewState, events: Iterable[e.Event]) -> ViewState:
 
 
 def resync(state: ViewState, snapshot: Iterable[e.Event]) -> ViewState:
-    """A fresh state from a kernel's snapshot, which keeps what no snapshot tells: ends, results, rates, notices."""
+    """A fresh state from a kernel's snapshot, which keeps what no snapshot tells: ends, results, meters, notices."""
     fresh = ViewState(
         now=state.now,
         why=state.why,
         counts=state.counts,
         notices=state.notices,
     )
+    events = list(snapshot)
     fresh.set_results(state.results)
-    fold_all(fresh, snapshot)
-    fresh.rates = state.rates
+    fold_all(fresh, events)
+    fresh.meters = state.meters
+    fresh.meters.resync(events)
     for slot, lane in fresh.lanes.items():
         old = state.lanes.get(slot)
         if old is not None and _same_attempt(old, lane) and old.first_token_at is not None:
@@ -213,6 +215,7 @@ def _syscall_ready(state: ViewState, event: e.SyscallReady) -> None:
 
 
 def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
+    state.meters.fold(event)
     task = _known(state, event.task)
     if task is None:
         return
@@ -241,6 +244,7 @@ def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
 
 
 def _progress(state: ViewState, event: e.AttemptProgress) -> None:
+    state.meters.fold(event)
     lane = state.lanes.get(event.slot)
     if lane is None or not _same_attempt(lane, event):
         return
@@ -254,7 +258,6 @@ def _progress(state: ViewState, event: e.AttemptProgress) -> None:
         lane.first_token_at = event.at
     lane.last_token_at = event.at
     lane.tokens += event.tokens
-    state.rates.add_tokens(event.at, event.tokens)
     if event.kind == "text":
         lane.talking = True
         lane.text, cut = _grown(lane.text, event.text)
@@ -272,6 +275,7 @@ def _grown(text: str, more: str) -> tuple[str, int]:
 
 
 def _attempt_ended(state: ViewState, event: e.AttemptEnded) -> None:
+    state.meters.fold(event)
     task = _known(state, event.task)
     if task is None:
         return
@@ -294,10 +298,10 @@ def _ended(state: ViewState, event: e.TaskEnded) -> None:
         state.changes.header = True
     if state.result(event.task) is not None:
         return
+    state.meters.fold(event)
     final: Task = event.final
     if event.state is TaskState.DONE:
         state.counts.done += 1
-        state.rates.add_end(event.at)
     elif event.state is TaskState.FAILED:
         state.counts.failed += 1
     else:
@@ -308,12 +312,14 @@ def _ended(state: ViewState, event: e.TaskEnded) -> None:
 
 def _core(state: ViewState, event: e.CoreChanged) -> None:
     state.cores[event.info.name] = event.info
+    state.looked_at[event.info.name] = event.at
     if event.info.why and not state.why:
         state.why = one_line(event.info.why)
     state.changes.cores = state.changes.header = True
 
 
 def _slot(state: ViewState, event: e.SlotChanged) -> None:
+    state.meters.fold(event)
     lane = state.lanes.setdefault(event.slot, LaneView(event.slot, event.core))
     lane.state, lane.reason = event.state, one_line(event.reason)
     lane.version += 1

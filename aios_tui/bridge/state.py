@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aios_tui.bridge.order import ReadyOrder
-from aios_tui.bridge.rates import Rates
 from engine.cores.port import CoreInfo, SlotState
 from engine.events import Notice
 from engine.model import KernelState, TaskSpec, TaskState
+from engine.telemetry.meters import Meters
 from engine.text import one_line
 
 MAX_RESULTS = 500
@@ -192,6 +192,7 @@ class ViewState:
         lanes: by slot id, in the order in which they were announced. results: newest first, bounded;
             change them through `add_result` and `set_results`.
         why: how the core came to be chosen.
+        meters: what cores and slots did in the last minutes. looked_at: when each core was last inspected.
     """
 
     now: float = 0.0
@@ -206,7 +207,8 @@ class ViewState:
     cores: dict[str, CoreInfo] = field(default_factory=dict)
     results: deque[ResultView] = field(default_factory=deque)
     counts: Counts = field(default_factory=Counts)
-    rates: Rates = field(default_factory=Rates)
+    meters: Meters = field(default_factory=Meters)
+    looked_at: dict[str, float] = field(default_factory=dict)
     notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=100))
     running: int = 0
     changes: Changes = field(default_factory=Changes)
@@ -216,6 +218,11 @@ class ViewState:
     def queued(self) -> int:
         """Tasks that have not started."""
         return len(self.tasks) - self.running
+
+    @property
+    def shown_lanes(self) -> list[LaneView]:
+        """The lanes of slots that are offered: one that its server has not shown to have is none yet."""
+        return [lane for lane in self.lanes.values() if lane.state is not SlotState.UNPROVEN or lane.task is not None]
 
     def oldest_ready(self) -> float | None:
         """Since when the longest-waiting ready syscall is ready; None when none is."""

@@ -106,7 +106,7 @@ class Header(Canvas):
 
     def _throughput(self) -> list[Span]:
         view = self.view
-        per_minute, per_second = view.rates.tasks_per_minute(view.now), view.rates.tokens_per_s(view.now)
+        per_minute, per_second = view.meters.tasks_per_minute(view.now), view.meters.tokens_per_s(view.now)
         return [
             (words.rate(per_minute), ""),
             (" tasks/min  ", "dim"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ LABEL = 9
 MAX_MODELS = 3
 
 
-def sparkline(values: list[float], width: int) -> list[Span]:
+def sparkline(values: Sequence[float], width: int) -> list[Span]:
     """The newest values as bars of one cell, scaled to the highest; zero is a faint line, anything above it is not."""
     shown = values[-width:] if width > 0 else []
     top = max(shown, default=0.0)
@@ -43,8 +44,8 @@ def _labelled(label: str, spans: list[Span], width: int) -> Line:
 
 
 def _throughput(view: ViewState, width: int) -> Line:
-    now = f" {words.rate(view.rates.tokens_per_s(view.now))}"
-    history = view.rates.history(view.now)
+    now = f" {words.rate(view.meters.tokens_per_s(view.now))}"
+    history = view.meters.strip(view.now)
     room = width - LABEL - len(now) - 7
     return _labelled("tokens/s", [*sparkline(history, min(60, room)), (now, "strong"), ("  5 min", "dim")], width)
 

@@ -157,5 +157,5 @@ def test_a_resync_keeps_what_no_snapshot_tells() -> None:
     assert fresh.lanes["ollama/0"].ttft_s == lane.ttft_s == pytest.approx(0.31)
     assert (fresh.counts.done, len(fresh.results), fresh.tasks[9].rounds) == (6, 8, 1)
     assert (fresh.policy, fresh.running, fresh.queued) == ("fifo", 1, 0)
-    assert fresh.rates is state.rates
+    assert fresh.meters is state.meters
     assert fresh.changes.everything
