@@ -58,6 +58,7 @@ class FakeOllama:
         scripts: answers for the next chat requests, in order. usual: the answer when there is none, a short good one.
         overrides: answers for other routes, such as `{"/api/version": Status(502)}`, until removed.
         library: what can be pulled. pulls: scripts for the next pulls, in order; without one it is a short good pull.
+        parallel: how many requests of a model are answered at a time, the others waiting; None for all.
         requests: all that came. active, most_active: chat requests being answered. disconnects: clients that left
             before their answer was complete. connections: how many were ever made.
     """
@@ -72,7 +73,9 @@ class FakeOllama:
         self.pulls: deque[Script] = deque()
         self.requests: list[Request] = []
         self.active = self.most_active = self.disconnects = self.connections = 0
+        self.parallel: int | None = None
         self.port = 0
+        self._places: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Condition()
@@ -112,7 +115,7 @@ class FakeOllama:
             await self._changed.wait_for(lambda: condition(self))
 
     def chats(self) -> list[Request]:
-        return [request for request in self.requests if request.path == "/api/chat"]
+        return [request for request in self.requests if request.path in ("/api/chat", "/api/generate")]
 
     # -- connections ---------------------------------------------------------------------------------------------------
 
@@ -263,7 +266,17 @@ class FakeOllama:
         else:
             if model.name not in self.loaded:
                 self.loaded.append(model.name)
-            await self._play(request, script, writer)
+            async with self._turn(model.name):
+                await self._play(request, script, writer)
+
+    @asynccontextmanager
+    async def _turn(self, model: str) -> AsyncIterator[None]:
+        """As OLLAMA_NUM_PARALLEL does it: the answer begins, its head too, when the model has a place."""
+        if self.parallel is None:
+            yield
+            return
+        async with self._places.setdefault((model, self.parallel), asyncio.Semaphore(self.parallel)):
+            yield
 
     def _whole(self, request: Request, script: tuple[Step, ...]) -> Json:
         """The answer to a request with `stream: false`: the final record, with all of the text."""

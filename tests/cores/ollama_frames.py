@@ -6,11 +6,13 @@ import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 Json = dict[str, Any]
 NOW = "2026-11-22T15:21:16.433760208Z"
 JSON, NDJSON, TEXT = "application/json; charset=utf-8", "application/x-ndjson", "text/plain"
+_ticks = count(1)
 _REASONS = {
     200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
     500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
@@ -21,10 +23,11 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """One streamed record with text, or with thinking."""
+    """One streamed record with text, with thinking, or with calls of tools: a name and arguments each, and an id."""
 
     text: str = ""
     thinking: str = ""
+    calls: tuple[tuple[str, Json] | tuple[str, Json, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +166,14 @@ def record(request: Request, step: Say | Final, script: tuple[Step, ...]) -> Jso
         message: Json = {"role": "assistant", "content": step.text}
         if isinstance(step, Say) and step.thinking:
             message["thinking"] = step.thinking
+        if isinstance(step, Say) and step.calls:
+            message["tool_calls"] = [_call(*call) for call in step.calls]
         payload: Json = {"message": message}
     else:
         payload = {"response": step.text}
-    record = {"model": request.body["model"], "created_at": NOW, **payload, "done": isinstance(step, Final)}
+        if isinstance(step, Say) and step.thinking:
+            payload["thinking"] = step.thinking
+    record = {"model": request.body["model"], "created_at": _moment(), **payload, "done": isinstance(step, Final)}
     if not isinstance(step, Final):
         return record
     record["done_reason"] = step.reason
@@ -176,6 +183,16 @@ def record(request: Request, step: Say | Final, script: tuple[Step, ...]) -> Jso
     statistics = {"total_duration": 254_893_240, "load_duration": 2_838_341, "prompt_eval_count": 13,
                   "prompt_eval_duration": 121_783_000, "eval_count": spoken, "eval_duration": 117_981_000}  # fmt: skip
     return record | {name: value for name, value in (statistics | step.statistics).items() if value}
+
+
+def _call(name: str, arguments: Json, id: str = "") -> Json:
+    """With the id first, as newer servers send it."""
+    return {**({"id": id} if id else {}), "function": {"name": name, "arguments": arguments}}
+
+
+def _moment() -> str:
+    """The server's clock: a microsecond later each time it is asked."""
+    return f"2026-11-22T15:21:{next(_ticks) / 1e6:012.9f}Z"
 
 
 def not_found(request: Request) -> Status:
@@ -209,7 +226,8 @@ async def send_status(writer: asyncio.StreamWriter, status: Status) -> None:
     if isinstance(status.body, str):
         await send(writer, status.code, JSON, dump({"error": status.body}), *status.headers)
     else:
-        await send(writer, status.code, "text/html", status.body, *status.headers)
+        kind = "text/html" if status.body.startswith(b"<") else JSON
+        await send(writer, status.code, kind, status.body, *status.headers)
 
 
 async def chunk(writer: asyncio.StreamWriter, data: bytes) -> None:

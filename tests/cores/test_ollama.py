@@ -215,7 +215,10 @@ class TestChoiceOfModel:
         fake.models += [FakeModel("qwen3:8b"), EMBEDDER]
         _, fault = await run(core, attempt(model="qwen3:9b"))
         assert fault == Fault(
-            FaultKind.NO_MODEL, "model 'qwen3:9b' not found; installed: smollm2:135m, qwen3:8b", retryable=False
+            FaultKind.NO_MODEL,
+            f"model 'qwen3:9b' not found at {fake.host}; did you mean 'qwen3:8b'? installed: smollm2:135m, qwen3:8b; "
+            "to fetch it: ollama pull qwen3:9b",
+            retryable=False,
         )
 
     async def test_a_chosen_model_that_is_gone_is_replaced_at_the_next_attempt(

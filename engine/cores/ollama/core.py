@@ -1,4 +1,4 @@
-"""The Ollama core: chat on an Ollama server over HTTP, through the official client.
+"""The Ollama core: chat and generate on an Ollama server over HTTP.
 
 Wire format: newline-delimited JSON; the last record has `done: true` and the statistics, durations in nanoseconds. A
 stream that ends without that record has failed, however cleanly it was closed.
@@ -7,23 +7,20 @@ stream that ends without that record has failed, however cleanly it was closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import cast
 
 import httpx
-import ollama
-from pydantic import ValidationError
 
 from engine.cores.call import Call, Emit
 from engine.cores.health import SlotHealth
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.ollama import models as catalogue
-from engine.cores.ollama import records
 from engine.cores.ollama.address import Address, parse_address
-from engine.cores.ollama.faults import fault_of
+from engine.cores.ollama.asking import Exchange, Unfit
+from engine.cores.ollama.faults import fault_of, missing_model
 from engine.cores.ollama.keeping import OllamaKeeping
+from engine.cores.ollama.records import Record
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import (
     Attempt,
@@ -37,13 +34,12 @@ from engine.cores.port import (
     Rejected,
     Slot,
     SlotEvent,
+    ToolCall,
 )
 from engine.errors import CoreError
 from engine.text import one_line
 
 _PULL = "install one, such as: ollama pull smollm2:135m"
-_NAMES_SHOWN = 12
-_TAIL_S = 1.0
 _CLOSE_S = 5.0
 
 
@@ -222,40 +218,41 @@ class OllamaCore(OllamaKeeping):
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
-        started = False
+        exchange: Exchange | None = None
+        model = attempt.model
         try:
-            model = attempt.model or await self._default_model()
+            model = model or await self._default_model()
             if model is None:
                 return Fault(
                     FaultKind.NO_MODEL, f"Ollama at {self.address.label} has no model that can chat; {_PULL}", False
                 )
-            async with aclosing(await self._ask(model, attempt)) as stream:
-                async for part in stream:
-                    started = True
-                    for chunk in records.chunks(part.message):
-                        await emit(chunk)
-                    if part.done:
-                        await _finish(stream)
-                        return self._done(model, part)
+            exchange = Exchange(self._connection, model, attempt)
+            last = await exchange.run(emit)
+            if last is not None:
+                return self._done(model, last, exchange.calls)
+        except Unfit as error:
+            return Fault(FaultKind.BAD_REQUEST, str(error), False)
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
-            fault = self._failed(error, started=started)
-            return await self._missing(attempt, fault) if fault.kind is FaultKind.NO_MODEL else fault
+            fault = self._failed(error, started=exchange is not None and exchange.started)
+            if fault.kind is FaultKind.BUSY:
+                return Rejected(fault.reason)
+            return await self._missing(attempt, model or "", fault) if fault.kind is FaultKind.NO_MODEL else fault
         reason = f"Ollama at {self.address.label} ended the stream without its final record"
         self._health.fail("suspect", reason)
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
 
-    async def _ask(self, model: str, attempt: Attempt) -> AsyncGenerator[ollama.ChatResponse, None]:
-        messages = [{"role": message.role, "content": message.content} for message in attempt.messages]
-        options = records.options(attempt.options)
-        stream = await self._connection.client.chat(model=model, messages=messages, stream=True, options=options)
-        return cast(AsyncGenerator[ollama.ChatResponse, None], stream)
-
-    def _done(self, model: str, last: ollama.ChatResponse) -> Done:
+    def _done(self, model: str, last: Record, calls: Sequence[ToolCall]) -> Done:
         self._health.up()
         if not catalogue.spellings(model) & self._loaded:
             self._loaded |= {model}
             self._health.models_changed()
-        return Done(one_line(last.model or model, 200), records.usage(last), one_line(last.done_reason or "stop", 50))
+        reason = last.done_reason or "stop"
+        return Done(
+            last.model or model,
+            last.usage(),
+            "tool_calls" if calls and reason == "stop" else one_line(reason, 50),
+            tuple(calls),
+        )
 
     def _failed(self, error: Exception, *, started: bool) -> Fault:
         """The fault that `error` is; the slots are told before anybody else is."""
@@ -266,7 +263,7 @@ class OllamaCore(OllamaKeeping):
             self._health.fail("suspect", fault.reason)
         return fault
 
-    async def _missing(self, attempt: Attempt, fault: Fault) -> Fault:
+    async def _missing(self, attempt: Attempt, model: str, fault: Fault) -> Fault:
         """The fault of a missing model, with the models that could be asked for instead.
 
         When it was only our choice, gone from the server since, another one can be chosen at the next attempt.
@@ -279,14 +276,5 @@ class OllamaCore(OllamaKeeping):
         except (httpx.HTTPError, OSError, StatusError, WireError):
             return replace(fault, retryable=ours)
         self._health.models_changed()
-        names = [model.name for model in installed if catalogue.generates(model)]
-        listed = ", ".join(names[:_NAMES_SHOWN]) + (", …" if len(names) > _NAMES_SHOWN else "")
-        return Fault(fault.kind, f"{fault.reason}; {f'installed: {listed}' if names else _PULL}", ours)
-
-
-async def _finish(stream: AsyncGenerator[ollama.ChatResponse, None]) -> None:
-    """Read to the end of the response, so that the connection can be used again; what comes there no longer counts."""
-    with suppress(TimeoutError, httpx.HTTPError, ollama.ResponseError, ValidationError, StatusError, WireError):
-        async with asyncio.timeout(_TAIL_S):
-            async for _ in stream:
-                pass
+        names = [each.name for each in installed if catalogue.generates(each)]
+        return Fault(fault.kind, missing_model(model, self.address.label, names), ours)

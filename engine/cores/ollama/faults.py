@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Sequence
+from typing import Literal
+
 import httpx
 import ollama
 from pydantic import ValidationError
@@ -9,6 +14,16 @@ from pydantic import ValidationError
 from engine.cores.http import StatusError, WireError
 from engine.cores.port import Fault, FaultKind
 from engine.text import one_line
+
+_NAMES_SHOWN = 12
+_PAGE = re.compile(r"<(!doctype|html|head|body|title|h1)\b", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+_MEMORY = re.compile(r"requires more (system )?memory|out of memory|unable to allocate|cannot allocate", re.IGNORECASE)
+_ROOM = "take a smaller model or a smaller num_ctx, or unload another model"
+
+
+class StreamError(Exception):
+    """An error object in place of a record; the text is the server's."""
 
 
 def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
@@ -21,8 +36,10 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
             fault = _foreign(where, str(error))
         case WireError():
             fault = Fault(FaultKind.BROKEN_STREAM, f"the answer of {server} is broken: {error}", True)
-        case ollama.ResponseError():  # raised by the client for an error object in the stream
-            fault = Fault(FaultKind.SERVER, f"{server} stopped: {one_line(str(error.error), 300)}", True)
+        case StreamError():
+            fault = _stopped(server, one_line(str(error), 300))
+        case ollama.ResponseError():  # as the client raises it in a pull
+            fault = _stopped(server, one_line(str(error.error), 300))
         case ValidationError():
             fault = Fault(FaultKind.BROKEN_STREAM, f"{server} sent a record of the wrong shape", True)
         case httpx.ReadTimeout() | httpx.WriteTimeout():
@@ -31,6 +48,8 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
             fault = Fault(FaultKind.GAP_TIMEOUT, f"{server} did not answer in time", True)
         case httpx.TransportError() | OSError() if started:
             fault = Fault(FaultKind.BROKEN_STREAM, f"the connection to {server} broke in mid-answer", True)
+        case httpx.RemoteProtocolError() if "illegal" in str(error):
+            fault = _foreign(where, "it does not speak HTTP, or wants https://")
         case httpx.TransportError() | OSError():
             reason = f"{server} cannot be reached ({_cause(error)}); start it, or check its address"
             fault = Fault(FaultKind.UNREACHABLE, reason, True)
@@ -41,26 +60,91 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
     return fault
 
 
+def missing_model(model: str, where: str, installed: Sequence[str]) -> str:
+    """What to say of a model that is not there: the nearest name, what is there, and how to get it."""
+    near = nearest(model, installed)
+    listed = ", ".join(installed[:_NAMES_SHOWN]) + (", …" if len(installed) > _NAMES_SHOWN else "")
+    asked = f"did you mean '{near}'? " if near else ""
+    got = f"installed: {listed}; " if installed else "no model that can chat is installed; "
+    return f"model '{model}' not found at {where}; {asked}{got}to fetch it: ollama pull {model}"
+
+
+def nearest(model: str, names: Sequence[str]) -> str | None:
+    """The name most like `model`, without its tag if need be; None when none is."""
+    found = difflib.get_close_matches(model, names, n=1, cutoff=0.6)
+    if found:
+        return found[0]
+    bare = {name.partition(":")[0]: name for name in reversed(names)}
+    found = difflib.get_close_matches(model.partition(":")[0], list(bare), n=1, cutoff=0.75)
+    return bare[found[0]] if found else None
+
+
+def refused_option(error: StatusError) -> Literal["think", "format", "tools"] | None:
+    """Which option a request was refused for, as far as the server's words tell."""
+    said = error.message.casefold()
+    if not error.ours or error.status not in (400, 500):
+        return None
+    if error.status == 400 and "think" in said:
+        return "think"
+    if error.status == 400 and "support tools" in said:
+        return "tools"
+    return "format" if "format" in said or "schema" in said or "grammar" in said else None
+
+
 def _status_fault(error: StatusError, where: str) -> Fault:
     status, said = error.status, error.message or "no reason given"
     refused = f"Ollama at {where} refused the request (HTTP {status}): {said}"
+    page = web_page(said)
     if 300 <= status < 400:
         fault = _foreign(where, f"it redirects to {said}")
     elif status in (429, 503):
+        said = f"a proxy before it says {page}" if page else said
         fault = Fault(FaultKind.BUSY, f"Ollama at {where} is busy: {said}", True)
+    elif status >= 500 and page:
+        reason = f"a proxy before Ollama at {where} answered HTTP {status} ({page}); see whether Ollama runs behind it"
+        fault = Fault(FaultKind.SERVER, reason, True)
     elif status >= 500:
-        # A model too large for the machine stays too large; the server has no status of its own for that.
-        lasting = "requires more system memory" in said
-        fault = Fault(FaultKind.SERVER, f"Ollama at {where} failed (HTTP {status}): {said}", not lasting)
+        fault = _failed(f"Ollama at {where} failed (HTTP {status}): {said}")
     elif status == 404 and error.ours:
         fault = Fault(FaultKind.NO_MODEL, said, False)
     elif status in (404, 405):
         fault = _foreign(where, f"HTTP {status}")
+    elif status == 407:
+        fault = Fault(FaultKind.REFUSED, f"a proxy before Ollama at {where} wants a password (HTTP 407)", False)
     elif status in (401, 403):
-        fault = Fault(FaultKind.BAD_REQUEST, f"{refused}; an access key goes in OLLAMA_API_KEY", False)
+        key = "OLLAMA_API_KEY is sent to ollama.com, and to the server that OLLAMA_HOST names"
+        fault = Fault(FaultKind.REFUSED, f"{refused}; {key}", False)
+    elif option := refused_option(error):
+        fault = Fault(FaultKind.BAD_REQUEST, f"{refused}; {_INSTEAD[option]}", False)
     else:
         fault = Fault(FaultKind.BAD_REQUEST, refused, False)
     return fault
+
+
+_INSTEAD = {
+    "think": "leave out the option think, or take a model that thinks",
+    "tools": "take a model that can call tools",
+    "format": "see the option format",
+}
+
+
+def _stopped(server: str, said: str) -> Fault:
+    return _failed(f"{server} stopped: {said}")
+
+
+def _failed(reason: str) -> Fault:
+    """A failure of the server's own. A model too large for the machine stays too large; only its words tell."""
+    if _MEMORY.search(reason):
+        return Fault(FaultKind.NO_MEMORY, f"{reason}; {_ROOM}", False)
+    return Fault(FaultKind.SERVER, reason, True)
+
+
+def web_page(said: str) -> str:
+    """What a web page that came in place of an answer calls itself; empty when it is none."""
+    if not _PAGE.search(said):
+        return ""
+    title = _TITLE.search(said)
+    return f"the web page '{one_line(title.group(1), 80)}'" if title else "a web page"
 
 
 def _foreign(where: str, why: str) -> Fault:
@@ -74,4 +158,6 @@ def _cause(error: Exception) -> str:
     said = one_line(str(error), 120).rstrip(".")
     if "All connection attempts failed" in said:
         return "connection refused"
+    if "WRONG_VERSION_NUMBER" in said:
+        return "it does not speak https"
     return said or type(error).__name__

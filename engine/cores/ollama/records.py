@@ -1,44 +1,113 @@
-"""Between the port's words and those of Ollama's requests and records."""
+"""Ollama's records of a stream, validated, and what they are in the port's words.
+
+Read here and not by the official client, which drops the ids of tool calls. Format:
+https://github.com/ollama/ollama/blob/main/docs/api.md (`/api/chat` and `/api/generate`).
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
 
-import ollama
+from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
 
-from engine.cores.port import Chunk, Usage
-from engine.model import GenerationOptions
-from engine.text import sanitise
+from engine.cores.port import Chunk, ToolCall, Usage
+from engine.query import clean_json
+from engine.text import one_line, sanitise
 
-
-def options(options: GenerationOptions) -> dict[str, int | float]:
-    """Ollama's names for them; what is None is left to the server."""
-    named = {
-        "num_predict": options.max_tokens,
-        "temperature": options.temperature,
-        "seed": options.seed,
-        "num_ctx": options.num_ctx,
-    }
-    return {name: value for name, value in named.items() if value is not None}
+MAX_CALLS = 256
 
 
-def chunks(message: ollama.Message) -> list[Chunk]:
-    """The texts of one record. Ollama sends a record a token."""
-    texts: tuple[tuple[Literal["thinking", "text"], str | None], ...]
-    texts = (("thinking", message.thinking), ("text", message.content))
-    return [Chunk(kind, sanitise(text.replace("\r", ""))) for kind, text in texts if text]
+def _line(value: Any) -> Any:
+    return one_line(value, 200) if isinstance(value, str) else value
 
 
-def usage(last: ollama.ChatResponse) -> Usage:
-    """The final record's statistics, in seconds. The server leaves zero values out, and cached prompts too."""
-    return Usage(
-        tokens_in=_count(last.prompt_eval_count),
-        tokens_out=_count(last.eval_count),
-        load_s=_count(last.load_duration) / 1e9,
-        prefill_s=_count(last.prompt_eval_duration) / 1e9,
-        decode_s=_count(last.eval_duration) / 1e9,
-    )
+def _text(value: Any) -> Any:
+    return sanitise(value.replace("\r", "")) if isinstance(value, str) else value
 
 
-def _count(value: int | None) -> int:
-    return min(max(value or 0, 0), 1 << 53)
+def _count(value: Any) -> Any:
+    """The server leaves zero values out; what is beyond all sense is bounded rather than believed."""
+    return min(max(value, 0), 1 << 53) if isinstance(value, int) else value or 0
+
+
+Line = Annotated[str, BeforeValidator(_line)]
+Text = Annotated[str, BeforeValidator(_text)]
+Count = Annotated[int, BeforeValidator(_count)]
+
+
+class _Function(BaseModel):
+    name: Annotated[Line, Field(min_length=1)]
+    arguments: Annotated[dict[str, JsonValue], BeforeValidator(clean_json)] = {}
+
+
+class _Call(BaseModel):
+    id: Line = ""
+    function: _Function
+
+
+class _Message(BaseModel):
+    content: Text | None = None
+    thinking: Text | None = None
+    tool_calls: Annotated[list[_Call], Field(max_length=MAX_CALLS)] | None = None
+
+
+class Record(BaseModel):
+    """One line of a stream: `message` in a chat, `response` and `thinking` otherwise. Durations in nanoseconds."""
+
+    model: Line = ""
+    created_at: str = ""
+    message: _Message | None = None
+    response: Text | None = None
+    thinking: Text | None = None
+    done: bool = False
+    done_reason: Line | None = None
+    total_duration: Count = 0
+    load_duration: Count = 0
+    prompt_eval_count: Count = 0
+    prompt_eval_duration: Count = 0
+    eval_count: Count = 0
+    eval_duration: Count = 0
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.message is None and self.response is None:
+            raise ValueError("neither a message nor a response")
+        return self
+
+    def chunks(self) -> list[Chunk]:
+        """Its texts. Ollama sends a record a token; calls of tools carry no text, but are a sign of life."""
+        said = self.message or _Message(content=self.response, thinking=self.thinking)
+        texts: tuple[tuple[Literal["thinking", "text"], str | None], ...]
+        texts = (("thinking", said.thinking), ("text", said.content))
+        found = [Chunk(kind, text) for kind, text in texts if text]
+        return found or ([Chunk("progress", tokens=0)] if said.tool_calls else [])
+
+    def calls(self) -> list[ToolCall]:
+        """What the model asks to have called."""
+        calls = (self.message.tool_calls if self.message else None) or []
+        return [ToolCall(call.function.name, call.function.arguments, call.id) for call in calls]
+
+    def usage(self) -> Usage:
+        """Of the final record: its statistics. Prompts that the server had cached are not counted by it."""
+        return Usage(
+            tokens_in=self.prompt_eval_count,
+            tokens_out=self.eval_count,
+            load_s=self.load_duration / 1e9,
+            prefill_s=self.prompt_eval_duration / 1e9,
+            decode_s=self.eval_duration / 1e9,
+        )
+
+    def waited_s(self) -> float | None:
+        """Of the final record: the seconds for which the server had the request and did not work on it."""
+        if not self.total_duration:
+            return None
+        busy = self.load_duration + self.prompt_eval_duration + self.eval_duration
+        return max(0, self.total_duration - busy) / 1e9
+
+    def moment(self) -> float | None:
+        """When the server made it, by its own clock, Unix seconds."""
+        try:
+            return datetime.fromisoformat(self.created_at).timestamp()
+        except (ValueError, OverflowError, OSError):
+            return None

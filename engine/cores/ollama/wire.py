@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, cast
 
 import httpx
@@ -28,7 +29,9 @@ from engine.cores.http import (
     whole_lines,
 )
 from engine.cores.ollama.address import Address
+from engine.cores.ollama.faults import StreamError, web_page
 
+_PAGE_CAP = 4096
 _STREAMING = ("/api/chat", "/api/generate", "/api/pull")
 # What httpx would break a line at, and what pydantic refuses in a string.
 _TROUBLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -46,12 +49,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         source = cast(httpx.AsyncByteStream, response.stream)
         try:
             await check_head(response)
+            await _refuse_page(response)
         except BaseException:
             await source.aclose()
             raise
         stream: httpx.AsyncByteStream = Capped(source, self._body_cap)
         if request.url.path.endswith(_STREAMING):
-            stream = _Lines(source, self._line_cap, foreign="html" in response.headers.get("content-type", ""))
+            stream = _Lines(source, self._line_cap)
         return httpx.Response(
             response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
         )
@@ -60,19 +64,28 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
+async def _refuse_page(response: httpx.Response) -> None:
+    """A well answer in HTML comes from something in between, or from something else altogether."""
+    if "html" not in response.headers.get("content-type", ""):
+        return
+    start = b""
+    async for piece in cast(httpx.AsyncByteStream, response.stream):
+        start += piece
+        if len(start) > _PAGE_CAP:
+            break
+    page = web_page(start[:_PAGE_CAP].decode("utf-8", "replace")) or "a web page"
+    raise WireError(f"it answers with {page}, as a proxy or a sign-in page does", foreign=True)
+
+
 class _Lines(httpx.AsyncByteStream):
     """Newline-delimited JSON objects, each yielded whole as one safe line; at most `cap` bytes a line."""
 
-    def __init__(self, source: httpx.AsyncByteStream, cap: int, *, foreign: bool) -> None:
-        self._source, self._cap, self._foreign = source, cap, foreign
+    def __init__(self, source: httpx.AsyncByteStream, cap: int) -> None:
+        self._source, self._cap = source, cap
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for line in split_lines(self._source, self._cap):
-                yield clean_record(line)
-        except WireError as error:
-            error.foreign = error.foreign or self._foreign
-            raise
+        async for line in split_lines(self._source, self._cap):
+            yield clean_record(line)
 
     async def aclose(self) -> None:
         await self._source.aclose()
@@ -92,6 +105,13 @@ async def split_lines(source: AsyncIterable[bytes], cap: int) -> AsyncIterator[b
             except WireError:
                 raise WireError("the stream broke off in the middle of a line", cut=True) from None
         yield line.removesuffix(b"\n")
+
+
+async def _without_error(lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    async for line in lines:
+        if b'"error"' in line and (error := json.loads(line).get("error")):
+            raise StreamError(error)
+        yield line
 
 
 def clean_record(line: bytes) -> bytes:
@@ -139,6 +159,18 @@ class Connection:
     async def post(self, path: str, body: Mapping[str, Any]) -> bytes:
         """The body of the answer to a POST of a JSON object. Raises as `get` does."""
         return (await self._plain.post(path, json=body)).content
+
+    @asynccontextmanager
+    async def stream(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The records of a POST's answer, each a line of JSON. Raises as `get` does; StreamError for an error in it.
+
+        Not the official client: of a tool's parameters it sends only the first level, and it drops the ids of calls.
+        """
+        async with (
+            self._plain.stream("POST", path, json=body) as response,
+            aclosing(_without_error(response.aiter_raw())) as lines,
+        ):
+            yield lines
 
     async def close(self) -> None:
         """Close every connection. Idempotent."""
