@@ -29,6 +29,7 @@ class SlotHealth:
         self._state, self._reason = SlotState.UP, ""
         self._listeners: list[asyncio.Queue[SlotEvent | None]] = []
         self._recovery: asyncio.Task[None] | None = None
+        self._rest: asyncio.Task[None] | None = None
         self._watching = self._closed = False
 
     @property
@@ -45,10 +46,10 @@ class SlotHealth:
     async def close(self) -> None:
         """Stop probing and end every `events()`. Idempotent."""
         self._watching, self._closed = False, True
-        if self._recovery is not None:
-            self._recovery.cancel()
-            await asyncio.wait({self._recovery})
-            self._recovery = None
+        for task in filter(None, (self._recovery, self._rest)):
+            task.cancel()
+            await asyncio.wait({task})
+        self._recovery = self._rest = None
         for listener in self._listeners:
             listener.put_nowait(None)
         self._listeners.clear()
@@ -74,8 +75,21 @@ class SlotHealth:
         self._tell(SlotEvent("models"))
 
     def up(self) -> None:
-        """The server answered."""
-        self._become("up", "")
+        """The server answered. It does not end a rest."""
+        if self._rest is None:
+            self._become("up", "")
+
+    def rest(self, seconds: float, reason: str) -> None:
+        """The server asked to be left alone for so long: the slots are suspect until then. A rest is not prolonged."""
+        if self._watching and self._rest is None and self._state is SlotState.UP:
+            self._become("suspect", reason)
+            self._rest = asyncio.create_task(self._wake_after(seconds), name=f"{self._core} rest")
+
+    async def _wake_after(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._rest = None
+        if self._state is SlotState.SUSPECT and (self._recovery is None or self._recovery.done()):
+            self._become("up", "")
 
     def fail(self, kind: Literal["suspect", "down"], reason: str) -> None:
         """The server failed: the slots change at once, and the probing begins."""

@@ -32,12 +32,12 @@ class StatusError(Exception):
 
     Attributes:
         message: the server's own words on one line. ours: they came as an `{"error": …}` of its protocol.
-        retry_after: the header of that name, as sent.
+        retry_after: the header of that name, as sent. body: the answer, where it is JSON.
     """
 
-    def __init__(self, status: int, message: str, *, ours: bool, retry_after: str = "") -> None:
+    def __init__(self, status: int, message: str, *, ours: bool, retry_after: str = "", body: Any = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.ours, self.retry_after = status, message, ours, retry_after
+        self.status, self.message, self.ours, self.retry_after, self.body = status, message, ours, retry_after, body
 
 
 def transport(url: str) -> httpx.AsyncHTTPTransport:
@@ -126,5 +126,5 @@ async def _status_error(response: httpx.Response) -> StatusError:
     if isinstance(parsed, list) and len(parsed) == 1:  # as Gemini wraps it
         parsed = parsed[0]
     if isinstance(parsed, dict) and parsed.get("error"):
-        return StatusError(status, error_text(parsed["error"]), ours=True, retry_after=retry_after)
-    return StatusError(status, one_line(text, 200), ours=False, retry_after=retry_after)
+        return StatusError(status, error_text(parsed["error"]), ours=True, retry_after=retry_after, body=parsed)
+    return StatusError(status, one_line(text, 200), ours=False, retry_after=retry_after, body=parsed)

@@ -1,0 +1,337 @@
+"""The OpenAI-compatible core: vLLM, SGLang, llama.cpp, LM Studio, TGI, and hosted providers, by the official client.
+
+Wire format: server-sent events. A stream that ends without a `finish_reason` or `[DONE]` has failed, however cleanly
+it was closed. The key is known to the transport alone, and cut out of whatever a server says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import httpx
+from pydantic import SecretStr
+
+from engine.cores.call import Call, Emit
+from engine.cores.health import SlotHealth
+from engine.cores.http import LINE_CAP, StatusError, WireError
+from engine.cores.keys import checked_key, redact
+from engine.cores.openai import models as catalogue
+from engine.cores.openai import records, requests
+from engine.cores.openai.address import parse_base_url
+from engine.cores.openai.faults import Place, outcome_of, rest_of
+from engine.cores.openai.presets import Preset, Quirks
+from engine.cores.openai.wire import Connection
+from engine.cores.port import (
+    Attempt,
+    Chunk,
+    CoreInfo,
+    Done,
+    Fault,
+    FaultKind,
+    ModelInfo,
+    Outcome,
+    Rejected,
+    Slot,
+    SlotEvent,
+)
+from engine.errors import CoreError
+from engine.text import one_line
+
+_NAMES_SHOWN = 12
+_TAIL_S = 1.0
+_CLOSE_S = 5.0
+
+
+class OpenAICore:
+    """One server or provider, as a core with `slots` slots. Durations in seconds.
+
+    Args:
+        base_url: as `parse_base_url` reads it, such as `http://127.0.0.1:8000/v1`.
+        key: its access key, None for a server that needs none.
+        slots: how many requests it is given at a time.
+        default_model: what answers when a task names no model; None for the preset's, or the first one listed.
+        priority: pass the task's priority on, for a vLLM that was started with `--scheduling-policy priority`.
+        preset: what is known of the server; None for one of unknown kind.
+        must_answer: whether `start` raises when the server does not answer, or waits for it with its slots down.
+        why: how it came to be chosen, for `inspect`.
+        key_env: the variable to name where a key is missing or wrong; the preset's unless given.
+        connect_s: to reach the server. read_s: the longest silence in a stream, beyond what the kernel's timers allow.
+        look_s: one look at the models. backoff: the first and the longest pause between probes while it is down.
+
+    Raises:
+        UsageError: a bad address or key. CoreError: the official client is not installed.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        key: str | None = None,
+        slots: int = 4,
+        default_model: str | None = None,
+        priority: bool = False,
+        preset: Preset | None = None,
+        must_answer: bool = True,
+        why: str = "",
+        key_env: str | None = None,
+        connect_s: float = 5.0,
+        read_s: float = 1_800.0,
+        look_s: float = 10.0,
+        backoff: tuple[float, float] = (0.5, 15.0),
+        line_cap: int = LINE_CAP,
+    ) -> None:
+        self.why = why
+        self.address = parse_base_url(base_url)
+        key_env = key_env or (preset.key_env if preset else None) or ""
+        self._key = SecretStr(checked_key(key, key_env or "the key")) if key else None
+        self._name, self._priority, self._look_s, self._must_answer = name, priority, look_s, must_answer
+        self._quirks = preset.quirks if preset else Quirks()
+        self._hosted = bool(preset and preset.hosted)
+        title = preset.title if preset else "the server"
+        self._place = Place(f"{title} at {self.address.label}", key_env)
+        self._configured = default_model or (preset.default_model if preset else None)
+        self._connection = Connection(
+            self.address.url, self._key, connect_s=connect_s, read_s=read_s, line_cap=line_cap
+        )
+        self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
+        self._calls: dict[tuple[int, int, int], Call] = {}
+        self._models: tuple[ModelInfo, ...] = ()
+        self._running = self._stopped = False
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def start(self) -> None:
+        """Look for the server. Raises CoreError when it must answer and does not."""
+        self._health.open()
+        self._running = True
+        reason = await self._why_down()
+        if reason is None:
+            self._health.up()
+            return
+        if self._must_answer:
+            await self.stop(drain_s=0)
+            raise CoreError(reason)
+        self._health.fail("down", reason)
+
+    async def stop(self, *, drain_s: float) -> None:
+        self._running, self._stopped = False, True
+        calls = list(self._calls.values())
+        if calls and drain_s > 0:
+            await asyncio.wait({call.worker for call in calls}, timeout=drain_s)
+        for call in calls:
+            await call.cancel(_CLOSE_S)
+        await self._health.close()
+        await self._connection.close()
+
+    def slots(self) -> Sequence[Slot]:
+        return self._health.slots()
+
+    def events(self) -> AsyncIterator[SlotEvent]:
+        return self._health.events()
+
+    async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
+        key = (attempt.task, attempt.round, attempt.number)
+        if not self._running or key in self._calls:
+            yield Rejected(
+                f"the {self._name} core is stopped" if not self._running else "the attempt is running already"
+            )
+            return
+        call = Call(lambda emit: self._carry_out(attempt, emit), name=f"{slot.id} task {attempt.task}")
+        self._calls[key] = call
+        try:
+            async for item in call.items():
+                if not isinstance(item, Chunk):
+                    self._calls.pop(key, None)
+                yield item
+        finally:
+            self._calls.pop(key, None)
+            await call.cancel(_CLOSE_S)
+
+    async def cancel(self, attempt: Attempt) -> None:
+        call = self._calls.get((attempt.task, attempt.round, attempt.number))
+        if call is not None:
+            await call.cancel(_CLOSE_S)
+
+    # Looking at it
+
+    async def inspect(self) -> CoreInfo:
+        if self._stopped:
+            return self._info(False, f"the {self._name} core is stopped")
+        reason = await self._why_down()
+        if reason is not None:
+            return self._info(False, reason)
+        self._health.up()
+        return self._info(self._default() is not None, "; ".join(filter(None, (self._lacking(), self._exposed()))))
+
+    def _info(self, healthy: bool, detail: str) -> CoreInfo:
+        return CoreInfo(
+            name=self._name,
+            healthy=healthy,
+            default_model=self._default(),
+            models=self._models,
+            where=self.address.label,
+            why=self.why,
+            detail=detail,
+            kind="openai",
+            slots_from="configured",
+        )
+
+    def _lacking(self) -> str:
+        default = self._default()
+        if default is None:
+            return f"{self._place.who}: {self._no_default()}"
+        if self._models and self._quirks.ignores_model and not catalogue.has(self._models, default):
+            return f"{self._place.who} does not list the default model '{default}'; {self._listed()}"
+        return ""
+
+    def _exposed(self) -> str:
+        if self._key is None or self.address.private:
+            return ""
+        return "its key goes over an unencrypted connection; use https"
+
+    async def _why_down(self) -> str | None:
+        """Look at the models: None if the server answers as it should, else the reason, without the key."""
+        if self._hosted and self._key is None:
+            return f"{self._place.who} needs a key; {self._place.set_key}"
+        try:
+            async with asyncio.timeout(self._look_s):
+                await self._look()
+        except Exception as error:  # noqa: BLE001  (any failure is an answer here)
+            return self._outcome(error, started=False).reason
+        return None
+
+    async def _look(self) -> None:
+        try:
+            models = await catalogue.listed_models(self._connection, self._quirks)
+        except (StatusError, WireError) as error:
+            # Without a list, any answer shows that it is there, but for one about the key or a trouble of its own.
+            status = error.status if isinstance(error, StatusError) else 200
+            if self._quirks.lists_models or status in (401, 403) or status >= 500:
+                raise
+            return
+        if models != self._models:
+            self._models = models
+            self._health.models_changed()
+
+    def _default(self) -> str | None:
+        if self._configured or not self._quirks.picks_first:
+            return self._configured
+        return catalogue.first_that_chats(self._models)
+
+    def _no_default(self) -> str:
+        if self._quirks.picks_first:
+            return "it lists no model"
+        return f"no model is chosen; name one for the core or the task{'; ' if self._models else ''}{self._listed()}"
+
+    def _listed(self) -> str:
+        names = [model.name for model in self._models if model.chats]
+        return f"it has: {', '.join(names[:_NAMES_SHOWN])}{', …' if len(names) > _NAMES_SHOWN else ''}" if names else ""
+
+    # Running
+
+    async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
+        """Send the request and read its stream to the end. Raises nothing but CancelledError."""
+        answer = records.Answer(self._quirks, time.monotonic())
+        try:
+            model = attempt.model or self._default() or await self._find_default()
+            refusal = await self._refusal(attempt, model)
+            if model is None or refusal is not None:
+                return refusal or Fault(FaultKind.NO_MODEL, f"{self._place.who}: {self._no_default()}", False)
+            await self._converse(attempt, model, answer, emit)
+            if answer.finished:
+                return self._done(answer, model)
+        except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
+            return await self._failed(error, attempt, started=answer.started)
+        reason = f"{self._place.who} ended the stream without saying why it stopped"
+        self._health.fail("suspect", reason)
+        return Fault(FaultKind.BROKEN_STREAM, reason, True)
+
+    async def _converse(self, attempt: Attempt, model: str, answer: records.Answer, emit: Emit) -> None:
+        body = requests.body_of(attempt, model, self._quirks, priority=self._priority)
+        async with self._connection.stream(body, raw=requests.is_raw(attempt)) as events:
+            async for data in events:
+                if data.strip() == records.DONE:
+                    answer.end()
+                    await _finish(events)
+                    return
+                for chunk in answer.take(records.read_record(data), time.monotonic()):
+                    await emit(chunk)
+
+    async def _refusal(self, attempt: Attempt, model: str | None) -> Fault | None:
+        """Why the server is not asked at all: servers of one model answer to any name."""
+        if requests.is_raw(attempt) and not self._quirks.raw:
+            return Fault(FaultKind.BAD_REQUEST, f"{self._place.who} takes no raw prompts; use the endpoint chat", False)
+        if model is None or attempt.model is None or not self._quirks.ignores_model or not self._quirks.lists_models:
+            return None
+        if not catalogue.has(self._models, model):
+            async with asyncio.timeout(self._look_s):
+                await self._look()
+        if catalogue.has(self._models, model):
+            return None
+        return Fault(FaultKind.NO_MODEL, f"model '{one_line(model, 100)}' not found; {self._listed()}", False)
+
+    async def _find_default(self) -> str | None:
+        async with asyncio.timeout(self._look_s):
+            await self._look()
+        return self._default()
+
+    def _done(self, answer: records.Answer, model: str) -> Done | Fault:
+        if answer.reason in ("error", "insufficient_system_resource"):
+            return Fault(FaultKind.SERVER, f"{self._place.who} gave up in mid-answer ({answer.reason})", True)
+        self._health.up()
+        # A server that answers to any name calls the model by that name; a provider may say which version it was.
+        name = (
+            model if self._quirks.ignores_model else one_line(answer.model.removeprefix(self._quirks.model_prefix), 200)
+        )
+        return answer.done(self._clean(name) or model)
+
+    async def _failed(self, error: Exception, attempt: Attempt, *, started: bool) -> Fault | Rejected:
+        """The outcome that `error` is; the slots are told before anybody else is."""
+        outcome = self._outcome(error, started=started)
+        if isinstance(outcome, Rejected) or (isinstance(error, StatusError) and outcome.kind is FaultKind.BUSY):
+            self._health.rest(rest_of(error) if isinstance(error, StatusError) else 0.0, outcome.reason)
+        elif outcome.kind is FaultKind.UNREACHABLE:
+            self._health.fail("down", outcome.reason)
+        elif outcome.kind is FaultKind.BROKEN_STREAM and not _of_the_model(error):
+            self._health.fail("suspect", outcome.reason)
+        elif outcome.kind is FaultKind.REFUSED and isinstance(error, StatusError) and error.status == 401:
+            self._health.fail("down", outcome.reason)
+        elif outcome.kind is FaultKind.NO_MODEL:
+            return await self._missing(attempt, outcome)
+        return outcome
+
+    async def _missing(self, attempt: Attempt, fault: Fault) -> Fault:
+        """The fault of a missing model, named, with the models that could be asked for instead."""
+        with suppress(httpx.HTTPError, OSError, StatusError, WireError):
+            async with asyncio.timeout(self._look_s):
+                await self._look()
+        asked = one_line(attempt.model or self._configured or "", 100)
+        reason = fault.reason if asked in fault.reason else f"model '{asked}' not found: {fault.reason}"
+        return replace(fault, reason="; ".join(filter(None, (reason, self._listed()))))
+
+    def _outcome(self, error: Exception, *, started: bool) -> Fault | Rejected:
+        outcome = outcome_of(error, self._place, started=started)
+        return replace(outcome, reason=self._clean(outcome.reason))
+
+    def _clean(self, text: str) -> str:
+        return redact(text, self._key.get_secret_value() if self._key else None)
+
+
+def _of_the_model(error: Exception) -> bool:
+    """Whether it was the model that failed, and not its server: calls of tools that make no sense."""
+    return isinstance(error, records.BadCallError)
+
+
+async def _finish(events: AsyncIterator[str]) -> None:
+    """Read to the end of the response, so that the connection can be used again; what comes there no longer counts."""
+    with suppress(TimeoutError, httpx.HTTPError, StatusError, WireError):
+        async with asyncio.timeout(_TAIL_S):
+            async for _ in events:
+                pass

@@ -1,0 +1,160 @@
+"""What went wrong with an OpenAI-compatible server, as the kernel's outcomes, in one line each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from engine.cores.http import StatusError, WireError, error_text
+from engine.cores.openai.records import MidstreamError
+from engine.cores.port import Fault, FaultKind, Rejected
+from engine.text import one_line
+
+LONGEST_REST_S = 60.0
+DEFAULT_REST_S = 5.0
+
+_NO_MEMORY = re.compile(r"out of memory|(more|enough|insufficient) (system )?(memory|resources)", re.IGNORECASE)
+_BAD_KEY = re.compile(
+    r"api[ _]key (is )?(not valid|invalid)|(invalid|incorrect) api[ _]key|api_key_invalid", re.IGNORECASE
+)
+_NO_CREDIT = re.compile(r"insufficient_quota|insufficient balance|exceeded your current quota|credit", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"model_not_found|\bmodels?\b.{0,200}(not|n't).{0,20}(exist|found)|unknown model", re.IGNORECASE | re.DOTALL
+)
+_TOO_LARGE = re.compile(r"request too large|context[ _]length", re.IGNORECASE)
+_BUSY = re.compile(r"rate.?limit|overloaded|too many requests|unavailable|insufficient_system_resource", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A server in words. `who`: `Groq at https://…`. key_env: the variable with its key, empty where there is none."""
+
+    who: str
+    key_env: str = ""
+
+    @property
+    def set_key(self) -> str:
+        return f"set {self.key_env}" if self.key_env else "give this core a key"
+
+
+def outcome_of(error: Exception, place: Place, *, started: bool) -> Fault | Rejected:
+    """Return the outcome that `error` means. `started`: part of the answer had come."""
+    who = place.who
+    outcome: Fault | Rejected
+    match error:
+        case StatusError():
+            outcome = _status(error, place)
+        case WireError(foreign=True):
+            outcome = _foreign(who, str(error))
+        case WireError():
+            outcome = Fault(FaultKind.BROKEN_STREAM, f"the answer of {who} is broken: {error}", True)
+        case MidstreamError():
+            outcome = _midstream(error.error, place)
+        case httpx.ReadTimeout() | httpx.WriteTimeout():
+            outcome = Fault(FaultKind.GAP_TIMEOUT, f"{who} accepted the request and then fell silent", True)
+        case TimeoutError():
+            outcome = Fault(FaultKind.GAP_TIMEOUT, f"{who} did not answer in time", True)
+        case httpx.TransportError() | OSError() if started:
+            outcome = Fault(FaultKind.BROKEN_STREAM, f"the connection to {who} broke in mid-answer", True)
+        case httpx.TransportError() | OSError():
+            reason = f"{who} cannot be reached ({_cause(error)}); start it, or check its address"
+            outcome = Fault(FaultKind.UNREACHABLE, reason, True)
+        case _:  # a mistake of ours, named so that it can be reported
+            reason = one_line(f"the core for {who} failed: {type(error).__name__}: {error}")
+            outcome = Fault(FaultKind.INTERNAL, reason, False)
+    return outcome
+
+
+def rest_of(error: StatusError) -> float:
+    """How long the server asks to be left alone, in seconds: `Retry-After` as a number or a date, within reason."""
+    said = error.retry_after.strip()
+    try:
+        seconds = float(said)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return DEFAULT_REST_S
+    return min(max(seconds, 0.0), LONGEST_REST_S) if seconds == seconds else DEFAULT_REST_S  # noqa: PLR0124  (NaN)
+
+
+def _status(error: StatusError, place: Place) -> Fault | Rejected:
+    status, said = error.status, _said(error)
+    everything = f"{said} {error.body}"
+    if 300 <= status < 400:
+        return _foreign(place.who, f"it redirects to {error.message}")
+    if (known := _known(status, said, everything, place)) is not None:
+        return known
+    outcome: Fault | Rejected
+    if status == 429:
+        outcome = Rejected(f"{place.who} is busy (HTTP 429): {said}")
+    elif status in (503, 529):
+        outcome = Fault(FaultKind.BUSY, f"{place.who} is busy (HTTP {status}): {said}", True)
+    elif status >= 500 or status == 408:
+        outcome = Fault(FaultKind.SERVER, f"{place.who} failed (HTTP {status}): {said}", True)
+    elif status in (404, 405) or not (error.ours or error.body):
+        outcome = _foreign(place.who, f"HTTP {status}")
+    else:
+        outcome = Fault(FaultKind.BAD_REQUEST, f"{place.who} refused the request (HTTP {status}): {said}", False)
+    return outcome
+
+
+def _known(status: int, said: str, everything: str, place: Place) -> Fault | None:
+    """What is the same whatever the status: servers do not agree on those."""
+    who, client = place.who, 400 <= status < 500
+    kind, reason = FaultKind.REFUSED, ""
+    if status == 402 or (status in (403, 429) and _NO_CREDIT.search(everything)):
+        reason = f"{who} has no credit left for this key: {said}"
+    elif status == 401 or (client and _BAD_KEY.search(everything)):
+        reason = f"{who} refuses the key; {place.set_key}: {said}"
+    elif status == 403:
+        reason = f"{who} does not allow this; another key may ({place.set_key}): {said}"
+    elif _NO_MEMORY.search(said):
+        kind, reason = FaultKind.NO_MEMORY, f"{who} has too little memory for this: {said}"
+    elif client and _TOO_LARGE.search(everything):
+        kind, reason = FaultKind.BAD_REQUEST, f"{who} refused the request (HTTP {status}): {said}"
+    elif status in (400, 404, 422) and _NO_MODEL.search(everything):
+        kind, reason = FaultKind.NO_MODEL, said
+    return Fault(kind, reason, False) if reason else None
+
+
+def _midstream(error: Any, place: Place) -> Fault:
+    said = error_text(error)
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    everything = f"{said} {error}"
+    if (known := _known(status, said, everything, place)) is not None:
+        return known
+    if status in (429, 503, 529) or _BUSY.search(everything):
+        return Fault(FaultKind.BUSY, f"{place.who} is busy: {said}", True)
+    return Fault(FaultKind.SERVER, f"{place.who} stopped: {said}", True)
+
+
+def _said(error: StatusError) -> str:
+    """The server's words; some put them at the top (vLLM of old), FastAPI under `detail`."""
+    body = error.body
+    if not error.ours and isinstance(body, dict):
+        for name in ("message", "detail"):
+            if isinstance(body.get(name), str):
+                return one_line(body[name], 300)
+    return one_line(error.message, 300) or "no reason given"
+
+
+def _foreign(who: str, why: str) -> Fault:
+    reason = f"{who} does not speak OpenAI's protocol there ({why}); check its address, which often ends in /v1"
+    return Fault(FaultKind.SERVER, reason, False)
+
+
+def _cause(error: Exception) -> str:
+    """Why a connection failed, in a few words; httpx says the same of every refused one, with several addresses."""
+    if isinstance(error, httpx.ConnectTimeout):
+        return "no answer in time"
+    said = one_line(str(error), 120).rstrip(".")
+    if "All connection attempts failed" in said:
+        return "connection refused"
+    return said or type(error).__name__

@@ -1,0 +1,81 @@
+"""The models that an OpenAI-compatible server lists."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
+
+from engine.cores.http import WireError
+from engine.cores.openai.presets import Quirks
+from engine.cores.openai.wire import Connection
+from engine.cores.port import ModelInfo
+from engine.text import one_line
+
+Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
+
+
+def _count(value: Any) -> int | None:
+    """A number of tokens or bytes, None for what is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 62 else None
+
+
+Count = Annotated[int | None, BeforeValidator(_count)]
+_CONTEXT = ("max_model_len", "context_window", "context_length", "context_size", "max_context_length")
+
+
+class _Meta(BaseModel):
+    """llama.cpp's facts of a model."""
+
+    n_ctx: Count = None
+    n_ctx_train: Count = None
+    size: Count = None
+
+
+class _Listed(BaseModel):
+    """One entry. What stands beside `id` differs from server to server: context as vLLM, Groq, Novita … call it."""
+
+    id: Line
+    context: Count = Field(default=None, validation_alias=AliasChoices(*_CONTEXT))
+    owned_by: Any = None
+    meta: _Meta | None = None
+
+
+class _List(BaseModel):
+    data: list[_Listed]
+
+
+async def listed_models(connection: Connection, quirks: Quirks) -> tuple[ModelInfo, ...]:
+    """What the server lists, in its order; none where it has no list.
+
+    Raises StatusError, WireError (not such a server) and httpx's errors.
+    """
+    body = await connection.models()
+    try:
+        found = _List.model_validate_json(body).data
+    except ValidationError:
+        raise WireError("it does not list its models as OpenAI does", foreign=True) from None
+    return tuple(_info(model, quirks) for model in found)
+
+
+def _info(model: _Listed, quirks: Quirks) -> ModelInfo:
+    name, meta = model.id.removeprefix(quirks.model_prefix), model.meta or _Meta()
+    cannot = any(fnmatchcase(name.lower(), pattern) for pattern in quirks.not_chat)
+    return ModelInfo(
+        name=name,
+        size=meta.size,
+        loaded=quirks.keeps_loaded,
+        context_length=model.context or meta.n_ctx or meta.n_ctx_train,
+        detail=one_line(model.owned_by, 60) if isinstance(model.owned_by, str) else "",
+        aliases=(model.id,) if name != model.id else (),
+        capabilities=("other",) if cannot else None,
+    )
+
+
+def first_that_chats(models: tuple[ModelInfo, ...]) -> str | None:
+    return next((model.name for model in models if model.chats), None)
+
+
+def has(models: tuple[ModelInfo, ...], name: str) -> bool:
+    return any(name == model.name or name in model.aliases for model in models)

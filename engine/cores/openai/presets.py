@@ -1,0 +1,79 @@
+"""Presets: what is known beforehand of providers and servers that speak OpenAI's protocol, from `presets.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Option = Literal["temperature", "seed", "top_p", "stop", "response_format", "tools"]
+Extension = Literal["top_k", "min_p", "repeat_penalty"]
+Think = Literal["", "reasoning_effort", "chat_template_kwargs", "thinking", "groq"]
+
+
+class Quirks(BaseModel):
+    """How a server differs from the protocol; as it stands here, what a server of unknown kind is taken for.
+
+    Attributes:
+        token_limit: the name of the limit of a reply's tokens. stream_options: takes `{"include_usage": true}`.
+        lists_models: has `/models`. ignores_model: answers to any model's name, so names are checked here.
+        keeps_loaded: what it lists is in memory. model_prefix: left out of listed names.
+        not_chat: patterns (fnmatch) of listed names that cannot answer a prompt.
+        picks_first: without a default model, the first one listed answers.
+        raw: has `/completions`. unsupported: options that it refuses or passes over, so they are not sent.
+        extensions: its names for options that the protocol does not have.
+        json_schema: takes a JSON schema as format, else only JSON as such.
+        think: how a wish for thinking is said to it; empty: not at all. thinking: where its thoughts come, in a chunk.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"  # noqa: S105  (tokens of text)
+    stream_options: bool = True
+    lists_models: bool = True
+    ignores_model: bool = True
+    keeps_loaded: bool = False
+    model_prefix: str = ""
+    not_chat: tuple[str, ...] = ()
+    picks_first: bool = True
+    raw: bool = True
+    unsupported: frozenset[Option] = frozenset()
+    extensions: Mapping[Extension, str] = Field(default_factory=dict)
+    json_schema: bool = True
+    think: Think = ""
+    thinking: tuple[Literal["reasoning_content", "reasoning"], ...] = ("reasoning_content", "reasoning")
+
+
+class Preset(BaseModel):
+    """A provider or server by name.
+
+    Attributes:
+        base_url: where `/chat/completions` is. key_env: the variable that holds the key, None where none is needed.
+        default_model: what answers when a task names no model. slots: requests at a time.
+        source: where its documentation is. tried_live: whether anybody here ever ran a task on it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
+    title: str
+    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    key_env: Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")] | None = None
+    default_model: str | None = None
+    slots: Annotated[int, Field(ge=1, le=256)] = 4
+    hosted: bool
+    quirks: Quirks = Quirks()
+    source: str
+    tried_live: bool = False
+
+
+@cache
+def load_presets() -> Mapping[str, Preset]:
+    """The presets by name, in the order of their file."""
+    text = files("engine.cores.openai").joinpath("presets.toml").read_text(encoding="utf-8")
+    return MappingProxyType({name: Preset(name=name, **fields) for name, fields in tomllib.loads(text).items()})

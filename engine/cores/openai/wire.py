@@ -1,0 +1,146 @@
+"""The connection to an OpenAI-compatible server: the official client, on a transport that bounds and guards it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from typing import Any, cast
+
+import httpx
+from pydantic import SecretStr
+
+from engine.cores.dns import Resolver
+from engine.cores.http import BODY_CAP, LINE_CAP, Capped, WireError, check_head, transport
+from engine.cores.openai.sse import frames
+from engine.errors import CoreError
+
+INSTALL_COMMAND = "pip install 'aios-tui[openai]'"
+# All that leaves this machine. The client would add what it finds in OPENAI_* variables, and facts about the machine.
+_SENT = ("host", "accept", "content-type", "content-length", "connection", "transfer-encoding")
+
+
+class _Guard(httpx.AsyncBaseTransport):
+    """An httpx transport that raises StatusError and WireError, bounds what it reads, and alone knows the key."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, resolver: Resolver, key: SecretStr | None) -> None:
+        self._inner, self._resolver, self._key = inner, resolver, key
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._resolver.check(request.url.host)
+        headers = [(name, value) for name, value in request.headers.items() if name in _SENT]
+        headers += [("accept-encoding", "identity"), ("user-agent", "aios-tui")]
+        if self._key is not None:
+            headers.append(("authorization", f"Bearer {self._key.get_secret_value()}"))
+        sent = httpx.Request(
+            request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+        )
+        response = await self._inner.handle_async_request(sent)
+        source = cast(httpx.AsyncByteStream, response.stream)
+        try:
+            await check_head(response)
+        except BaseException:
+            await source.aclose()
+            raise
+        # What is read event by event has bounds of its own.
+        events = request.url.path.endswith("/completions") and "json" not in response.headers.get("content-type", "")
+        stream = source if events else Capped(source, BODY_CAP)
+        return httpx.Response(
+            response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
+        )
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class Connection:
+    """One server. Durations in seconds. Raises CoreError, with the command to run, where the client is not installed.
+
+    All of its calls raise StatusError, WireError, and httpx's errors.
+    """
+
+    def __init__(
+        self, url: str, key: SecretStr | None, *, connect_s: float, read_s: float, line_cap: int = LINE_CAP
+    ) -> None:
+        if find_spec("openai") is None:
+            raise CoreError(f"a core of this kind needs OpenAI's client; run `{INSTALL_COMMAND}`")
+        import openai
+
+        self._failures = openai.APIConnectionError
+        self._line_cap = line_cap
+        timeout = httpx.Timeout(read_s, connect=connect_s)
+        self._http = httpx.AsyncClient(
+            transport=_Guard(transport(url), Resolver(connect_s), key),
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=False,
+        )
+        # The key is the transport's; with one of its own the client does not look for another in the environment.
+        self._client = openai.AsyncOpenAI(
+            api_key="not-used",
+            base_url=url,
+            http_client=cast(Any, self._http),
+            timeout=cast(Any, timeout),
+            max_retries=0,
+        )
+
+    async def models(self) -> bytes:
+        """The body of the list of models."""
+        with _Unwrapped(self._failures):
+            raw = await self._client.models.with_raw_response.list()
+        return bytes(raw.http_response.content)
+
+    @asynccontextmanager
+    async def stream(self, body: Mapping[str, Any], *, raw: bool) -> AsyncIterator[AsyncIterator[str]]:
+        """Ask for a streamed completion, of a chat or of a bare prompt (`raw`); gives the data of its events.
+
+        Leaving closes the connection.
+        """
+        rest = {name: value for name, value in body.items() if name not in ("model", "messages", "prompt")}
+        if raw:
+            create = self._client.completions.with_streaming_response.create
+            request: Any = create(model=body["model"], prompt=body["prompt"], stream=True, extra_body=rest)
+        else:
+            ask = self._client.chat.completions.with_streaming_response.create
+            request = ask(model=body["model"], messages=body["messages"], stream=True, extra_body=rest)
+        with _Unwrapped(self._failures):
+            response = (await request.__aenter__()).http_response
+        try:
+            yield self._events(response)
+        finally:
+            await response.aclose()
+
+    async def _events(self, response: httpx.Response) -> AsyncIterator[str]:
+        kind = response.headers.get("content-type", "").lower()
+        if "html" in kind:
+            raise WireError("it answers with a web page", foreign=True)
+        if "json" in kind:  # an error, or the whole answer at once
+            yield _text(b"".join([piece async for piece in response.aiter_raw()]))
+            return
+        async for data in frames(response.aiter_raw(), self._line_cap):
+            yield data
+
+    async def close(self) -> None:
+        """Close every connection. Idempotent."""
+        await self._http.aclose()
+
+
+class _Unwrapped:
+    """Raises the cause in place of the client's own wrapping, which hides whether anybody was reached."""
+
+    def __init__(self, wrapping: type[Exception]) -> None:
+        self._wrapping = wrapping
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self._wrapping) and isinstance(error.__cause__, Exception):
+            raise error.__cause__
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WireError("the answer is not valid UTF-8") from None
