@@ -30,6 +30,7 @@ COMMANDS = {
     "workload": ("workload:workload", "Make, import, look at and shape workload files."),
     "history": ("history:history", "List, show, search or export past tasks."),
     "agents": ("agents:agents", "List the agents."),
+    "cores": ("cores:cores", "List the configured cores and those found here, with health and slots."),
     "models": ("models:models", "List the core's models, or fetch the embedded one's weights."),
     "doctor": ("doctor:doctor", "Check versions, paths, cores, history and terminal."),
     "settings": ("settings:settings", "Print the settings and where each comes from."),

@@ -70,8 +70,10 @@ async def choose_cores(
     wanted = parse_cores(choice, configured)
     if wanted is None:
         return [await _auto(_address_in(environ), slots, default_model, probe_s)]
-    making = _Making(slots, default_model, environ, must_answer=len(wanted) == 1)
-    return [_made(each, making) for each in wanted]
+    return [
+        make_core(each, slots=slots, default_model=default_model, environ=environ, must_answer=len(wanted) == 1)
+        for each in wanted
+    ]
 
 
 async def choose_core(
@@ -93,7 +95,16 @@ async def choose_core(
     return chosen
 
 
-def _made(wanted: Wanted, making: _Making) -> CoreChoice:
+def make_core(
+    wanted: Wanted,
+    *,
+    slots: int | None,
+    default_model: str | None,
+    environ: Mapping[str, str],
+    must_answer: bool,
+) -> CoreChoice:
+    """One core, for `choose_cores`; `must_answer`: it is an error at its start when it does not."""
+    making = _Making(slots, default_model, environ, must_answer)
     config, asked = wanted.config, "as configured" if wanted.configured else "as asked for"
     match config.kind:
         case "embedded":
