@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from aios_tui.cli.exits import USAGE, WELL
+from aios_tui.cli.keeping import COMMANDS as KEEPING
 from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 @common
 @click.pass_context
 def models(ctx: click.Context, /, as_json: bool) -> int:
-    """List the models of the core that is set or would be chosen.
+    """List the models of the core that is set or would be chosen; its version and health go to stderr.
 
     Exit code 2 when the core can't be used.
     """
@@ -38,9 +40,13 @@ def models(ctx: click.Context, /, as_json: bool) -> int:
             out.line(json.dumps({"core": info.name, "default": default, **asdict(model)}, ensure_ascii=False))
         else:
             out.line(_row(model, info))
-    told = info.why if info.models else info.detail
+    told = "; ".join(filter(None, (info.why if info.models else "", info.detail)))
     out.say(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {told}")
     return WELL if info.models else USAGE
+
+
+for command in KEEPING:
+    models.add_command(command)
 
 
 @models.command()
@@ -85,19 +91,14 @@ async def _inspect(settings: Settings) -> CoreInfo:
 
 
 def _row(model: ModelInfo, info: CoreInfo) -> str:
-    size = (
-        "-"
-        if model.size is None
-        else f"{model.size / 1e9:.1f} GB"
-        if model.size >= 1e9
-        else f"{model.size / 1e6:.0f} MB"
-    )
-    parts = [f"{model.name:<28}", f"{size:>8}"]
+    from aios_tui.model_words import memory
+    from aios_tui.widgets import words
+
+    parts = [f"{model.name:<28}", f"{words.size(model.size):>7}"]
     if model.loaded:
-        share = ""
-        if model.size_vram is not None and model.size_loaded:
-            share = f", {100 * model.size_vram / model.size_loaded:.0f} % in VRAM"
-        parts.append(f"loaded{share}")
-    if model.name == info.default_model:
+        parts.append(memory(model, time.time()))
+    if model.capabilities:
+        parts.append(", ".join(model.capabilities))
+    if model.name == info.default_model or (info.default_model or "") in model.aliases:
         parts.append("default")
     return "  ".join(parts)

@@ -31,7 +31,7 @@ COMMANDS = {
     "history": ("history:history", "List, show, search or export past tasks."),
     "agents": ("agents:agents", "List the agents."),
     "cores": ("cores:cores", "List the configured cores and those found here, with health and slots."),
-    "models": ("models:models", "List the core's models, or fetch the embedded one's weights."),
+    "models": ("models:models", "List, show, fetch, delete, load and unload models."),
     "doctor": ("doctor:doctor", "Check versions, paths, cores, history and terminal."),
     "settings": ("settings:settings", "Print the settings and where each comes from."),
     "completion": ("completion:completion", "Print the completion script for bash, zsh or fish."),

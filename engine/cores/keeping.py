@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -51,7 +51,7 @@ class ModelKeeper(Protocol):
     async def show(self, model: str) -> ModelDetails:
         """Look one model up."""
 
-    def pull(self, model: str) -> AsyncIterator[PullProgress]:
+    def pull(self, model: str) -> AsyncGenerator[PullProgress, None]:
         """Fetch a model from the server's library; ends when it is installed. Closing it early stops the fetch."""
 
     async def delete(self, model: str) -> None:

@@ -1,0 +1,308 @@
+"""`aios-tui models show|pull|rm|load|unload`: the models of a core that keeps its own, such as an Ollama server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aios_tui.cli.exits import FAILED, USAGE, WELL
+from aios_tui.cli.options import common, settings_of
+from aios_tui.cli.output import Output, duration
+from engine.errors import CoreError, UsageError
+from engine.text import one_line
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+    from aios_tui.settings import Settings
+    from engine.cores.keeping import ModelKeeper, PullProgress
+    from engine.cores.port import Core, CoreInfo, ModelInfo
+
+LINE_EVERY_S = 5.0
+"""Between two lines of the same step of a pull, where no terminal shows a bar."""
+
+_json = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
+_name = click.argument("name", metavar="NAME")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A core, and the same as a keeper of models."""
+
+    core: Core
+    keeper: ModelKeeper
+
+    async def now(self) -> CoreInfo:
+        return await self.core.inspect()
+
+    async def model(self, name: str) -> ModelInfo | None:
+        """One of its models as it is now, None when it has none of that name."""
+        return next((model for model in (await self.now()).models if name in (model.name, *model.aliases)), None)
+
+
+@asynccontextmanager
+async def keeper(settings: Settings) -> AsyncIterator[Kept]:
+    """The core that is set, as a keeper. `auto` means Ollama, also one that has no model yet: it may get one.
+
+    Raises UsageError when the core keeps no models. CoreError when it can't be had.
+    """
+    from engine.cores.keeping import keeper_of
+    from engine.cores.select import choose_core
+
+    wanted = "ollama" if settings.core == "auto" else settings.core
+    choice = await choose_core(wanted, slots=settings.slots, default_model=settings.model, environ=os.environ)
+    try:
+        found = keeper_of(choice.core)
+        if found is None:
+            raise UsageError(
+                f"the {choice.core.name} core has no models to manage; --core ollama@URL names one that has"
+            )
+        yield Kept(choice.core, found)
+    finally:
+        await choice.core.stop(drain_s=0)
+
+
+def _carry_out(ctx: click.Context, work: Callable[[Kept], Awaitable[None]]) -> int:
+    """Run `work` on the keeper; what the server refuses is a failure of one line."""
+
+    async def carried_out() -> int:
+        async with keeper(settings_of(ctx).settings) as kept:
+            try:
+                await work(kept)
+            except CoreError as error:
+                Output().say(f"aios-tui: {error}")
+                return FAILED
+        return WELL
+
+    return asyncio.run(carried_out())
+
+
+@click.command()
+@_name
+@_json
+@common
+@click.pass_context
+def show(ctx: click.Context, /, name: str, as_json: bool) -> int:
+    """Show all about one model."""
+
+    async def work(kept: Kept) -> None:
+        from aios_tui.model_words import details
+
+        shown = await kept.keeper.show(name)
+        out = Output()
+        if as_json:
+            values: dict[str, Any] = asdict(shown)
+            out.line(json.dumps({"core": kept.core.name, **values.pop("info"), **values}, ensure_ascii=False))
+            return
+        out.line(shown.info.name)
+        for label, text in details(shown, time.time()):
+            first, *rest = text.splitlines()
+            out.line(f"  {label:<12} {first}")
+            for line in rest:
+                out.line(f"  {'':<12} {line}")
+
+    return _carry_out(ctx, work)
+
+
+@click.command()
+@_name
+@_json
+@common
+@click.pass_context
+def pull(ctx: click.Context, /, name: str, as_json: bool) -> int:
+    """Fetch a model; ctrl-C stops it, and the next pull goes on from there."""
+
+    async def work(kept: Kept) -> None:
+        out = Output()
+        report: Callable[[PullProgress], None]
+        with _bar(as_json) as bar:
+            report = _json_lines(kept.core.name, name, out) if as_json else _bar_of(bar) if bar else _lines(out)
+            async with aclosing(kept.keeper.pull(name)) as steps:
+                async for step in steps:
+                    report(step)
+        if not as_json:
+            found = await kept.model(name)
+            out.say("pulled" if found is None or found.size is None else f"pulled, {_size(found.size)}")
+            out.line(name if found is None else found.name)
+
+    return _carry_out(ctx, work)
+
+
+@click.command()
+@_name
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@_json
+@common
+@click.pass_context
+def rm(ctx: click.Context, /, name: str, yes: bool, as_json: bool) -> int:
+    """Delete an installed model, after asking."""
+    out = Output()
+    if not yes:
+        if not _can_ask():
+            raise click.UsageError("without a terminal nobody can be asked: give --yes to delete it")
+        question = asyncio.run(_question(settings_of(ctx).settings, name))
+        if question and not click.confirm(question, err=True):
+            out.say("not deleted")
+            return USAGE
+
+    async def work(kept: Kept) -> None:
+        found = await kept.model(name)
+        called = name if found is None else found.name
+        await kept.keeper.delete(called)
+        _told(out, kept, called, "deleted", as_json=as_json)
+
+    return _carry_out(ctx, work)
+
+
+def _can_ask() -> bool:
+    """Whether a person sits there: the question goes to stderr, the answer comes from stdin."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+async def _question(settings: Settings, name: str) -> str:
+    """What to ask before deleting; nothing when there is no such model, which deleting it says better."""
+    async with keeper(settings) as kept:
+        found, where = await kept.model(name), (await kept.now()).where
+    if found is None:
+        return ""
+    size = "" if found.size is None else f", {_size(found.size)}"
+    loaded = ", in memory now," if found.loaded else ""
+    return one_line(f"Delete {found.name}{size}{loaded} at {where}?", 300)
+
+
+@click.command()
+@_name
+@click.option("--keep-alive", metavar="TIME", help="How long without use: seconds, 10m, 24h; -1 is for ever.")
+@_json
+@common
+@click.pass_context
+def load(ctx: click.Context, /, name: str, keep_alive: str | None, as_json: bool) -> int:
+    """Have a model in memory now."""
+
+    async def work(kept: Kept) -> None:
+        from aios_tui.model_words import memory, warning
+
+        took = await kept.keeper.load(name, keep_alive)
+        found = await kept.model(name)
+        out = Output()
+        if found is not None:
+            out.say(f"{memory(found, time.time())}{f'; {told}' if (told := warning(found)) else ''}")
+        called = name if found is None else found.name
+        _told(out, kept, called, f"loaded in {duration(took)}", as_json=as_json, seconds=took)
+
+    return _carry_out(ctx, work)
+
+
+@click.command()
+@_name
+@_json
+@common
+@click.pass_context
+def unload(ctx: click.Context, /, name: str, as_json: bool) -> int:
+    """Take a model out of memory now."""
+
+    async def work(kept: Kept) -> None:
+        await kept.keeper.unload(name)
+        found = await kept.model(name)
+        out = Output()
+        answering = found is not None and found.loaded
+        if answering:
+            out.say("it still answers; it goes when that has ended")
+        _told(out, kept, name if found is None else found.name, "to be unloaded" if answering else "unloaded",
+              as_json=as_json)  # fmt: skip
+
+    return _carry_out(ctx, work)
+
+
+COMMANDS = (show, pull, rm, load, unload)
+
+
+def _told(out: Output, kept: Kept, model: str, done: str, *, as_json: bool, seconds: float | None = None) -> None:
+    """The one line of data that says what was done."""
+    if as_json:
+        took = {} if seconds is None else {"seconds": round(seconds, 3)}
+        out.line(json.dumps({"core": kept.core.name, "model": model, "done": done, **took}, ensure_ascii=False))
+    else:
+        out.line(f"{model} {done}")
+
+
+def _size(count: int) -> str:
+    from aios_tui.widgets import words
+
+    return words.size(count)
+
+
+# Progress of a pull
+
+
+def _lines(out: Output) -> Callable[[PullProgress], None]:
+    """A line of narration for each step, and for a long one every few seconds."""
+    status, said_at = "", 0.0
+
+    def report(step: PullProgress) -> None:
+        nonlocal status, said_at
+        from aios_tui.model_words import progress_words
+
+        now = time.monotonic()
+        if step.status != status or now - said_at >= LINE_EVERY_S:
+            status, said_at = step.status, now
+            out.say(progress_words(step))
+
+    return report
+
+
+def _json_lines(core: str, model: str, out: Output) -> Callable[[PullProgress], None]:
+    """A line of data for each record that says something new."""
+    last: PullProgress | None = None
+
+    def report(step: PullProgress) -> None:
+        nonlocal last
+        if step != last:
+            last = step
+            out.line(json.dumps({"core": core, "model": model, **asdict(step)}, ensure_ascii=False))
+
+    return report
+
+
+def _bar(as_json: bool) -> AbstractContextManager[Progress | None]:
+    """A bar on stderr, when that is a terminal and nobody reads JSON."""
+    if as_json or sys.stderr is None or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %", markup=False),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, highlight=False),
+    )
+
+
+def _bar_of(bar: Progress) -> Callable[[PullProgress], None]:
+    """Each step of the pull is a bar of its own; one without a size only moves."""
+    tasks: dict[str, TaskID] = {}
+
+    def report(step: PullProgress) -> None:
+        if step.status not in tasks:
+            for done in tasks.values():
+                bar.stop_task(done)
+            tasks[step.status] = bar.add_task(step.status, total=step.total or None)
+        task = tasks[step.status]
+        bar.update(task, completed=step.done, total=step.total or None)
+        if step.status == "success":
+            bar.update(task, completed=1, total=1)
+
+    return report
