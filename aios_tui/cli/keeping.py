@@ -50,37 +50,62 @@ class Kept:
 
 
 @asynccontextmanager
-async def keeper(settings: Settings) -> AsyncIterator[Kept]:
-    """The core that is set, as a keeper. `auto` means Ollama, also one that has no model yet: it may get one.
+async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator[Kept]:
+    """The one core that is set and keeps models; of several the one that has the model `having`.
 
-    Raises UsageError when the core keeps no models. CoreError when it can't be had.
+    `auto` without cores of the user's own means Ollama, also one that has no model yet: it may get one.
+
+    Raises:
+        UsageError: none of the cores keeps models, or several may be meant. CoreError: none can be had, or has it.
     """
     from engine.cores.keeping import keeper_of
-    from engine.cores.select import choose_core
+    from engine.cores.select import choose_cores
 
-    wanted = "ollama" if settings.core == "auto" else settings.core
-    choice = await choose_core(wanted, slots=settings.slots, default_model=settings.model, environ=os.environ)
+    choices = await choose_cores(
+        "ollama" if settings.core == "auto" and not settings.cores else settings.core,
+        configured=settings.cores,
+        slots=settings.slots,
+        default_model=settings.model,
+        environ=os.environ,
+    )
     try:
-        found = keeper_of(choice.core)
-        if found is None:
-            raise UsageError(
-                f"the {choice.core.name} core has no models to manage; --core ollama@URL names one that has"
-            )
-        yield Kept(choice.core, found)
+        found = [(choice.core, keeper_of(choice.core)) for choice in choices]
+        keepers = [Kept(core, keeper) for core, keeper in found if keeper is not None]
+        if not keepers:
+            names = " and ".join(core.name for core, _ in found)
+            none = f"the {names} core has" if len(found) == 1 else f"the cores {names} have"
+            raise UsageError(f"{none} no models to manage; --core ollama@URL names one that has")
+        yield keepers[0] if len(keepers) == 1 else await _picked(keepers, having)
     finally:
-        await choice.core.stop(drain_s=0)
+        for choice in choices:
+            await choice.core.stop(drain_s=0)
 
 
-def _carry_out(ctx: click.Context, work: Callable[[Kept], Awaitable[None]]) -> int:
+async def _picked(keepers: list[Kept], having: str | None) -> Kept:
+    """Out of several the one that has the model."""
+    names = " and ".join(kept.core.name for kept in keepers)
+    if having is None:
+        raise UsageError(f"{names} can both have it; --core NAME picks one" if len(keepers) == 2 else
+                         f"{names} can all have it; --core NAME picks one")  # fmt: skip
+    models = await asyncio.gather(*(kept.model(having) for kept in keepers))
+    holders = [kept for kept, model in zip(keepers, models, strict=True) if model is not None]
+    if len(holders) > 1:
+        raise UsageError(f"{' and '.join(kept.core.name for kept in holders)} have {having}; --core NAME picks one")
+    if not holders:
+        raise CoreError(f"neither of {names} has a model '{one_line(having, 80)}'")
+    return holders[0]
+
+
+def _carry_out(ctx: click.Context, work: Callable[[Kept], Awaitable[None]], *, having: str | None = None) -> int:
     """Run `work` on the keeper; what the server refuses is a failure of one line."""
 
     async def carried_out() -> int:
-        async with keeper(settings_of(ctx).settings) as kept:
-            try:
+        try:
+            async with keeper(settings_of(ctx).settings, having) as kept:
                 await work(kept)
-            except CoreError as error:
-                Output().say(f"aios-tui: {error}")
-                return FAILED
+        except CoreError as error:
+            Output().say(f"aios-tui: {error}")
+            return FAILED
         return WELL
 
     return asyncio.run(carried_out())
@@ -110,7 +135,7 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> int:
             for line in rest:
                 out.line(f"  {'':<12} {line}")
 
-    return _carry_out(ctx, work)
+    return _carry_out(ctx, work, having=name)
 
 
 @click.command()
@@ -149,7 +174,11 @@ def rm(ctx: click.Context, /, name: str, yes: bool, as_json: bool) -> int:
     if not yes:
         if not _can_ask():
             raise click.UsageError("without a terminal nobody can be asked: give --yes to delete it")
-        question = asyncio.run(_question(settings_of(ctx).settings, name))
+        try:
+            question = asyncio.run(_question(settings_of(ctx).settings, name))
+        except CoreError as error:
+            out.say(f"aios-tui: {error}")
+            return FAILED
         if question and not click.confirm(question, err=True):
             out.say("not deleted")
             return USAGE
@@ -160,7 +189,7 @@ def rm(ctx: click.Context, /, name: str, yes: bool, as_json: bool) -> int:
         await kept.keeper.delete(called)
         _told(out, kept, called, "deleted", as_json=as_json)
 
-    return _carry_out(ctx, work)
+    return _carry_out(ctx, work, having=name)
 
 
 def _can_ask() -> bool:
@@ -170,7 +199,7 @@ def _can_ask() -> bool:
 
 async def _question(settings: Settings, name: str) -> str:
     """What to ask before deleting; nothing when there is no such model, which deleting it says better."""
-    async with keeper(settings) as kept:
+    async with keeper(settings, name) as kept:
         found, where = await kept.model(name), (await kept.now()).where
     if found is None:
         return ""
@@ -199,7 +228,7 @@ def load(ctx: click.Context, /, name: str, keep_alive: str | None, as_json: bool
         called = name if found is None else found.name
         _told(out, kept, called, f"loaded in {duration(took)}", as_json=as_json, seconds=took)
 
-    return _carry_out(ctx, work)
+    return _carry_out(ctx, work, having=name)
 
 
 @click.command()
@@ -220,7 +249,7 @@ def unload(ctx: click.Context, /, name: str, as_json: bool) -> int:
         _told(out, kept, name if found is None else found.name, "to be unloaded" if answering else "unloaded",
               as_json=as_json)  # fmt: skip
 
-    return _carry_out(ctx, work)
+    return _carry_out(ctx, work, having=name)
 
 
 COMMANDS = (show, pull, rm, load, unload)

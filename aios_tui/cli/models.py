@@ -26,23 +26,24 @@ if TYPE_CHECKING:
 @common
 @click.pass_context
 def models(ctx: click.Context, /, as_json: bool) -> int:
-    """List the models of the core that is set or would be chosen; its version and health go to stderr.
+    """List the models of the cores that are set or would be chosen; each one's version and health go to stderr.
 
-    Exit code 2 when the core can't be used.
+    Exit code 2 when no core has any.
     """
     if ctx.invoked_subcommand is not None:
         return WELL
-    info = asyncio.run(_inspect(settings_of(ctx).settings))
+    infos = asyncio.run(_inspect(settings_of(ctx).settings))
     out = Output()
-    for model in info.models:
-        if as_json:
-            default = model.name == info.default_model
-            out.line(json.dumps({"core": info.name, "default": default, **asdict(model)}, ensure_ascii=False))
-        else:
-            out.line(_row(model, info))
-    told = "; ".join(filter(None, (info.why if info.models else "", info.detail)))
-    out.say(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {told}")
-    return WELL if info.models else USAGE
+    for info in infos:
+        for model in info.models:
+            if as_json:
+                default = _is_default(model, info)
+                out.line(json.dumps({"core": info.name, "default": default, **asdict(model)}, ensure_ascii=False))
+            else:
+                out.line((f"{info.name:<12}  " if len(infos) > 1 else "") + _row(model, info))
+        told = "; ".join(filter(None, (info.why if info.models else "", info.detail)))
+        out.say(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {told}")
+    return WELL if any(info.models for info in infos) else USAGE
 
 
 for command in KEEPING:
@@ -71,13 +72,13 @@ def fetch() -> int:
     return WELL
 
 
-async def _inspect(settings: Settings) -> CoreInfo:
-    """How the core is, looked at without starting it."""
+async def _inspect(settings: Settings) -> list[CoreInfo]:
+    """How the cores are, looked at without starting them."""
     from dataclasses import replace
 
-    from engine.cores.select import choose_core
+    from engine.cores.select import choose_cores
 
-    choice = await choose_core(
+    choices = await choose_cores(
         settings.core,
         configured=settings.cores,
         slots=settings.slots,
@@ -85,9 +86,15 @@ async def _inspect(settings: Settings) -> CoreInfo:
         environ=os.environ,
     )
     try:
-        return replace(await choice.core.inspect(), why=choice.why)
+        infos = await asyncio.gather(*(choice.core.inspect() for choice in choices))
+        return [replace(info, why=choice.why) for info, choice in zip(infos, choices, strict=True)]
     finally:
-        await choice.core.stop(drain_s=0)
+        for choice in choices:
+            await choice.core.stop(drain_s=0)
+
+
+def _is_default(model: ModelInfo, info: CoreInfo) -> bool:
+    return info.default_model is not None and info.default_model in (model.name, *model.aliases)
 
 
 def _row(model: ModelInfo, info: CoreInfo) -> str:
@@ -99,6 +106,6 @@ def _row(model: ModelInfo, info: CoreInfo) -> str:
         parts.append(memory(model, time.time()))
     if model.capabilities:
         parts.append(", ".join(model.capabilities))
-    if model.name == info.default_model or (info.default_model or "") in model.aliases:
+    if _is_default(model, info):
         parts.append("default")
     return "  ".join(parts)

@@ -178,3 +178,43 @@ def test_ctrl_c_stops_a_pull_at_the_server(tmp_path: Path, there: InThread) -> N
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "aios-tui: interrupted"
     assert there.server.disconnects == 1
+
+
+class TestSeveralCores:
+    @pytest.fixture
+    def two(self, cli: Here, there: InThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Models]:
+        with InThread(FakeOllama("attic-only:1b", MODEL)) as attic:
+            config = tmp_path / "config.toml"
+            config.write_text(
+                "".join(
+                    f'[cores.{name}]\nkind = "ollama"\nurl = "{host.server.host}"\n'
+                    for name, host in (("den", there), ("attic", attic))
+                )
+                + '[cores.words]\nkind = "scripted"\n'
+            )
+            monkeypatch.setenv("AIOS_TUI_CONFIG", str(config))
+            yield Models(cli)
+
+    def test_the_list_has_all(self, two: Models) -> None:
+        found = two("--json").tasks()
+        assert {(line["core"], line["name"]) for line in found if line["core"] != "words"} == {
+            ("den", MODEL),
+            ("den", "nomic-embed-text:latest"),
+            ("attic", "attic-only:1b"),
+            ("attic", MODEL),
+        }
+        assert two().out.splitlines()[0].startswith(f"den           {MODEL}")
+
+    def test_a_model_finds_its_core_or_asks_which(self, two: Models) -> None:
+        assert two("load", "attic-only:1b").code == 0
+        both = two("unload", MODEL)
+        assert (both.code, both.complaint) == (2, f"den and attic have {MODEL}; --core NAME picks one")
+        assert two("unload", MODEL, "--core", "attic").code == 0
+        none = two("show", "nowhere")
+        assert (none.code, none.complaint) == (1, "neither of den and attic has a model 'nowhere'")
+
+    def test_a_pull_has_to_be_told_where(self, two: Models, there: InThread) -> None:
+        where = two("pull", BIG)
+        assert (where.code, where.complaint) == (2, "den and attic can both have it; --core NAME picks one")
+        assert two("pull", BIG, "--core", "den").code == 0
+        assert BIG in [model.name for model in there.server.models]
