@@ -13,8 +13,8 @@ def markdown() -> str:
     lines = [
         "# Keys of the main screen",
         "",
-        "Every action is in the command palette (`ctrl+p`), too. A key that can't act now is dim in the footer,",
-        "and says why when it is pressed.",
+        "Every action is in the command palette (`ctrl+p`), too: first what can be done just now. A key that can't act",
+        "now is dim in the footer, and says why when it is pressed.",
     ]
     for group, actions in groupby(sorted(ACTIONS, key=lambda action: action.group), key=lambda action: action.group):
         lines += ["", f"## {group}", "", "| key | what it does |", "|---|---|"]

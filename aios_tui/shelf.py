@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from aios_tui.measured import ASSUMED, Measured, rates_words
 from aios_tui.workload_files import mine
 from engine.errors import UsageError
 from engine.replay.build import columns
 from engine.replay.columns import Run
-from engine.replay.service import ServiceModel
 from engine.replay.virtual import Plant, simulate
 from engine.scheduling import parse_policy
 from engine.text import one_line
@@ -104,18 +104,17 @@ def recording_name(folder: Path, at: datetime) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What a simulation assumes: slots, service times, and how many rounds an agent takes (None: not known)."""
+    """What a simulation goes by: slots, service times, and how many rounds an agent takes (None: not known)."""
 
     slots: int = 1
-    service: ServiceModel = field(default_factory=ServiceModel)
+    measured: Measured = ASSUMED
     rounds_of: Callable[[str], int | None] | None = None
 
     @property
     def words(self) -> str:
-        """The assumptions in a line."""
-        rates = self.service.rates
+        """That in a line."""
         slots = "1 slot" if self.slots == 1 else f"{self.slots} slots"
-        return f"{slots}, prefill {rates.prefill:,.0f} and decode {rates.decode:,.0f} tok/s"
+        return f"{slots}, {rates_words(self.measured.service.rates)} ({self.measured.words})"
 
 
 def simulated(entry: Entry, bench: Bench) -> list[Run]:
@@ -126,7 +125,7 @@ def simulated(entry: Entry, bench: Bench) -> list[Run]:
         UsageError: the file can't be read.
     """
     with entry.file() as path, WorkloadReader(path) as reader:
-        made = columns(reader, reader.header.defaults, bench.service, bench.rounds_of)
+        made = columns(reader, reader.header.defaults, bench.measured.service, bench.rounds_of)
     runs = [simulate(made.tasks, parse_policy(policy), Plant(slots=bench.slots), acts=made.acts) for policy in POLICIES]
     for run in runs:
         guessed = f", {made.estimated:,} of {len(made.tasks):,} tasks estimated" if made.estimated else ""

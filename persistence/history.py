@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypedDict, TypeVar, Unpack
 
 from pydantic import BaseModel
 
@@ -42,6 +42,8 @@ Lines = list[str]
 Replays = list[ReplayRow]
 Acts = list[ActRow]
 Timings = list[tuple[str | None, int, int, float, float]]
+T = TypeVar("T")
+Page = list[tuple[int, T]]
 
 _PAGE = 200  # tasks held at a time by an export
 MAX_ROWS = 2**62
@@ -59,7 +61,25 @@ _BY_AGENT = (
     " FROM tasks GROUP BY 1"
 )
 
+_CLAUSES = {
+    "state": "state = :state",
+    "agent": "(agent = :agent OR substr(agent, -length(:agent) - 1) = '/' || :agent)",
+    "client": "client = :client",
+    "since": "submitted_at >= :since",
+    "until": "submitted_at < :until",
+}
+
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Wanted(TypedDict, total=False):
+    """Which tasks: in this state, of this agent (with or without its path), client; `since` ≤ submitted < `until`."""
+
+    state: TaskState | None
+    agent: str | None
+    client: str | None
+    since: float | None
+    until: float | None
 
 
 class History:
@@ -88,15 +108,11 @@ class History:
         limit: int | None = 50,
         offset: int = 0,
         *,
-        state: TaskState | None = None,
-        agent: str | None = None,
-        client: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
         newest_first: bool = True,
+        **wanted: Unpack[Wanted],
     ) -> Records:
-        """Tasks by submission, `since` ≤ submitted < `until`. `limit` None: all. `agent`: with or without its path."""
-        where, values = _where(state=state, agent=agent, client=client, since=since, until=until)
+        """Tasks by submission, such as are wanted. `limit` None: all."""
+        where, values = _where(wanted)
         sql = (
             f"SELECT {RECORD_COLUMNS} FROM tasks {where}"  # noqa: S608  (only our own words are put in)
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
@@ -122,55 +138,36 @@ class History:
         values["limit"] = max(0, min(limit, MAX_ROWS))
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
-    async def export(
-        self,
-        *,
-        state: TaskState | None = None,
-        agent: str | None = None,
-        client: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-    ) -> AsyncIterator[TaskRecord]:
+    async def export(self, **wanted: Unpack[Wanted]) -> AsyncIterator[TaskRecord]:
         """All such tasks, oldest first. Holds a page of them at a time, and no read transaction between pages."""
-        where, values = _where(state=state, agent=agent, client=client, since=since, until=until)
-        sql = (
-            f"SELECT {RECORD_COLUMNS} FROM tasks {where} {'AND' if where else 'WHERE'} id > :after"  # noqa: S608
-            f" ORDER BY id LIMIT {_PAGE}"
-        )
-        after = -1
-        while True:
-            page = await self._reader.run(partial(_records, sql=sql, values=values | {"after": after}))
-            for record in page:
-                yield record
-            if len(page) < _PAGE:
-                return
-            after = page[-1].id
+        async for record in self._paged(RECORD_COLUMNS, to_record, wanted):
+            yield record
 
-    async def submissions(
-        self,
-        *,
-        state: TaskState | None = None,
-        agent: str | None = None,
-        client: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-    ) -> AsyncIterator[Submission]:
+    async def submissions(self, **wanted: Unpack[Wanted]) -> AsyncIterator[Submission]:
         """All such tasks as they were submitted, oldest first, in pages. What is damaged beyond use is left out."""
-        where, values = _where(state=state, agent=agent, client=client, since=since, until=until)
+        async for submission in self._paged(COLUMNS, to_submission, wanted):
+            if submission is not None:
+                yield submission
+
+    async def _paged(self, columns: str, made_of: Callable[[Any], T], wanted: Wanted) -> AsyncIterator[T]:
+        """What `made_of` makes of each wanted task's row, oldest first; `columns` has `id` among them."""
+        where, values = _where(wanted)
         sql = (
-            f"SELECT {COLUMNS} FROM tasks {where} {'AND' if where else 'WHERE'} id > :after"  # noqa: S608
+            f"SELECT {columns} FROM tasks {where} {'AND' if where else 'WHERE'} id > :after"  # noqa: S608
             f" ORDER BY id LIMIT {_PAGE}"
         )
         after = -1
+
+        def read(connection: sqlite3.Connection) -> Page[T]:
+            return [(row["id"], made_of(row)) for row in connection.execute(sql, values | {"after": after})]
+
         while True:
-            page = await self._reader.run(partial(_rows_of, sql=sql, values=values | {"after": after}))
-            for row in page:
-                found = to_submission(row)
-                if found is not None:
-                    yield found
+            page = await self._reader.run(read)
+            for _, made in page:
+                yield made
             if len(page) < _PAGE:
                 return
-            after = page[-1]["id"]
+            after = page[-1][0]
 
     async def acts(self, *, since: float | None = None, until: float | None = None) -> Acts:
         """Switches of policy before `until`, and changes of priority between, oldest first."""
@@ -201,10 +198,17 @@ class History:
         sql = "SELECT at, run, policy, previous FROM policy_switches ORDER BY id DESC LIMIT :limit"
         return await self._rows(PolicySwitchRow, sql, limit)
 
-    async def timings(self) -> Timings:
-        """Of every attempt that ended well: model, tokens in and out, seconds to read the prompt and to write."""
-        sql = "SELECT model, tokens_in, tokens_out, prefill_s, decode_s FROM attempts WHERE state = 'done'"
-        return await self._reader.run(lambda raw: [to_timing(row) for row in raw.execute(sql)])
+    async def timings(self, limit: int | None = None) -> Timings:
+        """Of the newest attempts that ended well: model, tokens in and out, seconds to read the prompt and to write.
+
+        `limit` None: all of them.
+        """
+        sql = (
+            "SELECT model, tokens_in, tokens_out, prefill_s, decode_s FROM attempts WHERE state = 'done'"
+            " ORDER BY id DESC LIMIT :limit"
+        )
+        values = {"limit": -1 if limit is None else max(0, min(limit, MAX_ROWS))}
+        return await self._reader.run(lambda raw: [to_timing(row) for row in raw.execute(sql, values)])
 
     async def replays(self, limit: int = 50) -> Replays:
         """Kept replays, newest first, without their tasks."""
@@ -233,26 +237,18 @@ class History:
         return await self._reader.run(read)
 
 
-def _where(
-    *, state: TaskState | None, agent: str | None, client: str | None, since: float | None, until: float | None
-) -> tuple[str, dict[str, Any]]:
+def _where(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     """A WHERE clause with bound values for the filters that are given."""
-    clauses = {
-        "state = :state": None if state is None else state.value,
-        "(agent = :agent OR substr(agent, -length(:agent) - 1) = '/' || :agent)": agent,
-        "client = :client": client,
-        "submitted_at >= :since": since,
-        "submitted_at < :until": until,
-    }
-    given = [clause for clause, value in clauses.items() if value is not None]
+    state, agent, client = wanted.get("state"), wanted.get("agent"), wanted.get("client")
     values = {
         "state": None if state is None else state.value,
         "agent": None if agent is None else sanitise(agent),  # as it was kept
         "client": None if client is None else sanitise(client),
-        "since": since,
-        "until": until,
+        "since": wanted.get("since"),
+        "until": wanted.get("until"),
     }
-    return (f"WHERE {' AND '.join(given)}" if given else ""), {k: v for k, v in values.items() if v is not None}
+    given = {name: value for name, value in values.items() if value is not None}
+    return (f"WHERE {' AND '.join(_CLAUSES[name] for name in given)}" if given else ""), given
 
 
 def _found(search: Search) -> tuple[str, dict[str, Any]]:

@@ -81,6 +81,9 @@ class HistoryPort(Protocol):
     async def by_agent(self) -> Mapping[str, AgentDone]:
         """How each agent has done, by its plain name."""
 
+    async def timings(self, limit: int | None = ...) -> Sequence[tuple[str | None, int, int, float, float]]:
+        """Of the newest attempts that ended well: model, tokens in and out, seconds of prefill and of decoding."""
+
     async def show(self, task_id: int) -> TaskFacts | None:
         """All about one task, None when there is no such one."""
 

@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 
 from aios_tui.bridge.port import AgentDone
 from aios_tui.bridge.state import Changes
+from aios_tui.widgets.options import Options
 from aios_tui.widgets.words import took
 from engine.errors import AiosError
 from engine.text import one_line
@@ -34,10 +35,6 @@ class AgentsScreen(ModalScreen[None]):
     AUTO_FOCUS = "#agents"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,a", "dismiss(None)", "leave"),
-        Binding("j", "move('down')", "down", show=False),
-        Binding("k", "move('up')", "up", show=False),
-        Binding("g", "move('first')", "first", show=False),
-        Binding("G", "move('last')", "last", show=False),
     ]
 
     def __init__(self) -> None:
@@ -53,7 +50,7 @@ class AgentsScreen(ModalScreen[None]):
         with Vertical(id="box") as box:
             box.border_title = Content("Agents")
             box.border_subtitle = Content("esc leave")
-            yield OptionList(id="agents")
+            yield Options(id="agents")
             with VerticalScroll(id="about", can_focus=False):
                 yield Static("", id="words", markup=False)
 
@@ -79,7 +76,7 @@ class AgentsScreen(ModalScreen[None]):
 
     def _fill(self) -> None:
         self._shown = self.console.session.agents.agents()
-        options = self.query_one(OptionList)
+        options = self.query_one(Options)
         before = options.highlighted or 0
         options.clear_options()
         options.add_options([Option(self._row(agent), id=agent.name) for agent in self._shown])
@@ -104,18 +101,6 @@ class AgentsScreen(ModalScreen[None]):
         if index is not None and index < len(self._shown):
             agent = self._shown[index]
             self.query_one("#words", Static).update(_about(agent, self._done.get(agent.name)))
-
-    def action_move(self, where: str) -> None:
-        options = self.query_one(OptionList)
-        match where:
-            case "down":
-                options.action_cursor_down()
-            case "up":
-                options.action_cursor_up()
-            case "first":
-                options.action_first()
-            case "last":
-                options.action_last()
 
 
 def _about(agent: DeclarativeAgent, done: AgentDone | None) -> Content:

@@ -21,7 +21,7 @@ from textual.widgets.option_list import Option
 from aios_tui.comparison import LETTERS, Measured, measured, suggested, table
 from aios_tui.runs import KeptRun, plain_name
 from aios_tui.widgets.figures import drawn_table
-from aios_tui.widgets.flow import Flow
+from aios_tui.widgets.flow import Flow, hint
 from aios_tui.widgets.plots import Plot, QueueCurve, WaitingBars, WaitingCurve, legend
 from aios_tui.widgets.run_words import run_words
 from engine.errors import AiosError
@@ -171,9 +171,7 @@ class CompareScreen(Screen[None]):
             plot.show(shown)
         hints = (("space", "mark"), ("1", "runs"), ("2", "table"), ("3", "plots"), ("d", "delete"), ("w", "workloads"),
                  ("esc", "back"), ("?", "help"))  # fmt: skip
-        self.query_one("#hints", Flow).update(
-            [Content.assemble((key, "bold $accent"), (f" {name}", "$muted")) for key, name in hints]
-        )
+        self.query_one("#hints", Flow).update([hint(*each) for each in hints])
 
     def _head(self, shown: Sequence[Measured]) -> list[Content]:
         cells = [Content.styled("Compare", "bold")]

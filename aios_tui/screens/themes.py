@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from aios_tui.widgets.options import Options
 from engine.text import one_line
 from themes import Theme
 
@@ -28,10 +29,6 @@ class ThemeScreen(ModalScreen[None]):
     CSS_PATH = "themes.tcss"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,t", "leave", "leave"),
-        Binding("j", "move('down')", "down", show=False),
-        Binding("k", "move('up')", "up", show=False),
-        Binding("g", "move('first')", "first", show=False),
-        Binding("G", "move('last')", "last", show=False),
     ]
 
     def __init__(self) -> None:
@@ -47,7 +44,7 @@ class ThemeScreen(ModalScreen[None]):
         themes = self.console.theming.themes
         width = min(WIDTH, self.app.size.width) - 5
         name_width = min(max(len(name) for name in themes), width - 19)
-        options = OptionList(
+        options = Options(
             *(Option(_row(theme, name_width, width), id=name) for name, theme in themes.items()), id="themes"
         )
         options.border_title = Content("Theme")
@@ -56,7 +53,7 @@ class ThemeScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         names = list(self.console.theming.themes)
-        self.query_one(OptionList).highlighted = names.index(self._before) if self._before in names else 0
+        self.query_one(Options).highlighted = names.index(self._before) if self._before in names else 0
 
     @on(OptionList.OptionHighlighted)
     def _preview(self, event: OptionList.OptionHighlighted) -> None:
@@ -71,18 +68,6 @@ class ThemeScreen(ModalScreen[None]):
         """Show again what was shown before, unless its file has gone meanwhile."""
         self.console.theming.preview(self._before)
         self.dismiss(None)
-
-    def action_move(self, where: str) -> None:
-        options = self.query_one(OptionList)
-        match where:
-            case "down":
-                options.action_cursor_down()
-            case "up":
-                options.action_cursor_up()
-            case "first":
-                options.action_first()
-            case "last":
-                options.action_last()
 
 
 def _row(theme: Theme, name_width: int, width: int) -> Content:

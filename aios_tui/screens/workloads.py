@@ -10,19 +10,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
-from textual.events import Resize
+from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 
 from aios_tui import shelf
 from aios_tui.actions import BY_ID
+from aios_tui.measured import ASSUMED, measured, rates_words
 from aios_tui.replaying import speed_of
 from aios_tui.screens.export import PathInput
 from aios_tui.shelf import Bench, Entry
-from aios_tui.widgets.flow import Flow
+from aios_tui.widgets.flow import Flow, hint
 from aios_tui.widgets.workload_shelf import About, Shelf
-from aios_tui.widgets.workload_words import head_of
+from aios_tui.widgets.workload_words import head_of, switches_words
 from aios_tui.workload_operations import compare, start_replay
 from engine.errors import AiosError, UsageError
 from engine.text import one_line
@@ -64,6 +65,7 @@ class WorkloadScreen(Screen[None]):
         self.folder = folder
         self.switches = True
         self.busy = ""
+        self.measured = ASSUMED
         self._summaries: dict[str, Summary | str] = {}
 
     @property
@@ -105,12 +107,20 @@ class WorkloadScreen(Screen[None]):
             yield Static("switches", classes="label", markup=False)
             yield Static("", id="switches", markup=False)
             yield Static("", id="switches-note", classes="note", markup=False)
+        with Horizontal(classes="field", id="rates-field"):
+            yield Static("rates", classes="label", markup=False)
+            yield Static("", id="rates", markup=False)
         yield Static("", id="problem", classes="-none", markup=False)
         yield Flow(id="hints", gap=2)
 
     def on_mount(self) -> None:
         self._fit(self.app.size)
         self._list()
+
+    @on(DescendantFocus)
+    @on(DescendantBlur)
+    def _focus_moved(self) -> None:
+        self._draw_hints()
 
     def on_resize(self, event: Resize) -> None:
         self._fit(event.size)
@@ -125,9 +135,19 @@ class WorkloadScreen(Screen[None]):
 
     @work(exclusive=True, group="history")
     async def _list(self) -> None:
+        await self._measure()
         files = await asyncio.to_thread(shelf.found_in, self.folder)
         self.shelf.show(shelf.shipped(), self.folder, files)
         self._draw()
+
+    async def _measure(self) -> None:
+        """Look at how quick the models were, for simulations; what is not known stays assumed."""
+        try:
+            self.measured = await measured(self.console.session.history)
+        except AiosError as error:
+            self._say(str(error))
+        told = f"{rates_words(self.measured.service.rates)}  {self.measured.words}"
+        self.query_one("#rates", Static).update(Content(told))
 
     @on(OptionList.OptionHighlighted)
     def _pointed(self) -> None:
@@ -157,32 +177,19 @@ class WorkloadScreen(Screen[None]):
 
     def _draw_switches(self, summary: Summary | None) -> None:
         self.query_one("#switches", Static).update(Content("on" if self.switches else "off"))
-        done = "are done" if self.switches else "are left out"
-        if summary is None:
-            said = f"the file's own switches of policy, and pauses, {done}"
-        elif pauses := summary.controls["pause"]:
-            said = f"the file's switches of policy, {len(summary.switches):,}, and pauses, {pauses:,}, {done}"
-        elif summary.switches:
-            said = f"the file's switches of policy, {len(summary.switches):,}, {done}"
-        else:
-            said = "the file has no switches of policy of its own"
-        self.query_one("#switches-note", Static).update(Content(said))
+        self.query_one("#switches-note", Static).update(Content(switches_words(summary, self.switches)))
 
     def _draw_hints(self) -> None:
         can_replay, can_simulate = self.why_not_replay() is None, self._why_not_read() is None
-        shown = (
+        shown: tuple[tuple[str, str, bool], ...] = (
             ("enter", "replay", can_replay), ("v", "simulate", can_simulate), ("s", "speed", True),
             ("o", "switches", True), ("/", "file", True), ("c", "compare", True), ("esc", "back", True),
             ("?", "help", True),
         )  # fmt: skip
-        self.query_one("#hints", Flow).update(
-            [
-                Content.assemble(
-                    (key, "bold $accent" if able else "$frame"), (f" {name}", "$muted" if able else "$frame")
-                )
-                for key, name, able in shown
-            ]
-        )
+        if isinstance(self.focused, Input):  # all other keys are written into it
+            takes = "add the file to the list" if self.focused.id == "path" else "take the speed"
+            shown = (("enter", takes, True), ("esc", "back to the list", True))
+        self.query_one("#hints", Flow).update([hint(*each) for each in shown])
 
     def _say(self, text: str) -> None:
         problem = self.query_one("#problem", Static)
@@ -304,7 +311,8 @@ class WorkloadScreen(Screen[None]):
         entry = self.entry
         if entry is None:
             return
-        bench = Bench(slots=max(1, len(self.console.view.lanes)), rounds_of=self._rounds_of)
+        await self._measure()
+        bench = Bench(max(1, len(self.console.view.lanes)), self.measured, self._rounds_of)
         self.busy = f"simulating {one_line(entry.name, 60)} …"
         self._draw()
         try:

@@ -55,3 +55,8 @@ class Flow(Widget):
             else:
                 lines.append(fitting)
         return lines
+
+
+def hint(key: str, name: str, able: bool = True) -> Content:
+    """A key and what it does, for a line of hints; dim when it can't act now."""
+    return Content.assemble((key, "bold $accent" if able else "$frame"), (f" {name}", "$muted" if able else "$frame"))

@@ -68,6 +68,18 @@ def facts_of(summary: Summary) -> Content:
     return Content("\n").join(lines)
 
 
+def switches_words(summary: Summary | None, on: bool) -> str:
+    """What becomes of the file's own switches of policy and pauses. `summary` None: it is not read yet."""
+    done = "are done" if on else "are left out"
+    if summary is None:
+        return f"the file's own switches of policy, and pauses, {done}"
+    if pauses := summary.controls["pause"]:
+        return f"the file's switches of policy, {len(summary.switches):,}, and pauses, {pauses:,}, {done}"
+    if summary.switches:
+        return f"the file's switches of policy, {len(summary.switches):,}, {done}"
+    return "the file has no switches of policy of its own"
+
+
 def _line(label: str, what: Content) -> Content:
     return Content.assemble((label.ljust(LABEL), "$muted"), what)
 

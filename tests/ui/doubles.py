@@ -129,6 +129,7 @@ class FakeHistory:
         self.records = list(records)
         self.details: dict[int, TaskFacts] = {}
         self.by_agents: dict[str, AgentDone] = {}
+        self.timed: list[tuple[str | None, int, int, float, float]] = []
 
     async def list(self, *, limit: int = 100) -> Sequence[TaskRecord]:
         return self.records[:limit]
@@ -138,6 +139,9 @@ class FakeHistory:
 
     async def by_agent(self) -> Mapping[str, AgentDone]:
         return self.by_agents
+
+    async def timings(self, limit: int | None = None) -> Sequence[tuple[str | None, int, int, float, float]]:
+        return self.timed[:limit]
 
     async def show(self, task_id: int) -> TaskFacts | None:
         return self.details.get(task_id)

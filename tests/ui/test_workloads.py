@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import cast
 
 import pytest
 from textual.pilot import Pilot
@@ -18,8 +19,10 @@ from aios_tui.shelf import found_in, recording_name, typed
 from aios_tui.widgets.workload_shelf import Shelf
 from engine.errors import UsageError
 from engine.model import KernelState
+from engine.replay.service import Rates
 from engine.workloads.reader import load
 from tests.ui.console import lines, opened, text
+from tests.ui.doubles import FakeHistory
 from tests.ui.scene import NOW
 from tests.ui.test_real_session import QUICK, SLOW, real, until
 
@@ -221,6 +224,32 @@ async def test_simulating_fills_the_comparison(tmp_path: Path) -> None:
         assert app.screen is screen and len(app.screen_stack) == 2
 
 
+async def test_simulating_goes_by_the_rates_of_the_history_once_it_has_enough(tmp_path: Path) -> None:
+    async with opened() as (app, pilot, session):
+        history = cast(FakeHistory, session.history)
+        big: tuple[str | None, int, int, float, float] = ("big", 100, 10, 1.0, 1.0)
+        history.timed = [big] * 19
+        await pilot.press("w", "j")
+        screen = screen_of(app)
+        await until(pilot, lambda: screen.summary is not None)
+        assert "prefill 1,000, decode 50 tok/s  assumed until 20 attempts are done" in text(app)
+        history.timed = [*[big] * 20, *[("small", 900, 50, 1.0, 1.0)] * 2]
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and len(app.screen.shown) == 3)
+        assert isinstance(app.screen, CompareScreen)
+        notes = {run.kept.note for run in app.screen.shown}
+        overall = f"prefill {3800 / 22:,.0f}, decode {300 / 22:,.0f} tok/s"
+        said = f"2 slots, {overall} (measured: the newest 22 attempts)"
+        assert [note.startswith(said) for note in notes] == [True]
+        assert dict(screen.measured.service.per_model) == {"big": Rates(100, 10)}  # the small one has too few
+        slow = app.screen.shown[0].metrics.makespan
+        history.timed = [("big", 10_000, 1_000, 1.0, 1.0)] * 20
+        await pilot.press("escape", "v")
+        await until(
+            pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.shown[0].metrics.makespan < slow
+        )
+
+
 async def test_replaying_needs_a_kernel_and_waits_for_the_one_before(tmp_path: Path) -> None:
     path = spaced(tmp_path / "w")
     async with opened(trouble="no such model") as (app, pilot, _):
@@ -349,3 +378,17 @@ def test_speeds_are_read_and_written() -> None:
     for given in ("", "0", "-1", "nan", "fast", "1e999"):
         with pytest.raises(UsageError, match="no speed"):
             speed_of(given)
+
+
+async def test_while_a_field_is_written_in_the_hints_are_its_own() -> None:
+    async with opened(size=(80, 24)) as (app, pilot, _):
+        await pilot.press("w", "slash")
+        await pilot.pause()
+        assert "enter add the file to the list  esc back to the list" in lines(app)[-1]
+        assert "simulate" not in lines(app)[-1]
+        await pilot.press("escape", "e")
+        await pilot.pause()
+        assert "enter take the speed  esc back to the list" in lines(app)[-1]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "v simulate" in lines(app)[-1]
