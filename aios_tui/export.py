@@ -8,7 +8,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from aios_tui.task_page import AttemptFacts, RoundPage, TaskPage
+from aios_tui.task_page import AttemptFacts, RoundPage, TaskPage, in_words
 from aios_tui.widgets import words
 from engine.errors import UsageError
 from engine.text import one_line, sanitise
@@ -106,4 +106,5 @@ def _attempt(attempt: AttemptFacts) -> str:
         parts.append(f"<details><summary>Thinking</summary>\n\n{fenced(attempt.thinking)}\n\n</details>")
     if attempt.reply:
         parts.append(sanitise(attempt.reply).strip())
+    parts.extend(fenced(in_words(call)) for call in attempt.tool_calls)
     return "\n\n".join(parts)

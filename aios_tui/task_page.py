@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 from aios_tui.bridge.state import LaneView, ResultView, TaskView, ViewState
 from engine.model import AttemptState, TaskRecord, TaskState
-from engine.text import sanitise
+from engine.text import one_line, sanitise
+
+
+class ToolCallFacts(Protocol):
+    """What a model asked to have called."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def arguments(self) -> Mapping[str, Any]: ...
 
 
 class AttemptFacts(Protocol):
@@ -51,6 +61,8 @@ class AttemptFacts(Protocol):
     def fault(self) -> str | None: ...
     @property
     def error(self) -> str | None: ...
+    @property
+    def tool_calls(self) -> Sequence[ToolCallFacts]: ...
 
 
 class TaskFacts(Protocol):
@@ -134,6 +146,12 @@ class TaskPage:
             return streaming[-1]
         replies = [attempt.reply for each in self.rounds for attempt in each.attempts if attempt.reply]
         return sanitise(replies[-1]) if replies else self.prompt
+
+
+def in_words(call: ToolCallFacts) -> str:
+    """A call of a tool on one line: `asks for look_up (city: "Brno", days: 2)`."""
+    given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+    return one_line(f"asks for {call.name} ({given})" if given else f"asks for {call.name}", 1_000)
 
 
 def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage | None:

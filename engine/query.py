@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from engine.text import sanitise
+from engine.text import one_line, sanitise
 
 MAX_MESSAGES = 2_000
 MAX_TOOLS = 256
@@ -24,13 +24,33 @@ def clean_json(value: Any) -> Any:
     return value
 
 
+def _line(value: Any) -> Any:
+    return one_line(value, 200) if isinstance(value, str) else value
+
+
+Line = Annotated[str, BeforeValidator(_line)]
+
+
+class QueryCall(BaseModel):
+    """A call of a tool that an assistant's turn asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[Line, Field(min_length=1)]
+    arguments: Annotated[dict[str, JsonValue], BeforeValidator(clean_json)] = {}
+    id: Line = ""
+
+
 class QueryMessage(BaseModel):
-    """One turn of the conversation."""
+    """One turn of the conversation. tool, call: of a turn with the role `tool`, which tool answered which call."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Literal["system", "user", "assistant", "tool"]
     content: Annotated[str, BeforeValidator(clean_json), Field(max_length=MAX_CONTENT_CHARS)]
+    tool_calls: Annotated[tuple[QueryCall, ...], Field(max_length=MAX_TOOLS)] = ()
+    tool: Line = ""
+    call: Line = ""
 
 
 class LlmQuery(BaseModel):
@@ -39,7 +59,7 @@ class LlmQuery(BaseModel):
     Attributes:
         tools: as clients describe them, each `{"type": "function", "function": {"name", "description", "parameters"}}`.
         form: `text`, or `json`: the answer must be JSON. Where there are tools, it may be calls of them.
-        json_schema: what the JSON is to look like; told to the model, not enforced.
+        json_schema: what the JSON is to look like; told to the model, and enforced by a core that can.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Collapsible, Static
 
 from aios_tui.bridge.state import LaneView
-from aios_tui.task_page import AttemptFacts, RoundPage, TaskPage
+from aios_tui.task_page import AttemptFacts, RoundPage, TaskPage, in_words
 from aios_tui.widgets import words
 from aios_tui.widgets.flow import Flow
 from aios_tui.widgets.text_lines import TextLines
@@ -40,6 +40,7 @@ class RoundView(Vertical):
     RoundView { height: auto; margin-top: 1; }
     RoundView .wrong { height: auto; color: $error; padding-left: 2; }
     RoundView TextLines { padding-left: 2; }
+    RoundView .call { height: auto; color: $accent; padding-left: 2; }
     RoundView .aside { color: $muted; }
     """
 
@@ -63,6 +64,8 @@ class RoundView(Vertical):
                 yield TextLines(sanitise(last.thinking), classes="aside")
         if last.reply:
             yield TextLines(sanitise(last.reply).strip(), kind="markdown", classes="reply")
+        for call in last.tool_calls:
+            yield Static(Content(in_words(call)), classes="call", markup=False)
 
 
 class LiveView(Vertical):

@@ -1,18 +1,21 @@
 """The kernel's own agent behind `/query`: one llm syscall of a client's agent, passed to the model as it came.
 
-Models here are given text only, so tools and a wanted form are described to them in a system message, and what they
-answer is read for JSON. An answer that had to be JSON and is none gets one more round, with the reason.
+A model that takes tools is given them as such. Others are given text only, so tools are described to them in a system
+message, as is a wanted form, and what they answer is read for JSON. An answer that had to be JSON and is none gets one
+more round, with the reason.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.agents.protocol import AgentContext, AgentResult
-from engine.cores.port import Message
+from engine.cores.port import Message, ToolCall
 from engine.errors import AiosError
+from engine.model import GenerationOptions
 from engine.query import LlmQuery, QueryMessage
 from engine.text import one_line
 
@@ -36,8 +39,16 @@ class QueryAgent:
 
     async def run(self, ctx: AgentContext) -> AgentResult:
         query = ctx.spec.query or LlmQuery(messages=(QueryMessage(role="user", content=ctx.spec.prompt),))
-        conversation = messages_of(query)
-        reply = (await ctx.llm(conversation)).text
+        model = ctx.tool_model() if query.tools else None
+        tools = native_tools(query) if model else ()
+        conversation = messages_of(query, native=bool(tools))
+        wanted = None
+        if query.form == "json" and not query.tools:  # a grammar would forbid the calls that the model may rather make
+            wanted = GenerationOptions(format=query.json_schema or "json")
+        answer = await ctx.llm(conversation, options=wanted, model=model if tools else None, tools=tools)
+        if answer.tool_calls:
+            return {"agent_name": QUERY_AGENT, "result": _calls_as_text(answer.tool_calls), "rounds": 1}
+        reply = answer.text
         if query.form == "text":
             return {"agent_name": QUERY_AGENT, "result": reply, "rounds": 1}
         try:
@@ -45,21 +56,47 @@ class QueryAgent:
         except NotJsonError as error:
             again = f"That is not valid JSON ({error}). Answer again, with the JSON only."
         conversation = (*conversation, Message("assistant", reply), Message("user", again))
-        reply = (await ctx.llm(conversation)).text
+        reply = (await ctx.llm(conversation, options=wanted, model=model if tools else None)).text
         try:
             return {"agent_name": QUERY_AGENT, "result": _as_text(find_json(reply)), "rounds": 2}
         except NotJsonError as error:
             raise AiosError(f"the model was asked for JSON twice, and gave none: {error}") from None
 
 
-def messages_of(query: LlmQuery) -> tuple[Message, ...]:
-    """The conversation as a model is given it: the client's, after what its tools and the wanted form need."""
-    before = [Message("system", text) for text in (_about_tools(query), _about_form(query)) if text]
-    return (*before, *(Message(each.role, each.content) for each in query.messages))
+def messages_of(query: LlmQuery, *, native: bool = False) -> tuple[Message, ...]:
+    """The conversation as a model is given it: the client's, after what its tools and the wanted form need.
+
+    `native`: the model takes tools as such, and calls of them as parts of a turn.
+    """
+    texts = ("" if native else _about_tools(query), _about_form(query))
+    before = [Message("system", text) for text in texts if text]
+    return (*before, *(_turn(each, native) for each in query.messages))
+
+
+def _turn(message: QueryMessage, native: bool) -> Message:
+    calls = tuple(ToolCall(call.name, call.arguments, call.id) for call in message.tool_calls)
+    if native:
+        return Message(message.role, message.content, calls, message.tool, message.call)
+    return Message(message.role, message.content or (_calls_as_text(calls) if calls else ""))
+
+
+def native_tools(query: LlmQuery) -> tuple[Mapping[str, Any], ...]:
+    """The query's tools in the form of `Attempt.tools`; none when one of them has no name, and so can't be called."""
+    tools: list[Mapping[str, Any]] = []
+    for tool in query.tools:
+        given = tool.get("function")
+        function = dict(given) if isinstance(given, dict) else {key: tool[key] for key in tool if key != "type"}
+        if _tool_name(tool) is None:
+            return ()
+        function.setdefault("parameters", {"type": "object", "properties": {}})
+        tools.append({"type": "function", "function": function})
+    return tuple(tools)
 
 
 def tool_calls(query: LlmQuery, answer: str) -> list[dict[str, Any]]:
     """The calls of the query's tools in `answer`: `{"id", "type", "name", "parameters"}` each; mostly none.
+
+    An answer of a model that takes tools as such is such a list already, with its own ids where the server gave any.
 
     Only tools that were offered count, with an object as parameters (models write `parameters` or `arguments`).
     """
@@ -77,7 +114,8 @@ def tool_calls(query: LlmQuery, answer: str) -> list[dict[str, Any]]:
             continue
         parameters = call.get("parameters", call.get("arguments", {}))
         if isinstance(parameters, dict):
-            number = f"call_{len(calls) + 1}"
+            own = each.get("id") if isinstance(each, dict) else None
+            number = own if isinstance(own, str) and own else f"call_{len(calls) + 1}"
             calls.append({"id": number, "type": "function", "name": call["name"], "parameters": parameters})
     return calls
 
@@ -97,6 +135,12 @@ def find_json(text: str) -> Any:
         except (ValueError, RecursionError):
             continue
     raise NotJsonError(reason)
+
+
+def _calls_as_text(calls: Sequence[ToolCall]) -> str:
+    """Calls as the models that are told of tools in words write them."""
+    named = [({"id": call.id} if call.id else {}) | {"name": call.name} for call in calls]
+    return _as_text([one | {"parameters": dict(call.arguments)} for one, call in zip(named, calls, strict=True)])
 
 
 def _as_text(value: Any) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.agents.query import find_json, messages_of, tool_calls
+from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Fault, FaultKind
 from engine.model import TaskSpec
 from engine.query import LlmQuery
 from persistence import SqliteStore
+from tests.cores.fake_ollama import FakeOllama
+from tests.cores.ollama_frames import FakeModel, Final, Say, Status, say
 from tests.gateway.running import Gateway, gateway
 from tests.kernel.gate import GateCore, make_kernel
 
@@ -212,3 +217,75 @@ def test_other_spellings_of_a_call_are_understood(answer: str) -> None:
     query = LlmQuery.model_validate({"messages": [{"role": "user", "content": "x"}], "tools": [TOOL]})
     (call,) = tool_calls(query, answer)
     assert (call["name"], call["parameters"]) == ("weather", {"city": "Ulm"})
+
+
+WEATHER = {"type": "object", "properties": {"place": {"type": "object", "properties": {"city": {"type": "string"}}}}}
+NATIVE = {"type": "function", "function": {"name": "weather", "description": "Of a city", "parameters": WEATHER}}
+
+
+@asynccontextmanager
+async def ollama_gateway(*capabilities: str) -> AsyncIterator[tuple[FakeOllama, Gateway]]:
+    model = FakeModel("qwen3:8b", capabilities=("completion", *capabilities))
+    async with FakeOllama(model) as fake, gateway(OllamaCore(fake.host, slots=1)) as here:
+        yield fake, here
+
+
+async def test_a_model_that_takes_tools_is_given_them_as_such() -> None:
+    async with ollama_gateway("tools") as (fake, here):
+        fake.scripts.append((Say(calls=(("weather", {"place": {"city": "Ulm"}}, "abc"), ("weather", {}))), Final()))
+        bare = {"name": "clock", "description": "What time it is"}
+        answer = await here.post("/query", asking(tools=[NATIVE, bare], action_type="tool_use"))
+        assert answer.json()["response"]["tool_calls"] == [
+            {"id": "abc", "type": "function", "name": "weather", "parameters": {"place": {"city": "Ulm"}}},
+            {"id": "call_2", "type": "function", "name": "weather", "parameters": {}},
+        ]
+        (asked,) = fake.chats()
+        clock = {**bare, "parameters": {"type": "object", "properties": {}}}
+        assert asked.body["tools"] == [NATIVE, {"type": "function", "function": clock}]
+        assert asked.body["messages"] == asking()["query_data"]["messages"]  # nothing is told in words
+        assert asked.body["model"] == "qwen3:8b"
+
+
+async def test_the_answer_of_a_tool_goes_to_the_model() -> None:
+    async with ollama_gateway("tools") as (fake, here):
+        call = {"id": "abc", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Ulm"}'}}
+        ours = {"id": "d", "type": "function", "name": "weather", "parameters": {"city": "Brno"}}
+        turns = [
+            {"role": "user", "content": "Is it raining?"},
+            {"role": "assistant", "content": None, "tool_calls": [call, ours, {"odd": 1}, "x", {"name": " "}]},
+            {"role": "tool", "content": "It rains.", "tool_call_id": "abc", "name": "weather"},
+        ]
+        answer = await here.post("/query", asking(messages=turns, tools=[NATIVE]))
+        assert answer.json()["response"]["response_message"] == "Hello there."
+        assert fake.chats()[0].body["messages"][1:] == [
+            {"role": "assistant", "content": "", "tool_calls": [
+                {"id": "abc", "function": {"name": "weather", "arguments": {"city": "Ulm"}}},
+                {"id": "d", "function": {"name": "weather", "arguments": {"city": "Brno"}}}]},
+            {"role": "tool", "content": "It rains.", "tool_name": "weather", "tool_call_id": "abc"},
+        ]  # fmt: skip
+
+
+async def test_a_model_that_takes_none_is_told_of_them() -> None:
+    async with ollama_gateway() as (fake, here):
+        fake.scripts.append(say('[{"name": "weather", "parameters": {}}]'))
+        turns = [
+            {"role": "assistant", "content": "", "tool_calls": [{"name": "weather", "parameters": {"city": "Ulm"}}]},
+            {"role": "user", "content": "Again?"},
+        ]
+        answer = await here.post("/query", asking(messages=turns, tools=[NATIVE]))
+        assert [call["name"] for call in answer.json()["response"]["tool_calls"]] == ["weather"]
+        (asked,) = fake.chats()
+        assert "tools" not in asked.body
+        assert "You can have these tools called" in asked.body["messages"][0]["content"]
+        assert asked.body["messages"][1]["content"] == '[{"name": "weather", "parameters": {"city": "Ulm"}}]'
+
+
+async def test_a_form_is_enforced_where_the_server_can() -> None:
+    async with ollama_gateway() as (fake, here):
+        schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+        fake.scripts += [say('{"a": 1}'), Status(500, "unsupported schema"), say('{"a": 2}'), say("{}")]
+        for form in ({"type": "json_schema", "json_schema": {"schema": schema}}, schema, {"type": "json_object"}):
+            answer = await here.post("/query", asking(response_format=form))
+            assert answer.json()["response"]["status_code"] == 200
+        formats = [one.body.get("format") for one in fake.chats()]
+        assert formats == [schema, schema, None, "json"]

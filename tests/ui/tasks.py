@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.cores.port import ToolCall
 from engine.model import AttemptState, TaskRecord, TaskState
 
 START = 1_780_000_000.0
@@ -51,6 +52,7 @@ class Attempt:
     waiting_s: float = 0.5
     fault: str | None = None
     error: str | None = None
+    tool_calls: Sequence[ToolCall] = ()
 
 
 @dataclass(frozen=True)

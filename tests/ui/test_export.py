@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from aios_tui.bridge.state import ViewState
 from aios_tui.export import fenced, markdown_of, write_private
 from aios_tui.task_page import page_of
+from engine.cores.port import ToolCall
 from engine.errors import UsageError
 from tests.ui import tasks
 
@@ -97,3 +98,9 @@ def test_what_cannot_be_written_is_said_in_a_line(tmp_path: Path, name: str, tol
         with pytest.raises(UsageError, match=told) as caught:
             write_private(tmp_path / name, "x", overwrite=overwrite)
         assert "\n" not in str(caught.value)
+
+
+def test_calls_of_tools_are_in_it() -> None:
+    attempt = tasks.Attempt(reply="", tool_calls=(ToolCall("look_up", {"city": "Brno"}),))
+    text = exported(tasks.Facts(tasks.record(rounds=1), (attempt,), round_total=1))
+    assert '```text\nasks for look_up (city: "Brno")\n```' in text

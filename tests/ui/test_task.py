@@ -18,6 +18,7 @@ from aios_tui.screens.task import KEYS, TaskScreen
 from aios_tui.screens.themes import ThemeScreen
 from aios_tui.widgets.round_view import RoundView
 from aios_tui.widgets.text_lines import TextLines
+from engine.cores.port import ToolCall
 from engine.errors import StoreError
 from engine.events import (
     AttemptEnded,
@@ -95,6 +96,17 @@ async def test_an_ended_task_in_full() -> None:
         assert "Geese say honk" not in text
         assert "Result" not in text
         assert len(app.screen.query(RoundView)) == 3
+
+
+async def test_calls_of_tools_are_said_in_words() -> None:
+    calls = (ToolCall("look_up", {"city": "Brno [/x]", "days": 2}), ToolCall("bell", {}))
+    facts = Facts(tasks.record(7, rounds=1), (Attempt(1, reply="", tool_calls=calls),), round_total=1)
+    app = app_with(facts)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await opened(app, pilot, 7)
+        text = screen_text(app)
+        assert 'asks for look_up (city: "Brno [/x]", days: 2)' in text
+        assert "asks for bell\n" in "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 async def test_f_unfolds_and_folds() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
@@ -40,11 +41,41 @@ def _content(value: Any) -> Any:
     return value
 
 
+def _called(value: Any) -> Any:
+    """Calls of tools in an assistant's turn, as OpenAI, Ollama and AIOS write them; what is none of it is left out."""
+    calls: list[dict[str, Any]] = []
+    for each in value if isinstance(value, list) else []:
+        function = each.get("function", each) if isinstance(each, dict) else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            continue
+        given = function.get("arguments", function.get("parameters", {}))
+        try:
+            given = json.loads(given or "{}") if isinstance(given, str) else given
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(given, dict) and function["name"].strip():
+            id_ = each.get("id")
+            calls.append({"name": function["name"], "arguments": given, "id": id_ if isinstance(id_, str) else ""})
+    return calls
+
+
+Calls = Annotated[
+    list[dict[str, JsonValue]],
+    BeforeValidator(_called, json_schema_input_type=JsonValue),
+    Field(max_length=MAX_TOOLS),
+]
+
+
 class ChatMessage(BaseModel):
+    """`tool_calls` of an assistant's turn, `tool_call_id` and the tool's `name` of a tool's, where they were sent."""
+
     model_config = ConfigDict(extra="ignore")
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: Annotated[str, BeforeValidator(_content, json_schema_input_type=JsonValue)] = ""
+    tool_calls: Calls = []
+    tool_call_id: str | None = None
+    name: str | None = None
 
 
 class LlmQueryData(BaseModel):
@@ -123,15 +154,22 @@ async def query(given: LlmRequest, request: Request, shared: Shared) -> Answered
 
 def _query(data: LlmQueryData) -> LlmQuery:
     form, schema = _form(data)
-    messages = [
-        {"role": "system" if each.role == "developer" else each.role, "content": each.content} for each in data.messages
-    ]
+    messages = [_message(each) for each in data.messages]
     try:
         return LlmQuery.model_validate(
             {"messages": messages, "tools": data.tools or [], "form": form, "json_schema": schema}
         )
     except ValidationError as error:
         raise HTTPException(422, f"query_data.{reason(error)}") from None
+
+
+def _message(each: ChatMessage) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "system" if each.role == "developer" else each.role, "content": each.content}
+    if each.tool_calls and each.role == "assistant":
+        message["tool_calls"] = each.tool_calls
+    if each.role == "tool":
+        message |= {"tool": each.name or "", "call": each.tool_call_id or ""}
+    return message
 
 
 def _form(data: LlmQueryData) -> tuple[str, dict[str, Any] | None]:
