@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -42,6 +44,7 @@ from engine.errors import CoreError
 from engine.text import one_line
 
 _NAMES_SHOWN = 12
+_EXTRAS = 1_000
 _TAIL_S = 1.0
 _CLOSE_S = 5.0
 
@@ -101,6 +104,7 @@ class OpenAICore:
         self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
         self._calls: dict[tuple[int, int, int], Call] = {}
         self._models: tuple[ModelInfo, ...] = ()
+        self._extras: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._running = self._stopped = False
 
     @property
@@ -211,9 +215,8 @@ class OpenAICore:
         try:
             models = await catalogue.listed_models(self._connection, self._quirks)
         except (StatusError, WireError) as error:
-            # Without a list, any answer shows that it is there, but for one about the key or a trouble of its own.
-            status = error.status if isinstance(error, StatusError) else 200
-            if self._quirks.lists_models or status in (401, 403) or status >= 500:
+            # Without a list any answer shows that it is there, but for a trouble of its own.
+            if self._quirks.lists_models or (isinstance(error, StatusError) and error.status >= 500):
                 raise
             return
         if models != self._models:
@@ -254,7 +257,7 @@ class OpenAICore:
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
 
     async def _converse(self, attempt: Attempt, model: str, answer: records.Answer, emit: Emit) -> None:
-        body = requests.body_of(attempt, model, self._quirks, priority=self._priority)
+        body = requests.body_of(attempt, model, self._quirks, priority=self._priority, extras=self._extras)
         async with self._connection.stream(body, raw=requests.is_raw(attempt)) as events:
             async for data in events:
                 if data.strip() == records.DONE:
@@ -286,6 +289,9 @@ class OpenAICore:
         if answer.reason in ("error", "insufficient_system_resource"):
             return Fault(FaultKind.SERVER, f"{self._place.who} gave up in mid-answer ({answer.reason})", True)
         self._health.up()
+        self._extras.update(answer.extras)
+        while len(self._extras) > _EXTRAS:
+            self._extras.popitem(last=False)
         # A server that answers to any name calls the model by that name; a provider may say which version it was.
         name = (
             model if self._quirks.ignores_model else one_line(answer.model.removeprefix(self._quirks.model_prefix), 200)

@@ -26,6 +26,7 @@ _NO_CREDIT = re.compile(r"insufficient_quota|insufficient balance|exceeded your 
 _NO_MODEL = re.compile(
     r"model_not_found|\bmodels?\b.{0,200}(not|n't).{0,20}(exist|found)|unknown model", re.IGNORECASE | re.DOTALL
 )
+_NO_ROUTE = re.compile(r"unexpected endpoint", re.IGNORECASE)  # LM Studio says so with status 200
 _TOO_LARGE = re.compile(r"request too large|context[ _]length", re.IGNORECASE)
 _BUSY = re.compile(r"rate.?limit|overloaded|too many requests|unavailable|insufficient_system_resource", re.IGNORECASE)
 
@@ -128,6 +129,8 @@ def _midstream(error: Any, place: Place) -> Fault:
     code = error.get("code") if isinstance(error, dict) else None
     status = code if isinstance(code, int) and 400 <= code < 600 else 500
     everything = f"{said} {error}"
+    if _NO_ROUTE.search(said):
+        return _foreign(place.who, said)
     if (known := _known(status, said, everything, place)) is not None:
         return known
     if status in (429, 503, 529) or _BUSY.search(everything):

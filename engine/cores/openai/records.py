@@ -33,9 +33,12 @@ class _Function(BaseModel):
 
 
 class _Call(BaseModel):
+    """A piece of a call. `extra_content` is Gemini's: it wants its signature of a call back with the call."""
+
     index: int | None = None
     id: str | None = None
     function: _Function | None = None
+    extra_content: dict[str, Any] | None = None
 
 
 class _Delta(BaseModel):
@@ -130,6 +133,7 @@ class _Pending:
     id: str = ""
     name: str = ""
     arguments: str = ""
+    extra: Mapping[str, Any] | None = None
 
 
 class Answer:
@@ -188,27 +192,40 @@ class Answer:
         return [Chunk(kind, sanitise(words.replace("\r", ""))) for kind, words in pairs if words]
 
     def _add_call(self, piece: _Call) -> None:
-        """Pieces of a call share its index; a server that leaves it out begins a new call with each new name."""
         function = piece.function or _Function()
-        index = piece.index
-        if index is None:
-            index = max(self._calls, default=-1)
-            index += 1 if function.name or index < 0 else 0
+        index = self._index_of(piece) if piece.index is None else piece.index
         if index not in self._calls and len(self._calls) >= _MAX_CALLS:
             raise WireError(f"the answer has more than {_MAX_CALLS} tool calls")
         call = self._calls.setdefault(index, _Pending())
         call.id = call.id or (piece.id or "")
         call.name = call.name or (function.name or "")
+        call.extra = call.extra or piece.extra_content
         arguments = function.arguments
         call.arguments += json.dumps(arguments) if isinstance(arguments, Mapping) else arguments or ""
         if len(call.arguments) > _MAX_ARGUMENTS:
             raise WireError(f"the arguments of a tool call are longer than {_MAX_ARGUMENTS} characters")
 
+    def _index_of(self, piece: _Call) -> int:
+        """The place of a piece without an index (Gemini): known by its id, or a new call's, or more of the last one."""
+        last = max(self._calls, default=-1)
+        if piece.id:
+            return next((index for index, call in self._calls.items() if call.id == piece.id), last + 1)
+        named = piece.function is not None and bool(piece.function.name)
+        return last + 1 if named or last < 0 else last
+
+    @property
+    def extras(self) -> dict[str, Mapping[str, Any]]:
+        """What has to go back with a call, by the call's id."""
+        return {call.id: call.extra for call in self._calls.values() if call.id and call.extra}
+
     def done(self, model: str) -> Done:
         """The outcome of a finished answer by `model`. Raises BadCallError for calls that make no sense."""
         calls = tuple(_call(self._calls[index]) for index in sorted(self._calls))
-        reason = one_line(self.reason or ("tool_calls" if calls else "stop"), 50)
-        return Done(model, self._cost(), "tool_calls" if reason == "function_call" else reason, calls)
+        reason = one_line(self.reason or "stop", 50)
+        # Gemini says `stop` all the same, and `function_call` is an old name.
+        return Done(
+            model, self._cost(), "tool_calls" if calls and reason in ("stop", "function_call") else reason, calls
+        )
 
     def _cost(self) -> Usage:
         """Tokens as the server counts them, 0 where it does not; its times, or those that were seen from here."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from engine.cores.openai.presets import Quirks
 from engine.cores.port import Attempt, Message
 
 Json = dict[str, Any]
+_NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
 def is_raw(attempt: Attempt) -> bool:
@@ -18,13 +20,19 @@ def is_raw(attempt: Attempt) -> bool:
     return attempt.options.endpoint == "raw"
 
 
-def body_of(attempt: Attempt, model: str, quirks: Quirks, *, priority: bool) -> Json:
-    """The request's body. What the server does not take is left out. `priority`: vLLM's field, smaller is first."""
+def body_of(
+    attempt: Attempt, model: str, quirks: Quirks, *, priority: bool, extras: Mapping[str, Mapping[str, Any]] = _NOTHING
+) -> Json:
+    """The request's body. What the server does not take is left out.
+
+    `priority`: send it, in vLLM's field, smaller is first. `extras`: what goes back with a tool's call, by its id.
+    """
     options, body = attempt.options, Json(model=model)
     if is_raw(attempt):
         body["prompt"] = attempt.messages[-1].content if attempt.messages else ""
     else:
-        body["messages"] = _messages(_plain(attempt.messages) if options.endpoint == "generate" else attempt.messages)
+        turns = _plain(attempt.messages) if options.endpoint == "generate" else attempt.messages
+        body["messages"] = _messages(turns, extras)
         if attempt.tools and "tools" not in quirks.unsupported:
             body["tools"] = [dict(tool) for tool in attempt.tools]
     named = {
@@ -55,7 +63,7 @@ def _plain(messages: tuple[Message, ...]) -> list[Message]:
     return [m for m in messages[:-1] if m.role == "system"][:1] + list(messages[-1:])
 
 
-def _messages(messages: Iterable[Message]) -> list[Json]:
+def _messages(messages: Iterable[Message], extras: Mapping[str, Mapping[str, Any]]) -> list[Json]:
     """The turns. Calls without an id get one, and the answers to them the same, in their order."""
     turns: list[Json] = []
     open_calls: deque[tuple[str, str]] = deque()
@@ -69,7 +77,8 @@ def _messages(messages: Iterable[Message]) -> list[Json]:
                 name = call.id or f"call_{len(turns)}_{index}"
                 open_calls.append((call.name, name))
                 function = {"name": call.name, "arguments": json.dumps(dict(call.arguments), ensure_ascii=False)}
-                calls.append({"id": name, "type": "function", "function": function})
+                extra = {"extra_content": dict(extras[name])} if name in extras else {}
+                calls.append({"id": name, "type": "function", "function": function, **extra})
             turn["tool_calls"] = calls
         turns.append(turn)
     return turns
