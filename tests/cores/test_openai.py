@@ -344,7 +344,8 @@ class TestModels:
     async def test_facts_of_models_have_many_names(self, fake: FakeOpenAI, core: OpenAICore) -> None:
         listed = [
             {"id": "vllm", "max_model_len": 1}, {"id": "groq", "context_window": 2},
-            {"id": "novita", "context_size": 3}, {"id": "llama", "meta": {"n_ctx_train": 4, "size": 5}}, {"id": "odd\n\x1b", "context_length": "many"},
+            {"id": "novita", "context_size": 3}, {"id": "llama", "meta": {"n_ctx_train": 4, "size": 5}},
+            {"id": "odd\n\x1b", "context_length": "many"},
         ]  # fmt: skip
         fake.overrides["/v1/models"] = Status(200, dump({"data": listed}))
         models = (await core.inspect()).models
