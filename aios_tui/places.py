@@ -33,5 +33,10 @@ def default_config() -> Path:
     return config_folder() / "config.toml"
 
 
+def keys_file() -> Path:
+    """Access keys of cores, for those who don't put them into the environment."""
+    return config_folder() / "keys.toml"
+
+
 def default_database() -> Path:
     return data_folder() / "history.sqlite3"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from pathlib import Path
 from typing import Literal
 
@@ -114,13 +113,7 @@ class Session:
         """
         settings = self.settings
         policy = parse_policy(settings.policy)
-        choices = await choose_cores(
-            settings.core,
-            configured=settings.cores,
-            slots=settings.slots,
-            default_model=settings.model,
-            environ=os.environ,
-        )
+        choices = await choose_cores(settings.core, **settings.core_arguments())
         if self._closed:
             for choice in choices:
                 await choice.core.stop(drain_s=0)

@@ -8,13 +8,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aios_tui import places
-from engine.cores.configured import KINDS, CoreConfig, CoreConfigs
+from engine.cores.configured import CoreConfig, CoreConfigs, kinds
 from engine.errors import UsageError
 from engine.kernel.config import KernelConfig
 from engine.scheduling import parse_policy
@@ -60,6 +60,16 @@ PolicyName = Annotated[str, AfterValidator(_policy)]
 Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
+class CoreArguments(TypedDict):
+    """What `choose_cores` and `survey` want to know beside the choice."""
+
+    configured: Mapping[str, CoreConfig]
+    slots: int | None
+    default_model: str | None
+    environ: Mapping[str, str]
+    keys: Path
+
+
 class Settings(BaseSettings):
     """All settings. Each one is a key of the TOML file, and an `AIOS_TUI_` variable in capitals."""
 
@@ -68,7 +78,7 @@ class Settings(BaseSettings):
     cores: CoreConfigs = Field(default_factory=dict)
     """Your own cores, a table [cores.NAME] each; see docs/cores.md."""
     core: CoreName = "auto"
-    """What executes: auto, or with commas your cores by name, embedded, ollama, ollama@URL, scripted:key=value,…"""
+    """What executes: auto, or with commas: your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…"""
     model: OptionalName = None
     """The model of tasks that name none; without it the core chooses."""
     slots: Annotated[int, Field(ge=1, le=256)] | None = None
@@ -134,6 +144,16 @@ class Settings(BaseSettings):
         """`load_settings` reads the sources itself, to be able to say where each value comes from."""
         return (init_settings,)
 
+    def core_arguments(self) -> CoreArguments:
+        """The cores' part of the settings, with this process's environment."""
+        return {
+            "configured": self.cores,
+            "slots": self.slots,
+            "default_model": self.model,
+            "environ": os.environ,
+            "keys": places.keys_file(),
+        }
+
     def kernel_config(self) -> KernelConfig:
         """The kernel's part of the settings."""
         return KernelConfig(
@@ -196,7 +216,7 @@ def _complaint(error: ValidationError, origins: Mapping[str, str]) -> str:
         near = difflib.get_close_matches(inner[-1], CoreConfig.model_fields, n=1, cutoff=0.5)
         what = f"a core has no such key; {f'did you mean {near[0]}?' if near else _core_keys()}"
     if key == "cores" and first["type"] == "missing":
-        what = f"missing; it is one of {', '.join(KINDS)}"
+        what = f"missing; it is one of {', '.join(kinds())}"
     path = ".".join([key, *inner])
     return f"{where}: {path}: {what}" if inner or where.startswith("settings") else f"{where}: {what}"
 
@@ -228,6 +248,10 @@ def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
     for key in ("db", "agents_folder", "themes_folder", "workloads_folder"):
         if isinstance(found.get(key), str) and found[key]:
             found[key] = path.parent / Path(found[key]).expanduser()
+    tables = found.get("cores")
+    for table in tables.values() if isinstance(tables, dict) else ():
+        if isinstance(table, dict) and isinstance(table.get("key_file"), str) and table["key_file"]:
+            table["key_file"] = path.parent / Path(table["key_file"]).expanduser()
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from typing import TYPE_CHECKING
 
 import click
@@ -31,15 +30,7 @@ def cores(ctx: click.Context, /, as_json: bool) -> int:
     from engine.cores.survey import survey
 
     settings = settings_of(ctx).settings
-    found = asyncio.run(
-        survey(
-            settings.core,
-            configured=settings.cores,
-            slots=settings.slots,
-            default_model=settings.model,
-            environ=os.environ,
-        )
-    )
+    found = asyncio.run(survey(settings.core, **settings.core_arguments()))
     out = Output()
     if as_json:
         for each in found:

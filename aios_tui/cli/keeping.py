@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -61,15 +60,10 @@ async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator
     from engine.cores.keeping import keeper_of
     from engine.cores.select import choose_cores
 
-    choices = await choose_cores(
-        "ollama" if settings.core == "auto" and not settings.cores else settings.core,
-        configured=settings.cores,
-        slots=settings.slots,
-        default_model=settings.model,
-        environ=os.environ,
-    )
+    choice = "ollama" if settings.core == "auto" and not settings.cores else settings.core
+    choices = await choose_cores(choice, **settings.core_arguments())
     try:
-        found = [(choice.core, keeper_of(choice.core)) for choice in choices]
+        found = [(each.core, keeper_of(each.core)) for each in choices]
         keepers = [Kept(core, keeper) for core, keeper in found if keeper is not None]
         if not keepers:
             names = " and ".join(core.name for core, _ in found)
@@ -77,8 +71,8 @@ async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator
             raise UsageError(f"{none} no models to manage; --core ollama@URL names one that has")
         yield keepers[0] if len(keepers) == 1 else await _picked(keepers, having)
     finally:
-        for choice in choices:
-            await choice.core.stop(drain_s=0)
+        for each in choices:
+            await each.core.stop(drain_s=0)
 
 
 async def _picked(keepers: list[Kept], having: str | None) -> Kept:

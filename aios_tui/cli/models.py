@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -78,13 +77,7 @@ async def _inspect(settings: Settings) -> list[CoreInfo]:
 
     from engine.cores.select import choose_cores
 
-    choices = await choose_cores(
-        settings.core,
-        configured=settings.cores,
-        slots=settings.slots,
-        default_model=settings.model,
-        environ=os.environ,
-    )
+    choices = await choose_cores(settings.core, **settings.core_arguments())
     try:
         infos = await asyncio.gather(*(choice.core.inspect() for choice in choices))
         return [replace(info, why=choice.why) for info, choice in zip(infos, choices, strict=True)]

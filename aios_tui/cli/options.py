@@ -44,7 +44,10 @@ _COMMON = {
     "config": click.option("--config", type=Path, metavar="PATH", help="The settings file."),
     "db": click.option("--db", type=Path, metavar="PATH", help="The history database."),
     "core": click.option(
-        "--core", metavar="CORE", shell_complete=_CORES, help="auto, embedded, ollama, ollama@URL or scripted:…"
+        "--core",
+        metavar="CORE",
+        shell_complete=_CORES,
+        help="auto, or with commas: your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…",
     ),
     "model": click.option("--model", metavar="MODEL", help="The model of tasks that name none."),
     "policy": click.option(

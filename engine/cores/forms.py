@@ -6,19 +6,21 @@ and no form begins with a word and `=`, so there is only one way to read a choic
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from engine.cores.configured import KINDS, CoreConfig
+from engine.cores.configured import CoreConfig, is_kind, kinds
 from engine.cores.ollama.address import parse_address
 from engine.errors import UsageError
 from engine.text import one_line
 from engine.validation import wording
 
-FORMS = "auto, embedded, ollama, ollama@URL or scripted[:KEY=VALUE,…]"
+FORMS = "auto, embedded, ollama, ollama@URL, openai@URL, a preset's name or scripted[:KEY=VALUE,…]"
 _OPTION = re.compile(r"\w+\s*=")
 
 
@@ -61,12 +63,14 @@ def _split(choice: str) -> list[str]:
 
 def _form(part: str, configured: Mapping[str, CoreConfig]) -> CoreConfig:
     kind, rest = part, ""
-    for start in ("ollama@", "scripted:"):
+    for start in ("ollama@", "openai@", "scripted:"):
         if part.startswith(start):
             kind, rest = start[:-1], part.removeprefix(start)
-    if kind not in KINDS or (part.endswith("@") and not rest):
+    if not is_kind(kind) or (kind not in (part, "scripted") and not rest):
         names = f"{', '.join(configured)} (configured), " if configured else ""
-        raise UsageError(f"unknown core '{one_line(part, 80)}'; use {names}{FORMS}")
+        near = difflib.get_close_matches(kind, [*configured, *kinds()], n=1, cutoff=0.75)
+        hint = f"; did you mean {near[0]}?" if near else f"; use {names}{FORMS}"
+        raise UsageError(f"unknown core '{one_line(part, 80)}'{hint}")
     try:
         if kind == "scripted":
             return CoreConfig(kind=kind, script=rest or None)
@@ -99,5 +103,18 @@ def _names(config: CoreConfig, several: bool) -> list[str]:
     numbered = [f"{config.kind}-{number}" for number in range(2, 100)]
     if config.url is None or not several:
         return [config.kind, *numbered]
-    host, _, port = parse_address(config.url).label.removeprefix("https://").partition("/")[0].rpartition(":")
+    host, port = _host(config)
     return [host, f"{host}:{port}", *numbered]
+
+
+def _host(config: CoreConfig) -> tuple[str, str]:
+    if config.family == "ollama":
+        url = parse_address(config.url).url
+    else:
+        from engine.cores.openai.address import parse_base_url
+
+        url = parse_base_url(config.url or "").url
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return (f"[{host}]" if ":" in host else host), str(port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class _Making:
     default_model: str | None
     environ: Mapping[str, str]
     must_answer: bool
+    keys: Path | None
 
 
 def check_core_choice(choice: str, configured: Mapping[str, CoreConfig] = _NONE) -> None:
@@ -50,6 +52,7 @@ async def choose_cores(
     default_model: str | None = None,
     probe_s: float = 1.0,
     environ: Mapping[str, str],
+    keys: Path | None = None,
 ) -> list[CoreChoice]:
     """Return the cores that `choice` means, at least one. None is started; whoever starts them also stops them.
 
@@ -60,10 +63,11 @@ async def choose_cores(
             none, Ollama if it answers within `probe_s` seconds and has a model that can chat, else the embedded model.
         slots: how many attempts at a time, for cores whose own configuration does not say.
         default_model: what answers when a task names no model, likewise.
-        environ: where `OLLAMA_HOST` and keys are looked up.
+        environ: where `OLLAMA_HOST` and keys are looked up. keys: the file in which keys are looked up, too.
 
     Raises:
-        UsageError: a bad choice, or a bad OLLAMA_HOST. CoreError: there is nothing to run on.
+        UsageError: a bad choice, OLLAMA_HOST or key, or a file of keys that others may read.
+        CoreError: there is nothing to run on.
     """
     if slots is not None and slots < 1:
         raise UsageError(f"a core needs at least one slot, not {slots}")
@@ -71,7 +75,14 @@ async def choose_cores(
     if wanted is None:
         return [await _auto(_address_in(environ), slots, default_model, probe_s)]
     return [
-        make_core(each, slots=slots, default_model=default_model, environ=environ, must_answer=len(wanted) == 1)
+        make_core(
+            each,
+            slots=slots,
+            default_model=default_model,
+            environ=environ,
+            keys=keys,
+            must_answer=len(wanted) == 1,
+        )
         for each in wanted
     ]
 
@@ -84,13 +95,20 @@ async def choose_core(
     default_model: str | None = None,
     probe_s: float = 1.0,
     environ: Mapping[str, str],
+    keys: Path | None = None,
 ) -> CoreChoice:
     """As `choose_cores`, for a choice that means one core. Raises UsageError when it means several, too."""
     wanted = parse_cores(choice, configured)
     if wanted is not None and len(wanted) > 1:
         raise UsageError(f"name one core out of {', '.join(each.name for each in wanted)}")
     (chosen,) = await choose_cores(
-        choice, configured=configured, slots=slots, default_model=default_model, probe_s=probe_s, environ=environ
+        choice,
+        configured=configured,
+        slots=slots,
+        default_model=default_model,
+        probe_s=probe_s,
+        environ=environ,
+        keys=keys,
     )
     return chosen
 
@@ -101,16 +119,19 @@ def make_core(
     slots: int | None,
     default_model: str | None,
     environ: Mapping[str, str],
+    keys: Path | None = None,
     must_answer: bool,
 ) -> CoreChoice:
     """One core, for `choose_cores`; `must_answer`: it is an error at its start when it does not."""
-    making = _Making(slots, default_model, environ, must_answer)
+    making = _Making(slots, default_model, environ, must_answer, keys)
     config, asked = wanted.config, "as configured" if wanted.configured else "as asked for"
-    match config.kind:
+    match config.family:
         case "embedded":
             return _embedded(config.slots or making.slots, f"the embedded model, {asked}", wanted.name)
         case "scripted":
             return _scripted(wanted, making, f"scripted replies, {asked}")
+        case "openai":
+            return _openai(wanted, making, asked)
         case _:
             address = parse_address(config.url) if config.url else _address_in(making.environ)
             return _ollama(wanted, address, making, f"Ollama at {address.label}, {asked}")
@@ -129,6 +150,27 @@ def _ollama(wanted: Wanted, address: Address, making: _Making, why: str) -> Core
         why=why,
     )
     return CoreChoice(core, why)
+
+
+def _openai(wanted: Wanted, making: _Making, asked: str) -> CoreChoice:
+    from engine.cores.keys import find_key
+    from engine.cores.openai.core import OpenAICore
+
+    config, preset = wanted.config, wanted.config.preset
+    key_env = config.key_env or (preset.key_env if preset else None)
+    core = OpenAICore(
+        name=wanted.name,
+        base_url=config.url or (preset.base_url if preset else ""),
+        key=find_key(key_env, environ=making.environ, file=config.key_file or making.keys),
+        key_env=key_env,
+        slots=config.slots or making.slots or (preset.slots if preset else 4),
+        default_model=config.model or making.default_model,
+        priority=config.priority,
+        preset=preset,
+        must_answer=making.must_answer,
+    )
+    core.why = f"{preset.title if preset else 'the server'} at {core.address.label}, {asked}"
+    return CoreChoice(core, core.why)
 
 
 def _scripted(wanted: Wanted, making: _Making, why: str) -> CoreChoice:

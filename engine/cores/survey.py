@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from engine.cores.configured import CoreConfig
 from engine.cores.forms import Wanted, parse_cores
@@ -43,6 +44,7 @@ class _Look:
     slots: int | None
     default_model: str | None
     environ: Mapping[str, str]
+    keys: Path | None
 
 
 async def survey(
@@ -52,6 +54,7 @@ async def survey(
     slots: int | None = None,
     default_model: str | None = None,
     environ: Mapping[str, str],
+    keys: Path | None = None,
 ) -> list[Surveyed]:
     """Look at every core, all at the same time; those that tasks would run on first. For arguments see `choose_cores`.
 
@@ -61,21 +64,32 @@ async def survey(
     wanted = parse_cores(choice, configured)
     chosen = wanted if wanted is not None else []
     rest = [Wanted(name, config, True) for name, config in configured.items()]
-    others = [each for each in (*rest, *found()) if not _among(each, chosen, environ)]
+    others = [each for each in (*rest, *found(environ, keys)) if not _among(each, chosen, environ)]
     unlike = [each for index, each in enumerate(others) if not _among(each, others[:index], environ)]
     names = [each.name for each in (*chosen, *rest)]
     unlike = [each if each.configured else _renamed(each, names, environ) for each in unlike]
-    looks = [_Look(each, True, slots, default_model, environ) for each in chosen]
-    looks += [_Look(each, False, slots, default_model, environ) for each in unlike]
+    looks = [_Look(each, True, slots, default_model, environ, keys) for each in chosen]
+    looks += [_Look(each, False, slots, default_model, environ, keys) for each in unlike]
     seen = list(await asyncio.gather(*map(_look, looks)))
     if wanted is None:
         seen = await _mark_automatic(seen, slots=slots, default_model=default_model, environ=environ)
     return sorted(seen, key=lambda each: not each.chosen)
 
 
-def found() -> list[Wanted]:
-    """What is there without being configured: Ollama in its usual place, and the embedded model."""
-    return [Wanted("ollama", CoreConfig(kind="ollama")), Wanted("embedded", CoreConfig(kind="embedded"))]
+def found(environ: Mapping[str, str], keys: Path | None) -> list[Wanted]:
+    """What is there unconfigured: Ollama in its usual place, the embedded model, and presets whose key is set."""
+    from engine.cores.keys import find_key
+    from engine.cores.openai.presets import load_presets
+
+    keyed = []
+    for name, preset in load_presets().items():
+        try:
+            key = find_key(preset.key_env, environ=environ, file=keys)
+        except AiosError:
+            continue  # `doctor` says what is wrong with the file
+        if key is not None:
+            keyed.append(name)
+    return [Wanted(kind, CoreConfig(kind=kind)) for kind in ("ollama", "embedded", *keyed)]
 
 
 def _among(one: Wanted, others: list[Wanted], environ: Mapping[str, str]) -> bool:
@@ -87,6 +101,11 @@ def _place(wanted: Wanted, environ: Mapping[str, str]) -> tuple[str, str]:
     config = wanted.config
     if config.kind == "embedded":
         return config.kind, ""
+    if config.family == "openai":
+        from engine.cores.openai.address import parse_base_url
+
+        preset = config.preset
+        return "openai", parse_base_url(config.url or (preset.base_url if preset else "")).url
     if config.kind == "ollama":
         try:
             return config.kind, parse_address(config.url or environ.get("OLLAMA_HOST")).url
@@ -115,7 +134,12 @@ async def _look(look: _Look) -> Surveyed:
     kind = wanted.config.kind
     try:
         made = make_core(
-            wanted, slots=look.slots, default_model=look.default_model, environ=look.environ, must_answer=False
+            wanted,
+            slots=look.slots,
+            default_model=look.default_model,
+            environ=look.environ,
+            keys=look.keys,
+            must_answer=False,
         )
     except AiosError as error:
         return Surveyed(wanted.name, kind, wanted.configured, look.chosen, False, str(error))
@@ -126,7 +150,7 @@ async def _look(look: _Look) -> Surveyed:
     finally:
         await core.stop(drain_s=0)
     ready = info.healthy or kind == "embedded"  # that one is made ready at the start; make_core saw that it can be
-    told = "configured" if wanted.config.slots or look.slots else info.slots_from or "default"
+    told = "configured" if wanted.config.slots or look.slots else _told(info.slots_from)
     return Surveyed(
         wanted.name,
         info.kind or kind,
@@ -138,3 +162,8 @@ async def _look(look: _Look) -> Surveyed:
         told,
         info,
     )
+
+
+def _told(slots_from: str) -> str:
+    """A core is given its number by us; where nobody configured that, it is the default."""
+    return slots_from if slots_from.endswith("learnt") else "default"

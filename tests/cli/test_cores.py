@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from engine.cores.embedded import core as embedded
+from engine.cores.openai.core import OpenAICore
+from engine.cores.port import CoreInfo
 from tests.cli.program import Here
 from tests.cores.fake_ollama import FakeOllama, InThread
 
@@ -84,3 +86,24 @@ def test_a_choice_beside_the_configured_ones(cli: Here) -> None:
         "ollama": False,
         "embedded": False,
     }
+
+
+def test_a_preset_whose_key_is_set_is_found_and_the_key_is_not_shown(
+    cli: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OpenAICore, "inspect", _down)
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_do_not_show_this")
+    keys = cli.folder / "config" / "aios-tui" / "keys.toml"
+    keys.parent.mkdir(parents=True)
+    keys.write_text('NOVITA_API_KEY = "sk-nor-this-one"\n')
+    keys.chmod(0o600)
+    found = cli("cores", "--json", "--core", "scripted:")
+    assert {"groq", "novita"} <= set(listed(found.out)) and "openai" not in listed(found.out)
+    assert listed(found.out)["groq"]["slots"] == 4
+    for secret in ("gsk_do", "sk-nor"):
+        assert secret not in found.out + found.err
+
+
+async def _down(core: OpenAICore) -> CoreInfo:
+    """In place of asking a provider over the network."""
+    return CoreInfo(core.name, False, None, detail="not asked", kind="openai", slots_from="configured")

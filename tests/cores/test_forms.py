@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -9,6 +11,7 @@ from engine.cores.configured import CoreConfig
 from engine.cores.embedded import core as embedded
 from engine.cores.forms import parse_cores
 from engine.cores.ollama.core import OllamaCore
+from engine.cores.openai.core import OpenAICore
 from engine.cores.port import Core, SlotState
 from engine.cores.scripted import ScriptedCore
 from engine.cores.select import choose_core, choose_cores
@@ -40,6 +43,8 @@ def names(choice: str) -> list[str]:
         ("embedded,ollama@box", ["embedded", "ollama-2"]),
         ("ollama@box,ollama@http://shed:8080", ["box", "shed"]),
         ("ollama@box:1,ollama@box:2,ollama@[::1]:3", ["box", "box:2", "[::1]"]),
+        ("groq,openai@http://rack:8000/v1,vllm", ["groq", "openai", "vllm"]),
+        ("openai,openai@rack:8000,openai@[::1]:9/v1", ["openai", "rack", "[::1]"]),
         ("den,ollama@http://den:9,ollama@x", ["den", "den:9", "x"]),
     ],
 )
@@ -69,6 +74,11 @@ def test_auto_with_nothing_configured_is_left_to_looking() -> None:
         ("embedded,embedded", "one embedded core"),
         ("ollama@box,ollama@box", "box stands there twice"),
         ("ollama@ftp://x,den", "ftp://x"),
+        ("groq,groq", "groq stands there twice"),
+        ("vlm", "did you mean vllm?"),
+        ("openai@", "unknown core 'openai@'"),
+        ("openai@ftp://x", "is not the address of a server"),
+        ("openai@http://user:sk-secret@x", "cannot carry a key"),
         ("scripted:tokens=x", "tokens"),
         ("scripted:tokens=1,nope=2,den", "nope"),
     ],
@@ -89,6 +99,12 @@ def test_what_cannot_be_meant_is_one_line(choice: str, word: str) -> None:
         ({"kind": "ollama", "script": "seed=1"}, "ollama has no script"),
         ({"kind": "ollama", "url": "ftp://x"}, "not the address of an Ollama server"),
         ({"kind": "scripted", "script": "seed"}, "not of the form key=value"),
+        ({"kind": "ollama", "key_env": "A"}, "ollama has no key_env"),
+        ({"kind": "embedded", "model": "x"}, "embedded has no model"),
+        ({"kind": "ollama", "priority": True}, "ollama has no priority"),
+        ({"kind": "vllm", "one_model": True}, "vllm has no one_model"),
+        ({"kind": "openai", "key_env": "sk-abc"}, "the key itself is not written here"),
+        ({"kind": "openai", "url": "http://x/v1?key=1"}, "cannot carry a key"),
         ({"kind": "ollama", "slots": 0}, "greater than or equal to 1"),
         ({"kind": "ollama", "slot": 1}, "Extra inputs"),
     ],
@@ -112,6 +128,35 @@ async def test_configured_cores_are_made_as_they_say() -> None:
     assert (await words.inspect()).default_model == "words:1b"
     assert {slot.id for slot in (*den.slots(), *attic.slots())} == {"den/0", "den/1", "attic/0", "attic/1", "attic/2"}
     for core in (den, attic, words):
+        await core.stop(drain_s=0)
+
+
+async def test_a_server_of_openais_protocol_is_made_as_its_table_says(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text('RACK_KEY = "sk-from-the-file"\n')
+    keys.chmod(0o600)
+    tables = {
+        "rack": CoreConfig(kind="openai", url="http://rack:8000/v1", key_env="RACK_KEY", slots=16, model="m"),
+        "fast": CoreConfig(kind="vllm", url="http://fast:8000"),
+        "groq": CoreConfig(kind="groq"),
+    }
+    chosen = await choose_cores(
+        "auto", configured=tables, environ={"GROQ_API_KEY": "gsk_of_the_environment"}, keys=keys
+    )
+    rack, fast, groq = (each.core for each in chosen)
+    assert isinstance(rack, OpenAICore) and isinstance(fast, OpenAICore) and isinstance(groq, OpenAICore)
+    assert [len(core.slots()) for core in (rack, fast, groq)] == [16, 8, 4]
+    assert [core.address.url for core in (rack, fast)] == ["http://rack:8000/v1", "http://fast:8000/v1"]
+    assert [each.why for each in chosen] == [
+        "the server at rack:8000/v1, as configured",
+        "vLLM at fast:8000, as configured",
+        "Groq at https://api.groq.com/openai/v1, as configured",
+    ]
+    keys.chmod(0o644)
+    with pytest.raises(UsageError) as caught:
+        await choose_cores("rack", configured=tables, environ={}, keys=keys)
+    assert "sk-from" not in str(caught.value) and str(keys) in str(caught.value)
+    for core in (rack, fast, groq):
         await core.stop(drain_s=0)
 
 
