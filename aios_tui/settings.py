@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     slots: Annotated[int, Field(ge=1, le=256)] | None = None
     """How many tasks a core executes at a time where its table does not say; without it its own default, which is 1."""
     policy: PolicyName = "fifo"
-    """The order of the queue at start: fifo, npps or npps:ageing=SECONDS."""
+    """The order of the queue at start: fifo, npps or npps:ageing=SECONDS, each with affinity=PASSES."""
     db: PathSetting = Field(default_factory=places.default_database)
     """The history database."""
     theme: OptionalName = None

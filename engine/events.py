@@ -166,6 +166,40 @@ class CoreChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class SwapPlanned:
+    """The next ready item, in order, for which a core has to load a model; without `to_model` there is none any more.
+
+    Attributes:
+        from_model: what the core holds now. task: whose item it is.
+        passes_left: how often affinity still lets others go before it; 0 without affinity, None without such a bound.
+        until: when affinity lets no more go before it, Unix s; None before the first did, or without such a bound.
+    """
+
+    at: float
+    core: str
+    from_model: str
+    to_model: str
+    task: int
+    passes_left: int | None = 0
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSwapped:
+    """An attempt began on a core that holds one model at a time, and its model takes the place of another one.
+
+    How long the load took is `usage.load_s` of that attempt's end.
+    """
+
+    at: float
+    core: str
+    slot: str
+    task: int
+    from_model: str
+    to_model: str
+
+
+@dataclass(frozen=True, slots=True)
 class SlotChanged:
     at: float
     slot: str
@@ -199,6 +233,8 @@ Event = (
     | TaskEnded
     | CoreChanged
     | SlotChanged
+    | SwapPlanned
+    | ModelSwapped
     | Notice
 )
 

@@ -112,13 +112,12 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
 def _policies(names: str | None) -> tuple[Policy, ...]:
     """The policies of `a,b,c`, each once; none when the option was not given. Raises UsageError."""
     from engine.errors import UsageError
-    from engine.scheduling import parse_policy
+    from engine.scheduling import parse_policies
 
     if names is None:
         return ()
     found: dict[str, Policy] = {}
-    for part in names.split(","):
-        policy = parse_policy(part.strip())
+    for policy in parse_policies(names):
         if policy.name in found:
             raise UsageError(f"option --policy: {policy.name} stands there twice")
         found[policy.name] = policy

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+from engine.events import Event, ModelSwapped
 from engine.kernel.slots import Place, SlotTable
+from engine.kernel.swaps import SwapPlanner
 from engine.model import Task
-from engine.scheduling import Policy, Ready, Scheduler
+from engine.scheduling import Affinity, Fit, LaneScheduler, Policy, Ready
 
 SyscallId = tuple[int, int]
 """(task, round); round 0 stands for a task whose first turn has not come."""
+
+
+def _lane(item: Ready[SyscallId]) -> tuple[str | None, bool]:
+    """Items of one model, and of first turns or of rounds, can go to the same slots at the same times."""
+    return item.model, item.id[1] == 0
 
 
 class Dispatcher:
@@ -21,13 +29,22 @@ class Dispatcher:
     """
 
     def __init__(
-        self, policy: Policy, *, begin: Callable[[int, Place], None], must_wait: Callable[[SyscallId], None]
+        self,
+        policy: Policy,
+        *,
+        begin: Callable[[int, Place], None],
+        must_wait: Callable[[SyscallId], None],
+        publish: Callable[[Event], None],
+        now: Callable[[], float],
     ) -> None:
         """`begin` is called when a task's first turn comes, `must_wait` for a round that got no slot at once."""
         self.slots = SlotTable()
         self.admits_tasks = False
         self.admits_rounds = False
-        self._ready: Scheduler[SyscallId] = Scheduler(policy)
+        self._ready: LaneScheduler[SyscallId] = LaneScheduler(policy, _lane)
+        self.swaps = SwapPlanner(self._ready, self.slots, publish, now)
+        self._publish = publish
+        self._now = now
         self._begin = begin
         self._must_wait = must_wait
         self._grants: dict[SyscallId, asyncio.Future[Place]] = {}
@@ -44,6 +61,7 @@ class Dispatcher:
 
     def switch(self, policy: Policy) -> None:
         self._ready.switch(policy)
+        self.kick()
 
     def add(self, task: Task) -> None:
         """A task is queued: its first turn is ready."""
@@ -66,9 +84,29 @@ class Dispatcher:
     def reprioritise(self, task: int, round_: int, priority: int) -> None:
         self._ready.reprioritise((task, round_), priority)
 
+    def may_use(self, place: Place, model: str | None) -> bool:
+        """Whether an attempt may have its task's slot for this model, or has to ask in the queue first.
+
+        The slot was given for the model that the task names, but its agent may name another one.
+        """
+        if place.model == self.slots.models[place.slot.core].own_name(model):
+            return True
+        fit = self.slots.fit(place, model)
+        return fit < (Fit.SWAP if isinstance(self.policy, Affinity) else Fit.DRAIN)
+
+    def use(self, place: Place, task: int, model: str | None) -> None:
+        """An attempt begins, with this model, on a slot that it has."""
+        new = not self.slots.models[place.slot.core].holds(model, ())
+        gone = self.slots.use(place, model)
+        if gone is not None:
+            core = place.slot.core
+            self._publish(ModelSwapped(self._now(), core, place.slot.id, task, gone, place.model or ""))
+        if new:
+            self.kick()
+
     def release(self, place: Place) -> None:
         """A slot is free. It is offered only after the agent that held it had the chance to ask for its next round."""
-        place.busy = False
+        self.slots.vacate(place)
         self.kick()
 
     def kick(self) -> None:
@@ -80,31 +118,27 @@ class Dispatcher:
     def _dispatch(self) -> None:
         self._kicked = False
         for item, place in self._pairs():
-            place.busy = True
+            self.slots.occupy(place, item.model)
             task, round_ = item.id
             if round_ == 0:
                 self._begin(task, place)
             elif (granted := self._grants.pop(item.id)).cancelled():
-                place.busy = False  # its task was cancelled in this very step of the loop
+                self.slots.vacate(place)  # its task was cancelled in this very step of the loop
             else:
                 granted.set_result(place)
         new, self._new = self._new, []
         for id_ in new:
             if id_ in self._ready:
                 self._must_wait(id_)
+        self.swaps.update()
 
     def _pairs(self) -> Iterator[tuple[Ready[SyscallId], Place]]:
-        """Heads with the slot that each may take, until one of them runs out."""
-        plain = self.slots.one_core and self.admits_tasks and self.admits_rounds
-        # In a drain only rounds go on: without one, what may be a very long queue is not looked through.
-        while self._anything() and self.slots.any_free():
-            item = self._ready.pop(None if plain else self._eligible)
-            if item is None:
+        """What goes next with the slot that it takes, until one of them runs out."""
+        while self._anything() and (places := self.slots.first_free()):
+            picked = self._ready.pick([_Offer(self, place) for place in places], self._now())
+            if picked is None:
                 return
-            place = self.slots.free_for(item.model)
-            if place is None:  # a plain head on its only core finds the free slot that there is
-                raise AssertionError(f"no slot for {item}")
-            yield item, place
+            yield picked[0], places[picked[1]]
 
     def _anything(self) -> bool:
         """Whether something is ready of a kind that is admitted."""
@@ -112,6 +146,19 @@ class Dispatcher:
             return len(self._ready) > 0
         return bool(self._grants) if self.admits_rounds else self.admits_tasks and len(self._ready) > 0
 
-    def _eligible(self, item: Ready[SyscallId]) -> bool:
-        admitted = self.admits_tasks if item.id[1] == 0 else self.admits_rounds
-        return admitted and self.slots.free_for(item.model) is not None
+    def admits(self, item: Ready[SyscallId]) -> bool:
+        """Whether it may be given a slot now."""
+        return self.admits_tasks if item.id[1] == 0 else self.admits_rounds
+
+
+@dataclass(slots=True)
+class _Offer:
+    """The first free slot of a core."""
+
+    dispatcher: Dispatcher
+    place: Place
+
+    def fit(self, item: Ready[SyscallId]) -> Fit:
+        if not self.dispatcher.admits(item):
+            return Fit.NEVER
+        return self.dispatcher.slots.fit(self.place, item.model)

@@ -19,6 +19,7 @@ from engine.events import (
     Notice,
     PolicyChanged,
     SlotChanged,
+    SwapPlanned,
     SyscallReady,
     TaskAccepted,
     TaskEnded,
@@ -62,7 +63,9 @@ class Kernel:
         self.cores = tuple(cores)
         self.config = config or KernelConfig()
         self.now = now or unix_clock()
-        self.dispatcher = Dispatcher(policy, begin=self._begin, must_wait=self._must_wait)
+        self.dispatcher = Dispatcher(
+            policy, begin=self._begin, must_wait=self._must_wait, publish=self.publish, now=self.now
+        )
         self.slots = self.dispatcher.slots
         self.watch = CoreWatch(self.dispatcher, self.publish, self.now)
         self._life = Life(self, store)
@@ -103,6 +106,11 @@ class Kernel:
         """The core as it was when last looked at."""
         return self.watch.infos.get(core.name)
 
+    def next_swap(self, core: str | None = None) -> SwapPlanned | None:
+        """The model that the core will load next, as far as what is ready tells, or the first core that will."""
+        planned = self.dispatcher.swaps.planned
+        return next(iter(planned.values()), None) if core is None else planned.get(core)
+
     def live_tasks(self, limit: int | None = None) -> list[Task]:
         """Copies of the first `limit` tasks that have not ended: running, queued as they would run, and held ones."""
         running = sorted(self._running, key=lambda task_id: self._live[task_id].task.dispatch_order or 0)
@@ -133,6 +141,7 @@ class Kernel:
             SlotChanged(at, place.slot.id, place.slot.core, place.slot.state, place.slot.reason) for place in self.slots
         ]
         events += [CoreChanged(at, info) for info in self.watch.infos.values()]
+        events += self.dispatcher.swaps.planned.values()
         for live in self._live.values():
             task = live.task
             events.append(TaskRecovered(at, task.id, task.spec, task.priority, task.submitted_at, False))

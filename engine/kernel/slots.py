@@ -1,4 +1,4 @@
-"""Which slot of which core is free, busy or out of use."""
+"""Which slot of which core is free, busy or out of use, and what models each core has and holds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.cores.port import Core, CoreInfo, Slot, SlotEvent, SlotState
+from engine.kernel.models import Models
+from engine.scheduling import Fit
 
 
 @dataclass(slots=True)
 class Place:
-    """A slot as the kernel keeps it. `quarantined`: an attempt was lost on it, so it waits for the core's word, or for
-    that attempt's end."""
+    """A slot as the kernel keeps it.
+
+    Attributes:
+        busy: an attempt has it, or is about to. model: of that attempt, by the core's own name; None when not known.
+        quarantined: an attempt was lost on it, so it waits for the core's word, or for that attempt's end.
+    """
 
     core: Core
     slot: Slot
     busy: bool = False
     quarantined: bool = False
+    model: str | None = None
 
     @property
     def free(self) -> bool:
@@ -28,11 +35,10 @@ class SlotTable:
 
     def __init__(self) -> None:
         self._places: dict[str, Place] = {}
-        self._models: dict[str, frozenset[str]] = {}
-        self._cores: dict[str, Core] = {}
+        self.models: dict[str, Models] = {}
 
     def add(self, core: Core) -> None:
-        self._cores[core.name] = core
+        self.models[core.name] = Models()
         for slot in core.slots():
             self._places[slot.id] = Place(core, slot)
 
@@ -44,26 +50,66 @@ class SlotTable:
 
     @property
     def one_core(self) -> bool:
-        return len(self._cores) <= 1
+        return len(self.models) <= 1
 
     def learn(self, info: CoreInfo) -> None:
-        """Take note of the models that a core says it has. One that is down says nothing, and still has them."""
-        if info.healthy or info.models or info.name not in self._models:
-            self._models[info.name] = frozenset(model.name for model in info.models)
+        """Take note of the models that a core says it has, and holds. One that is down says nothing."""
+        self.models[info.name].learn(info, self._executing(info.name))
 
     def any_free(self) -> bool:
         return any(place.free for place in self)
 
-    def suits(self, core: Core, model: str | None) -> bool:
-        """Whether the core may be asked for the model: it has it, or no core is known to have it."""
+    def first_free(self) -> list[Place]:
+        """The first free slot of each core that has one."""
+        found: dict[str, Place] = {}
+        for place in self:
+            if place.free:
+                found.setdefault(place.slot.core, place)
+        return list(found.values())
+
+    def suits(self, core: str, model: str | None) -> bool:
+        """Whether the core may be asked for the model: it has it; else, if no core has, it has told none.
+
+        What no core can have is for any of them to refuse.
+        """
         if model is None or self.one_core:
             return True
-        holders = [name for name, models in self._models.items() if model in models]
-        return not holders or core.name in holders
+        having = [name for name, models in self.models.items() if models.has(model)]
+        having = having or [name for name, models in self.models.items() if models.unknown]
+        return not having or core in having
 
-    def free_for(self, model: str | None) -> Place | None:
-        """The first free slot that may serve the model."""
-        return next((place for place in self if place.free and self.suits(place.core, model)), None)
+    def fit(self, place: Place, model: str | None) -> Fit:
+        """How an attempt with the model suits the slot, but for what is on that slot itself."""
+        core = place.slot.core
+        if not self.suits(core, model):
+            return Fit.NEVER
+        return self.models[core].fit(model, self._executing(core, besides=place))
+
+    def occupy(self, place: Place, model: str | None) -> None:
+        """Give the slot to an attempt, which may not have begun."""
+        place.busy = True
+        place.model = self.models[place.slot.core].own_name(model)
+
+    def vacate(self, place: Place) -> None:
+        place.busy = False
+        place.model = None
+
+    def executing(self, core: str) -> set[str]:
+        """The models of the attempts that have slots of the core."""
+        return self._executing(core)
+
+    def use(self, place: Place, model: str | None) -> str | None:
+        """An attempt begins on a slot that it has; returns the model that goes for it, if that is known."""
+        models = self.models[place.slot.core]
+        place.model = models.own_name(model)
+        return models.use(model)
+
+    def _executing(self, core: str, besides: Place | None = None) -> set[str]:
+        return {
+            place.model
+            for place in self
+            if place.busy and place.model is not None and place.slot.core == core and place is not besides
+        }
 
     def quarantine(self, slot: str, reason: str) -> Slot:
         place = self._places[slot]

@@ -168,6 +168,7 @@ class Turn:
         self._refuse_if_over()
         task = self._live.task
         place, ready_at = await self._acquire(attempt)
+        self._kernel.dispatcher.use(place, task.id, attempt.model)
         execution = Execution(
             place.core,
             place.slot,
@@ -220,7 +221,7 @@ class Turn:
         dispatcher, task = self._kernel.dispatcher, self._live.task
         if self._granted is not None:
             place, self._granted = self._granted, None
-            if dispatcher.slots.suits(place.core, attempt.model):
+            if dispatcher.may_use(place, attempt.model):
                 return place, task.submitted_at
             dispatcher.release(place)
         ready_at = self._live.waiting[attempt.round] = self._kernel.now()

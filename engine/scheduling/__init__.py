@@ -1,6 +1,19 @@
-"""Sans-IO scheduling: a ready queue and the policies that order it."""
+"""Sans-IO scheduling: ready queues and the policies that order them."""
 
-from engine.scheduling.policy import Policy, parse_policy, policy_names
+from engine.scheduling.affinity import Affinity
+from engine.scheduling.lanes import Fit, LaneScheduler, Offer
+from engine.scheduling.policy import Policy, parse_policies, parse_policy, policy_names
 from engine.scheduling.scheduler import Ready, Scheduler
 
-__all__ = ["Policy", "Ready", "Scheduler", "parse_policy", "policy_names"]
+__all__ = [
+    "Affinity",
+    "Fit",
+    "LaneScheduler",
+    "Offer",
+    "Policy",
+    "Ready",
+    "Scheduler",
+    "parse_policies",
+    "parse_policy",
+    "policy_names",
+]

@@ -31,7 +31,12 @@ class Policy(Protocol):
     def rank(self, item: Rankable) -> float:
         """The item's place; must depend on nothing but the item, so that it need not be computed again."""
 
+    def level(self, item: Rankable) -> float:
+        """How urgent it is, least first: for a model's sake, none goes before one of a lesser level."""
 
+
+AFFINITY = {"affinity": "passes", "affinity_s": "seconds"}
+"""Parameters that every policy takes, and the bounds they set."""
 Factory = Callable[..., Policy]
 _F = TypeVar("_F", bound=Factory)
 _registry: dict[str, Factory] = {}
@@ -62,16 +67,21 @@ def policy_names() -> list[str]:
 
 
 def parse_policy(text: str) -> Policy:
-    """Make the policy that `text` names: `fifo`, `npps`, `npps:ageing=60`.
+    """Make the policy that `text` names: `fifo`, `npps`, `npps:ageing=60`, each with `affinity=8` and `affinity_s=30`.
 
     Raises:
         UsageError: the name is not registered, or a parameter is unknown, not a number or out of range.
     """
+    from engine.scheduling.affinity import with_affinity
+
     _load_all()
     name, _, tail = text.strip().lower().partition(":")
     factory = _registry.get(name)
     if factory is None:
-        raise UsageError(f"unknown policy {text!r}: choose one of {', '.join(policy_names())}, npps:ageing=SECONDS")
+        raise UsageError(
+            f"unknown policy {text!r}: choose one of {', '.join(policy_names())}, npps:ageing=SECONDS, "
+            "each with affinity=PASSES or affinity_s=SECONDS"
+        )
     parameters: dict[str, Any] = {}
     for part in filter(None, tail.split(",")):
         key, _, value = part.partition("=")
@@ -82,9 +92,25 @@ def parse_policy(text: str) -> Policy:
         if math.isnan(number):
             raise UsageError(f"policy {text!r}: {part!r} is not of the form key=number")
         parameters[key.strip()] = number
+    bounds = {bound: parameters.pop(key) for key, bound in AFFINITY.items() if key in parameters}
     try:
-        return factory(**parameters)
+        return with_affinity(factory(**parameters), **bounds)
     except TypeError:
         raise UsageError(f"policy {text!r}: {name} has no parameter {', '.join(parameters)}") from None
     except ValueError as error:
         raise UsageError(f"policy {text!r}: {error}") from None
+
+
+def parse_policies(text: str) -> list[Policy]:
+    """The policies of a list with commas: in `npps:ageing=60,affinity=8,fifo` the second part is the first one's.
+
+    Raises:
+        UsageError: as `parse_policy`.
+    """
+    names: list[str] = []
+    for part in text.split(","):
+        if names and "=" in part and ":" not in part:
+            names[-1] += f",{part}"
+        else:
+            names.append(part)
+    return [parse_policy(name) for name in names]

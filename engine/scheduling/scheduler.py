@@ -5,7 +5,7 @@ The async kernel and the virtual-time simulator drive this same code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -26,6 +26,7 @@ class Ready(Generic[K]):
         arrival: when the task arrived, in seconds on the owner's clock.
         seq: the task's arrival number, which breaks ties.
         model: the model it needs, where the owner has more than one kind of core.
+        passes: how often it was the head and another went first for a model's sake. passed_at: when that first was.
     """
 
     id: K
@@ -33,7 +34,13 @@ class Ready(Generic[K]):
     arrival: float
     seq: int
     model: str | None = None
+    passes: int = 0
+    passed_at: float | None = None
     _token: int = field(default=-1, repr=False)
+
+
+Entry = tuple[float, int, int, Ready[K]]
+"""(rank, seq, token, item): entries sort as the policy orders their items. The token is unique."""
 
 
 class Scheduler(Generic[K]):
@@ -41,13 +48,15 @@ class Scheduler(Generic[K]):
 
     __slots__ = ("_heap", "_items", "_policy", "_rank", "_tokens")
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, items: Iterable[Ready[K]] = (), tokens: Iterator[int] | None = None) -> None:
+        """`items`: ready from the start, O(n). `tokens`: whole numbers, for schedulers whose entries are compared."""
         self._policy = policy
         self._rank = policy.rank  # bound once: push and pop are what a simulation of millions spends its time in
-        self._items: dict[K, Ready[K]] = {}
-        # (rank, seq, token, item): the token is unique, and marks the one live heap entry of an item.
-        self._heap: list[tuple[float, int, int, Ready[K]]] = []
-        self._tokens = count()
+        self._items: dict[K, Ready[K]] = {item.id: item for item in items}
+        self._heap: list[Entry[K]] = []  # an entry is live while it has its item's token
+        self._tokens = tokens or count()
+        if self._items:
+            self._rebuild()
 
     @property
     def policy(self) -> Policy:
@@ -72,38 +81,30 @@ class Scheduler(Generic[K]):
         item._token = token = next(self._tokens)
         heappush(self._heap, (self._rank(item), item.seq, token, item))
 
-    def pop(self, eligible: Callable[[Ready[K]], bool] | None = None) -> Ready[K] | None:
-        """Take the head, or the first that is `eligible`; None when there is none. O(skipped · log n)."""
-        heap = self._heap
-        if eligible is None:
-            while heap:
-                _, _, token, item = heappop(heap)
-                if item._token == token:
-                    item._token = -1
-                    del self._items[item.id]
-                    return item
-            return None
-        return self._pop_eligible(eligible)
-
-    def _pop_eligible(self, eligible: Callable[[Ready[K]], bool]) -> Ready[K] | None:
-        skipped: list[tuple[float, int, int, Ready[K]]] = []
-        found: Ready[K] | None = None
+    def pop(self) -> Ready[K] | None:
+        """Take the head; None when nothing is ready."""
         heap = self._heap
         while heap:
-            entry = heappop(heap)
-            item = entry[3]
-            if item._token != entry[2]:
-                continue
-            if not eligible(item):
-                skipped.append(entry)
-                continue
-            del self._items[item.id]
-            item._token = -1
-            found = item
-            break
-        for entry in skipped:
-            heappush(heap, entry)
-        return found
+            _, _, token, item = heappop(heap)
+            if item._token == token:
+                item._token = -1
+                del self._items[item.id]
+                return item
+        return None
+
+    def peek(self) -> Entry[K] | None:
+        """The head's entry; None when nothing is ready. Amortised O(1)."""
+        heap = self._heap
+        while heap:
+            entry = heap[0]
+            if entry[3]._token == entry[2]:
+                return entry
+            heappop(heap)
+        return None
+
+    def entries(self) -> Iterator[Entry[K]]:
+        """What is ready, as entries, in no order that means anything."""
+        return (entry for entry in self._heap if entry[3]._token == entry[2])
 
     def remove(self, id: K) -> Ready[K] | None:
         """Take out one item by id, None when it is not ready. Amortised O(1)."""
@@ -132,7 +133,7 @@ class Scheduler(Generic[K]):
 
     def snapshot(self) -> list[Ready[K]]:
         """The order in which what is ready would run if nothing else arrived. O(n log n)."""
-        return [entry[3] for entry in sorted(self._heap) if entry[3]._token == entry[2]]
+        return [entry[3] for entry in sorted(self.entries())]
 
     def _compact(self) -> None:
         """Keep dead heap entries below the number of live ones."""

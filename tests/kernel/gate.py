@@ -50,12 +50,18 @@ class Running:
 
 
 class GateCore:
-    """`begun` gets each attempt as it starts. `stubborn`: it does not stop when it is told to."""
+    """`begun` gets each attempt as it starts. `stubborn`: it does not stop when it is told to.
+
+    `loaded`: models that it says are in memory; None when it says nothing of that.
+    """
 
     def __init__(self, slots: int = 1, *, name: str = "gate", models: Sequence[str] = ("gate",)) -> None:
         self._name = name
         self._slots = [Slot(f"{name}/{n}", name) for n in range(slots)]
         self.models = models
+        self.aliases: dict[str, tuple[str, ...]] = {}
+        self.one_model = False
+        self.loaded: set[str] | None = None
         self.healthy = True
         self.begun: asyncio.Queue[Running] = asyncio.Queue()
         self.running: list[Running] = []
@@ -87,8 +93,12 @@ class GateCore:
                 running.end(Cancelled())
 
     async def inspect(self) -> CoreInfo:
-        models = tuple(ModelInfo(model) for model in self.models) if self.healthy else ()
-        return CoreInfo(self._name, self.healthy, self.models[0], models)
+        models = tuple(
+            ModelInfo(model, loaded=model in (self.loaded or ()), aliases=self.aliases.get(model, ()))
+            for model in self.models
+            if self.healthy
+        )
+        return CoreInfo(self._name, self.healthy, self.models[0], models, one_model=self.one_model)
 
     async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
         running = Running(attempt, slot)

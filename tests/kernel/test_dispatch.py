@@ -365,24 +365,46 @@ async def test_a_core_that_gets_a_model_is_given_what_waits_for_it() -> None:
     await kernel.stop()
 
 
-async def test_a_drain_does_not_look_through_a_long_queue_for_nothing() -> None:
+def looks(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The tasks that are looked at from now on, to see whether they can go."""
+    looked: list[int] = []
+    admits = kernel.dispatcher.admits
+
+    def counted(item: Ready[SyscallId]) -> bool:
+        looked.append(item.id[0])
+        return admits(item)
+
+    monkeypatch.setattr(kernel.dispatcher, "admits", counted)
+    return looked
+
+
+async def test_a_drain_does_not_look_through_a_long_queue_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     core = GateCore(2)
     kernel = make_kernel(core, policy="npps")
     await kernel.start()
     await kernel.submit_many([TaskSpec(prompt=f"p{n}") for n in range(100)])
     first, second = await core.next(), await core.next()
     draining = asyncio.create_task(kernel.drain())
-    looked = 0
-    eligible = kernel.dispatcher._eligible
-
-    def counted(item: Ready[SyscallId]) -> bool:
-        nonlocal looked
-        looked += 1
-        return eligible(item)
-
-    kernel.dispatcher._eligible = counted  # type: ignore[method-assign]
+    looked = looks(kernel, monkeypatch)
     first.end()
     second.end()
     await asyncio.wait_for(draining, 10)
-    assert (looked, kernel.queued_count) == (0, 98)
+    assert (looked, kernel.queued_count) == ([], 98)
+    await kernel.stop()
+
+
+async def test_what_waits_for_a_core_that_is_down_is_not_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    left, right = GateCore(name="left", models=("small",)), GateCore(name="right", models=("large",))
+    kernel = make_kernel(left, right)
+    await kernel.start()
+    left.says.put_nowait(SlotEvent("down", None, "gone"))
+    await kernel.submit_many([TaskSpec(prompt=f"p{n}", model="small") for n in range(200)])
+    looked = looks(kernel, monkeypatch)
+    tasks = await kernel.submit_many([TaskSpec(prompt=f"q{n}", model="large") for n in range(10)])
+    for task in tasks:
+        running = await right.next()
+        assert running.attempt.task == task
+        running.end()
+        await kernel.wait(task)
+    assert len(looked) <= 50, "each dispatch looks at the head of each model's queue, and no further"
     await kernel.stop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import UsageError
-from engine.scheduling import parse_policy, policy_names
+from engine.scheduling import parse_policies, parse_policy, policy_names
 
 
 def test_the_registry_has_what_the_folder_has() -> None:
@@ -23,6 +23,15 @@ def test_the_registry_has_what_the_folder_has() -> None:
         ("npps:ageing=86400", "npps:ageing=86400"),
         ("npps:ageing=1234567.5", "npps:ageing=1234567.5"),
         ("npps:ageing=inf", "npps"),
+        ("fifo:affinity=8", "fifo:affinity=8"),
+        ("NPPS: Affinity = 8", "npps:affinity=8"),
+        ("npps:affinity=8,ageing=60", "npps:ageing=60,affinity=8"),
+        ("npps:affinity_s=30", "npps:affinity_s=30"),
+        ("npps:affinity_s=0.25,affinity=3", "npps:affinity=3,affinity_s=0.25"),
+        ("npps:affinity=1000000,affinity_s=inf", "npps:affinity=1000000"),
+        ("npps:affinity=inf,affinity_s=inf", "npps"),
+        ("npps:affinity=0", "npps"),
+        ("fifo:affinity=0,affinity_s=30", "fifo"),
     ],
 )
 def test_a_name_is_read_and_its_canonical_form_reads_back(text: str, name: str) -> None:
@@ -44,9 +53,30 @@ def test_a_name_is_read_and_its_canonical_form_reads_back(text: str, name: str) 
         ("npps:ageing=1e308", "from 0 to 1e9"),
         ("npps:speed=1", "no parameter speed"),
         ("fifo:ageing=1", "no parameter ageing"),
+        ("fifo:affinity=-1", "whole number of passes"),
+        ("fifo:affinity=1.5", "whole number of passes"),
+        ("fifo:affinity=-inf", "whole number of passes"),
+        ("fifo:affinity=2000000", "from 0 to 1000000"),
+        ("fifo:affinity=many", "key=number"),
+        ("npps:affinity_s=-1", "number of seconds"),
+        ("npps:affinity_s=-inf", "number of seconds"),
+        ("npps:affinity_s=1e300", "from 0 to 1e9"),
+        ("npps:affinity_m=1", "no parameter affinity_m"),
+        ("affinity=8", "unknown policy"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as error:
         parse_policy(text)
     assert "\n" not in str(error.value)
+
+
+def test_a_list_of_policies_has_their_parameters_with_them() -> None:
+    names = [policy.name for policy in parse_policies("fifo, npps:ageing=60, affinity=8,npps:affinity_s=30,npps")]
+    assert names == ["fifo", "npps:ageing=60,affinity=8", "npps:affinity_s=30", "npps"]
+
+
+@pytest.mark.parametrize("text", ["", "fifo,", "affinity=8,fifo", ",fifo"])
+def test_a_list_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="unknown policy"):
+        parse_policies(text)

@@ -2,38 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from engine.scheduling import Policy, Ready, Scheduler, parse_policy
+from tests.scheduling.naive import POLICIES, Item, place
 
-POLICIES = ["fifo", "npps", "npps:ageing=0", "npps:ageing=7.5", "npps:ageing=1000"]
 priorities = st.integers(0, 9)
-
-
-@dataclass
-class Item:
-    """The model's own idea of a ready syscall."""
-
-    id: int
-    priority: int
-    arrival: float
-    seq: int
-
-
-def place(policy: str) -> Callable[[Item], tuple[float, int]]:
-    """The order that the policy's name promises, written down independently of the policies' code."""
-    if policy == "fifo":
-        return lambda item: (0, item.seq)
-    if policy == "npps":
-        return lambda item: (item.priority, item.seq)
-    ageing = float(policy.partition("=")[2])
-    return lambda item: (item.arrival + item.priority * ageing, item.seq)
 
 
 class SchedulerMachine(RuleBasedStateMachine):
@@ -62,13 +39,6 @@ class SchedulerMachine(RuleBasedStateMachine):
     def pop(self) -> None:
         expected = self.ordered()
         item = self.scheduler.pop()
-        assert (item.id if item else None) == (expected[0] if expected else None)
-        self.model = [left for left in self.model if item is None or left.id != item.id]
-
-    @rule(modulus=st.integers(2, 4))
-    def pop_eligible(self, modulus: int) -> None:
-        expected = [number for number in self.ordered() if number % modulus == 0]
-        item = self.scheduler.pop(lambda ready: ready.id % modulus == 0)
         assert (item.id if item else None) == (expected[0] if expected else None)
         self.model = [left for left in self.model if item is None or left.id != item.id]
 
@@ -166,14 +136,6 @@ def test_ageing_makes_up_one_level_in_its_seconds() -> None:
     assert order(scheduler) == [1, 0, 2]
 
 
-def test_what_is_skipped_stays_in_its_place() -> None:
-    scheduler = filled("npps", [0, 1, 2, 3])
-    taken = scheduler.pop(lambda item: item.id == 2)
-    assert taken is not None and taken.id == 2
-    assert scheduler.pop(lambda item: False) is None
-    assert order(scheduler) == [0, 1, 3]
-
-
 def test_many_changes_do_not_pile_up() -> None:
     scheduler = filled("npps", [5] * 10)
     for turn in range(1000):
@@ -190,6 +152,9 @@ class Longest:
     def rank(self, item: object) -> float:
         assert isinstance(item, Ready)
         return -item.arrival
+
+    def level(self, item: object) -> float:
+        return 0.0
 
 
 def test_any_policy_object_will_do() -> None:

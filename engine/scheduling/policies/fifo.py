@@ -17,3 +17,6 @@ class Fifo:
 
     def rank(self, item: Rankable) -> float:
         return 0.0
+
+    def level(self, item: Rankable) -> float:
+        return 0.0

@@ -34,3 +34,6 @@ class Npps:
         if math.isinf(self.ageing):
             return item.priority
         return item.arrival + self.ageing * item.priority
+
+    def level(self, item: Rankable) -> float:
+        return item.priority
