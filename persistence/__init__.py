@@ -1,11 +1,13 @@
 """The history: tasks, their attempts and what was decided meanwhile, in one SQLite database."""
 
+from persistence.activity import Activity, Share
 from persistence.history import History
 from persistence.replays import NewReplay, ReplayDetail, ReplayRow
 from persistence.rows import AttemptRow, PolicySwitchRow, PriorityChangeRow, RunRow, TaskDetail
 from persistence.store import SqliteStore
 
 __all__ = [
+    "Activity",
     "AttemptRow",
     "History",
     "NewReplay",
@@ -14,6 +16,7 @@ __all__ = [
     "ReplayDetail",
     "ReplayRow",
     "RunRow",
+    "Share",
     "SqliteStore",
     "TaskDetail",
 ]

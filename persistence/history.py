@@ -14,7 +14,8 @@ from pydantic import BaseModel
 from engine.errors import StoreError
 from engine.model import TaskRecord, TaskState
 from engine.text import sanitise
-from persistence import checks, replays
+from persistence import activity, checks, replays
+from persistence.activity import Activity
 from persistence.reader import Reader
 from persistence.replays import ReplayDetail, ReplayRow
 from persistence.rows import (
@@ -209,6 +210,15 @@ class History:
         )
         values = {"limit": -1 if limit is None else max(0, min(limit, MAX_ROWS))}
         return await self._reader.run(lambda raw: [to_timing(row) for row in raw.execute(sql, values)])
+
+    async def activity(self, since: float, until: float, buckets: int = 60, *, alive: bool = True) -> Activity:
+        """What went on from `since` to `until`, Unix seconds, in equal parts.
+
+        `alive`: the program that had the history last and has not ended, is running now, and was not killed.
+        """
+        return await self._reader.run(
+            partial(activity.activity, since=since, until=until, buckets=buckets, alive=alive)
+        )
 
     async def replays(self, limit: int = 50) -> Replays:
         """Kept replays, newest first, without their tasks."""

@@ -131,6 +131,24 @@ def export(ctx: click.Context, /, output: Path | None, workload: bool, **filters
     return WELL
 
 
+@history.command()
+@click.option("--since", callback=_moment_given, metavar="TIME", help="From then on: 1h, the default, 3d, 2026-11-22.")
+@click.option("--until", callback=_moment_given, metavar="TIME", help="Up to then; now if not given.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, with every curve.")
+@common
+@click.pass_context
+def metrics(ctx: click.Context, /, since: float | None, until: float | None, as_json: bool) -> int:
+    """Queue length, waiting, throughput, tokens/s and utilisation, in all and by priority."""
+    from aios_tui.cli import history_metrics
+
+    if since is not None and since >= (time.time() if until is None else until):
+        raise click.UsageError("--since must be before --until")
+    found = _read(ctx, lambda found: history_metrics.look(found, since, until), None)
+    if found is not None:
+        history_metrics.show(Output(), found, as_json=as_json)
+    return WELL
+
+
 def _export_workload(ctx: click.Context, output: Path | None, filters: dict[str, Any]) -> int:
     if output is None:
         raise click.UsageError("--workload needs --output FILE: a workload is a file")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,3 +136,46 @@ def test_show_counts_retries(cli: Here) -> None:
     with sqlite3.connect(cli.db) as raw:
         raw.execute("UPDATE attempts SET attempt = 3")
     assert "priority 5, retries 1, " in cli("history", "show", "1").out
+
+
+def test_metrics(past: Here) -> None:
+    found = past("history", "metrics", "--since", "1h", "--json")
+    assert found.code == 0
+    told = json.loads(found.out)
+    whole = told["all"]
+    assert (whole["ended"], whole["done"], whole["failed"]) == (5, 4, 1)
+    tasks = [shown(past, number) for number in range(1, 6)]
+    assert whole["started"] == sum(len(task["attempts"]) for task in tasks)
+    assert whole["tokens"] == pytest.approx(sum(task["record"]["tokens_out"] for task in tasks))
+    assert told["slots"] == 1
+    assert 0 < told["running_s"] < 3600, "three programs ran, and have ended"
+    assert 0 < whole["utilisation"] <= 1
+    assert {len(curve) for curve in whole["curves"].values()} == {60}
+    assert whole["curves"]["queue"][0] is None, "nothing ran an hour ago"
+    assert list(told["by_priority"]) == ["5"]
+    lines = past("history", "metrics").out.splitlines()
+    assert lines[0].split()[:4] == ["ended", "done", "failed", "cancelled"]
+    assert [line.split()[:2] for line in lines[1:]] == [["all", "5"], ["priority", "5"]]
+    nothing = past("history", "metrics", "--since", "2h", "--until", "1h")
+    assert nothing.out.splitlines()[1].split() == ["all", "0", "0", "0", "0", *"------"]
+    assert "a program ran for 0.00 s" in nothing.err
+    refused = past("history", "metrics", "--since", "1h", "--until", "2h")
+    assert (refused.code, "before --until" in refused.err) == (2, True)
+
+
+def shown(past: Here, task: int) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(past("history", "show", str(task), "--json").out)
+    return found
+
+
+def test_metrics_know_whether_the_newest_program_still_runs(past: Here) -> None:
+    """A run without an end whose process is gone was killed: it did not run up to now."""
+    with sqlite3.connect(past.db) as raw:
+        raw.execute("UPDATE runs SET ended_at = NULL, pid = 999999999 WHERE id = (SELECT max(id) FROM runs)")
+    raw.close()
+    dead = json.loads(past("history", "metrics", "--json").out)
+    with sqlite3.connect(past.db) as raw:
+        raw.execute("UPDATE runs SET pid = ? WHERE id = (SELECT max(id) FROM runs)", (os.getpid(),))
+    raw.close()
+    alive = json.loads(past("history", "metrics", "--json").out)
+    assert alive["running_s"] > dead["running_s"]

@@ -1,0 +1,179 @@
+"""What went on in a span of time, in equal buckets: the raw sums that metrics are worked out of.
+
+An interval (a syscall waits, a slot is busy, tokens are written) counts in each bucket for the part that lies in it.
+SQLite sums intervals by the buckets they begin and end in, so that a million attempts come as some hundreds of rows.
+"""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from persistence.lives import Life, lives, slots_seen
+
+WAITING, BUSY, TOKENS = "waiting", "busy", "tokens"
+MAX_BUCKETS = 2_000
+
+# One row an attempt that ended after :since, or executes. A task that begins again after an interruption keeps its
+# submission as `ready_at`; it waits anew only since its earlier beginning ended.
+_ATTEMPTS = """
+    SELECT a.started_at AS started_at, t.priority AS priority, a.tokens_out AS tokens,
+        CASE a.state WHEN 'executing' THEN max(a.started_at, :alive) ELSE a.started_at + a.service_s END AS over_at,
+        a.started_at + coalesce(a.ttft_s, 0) AS first_at,
+        CASE WHEN a.start > 1 THEN max(a.ready_at, coalesce(
+            (SELECT max(p.ended_at) FROM attempts p WHERE p.task = a.task AND p.start < a.start), a.ready_at))
+        ELSE a.ready_at END AS ready_at
+    FROM attempts a JOIN tasks t ON t.id = a.task
+    WHERE {where} AND a.ready_at < :until
+"""
+_BASE = (
+    "WITH base AS MATERIALIZED ("
+    + _ATTEMPTS.format(where="a.slot IN ({slots}) AND a.ended_at > :since")
+    + " UNION ALL "
+    + _ATTEMPTS.format(where="a.state = 'executing'")
+    + ")"
+)
+# Tasks that no attempt tells of: still queued, or ended in the queue.
+_QUEUED = """
+    SELECT priority, {until} AS started_at,
+        max(submitted_at, coalesce((SELECT max(ended_at) FROM attempts WHERE task = tasks.id), 0)) AS ready_at
+    FROM tasks WHERE {where}
+"""
+_SPANS = (  # only our own words are put in: names of bound values
+    "{base}, lives (begin, end) AS (VALUES {lives}), waits AS ("  # noqa: S608
+    "SELECT priority, started_at, ready_at FROM base UNION ALL "
+    + _QUEUED.format(until=":alive", where="state = 'queued'")
+    + " UNION ALL "
+    + _QUEUED.format(until="ended_at", where="ended_at > :since AND started_at IS NULL")
+    + "), spans (kind, priority, begin, end, weight) AS ("
+    "SELECT 'waiting', priority, max(ready_at, lives.begin), min(started_at, lives.end), 1.0"
+    " FROM waits JOIN lives ON ready_at < lives.end AND started_at > lives.begin"
+    " UNION ALL SELECT 'busy', priority, started_at, over_at, 1.0 FROM base"
+    " UNION ALL SELECT 'tokens', priority, first_at, over_at, tokens / (over_at - first_at)"
+    "  FROM (SELECT priority, tokens, min(first_at, over_at - 0.001) AS first_at, over_at FROM base WHERE tokens > 0)"
+    "), clipped AS (SELECT kind, priority, weight, max(0.0, (begin - :since) / :width) AS begin,"
+    "  min(:buckets + 0.0, (end - :since) / :width) AS end FROM spans"
+    ") SELECT kind, priority, CAST(begin AS INTEGER) AS first, min(:buckets - 1, CAST(end AS INTEGER)) AS last,"
+    " total(weight), total(weight * begin), total(weight * end) FROM clipped WHERE end > begin GROUP BY 1, 2, 3, 4"
+)
+_WAITS = (
+    "{base} SELECT priority, CAST((started_at - :since) / :width AS INTEGER), started_at - ready_at FROM base"
+    " WHERE started_at >= :since AND started_at < :until"
+)
+_ENDS = (
+    "SELECT priority, state, CAST((ended_at - :since) / :width AS INTEGER), count(*) FROM tasks"
+    " WHERE ended_at >= :since AND ended_at < :until GROUP BY 1, 2, 3"
+)
+
+
+@dataclass(slots=True)
+class Share:
+    """One priority's part. Lists have an entry a bucket.
+
+    Attributes:
+        waiting: seconds that syscalls were ready, while a program ran. busy: slot-seconds. tokens: written.
+        waits: how long each attempt that started there had been ready, in seconds, sorted.
+        ended: tasks by how they ended: done, failed, cancelled.
+    """
+
+    waiting: list[float]
+    busy: list[float]
+    tokens: list[float]
+    waits: list[list[float]]
+    ended: dict[str, list[int]]
+
+    @classmethod
+    def empty(cls, buckets: int) -> Share:
+        states = {state: [0] * buckets for state in ("done", "failed", "cancelled")}
+        return cls([0.0] * buckets, [0.0] * buckets, [0.0] * buckets, [[] for _ in range(buckets)], states)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """`since` ≤ time < `until`, Unix seconds, in `buckets` equal parts.
+
+    Attributes:
+        running: seconds in each bucket in which a program had the history.
+        capacity: slot-seconds in each: over the programs, slots that were seen × seconds.
+        slots: the most slots that one program was seen to have.
+        shares: by priority, where there is anything.
+    """
+
+    since: float
+    until: float
+    buckets: int
+    running: list[float]
+    capacity: list[float]
+    slots: int
+    shares: dict[int, Share] = field(repr=False)
+
+    @property
+    def width(self) -> float:
+        """Seconds of one bucket."""
+        return (self.until - self.since) / self.buckets
+
+
+def activity(raw: sqlite3.Connection, since: float, until: float, buckets: int, *, alive: bool) -> Activity:
+    """Read it. `alive`: the newest program that has not ended is running now, and was not killed."""
+    buckets = max(1, min(buckets, MAX_BUCKETS))
+    until = max(until, since + 0.001)
+    found = lives(raw, since, until, alive=alive)
+    names = slots_seen(raw)
+    width = (until - since) / buckets
+    made: defaultdict[int, Share] = defaultdict(lambda: Share.empty(buckets))
+    over = found[-1].end if found else since
+    values: dict[str, Any] = {"since": since, "until": until, "width": width, "buckets": buckets, "alive": over}
+    values.update({f"slot{n}": name for n, name in enumerate(names)})
+    base = _BASE.format(slots=", ".join(f":slot{n}" for n in range(len(names))))
+    _spread(made, raw, base, found, values)
+    for priority, bucket, wait in raw.execute(_WAITS.format(base=base), values):
+        made[priority].waits[min(bucket, buckets - 1)].append(max(0.0, wait))
+    for priority, state, bucket, count in raw.execute(_ENDS, values):
+        if state in made[priority].ended:
+            made[priority].ended[state][min(bucket, buckets - 1)] += count
+    for share in made.values():
+        for waits in share.waits:
+            waits.sort()
+    running, capacity = _covered(found, since, width, buckets)
+    return Activity(
+        since, until, buckets, running, capacity, max((life.slots for life in found), default=0), dict(made)
+    )
+
+
+def _spread(
+    made: defaultdict[int, Share], raw: sqlite3.Connection, base: str, found: Sequence[Life], values: dict[str, Any]
+) -> None:
+    """Add up the intervals, a bucket at a time. In SQL they are in units of buckets from the span's start."""
+    width = values["width"]
+    bounds = {f"begin{n}": life.begin for n, life in enumerate(found)}
+    bounds |= {f"end{n}": life.end for n, life in enumerate(found)}
+    rows = ", ".join(f"(:begin{n}, :end{n})" for n in range(len(found))) or "(0, 0)"
+    for kind, priority, first, last, weight, begins, ends in raw.execute(
+        _SPANS.format(base=base, lives=rows), values | bounds
+    ):
+        into: list[float] = getattr(made[priority], kind)
+        if first == last:
+            into[first] += (ends - begins) * width
+            continue
+        into[first] += (weight * (first + 1) - begins) * width
+        into[last] += (ends - weight * last) * width
+        for bucket in range(first + 1, last):
+            into[bucket] += weight * width
+
+
+def _covered(found: Iterable[Life], since: float, width: float, buckets: int) -> tuple[list[float], list[float]]:
+    """Seconds that programs ran, and slot-seconds that they had, in each bucket."""
+    running, capacity = [0.0] * buckets, [0.0] * buckets
+    for life in found:
+        first = max(0, math.floor((life.begin - since) / width))
+        last = min(buckets - 1, math.floor((life.end - since) / width))
+        for bucket in range(first, last + 1):
+            begin = since + bucket * width
+            seconds = max(0.0, min(life.end, begin + width) - max(life.begin, begin))
+            running[bucket] += seconds
+            capacity[bucket] += seconds * life.slots
+    return running, capacity
