@@ -249,8 +249,8 @@ def _queue_words(view: ViewState, rows: QueueList) -> str:
 
 
 def _activity_words(view: ViewState) -> str:
-    busy = sum(1 for lane in view.lanes.values() if lane.task is not None)
-    slots = len(view.lanes)
+    lanes = view.shown_lanes
+    busy, slots = sum(1 for lane in lanes if lane.task is not None), len(lanes)
     return f"{busy} of {slots} {'slot' if slots == 1 else 'slots'} busy" if slots else ""
 
 

@@ -312,7 +312,7 @@ class WorkloadScreen(Screen[None]):
         if entry is None:
             return
         await self._measure()
-        bench = Bench(max(1, len(self.console.view.lanes)), self.measured, self._rounds_of)
+        bench = Bench(max(1, len(self.console.view.shown_lanes)), self.measured, self._rounds_of)
         self.busy = f"simulating {one_line(entry.name, 60)} …"
         self._draw()
         try:

@@ -1,4 +1,4 @@
-"""The activity pane: a lane a slot with its stream, and below them how busy the machine is."""
+"""The activity pane: a lane a slot with its stream, what its core did lately, and how busy the machine is."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from textual.events import Click
 
 from aios_tui.actions import ACTIONS
 from aios_tui.bridge.state import LaneView, ViewState
+from aios_tui.widgets.activity_plan import Plan, plan_for
 from aios_tui.widgets.canvas import Canvas
+from aios_tui.widgets.fields import cut
 from aios_tui.widgets.ink import Line
-from aios_tui.widgets.lanes import draw_lane, heights
+from aios_tui.widgets.lanes import draw_lane
 from aios_tui.widgets.linelist import LineList
-from aios_tui.widgets.machine import draw_machine
 
 if TYPE_CHECKING:
     from engine.telemetry import TelemetrySample
@@ -46,7 +47,7 @@ class ActivityView(Canvas, can_focus=True):
     def lanes(self) -> list[LaneView]:
         """The lanes shown, after the filter."""
         needle = self.needle.casefold()
-        lanes = list(self.view.lanes.values())
+        lanes = self.view.shown_lanes
         return (
             [lane for lane in lanes if needle in f"{lane.slot} {lane.agent} #{lane.task}".casefold()]
             if needle
@@ -68,31 +69,33 @@ class ActivityView(Canvas, can_focus=True):
         self.post_message(LineList.Pointed(self.selected))
 
     def build(self, width: int, height: int) -> list[Line]:
-        machine = draw_machine(self.view, self.sample, width, self._machine_height(height))
-        room = height - len(machine) - (1 if machine and height > 8 else 0)
-        lanes = self._lanes(width, room)
-        return lanes + [()] * (height - len(lanes) - len(machine)) + machine
-
-    def _machine_height(self, height: int) -> int:
-        """The lanes come first: the machine gets at most a quarter, and nothing in a very low pane."""
-        return 0 if height < 5 else max(1, min(6, height // 4))
-
-    def _lanes(self, width: int, room: int) -> list[Line]:
-        lanes = self.lanes
         self._spans = []
-        if not lanes:
-            self.cursor = 0
-            return [((self._nothing()[:width], "dim"),)]
-        self.cursor = min(self.cursor, len(lanes) - 1)
-        first = max(0, min(self.cursor - room + 1, len(lanes) - room)) if len(lanes) > room else 0
-        shown = lanes[first : first + max(1, room)]
+        lanes = self.lanes
+        self.cursor = max(0, min(self.cursor, len(lanes) - 1))
+        plan = plan_for(self.view, lanes, self.sample, width, height)
         lines: list[Line] = []
-        for number, (lane, height) in enumerate(zip(shown, heights(shown, room), strict=True), first):
+        if not lanes:
+            lines.append(((cut(self._nothing(), width), "dim"),))
+        elif plan.scrolls:
+            first = max(0, min(self.cursor - plan.room + 1, len(lanes) - plan.room))
+            self._draw(lines, lanes[first : first + max(1, plan.room)], first, plan, width)
+        else:
+            number = 0
+            for block in plan.blocks:
+                lines += [entry.line for entry in block.head]
+                self._draw(lines, block.lanes, number, plan, width)
+                number += len(block.lanes)
+        foot = [entry.line for entry in plan.foot]
+        return lines + [()] * (height - len(lines) - len(foot)) + foot
+
+    def _draw(self, lines: list[Line], lanes: list[LaneView], first: int, plan: Plan, width: int) -> None:
+        """Add these lanes, the first of which has this number."""
+        for number, lane in enumerate(lanes, first):
             if number == self.cursor and self.has_focus:
                 self.bases[len(lines)] = "cursor"
-            lines += draw_lane(lane, self.view, width, height)
+            height = 1 if plan.scrolls else plan.heights[lane.slot]
+            lines += draw_lane(lane, self.view, width, height, named=plan.named, told=plan.titled)
             self._spans.append((number, len(lines)))
-        return lines
 
     def _nothing(self) -> str:
         if self.view.trouble is not None:

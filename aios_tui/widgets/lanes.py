@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from aios_tui.bridge.state import LaneView, ViewState
 from aios_tui.widgets import words
-from aios_tui.widgets.cells import fit, wrap_tail
+from aios_tui.widgets.cells import fit, plain, wrap_tail
+from aios_tui.widgets.fields import field, fill, width_of
 from aios_tui.widgets.ink import Line, Span, clip
+from aios_tui.widgets.strips import strip
 from engine.cores.port import SlotState
 
 INDENT = 3
+STRIP = 30
 
 
 def heights(lanes: list[LaneView], room: int) -> list[int]:
@@ -26,21 +29,32 @@ def heights(lanes: list[LaneView], room: int) -> list[int]:
     return out
 
 
-def draw_lane(lane: LaneView, view: ViewState, width: int, height: int) -> list[Line]:
-    """A lane in exactly `height` lines."""
-    lines: list[Line] = [clip(_head(lane, view, width), width)]
+def draw_lane(
+    lane: LaneView, view: ViewState, width: int, height: int, *, named: bool = False, told: bool = False
+) -> list[Line]:
+    """A lane in exactly `height` lines. `named`: with its slot; `told`: why its core is down stands elsewhere."""
+    head = _head(lane, view, width, named=named, told=told)
+    lines: list[Line] = [_with_strip(clip(head, width), lane, view, width)]
     if lane.task is not None and height > 1:
         lines += _body(lane, width, height - 1)
     return (lines + [()] * height)[:height]
 
 
-def _head(lane: LaneView, view: ViewState, width: int) -> list[Span]:
+def _with_strip(head: Line, lane: LaneView, view: ViewState, width: int) -> Line:
+    """The lane's tokens per second over the last five minutes at the end of its line, where there is room."""
+    used, rates = width_of(head), view.meters.slot_strip(lane.slot, view.now)
+    bars = strip(rates, min(STRIP, width - used - 2), view.now) if any(rates) else []
+    return (*head, (" " * (width - used - width_of(bars)), ""), *bars) if bars else head
+
+
+def _head(lane: LaneView, view: ViewState, width: int, *, named: bool, told: bool) -> list[Span]:
+    slot = plain(lane.slot)
     if lane.state is SlotState.DOWN:
-        return [("✗ ", "bad"), (f"{lane.slot}  ", "dim"), (f"down  {lane.reason}", "bad")]
+        return [("✗ ", "bad"), (f"{slot}  ", "dim"), ("down" if told else f"down  {lane.reason}", "bad")]
     if lane.task is None:
         mark, word = ("◌", "idle") if lane.state is SlotState.UP else ("◍", lane.state.value)
-        spans = [(f"{mark} ", "dim"), (f"{lane.slot}  ", "dim"), (word, "dim")]
-        if lane.reason and lane.state is not SlotState.UP:
+        spans = [(f"{mark} ", "dim"), (f"{slot}  ", "dim"), (word, "dim")]
+        if lane.reason and lane.state is not SlotState.UP and not told:
             spans.append((f"  {lane.reason}", "warn"))
         return spans
     spans = [
@@ -48,18 +62,13 @@ def _head(lane: LaneView, view: ViewState, width: int) -> list[Span]:
         (f"#{lane.task} ", "strong"),
         (lane.agent, "primary"),
     ]
-    facts = [f"round {words.rounds(lane.round, lane.round_total)}", words.clock(view.now - lane.started_at)]
+    facts = [slot] if named else []
+    facts += [f"round {words.rounds(lane.round, lane.round_total)}", words.clock(view.now - lane.started_at)]
     if lane.attempt > 1:
-        facts.insert(1, f"try {lane.attempt}")
+        facts.append(f"try {lane.attempt}")
     if lane.ttft_s is not None:
         facts += [f"{words.rate(lane.tokens_per_s)} tok/s", f"TTFT {lane.ttft_s:.2f}", f"{lane.tokens:,} tok"]
-    used = sum(len(text) for text, _ in spans)
-    for fact in facts:
-        if used + 2 + len(fact) > width:
-            continue
-        spans.append((f"  {fact}", "dim"))
-        used += 2 + len(fact)
-    return spans
+    return fill(spans, [field(fact, "dim") for fact in facts], width)
 
 
 def _body(lane: LaneView, width: int, height: int) -> list[Line]:

@@ -66,3 +66,24 @@ def policy(name: str) -> str:
 def rounds(done: int, total: int | None) -> str:
     """`1/3`, or `1` where the total is not known."""
     return f"{done}/{total}" if total else str(done)
+
+
+def brief(seconds: float) -> str:
+    """Seconds without their unit: `0.31`, `4.2`, `58`, then as `clock`."""
+    if seconds < 1:
+        return f"{max(0.0, seconds):.2f}"
+    if seconds < 9.95:
+        return f"{seconds:.1f}"
+    return f"{seconds:.0f}" if seconds < 59.5 else clock(seconds)
+
+
+def count(number: int, one: str) -> str:
+    """`1 swap`, `1,204 swaps`."""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
+def part(used: float, total: float) -> str:
+    """`6.1 of 8.0 GB`; both units where they differ."""
+    first, last = size(used), size(total)
+    unit = last.partition(" ")[2]
+    return f"{first.removesuffix(f' {unit}')} of {last}"

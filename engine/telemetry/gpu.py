@@ -7,9 +7,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import psutil
+
 from engine.text import one_line
 
 T = TypeVar("T")
+
+MAX_PROCESSES = 16
+_NOT_AVAILABLE = (1 << 64) - 1
+"""NVML_VALUE_NOT_AVAILABLE, as 64 unsigned bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class GpuProcess:
+    """A program that computes on a GPU. `name` is its own, `pid 1234` where the system does not tell it.
+
+    Attributes:
+        memory: bytes of GPU memory it uses; None where the driver does not tell, as on Windows.
+    """
+
+    pid: int
+    name: str
+    memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +38,7 @@ class GpuSample:
     Attributes:
         utilisation: percent of the last sample period in which the GPU worked, 0 … 100.
         memory_used, memory_total: bytes. temperature: °C. power: watts.
+        processes: what computes on it, at most `MAX_PROCESSES`, those with the most memory first.
     """
 
     index: int
@@ -28,6 +48,7 @@ class GpuSample:
     memory_total: int | None = None
     temperature: float | None = None
     power: float | None = None
+    processes: tuple[GpuProcess, ...] = ()
 
 
 class Nvml(Protocol):
@@ -42,6 +63,7 @@ class Nvml(Protocol):
     def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any: ...  # noqa: N802
     def nvmlDeviceGetTemperature(self, handle: Any, sensor: int) -> int: ...  # noqa: N802
     def nvmlDeviceGetPowerUsage(self, handle: Any) -> int: ...  # noqa: N802
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: Any) -> Sequence[Any]: ...  # noqa: N802
 
 
 def pynvml_library() -> Nvml:
@@ -52,14 +74,22 @@ def pynvml_library() -> Nvml:
     return library
 
 
+def process_name(pid: int) -> str:
+    """A process's name. Raises psutil.Error for one that has ended or is another user's secret."""
+    return psutil.Process(pid).name()
+
+
 class GpuProbe:
     """Samples every NVIDIA GPU. Never raises: what is missing is told in the note. Safe to call from threads.
 
-    NVML is loaded and initialised once, at the first sample; where that fails, it is not tried again.
+    NVML is loaded and initialised once, at the first sample; where that fails, it is not tried again. `name_of` gives a
+    process's name by its id, and raises psutil.Error or OSError where it can't.
     """
 
-    def __init__(self, library: Callable[[], Nvml] = pynvml_library) -> None:
-        self._library = library
+    def __init__(
+        self, library: Callable[[], Nvml] = pynvml_library, name_of: Callable[[int], str] = process_name
+    ) -> None:
+        self._library, self._name_of = library, name_of
         self._nvml: Nvml | None = None
         self._handles: Sequence[tuple[int, str, Any]] = ()
         self._note: str | None = None
@@ -101,8 +131,7 @@ class GpuProbe:
         self._nvml = nvml
         return ""
 
-    @staticmethod
-    def _one(nvml: Nvml, index: int, name: str, handle: Any) -> GpuSample:
+    def _one(self, nvml: Nvml, index: int, name: str, handle: Any) -> GpuSample:
         # Not every card tells everything (power on laptops, utilisation under MIG), but one that tells neither its
         # load nor its memory is lost, and its error is what the user should read.
         busy = _quiet(lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
@@ -118,11 +147,24 @@ class GpuProbe:
             index=index,
             name=name,
             utilisation=None if busy is None else float(busy),
-            memory_used=None if memory is None else int(memory.used),
-            memory_total=None if memory is None else int(memory.total),
+            memory_used=None if memory is None else _told(memory.used),
+            memory_total=None if memory is None else _told(memory.total),
             temperature=None if temperature is None else float(temperature),
             power=None if milliwatts is None else milliwatts / 1000,
+            processes=self._processes(nvml, handle),
         )
+
+    def _processes(self, nvml: Nvml, handle: Any) -> tuple[GpuProcess, ...]:
+        found = _quiet(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
+        known = [(int(each.pid), _told(each.usedGpuMemory)) for each in found]
+        known.sort(key=lambda one: (-(one[1] or 0), one[0]))
+        return tuple(GpuProcess(pid, self._named(pid), memory) for pid, memory in known[:MAX_PROCESSES])
+
+    def _named(self, pid: int) -> str:
+        try:
+            return one_line(self._name_of(pid), 60) or f"pid {pid}"
+        except (psutil.Error, OSError):
+            return f"pid {pid}"
 
 
 def _known(nvml: Nvml, index: int) -> tuple[int, str, Any]:
@@ -137,6 +179,11 @@ def _quiet(call: Callable[[], T]) -> T | None:
         return call()
     except Exception:  # noqa: BLE001
         return None
+
+
+def _told(value: Any) -> int | None:
+    """A number of bytes; None for what NVML or its Python package write when they have none."""
+    return None if value is None or int(value) in (_NOT_AVAILABLE, -1) else int(value)
 
 
 def _said(error: Exception) -> str:

@@ -21,6 +21,8 @@ class FakeNvml:
         self.cards = cards
         self.failing = failing or {}
         self.calls: list[str] = []
+        self.processes: list[tuple[int, int | None]] = []
+        """What computes on every card: process ids, and bytes."""
 
     def _call(self, name: str) -> None:
         self.calls.append(name)
@@ -60,3 +62,7 @@ class FakeNvml:
     def nvmlDeviceGetPowerUsage(self, handle: Any) -> int:  # noqa: N802
         self._call("nvmlDeviceGetPowerUsage")
         return 145_500
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: Any) -> list[Any]:  # noqa: N802
+        self._call("nvmlDeviceGetComputeRunningProcesses")
+        return [SimpleNamespace(pid=pid, usedGpuMemory=memory) for pid, memory in self.processes]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
-from engine.telemetry import GpuSample, Telemetry
-from engine.telemetry.gpu import Nvml
+from engine.telemetry import GpuProcess, GpuSample, Telemetry
+from engine.telemetry.gpu import MAX_PROCESSES, GpuProbe, Nvml
 from tests.telemetry.fake_nvml import FakeNvml, NVMLError, NVMLError_DriverNotLoaded
 
 
@@ -65,6 +67,41 @@ def test_a_card_that_falls_away_is_a_note_and_may_come_back() -> None:
     assert sample.ram_total > 0
     nvml.failing = {}
     assert (len(telemetry.sample().gpus), telemetry.sample().gpu_note) == (1, "")
+
+
+def test_programs_on_a_card_are_named_with_their_memory_the_largest_first() -> None:
+    gone = 4_000_000_000  # no process has such an id
+    nvml = FakeNvml()
+    nvml.processes = [(gone, 300_000_000), (os.getpid(), 5_800_000_000), (gone + 1, None), (gone + 2, (1 << 64) - 1)]
+    (gpu,) = Telemetry(lambda: nvml).sample().gpus
+    assert gpu.processes == (
+        GpuProcess(os.getpid(), psutil.Process().name(), 5_800_000_000),
+        GpuProcess(gone, f"pid {gone}", 300_000_000),
+        GpuProcess(gone + 1, f"pid {gone + 1}", None),
+        GpuProcess(gone + 2, f"pid {gone + 2}", None),
+    )
+
+
+def test_what_programs_call_themselves_is_not_trusted() -> None:
+    def hostile(pid: int) -> str:
+        return "\x1b]0;owned\x07" + "x" * 500 if pid == 1 else "\n"
+
+    nvml = FakeNvml()
+    nvml.processes = [(1, 2), (2, 1)]
+    ((gpu,), _) = GpuProbe(lambda: nvml, hostile).sample()
+    assert [process.name[:9] for process in gpu.processes] == ["\ufffd]0;owned", "pid 2"]
+    assert len(gpu.processes[0].name) <= 60
+
+
+def test_a_crowded_card_and_one_that_tells_no_programs() -> None:
+    nvml = FakeNvml()
+    nvml.processes = [(4_000_000_000 + n, n) for n in range(100)]
+    telemetry = Telemetry(lambda: nvml)
+    (gpu,) = telemetry.sample().gpus
+    assert [process.memory for process in gpu.processes] == list(range(99, 99 - MAX_PROCESSES, -1))
+    nvml.failing = {"nvmlDeviceGetComputeRunningProcesses": NVMLError("Not Supported")}
+    (gpu,) = telemetry.sample().gpus
+    assert (gpu.processes, gpu.utilisation) == ((), 87.0)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from aios_tui.app import ConsoleApp
-from engine.telemetry import GpuSample
-from tests.ui import scene
+from engine.telemetry import GpuProcess, GpuSample
+from tests.ui import cluster, scene
 from tests.ui.doubles import GIB, FakeSession, FakeTelemetry
 
 Compare = Callable[..., bool]
@@ -19,9 +19,18 @@ Compare = Callable[..., bool]
 def console(theme: str = "aios-dark", *, gpu: bool = False, **session: Any) -> ConsoleApp:
     fake = FakeSession(session.pop("events", scene.whole()), **session)
     if gpu:
-        sample = GpuSample(0, "NVIDIA RTX 2000", 87.0, 6 * GIB, 8 * GIB, 61.0, 48.0)
+        sample = GpuSample(
+            0, "NVIDIA RTX 2000", 87.0, 6 * GIB, 8 * GIB, 61.0, 48.0, (GpuProcess(1, "ollama", 5 * GIB),)
+        )
         fake.telemetry = FakeTelemetry((sample,))
     return ConsoleApp(fake, theme=theme, now=lambda: scene.NOW)
+
+
+def three_cores(theme: str = "aios-dark", *, cards: int = 1) -> ConsoleApp:
+    app = console(theme, events=cluster.whole())
+    assert isinstance(app.session, FakeSession)
+    app.session.telemetry = FakeTelemetry(cluster.gpus(cards))
+    return app
 
 
 async def settled(pilot: Pilot[Any]) -> None:
@@ -47,6 +56,20 @@ def test_a_gpu_and_a_selected_result(snap_compare: Compare) -> None:
         await pilot.press("3", "j", "j")
 
     assert snap_compare(console(gpu=True), terminal_size=(160, 50), run_before=before)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+def test_three_cores_and_a_card(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert snap_compare(three_cores(), terminal_size=size, run_before=settled)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_activity_has_room_for_all_of_it_when_zoomed(snap_compare: Compare, size: tuple[int, int]) -> None:
+    async def before(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        await pilot.press("2", "z")
+
+    assert snap_compare(three_cores("aios-light", cards=2), terminal_size=size, run_before=before)
 
 
 def test_a_very_small_screen(snap_compare: Compare) -> None:
