@@ -318,6 +318,19 @@ def _core(state: ViewState, event: e.CoreChanged) -> None:
     state.changes.cores = state.changes.header = True
 
 
+def _swap_planned(state: ViewState, event: e.SwapPlanned) -> None:
+    if event.to_model:
+        state.swaps[event.core] = event
+    else:
+        state.swaps.pop(event.core, None)
+    state.changes.cores = True
+
+
+def _swapped(state: ViewState, event: e.ModelSwapped) -> None:
+    state.swaps.pop(event.core, None)
+    state.changes.cores = True
+
+
 def _slot(state: ViewState, event: e.SlotChanged) -> None:
     state.meters.fold(event)
     lane = state.lanes.setdefault(event.slot, LaneView(event.slot, event.core))
@@ -348,5 +361,7 @@ _FOLDS: dict[type[Any], Callable[[ViewState, Any], None]] = {
     e.TaskEnded: _ended,
     e.CoreChanged: _core,
     e.SlotChanged: _slot,
+    e.SwapPlanned: _swap_planned,
+    e.ModelSwapped: _swapped,
     e.Notice: _notice,
 }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from aios_tui.bridge.order import ReadyOrder
 from engine.cores.port import CoreInfo, SlotState
-from engine.events import Notice
+from engine.events import Notice, SwapPlanned
 from engine.model import KernelState, TaskSpec, TaskState
 from engine.telemetry.meters import Meters
 from engine.text import one_line
@@ -193,6 +193,7 @@ class ViewState:
             change them through `add_result` and `set_results`.
         why: how the core came to be chosen.
         meters: what cores and slots did in the last minutes. looked_at: when each core was last inspected.
+        swaps: the model that a core will load next, by core, where one is known.
     """
 
     now: float = 0.0
@@ -209,6 +210,7 @@ class ViewState:
     counts: Counts = field(default_factory=Counts)
     meters: Meters = field(default_factory=Meters)
     looked_at: dict[str, float] = field(default_factory=dict)
+    swaps: dict[str, SwapPlanned] = field(default_factory=dict)
     notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=100))
     running: int = 0
     changes: Changes = field(default_factory=Changes)

@@ -82,6 +82,7 @@ def _blocks(view: ViewState, lanes: Sequence[LaneView], width: int) -> list[Bloc
         if info.healthy:
             head += core_lines.warnings(info, width)
             head += core_lines.models(info, view.now, width, titled=True)
+            head += _next(view, name, width)
         if blocks:
             head.insert(0, Entry(SPACE, ()))
         blocks.append(Block(head, [lane for lane in lanes if lane.core == name]))
@@ -106,10 +107,15 @@ def _foot(view: ViewState, width: int, budget: int, *, titled: bool) -> list[Ent
                     found += entries(lay("core", figures, width), FIGURES, MORE)
             found += core_lines.warnings(info, width)
             if info.healthy:
-                found += core_lines.models(info, view.now, width)
+                found += [*core_lines.models(info, view.now, width), *_next(view, name, width)]
     if not view.cores and not view.lanes:
         return found
     return [Entry(FIRST, core_lines.throughput(view, width, fields)), *found]
+
+
+def _next(view: ViewState, core: str, width: int) -> list[Entry]:
+    plan = view.swaps.get(core)
+    return [] if plan is None else core_lines.next_swap(plan, view.now, width)
 
 
 def _keep(blocks: Sequence[Block], foot: list[Entry], budget: int) -> int:

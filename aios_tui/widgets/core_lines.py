@@ -11,6 +11,7 @@ from aios_tui.widgets.fields import GAP, LABEL, Entry, Field, cut, entries, fiel
 from aios_tui.widgets.ink import Line, Span
 from aios_tui.widgets.strips import LEAST, strip
 from engine.cores.port import CoreInfo, ModelInfo
+from engine.events import SwapPlanned
 from engine.telemetry.meters import CoreReading
 
 MAX_MODELS = 3
@@ -123,6 +124,16 @@ def _model(model: ModelInfo, now: float) -> list[Field]:
     if model.detail and len(found) == 1:
         found.append(field(plain(model.detail), "dim"))
     return found
+
+
+def next_swap(plan: SwapPlanned, now: float, width: int) -> list[Entry]:
+    """The model that a core will load next, for which task, and how long affinity may still let others go first."""
+    found = [field(cut(plan.to_model, width // 2), "primary"), field(f"for #{plan.task}", "dim")]
+    if plan.passes_left:
+        found.append(field(f"after at most {words.count(plan.passes_left, 'other')}", "dim"))
+    if plan.until is not None and plan.until > now:
+        found.append(field(f"within {words.clock(plan.until - now)}", "dim"))
+    return entries(lay("next", found, width), NEXT, MORE)
 
 
 def in_vram(model: ModelInfo) -> float | None:

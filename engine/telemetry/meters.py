@@ -211,9 +211,10 @@ class Meters:
         if event.fault is not None:
             core.faults.setdefault(event.fault.value, Sums()).add(event.at)
         if event.state is AttemptState.DONE and event.model is not None:
-            if core.model is not None and event.model != core.model:
+            model = event.model.removesuffix(":latest")  # Ollama takes one name for the other
+            if core.model is not None and model != core.model:
                 core.swaps.add(event.at)
-            core.model = event.model
+            core.model = model
         if event.usage.load_s > 0:
             core.loads.add(event.at, event.usage.load_s)
 

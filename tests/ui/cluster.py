@@ -36,6 +36,7 @@ def cores() -> Iterator[e.Event]:
     gpu = CoreInfo("gpu-box", True, "qwen3:8b", (SPILT, OTHER), "0.35.1", "http://127.0.0.1:11434", kind="ollama")
     yield e.CoreChanged(NOW - 1, gpu)
     yield e.CoreChanged(NOW - 1, CoreInfo("embedded", True, "smollm2:135m", (EMBEDDED,), kind="embedded"))
+    yield e.SwapPlanned(NOW - 1, "gpu-box", "qwen3:8b", "llama3.2:3b", 18, 3, NOW + 12)
     yield e.CoreChanged(NOW - 70, CoreInfo("attic", False, None, detail=WHY_DOWN, kind="ollama"))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
-from aios_tui.bridge.reducer import fold_all, resync
+from aios_tui.bridge.reducer import _FOLDS, fold_all, resync
 from aios_tui.bridge.state import MAX_RESULTS, MAX_TAIL, ViewState
 from engine import events as e
 from engine.model import AttemptState, Task, TaskSpec, TaskState
@@ -97,6 +98,18 @@ def test_a_requeued_task_begins_again() -> None:
     fold_all(state, [e.TaskRequeued(9.0, 1, "stopped")])
     assert (state.queued, state.running, list(state.order), state.tasks[1].rounds) == (1, 0, [1], 0)
     assert state.lanes["s/0"].task is None
+
+
+def test_every_event_is_folded() -> None:
+    assert set(get_args(e.Event)) == set(_FOLDS)
+
+
+def test_the_next_swap_of_a_core_is_known_until_it_comes_or_falls_away() -> None:
+    plan = e.SwapPlanned(1.0, "a", "m", "n", 7, 3)
+    state = folded(plan, replace(plan, core="b"))
+    assert state.swaps == {"a": plan, "b": replace(plan, core="b")}
+    fold_all(state, [e.ModelSwapped(2.0, "a", "a/0", 7, "m", "n"), replace(plan, core="b", to_model="")])
+    assert state.swaps == {}
 
 
 def test_events_about_the_unknown_change_nothing() -> None:
