@@ -47,6 +47,7 @@ _NAMES_SHOWN = 12
 _EXTRAS = 1_000
 _TAIL_S = 1.0
 _CLOSE_S = 5.0
+_A_KEY = 12  # characters; a shorter one may be a word
 
 
 class OpenAICore:
@@ -219,6 +220,15 @@ class OpenAICore:
             if self._quirks.lists_models or (isinstance(error, StatusError) and error.status >= 500):
                 raise
             return
+        models = tuple(
+            replace(
+                model,
+                name=self._clean(model.name),
+                aliases=tuple(map(self._clean, model.aliases)),
+                detail=self._clean(model.detail),
+            )
+            for model in models
+        )
         if models != self._models:
             self._models = models
             self._health.models_changed()
@@ -265,7 +275,7 @@ class OpenAICore:
                     await _finish(events)
                     return
                 for chunk in answer.take(records.read_record(data), time.monotonic()):
-                    await emit(chunk)
+                    await emit(self._without_key(chunk))
 
     async def _refusal(self, attempt: Attempt, model: str | None) -> Fault | None:
         """Why the server is not asked at all: servers of one model answer to any name."""
@@ -325,6 +335,11 @@ class OpenAICore:
     def _outcome(self, error: Exception, *, started: bool) -> Fault | Rejected:
         outcome = outcome_of(error, self._place, started=started)
         return replace(outcome, reason=self._clean(outcome.reason))
+
+    def _without_key(self, chunk: Chunk) -> Chunk:
+        """Some proxies answer with an error as if the model had said it. Parts of a key may be words of the model."""
+        key = self._key.get_secret_value() if self._key else ""
+        return replace(chunk, text=redact(chunk.text, key)) if len(key) >= _A_KEY and key in chunk.text else chunk
 
     def _clean(self, text: str) -> str:
         return redact(text, self._key.get_secret_value() if self._key else None)
