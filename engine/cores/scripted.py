@@ -48,7 +48,8 @@ class ScriptedOptions(BaseModel):
         ttft: seconds to the first token. tps: tokens a second after it, 0 for as fast as it goes.
         tokens: a reply's length. fail: share of prompts that always fail.
         cut, stall: share of attempts whose stream breaks off, or never goes on; another attempt may do better.
-        model: the model's name.
+        model: the model's name. models: several names, `a|b`, of which `model` or the first is the default.
+        load: seconds to load a model; with it the core holds one at a time, and none at the start.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,7 +62,15 @@ class ScriptedOptions(BaseModel):
     fail: Share = 0.0
     cut: Share = 0.0
     stall: Share = 0.0
-    model: str = Field(default="scripted", min_length=1, max_length=200)
+    model: str = Field(default="", max_length=200)
+    models: str = Field(default="", max_length=2_000)
+    load: NonNegativeFloat = 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its models, the default one first."""
+        several = [name for name in (self.model, *self.models.split("|")) if name]
+        return tuple(dict.fromkeys(several)) or ("scripted",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,8 @@ class ScriptedCore:
         self._slots = tuple(Slot(f"{name}/{n}", name) for n in range(self.options.slots))
         self._running: dict[tuple[int, int, int], asyncio.Future[None]] = {}
         self._stopped = asyncio.Event()
+        self._held: str | None = None  # the model in memory, or on its way there, where loading takes time
+        self._held_from = 0.0
         self._news: tuple[SlotEvent, ...] = ()  # nothing ever happens to its slots
 
     @classmethod
@@ -136,21 +147,27 @@ class ScriptedCore:
             stop.set_result(None)
 
     async def inspect(self) -> CoreInfo:
-        model = ModelInfo(self.options.model, loaded=not self._stopped.is_set(), detail="scripted words")
+        stopped, options = self._stopped.is_set(), self.options
+        models = [
+            ModelInfo(name, loaded=not stopped and (not options.load or name == self._held), detail="scripted words")
+            for name in options.names
+        ]
         return CoreInfo(
             name=self._name,
-            healthy=not self._stopped.is_set(),
-            default_model=self.options.model,
-            models=(model,),
+            healthy=not stopped,
+            default_model=options.names[0],
+            models=tuple(models),
             where="in process",
             why=self.why,
-            detail="stopped" if self._stopped.is_set() else "",
+            detail="stopped" if stopped else "",
+            one_model=options.load > 0,
         )
 
     async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
         options = self.options
-        if attempt.model not in (None, options.model):
-            reason = f"model '{attempt.model}' not found; installed: {options.model}"
+        model = attempt.model or options.names[0]
+        if model not in options.names:
+            reason = f"model '{attempt.model}' not found; installed: {', '.join(options.names)}"
             yield Fault(FaultKind.NO_MODEL, reason, retryable=False)
             return
         if self._stopped.is_set():
@@ -159,7 +176,8 @@ class ScriptedCore:
         script = self._script(attempt)
         loop = asyncio.get_running_loop()
         stop = self._running[_key(attempt)] = loop.create_future()
-        begun = loop.time()
+        load_s = self._load(model, loop.time())
+        begun = loop.time() + load_s
         try:
             for number, word in enumerate(script.words):
                 if number == script.stall_after:
@@ -174,12 +192,18 @@ class ScriptedCore:
                 if number == script.cut_after:
                     return
                 yield Chunk("text", word)
-            usage = Usage(script.tokens_in, len(script.words), 0.0, options.ttft, loop.time() - begun - options.ttft)
-            yield Done(options.model, usage)
+            usage = Usage(script.tokens_in, len(script.words), load_s, options.ttft, loop.time() - begun - options.ttft)
+            yield Done(model, usage)
         finally:
             del self._running[_key(attempt)]
             if not stop.done():
                 stop.set_result(None)
+
+    def _load(self, model: str, now: float) -> float:
+        """Have the model in memory; returns the seconds until it is."""
+        if self.options.load and model != self._held:
+            self._held, self._held_from = model, now + self.options.load
+        return max(0.0, self._held_from - now)
 
     def _script(self, attempt: Attempt) -> _Script:
         options = self.options

@@ -9,8 +9,8 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
 from engine.replay.columns import Act, Run
-from engine.replay.plant import Plant, Slots
-from engine.scheduling import Policy, Ready, Scheduler
+from engine.replay.plant import FreeSlot, Plant, Slots
+from engine.scheduling import LaneScheduler, Policy, Ready
 
 
 class General:
@@ -19,7 +19,7 @@ class General:
     def __init__(
         self,
         run: Run,
-        scheduler: Scheduler[int],
+        policy: Policy,
         changes: Sequence[tuple[float, Policy]],
         plant: Plant,
         acts: Sequence[Act] = (),
@@ -29,11 +29,12 @@ class General:
             run.service = array("d", run.service)
         self._run = run
         self._tasks = tasks = run.tasks
-        self._ready = scheduler
         self._changes = changes
         self._acts = acts
         self._loads = plant.loads and bool(tasks.model)
         self._slots = Slots(plant, tasks.models)
+        self._offers = [FreeSlot(self._slots, number, tasks.model) for number in range(plant.slots)]
+        self._ready: LaneScheduler[int] = LaneScheduler(policy, self._lane)
         self._left = array("H", tasks.rounds) if tasks.rounds else array("H", [1]) * len(tasks)
         self._running: list[tuple[float, int, int]] = []  # (end of the round, slot, task)
         self._round_s = tasks.service
@@ -125,15 +126,27 @@ class General:
 
     def _dispatch(self, now: float) -> None:
         run, slots, tasks = self._run, self._slots, self._tasks
-        while not self._paused and slots.free and (head := self._ready.pop()) is not None:
-            index = head.id
-            slot, loading = slots.take(tasks.model[index] if self._loads else 0)
+        while not self._paused and slots.free and (taken := self._take(now)) is not None:
+            index, slot = taken
+            loading = slots.take(slot, tasks.model[index] if self._loads else 0)
             heappush(self._running, (now + loading + self._round_s[index] / self._rounds(index), slot, index))
             if math.isnan(run.start[index]):
                 run.start[index] = now
                 run.order.append(index)
                 if run.ttft:
                     run.ttft[index] += loading
+
+    def _take(self, now: float) -> tuple[int, int] | None:
+        """The next task and the slot it gets, by the choice that the kernel makes for its cores."""
+        if self._loads:
+            offers = [self._offers[number] for number in sorted(self._slots.free)]
+            picked = self._ready.pick(offers, now)
+            return None if picked is None else (picked[0].id, offers[picked[1]].number)
+        head = self._ready.pop()
+        return None if head is None else (head.id, min(self._slots.free))
+
+    def _lane(self, item: Ready[int]) -> int:
+        return self._tasks.model[item.id] if self._loads else 0
 
     def _rounds(self, index: int) -> int:
         return self._tasks.rounds[index] if self._tasks.rounds else 1

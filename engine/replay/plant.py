@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from engine.scheduling import Fit, Ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +37,41 @@ class Plant:
 
 
 class Slots:
-    """Which slots are free, and what model each holds."""
+    """Which slots are free, and what model each holds. Models are numbers, 0 for none."""
 
-    def __init__(self, plant: Plant, models: list[str]) -> None:
+    def __init__(self, plant: Plant, models: Sequence[str]) -> None:
         self.load_s = [0.0, *(plant.load_s.get(name, plant.default_load_s) for name in models[1:])]
         self.free = list(range(plant.slots))
         self.holds = [0] * plant.slots
         self.swaps = 0
         self.loading_s = 0.0
 
-    def take(self, model: int) -> tuple[int, float]:
-        """Take the free slot that suits `model` best: its number, and the seconds it loads first."""
-        holds = self.holds
-        best = (
-            min(self.free, key=lambda slot: (holds[slot] != model, holds[slot] != 0, slot)) if model else min(self.free)
-        )
-        self.free.remove(best)
-        if not model or holds[best] == model:
-            return best, 0.0
-        self.swaps += holds[best] != 0
-        holds[best] = model
+    def take(self, slot: int, model: int) -> float:
+        """Take a free slot for `model`; returns the seconds it loads first."""
+        self.free.remove(slot)
+        if not model or self.holds[slot] == model:
+            return 0.0
+        self.swaps += self.holds[slot] != 0
+        self.holds[slot] = model
         self.loading_s += self.load_s[model]
-        return best, self.load_s[model]
+        return self.load_s[model]
+
+    def fit(self, slot: int, model: int) -> Fit:
+        """How a task of `model` suits the slot; one that names none runs on whatever is there."""
+        if not model or self.holds[slot] == model:
+            return Fit.HELD
+        return Fit.SWAP if self.holds[slot] else Fit.ROOM
+
+
+class FreeSlot:
+    """A slot as what it offers to a task, by its index in `model`."""
+
+    __slots__ = ("_model", "_slots", "number")
+
+    def __init__(self, slots: Slots, number: int, model: Sequence[int]) -> None:
+        self._slots = slots
+        self._model = model
+        self.number = number
+
+    def fit(self, item: Ready[int]) -> Fit:
+        return self._slots.fit(self.number, self._model[item.id])

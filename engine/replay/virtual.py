@@ -60,7 +60,7 @@ def simulate(
     )
     several_rounds = bool(tasks.rounds) and max(tasks.rounds, default=1) > 1
     if several_rounds or acts or (plant.loads and tasks.model):
-        General(run, Scheduler(policy), changes, plant, acts).run()
+        General(run, policy, changes, plant, acts).run()
     else:
         _plain(run, Scheduler(policy), changes)
     return run

@@ -78,3 +78,27 @@ def test_a_bad_option_is_named(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says) as error:
         ScriptedCore.parse(text)
     assert "\n" not in str(error.value)
+
+
+async def attempt_of(core: ScriptedCore, model: str | None, task: int) -> Done:
+    found = [piece async for piece in core.run(Attempt(task, 1, 1, (Message("user", "p"),), model), core.slots()[0])]
+    assert isinstance(found[-1], Done)
+    return found[-1]
+
+
+async def test_of_several_models_one_is_in_memory_and_another_has_to_be_loaded() -> None:
+    core = ScriptedCore.parse("models=a|b,load=0.002,ttft=0,tps=0,tokens=1")
+    info = await core.inspect()
+    assert (info.default_model, info.one_model) == ("a", True)
+    assert [(model.name, model.loaded) for model in info.models] == [("a", False), ("b", False)]
+    done = [await attempt_of(core, model, task) for task, model in enumerate((None, "a", "b", "a"))]
+    assert [one.model for one in done] == ["a", "a", "b", "a"]
+    assert [round(one.usage.load_s, 4) for one in done] == [0.002, 0.0, 0.002, 0.002]
+    assert [model.loaded for model in (await core.inspect()).models] == [True, False]
+
+
+async def test_without_a_time_to_load_all_its_models_are_there() -> None:
+    core = ScriptedCore.parse("model=b,models=a|b")
+    info = await core.inspect()
+    assert (info.default_model, info.one_model) == ("b", False)
+    assert [(model.name, model.loaded) for model in info.models] == [("b", True), ("a", True)]
