@@ -10,12 +10,14 @@ from tenacity import AsyncRetrying, retry_if_result, wait_exponential, wait_rand
 
 from engine.cores.port import Slot, SlotEvent, SlotState
 
-_STATES = {"up": SlotState.UP, "suspect": SlotState.SUSPECT, "down": SlotState.DOWN}
+_Kind = Literal["up", "suspect", "down"]
+_STATES: dict[_Kind, SlotState] = {"up": SlotState.UP, "suspect": SlotState.SUSPECT, "down": SlotState.DOWN}
+_KINDS = {state: kind for kind, state in _STATES.items()}
 _BACKLOG = 1_000
 
 
 class SlotHealth:
-    """The slots of one server: they stand and fall together.
+    """The slots of one server: those that it is offered stand and fall together, the others are unproven.
 
     While all is well nothing is asked of the server. After a failure `probe` is called, at once and then with growing
     pauses (`backoff`: first and longest, seconds), until it returns None: the slots are up again. What it returns
@@ -27,6 +29,7 @@ class SlotHealth:
     ) -> None:
         self._core, self._count, self._probe, self._backoff = core, count, probe, backoff
         self._state, self._reason = SlotState.UP, ""
+        self._offered, self._withheld = count, ""
         self._listeners: list[asyncio.Queue[SlotEvent | None]] = []
         self._recovery: asyncio.Task[None] | None = None
         self._rest: asyncio.Task[None] | None = None
@@ -37,7 +40,22 @@ class SlotHealth:
         return self._state
 
     def slots(self) -> tuple[Slot, ...]:
-        return tuple(Slot(f"{self._core}/{i}", self._core, self._state, self._reason) for i in range(self._count))
+        offered = [Slot(self._id(i), self._core, self._state, self._reason) for i in range(self._offered)]
+        others = range(self._offered, self._count)
+        return (*offered, *(Slot(self._id(i), self._core, SlotState.UNPROVEN, self._withheld) for i in others))
+
+    def offer(self, count: int, reason: str) -> None:
+        """Give work to the first `count` slots only. `reason`: why not to the others."""
+        before, self._offered = self._offered, min(count, self._count)
+        said, self._withheld = self._withheld, reason
+        for number in range(before, self._offered):
+            self._tell(SlotEvent(_KINDS[self._state], self._id(number), self._reason))
+        for number in range(self._offered, self._count):
+            if number < before or said != reason:
+                self._tell(SlotEvent("unproven", self._id(number), reason))
+
+    def _id(self, number: int) -> str:
+        return f"{self._core}/{number}"
 
     def open(self) -> None:
         """From now on failures are followed by probes."""
@@ -79,16 +97,21 @@ class SlotHealth:
         if self._rest is None:
             self._become("up", "")
 
-    def rest(self, seconds: float, reason: str) -> None:
-        """The server asked to be left alone for so long: the slots are suspect until then. A rest is not prolonged."""
+    def rest(self, seconds: float, reason: str, *, probe: bool = False) -> None:
+        """The server asked to be left alone for so long: the slots are suspect until then. A rest is not prolonged.
+
+        `probe`: then they are up only when it answers.
+        """
         if self._watching and self._rest is None and self._state is SlotState.UP:
             self._become("suspect", reason)
-            self._rest = asyncio.create_task(self._wake_after(seconds), name=f"{self._core} rest")
+            self._rest = asyncio.create_task(self._wake_after(seconds, probe), name=f"{self._core} rest")
 
-    async def _wake_after(self, seconds: float) -> None:
+    async def _wake_after(self, seconds: float, probe: bool) -> None:
         await asyncio.sleep(seconds)
         self._rest = None
-        if self._state is SlotState.SUSPECT and (self._recovery is None or self._recovery.done()):
+        if probe and self._state is SlotState.SUSPECT:
+            self.fail("suspect", self._reason)
+        elif self._state is SlotState.SUSPECT and (self._recovery is None or self._recovery.done()):
             self._become("up", "")
 
     def fail(self, kind: Literal["suspect", "down"], reason: str) -> None:
@@ -101,8 +124,11 @@ class SlotHealth:
     def _become(self, kind: Literal["up", "suspect", "down"], reason: str) -> None:
         changed = self._state is not _STATES[kind]
         self._state, self._reason = _STATES[kind], reason
-        if changed:
+        if changed and self._offered == self._count:
             self._tell(SlotEvent(kind, None, reason))
+        elif changed:
+            for number in range(self._offered):
+                self._tell(SlotEvent(kind, self._id(number), reason))
 
     def _tell(self, event: SlotEvent) -> None:
         for listener in self._listeners:

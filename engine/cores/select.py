@@ -73,7 +73,7 @@ async def choose_cores(
         raise UsageError(f"a core needs at least one slot, not {slots}")
     wanted = parse_cores(choice, configured)
     if wanted is None:
-        return [await _auto(_address_in(environ), slots, default_model, probe_s)]
+        return [await _auto(environ, slots, default_model, probe_s)]
     return [
         make_core(
             each,
@@ -143,10 +143,12 @@ def _ollama(wanted: Wanted, address: Address, making: _Making, why: str) -> Core
     config = wanted.config
     core = OllamaCore(
         address,
-        slots=config.slots or making.slots or 1,
+        slots=config.slots or making.slots,
         name=wanted.name,
         default_model=config.model or making.default_model,
         must_answer=making.must_answer,
+        one_model=config.one_model,
+        environ=making.environ,
         why=why,
     )
     return CoreChoice(core, why)
@@ -204,10 +206,10 @@ def _address_in(environ: Mapping[str, str]) -> Address:
         raise UsageError(f"OLLAMA_HOST: {error}") from None
 
 
-async def _auto(address: Address, slots: int | None, default_model: str | None, probe_s: float) -> CoreChoice:
+async def _auto(environ: Mapping[str, str], slots: int | None, default_model: str | None, probe_s: float) -> CoreChoice:
     from engine.cores.ollama.core import OllamaCore
 
-    core = OllamaCore(address, slots=slots or 1, default_model=default_model)
+    core = OllamaCore(_address_in(environ), slots=slots, default_model=default_model, environ=environ)
     usable = False
     try:
         usable, why = await _judge(core, probe_s)

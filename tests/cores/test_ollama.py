@@ -43,7 +43,7 @@ async def fake() -> AsyncIterator[FakeOllama]:
 
 @pytest_asyncio.fixture
 async def core(fake: FakeOllama) -> AsyncIterator[OllamaCore]:
-    core = OllamaCore(fake.host, backoff=QUICK)
+    core = OllamaCore(fake.host, slots=1, backoff=QUICK)
     await core.start()
     yield core
     await core.stop(drain_s=0)
@@ -336,7 +336,7 @@ class TestHealth:
 
     async def test_who_listens_before_the_start_hears_it_too(self, fake: FakeOllama) -> None:
         await fake.stop()
-        core = OllamaCore(fake.host, backoff=QUICK, must_answer=False)
+        core = OllamaCore(fake.host, slots=1, backoff=QUICK, must_answer=False)
         events = core.events()
         await core.start()
         async with asyncio.timeout(30):

@@ -18,7 +18,7 @@ PATIENCE_S = 30
 
 async def test_tasks_wait_while_the_server_is_down_and_end_when_it_is_back() -> None:
     async with FakeOllama(MODEL) as fake:
-        kernel = make_kernel(OllamaCore(fake.host, backoff=QUICK))
+        kernel = make_kernel(OllamaCore(fake.host, slots=1, backoff=QUICK))
         events = kernel.subscribe()
         await kernel.start()
         await fake.stop()
@@ -76,7 +76,7 @@ async def test_many_slots_are_all_used() -> None:
 async def test_a_busy_server_is_asked_again() -> None:
     async with FakeOllama(MODEL) as fake:
         fake.scripts += [Status(503, "server busy"), say("at ", "last")]
-        kernel = make_kernel(OllamaCore(fake.host))
+        kernel = make_kernel(OllamaCore(fake.host, slots=1))
         events = kernel.subscribe()
         await kernel.start()
         task = await kernel.submit(TaskSpec(prompt="hello"))
@@ -93,7 +93,7 @@ async def test_a_busy_server_is_asked_again() -> None:
 async def test_cancelling_a_task_stops_the_server() -> None:
     async with FakeOllama(MODEL) as fake:
         fake.scripts.append((Say("one"), Wait()))
-        kernel = make_kernel(OllamaCore(fake.host))
+        kernel = make_kernel(OllamaCore(fake.host, slots=1))
         await kernel.start()
         task = await kernel.submit(TaskSpec(prompt="hello"))
         await fake.until(lambda server: server.active == 1)

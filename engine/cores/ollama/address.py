@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from engine.cores.keys import checked_key
 from engine.errors import UsageError
 from engine.text import one_line
 
@@ -19,6 +21,19 @@ class Address:
 
     url: str
     label: str
+
+    @property
+    def host(self) -> str:
+        """The host's name or number, without brackets."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def local(self) -> bool:
+        """Whether that is this machine, as far as the address tells."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 def parse_address(text: str | None) -> Address:
@@ -51,6 +66,23 @@ def parse_address(text: str | None) -> Address:
     path = parts.path.rstrip("/")
     label = f"{host}:{port}{path}"
     return Address(f"{scheme}://{label}", label if scheme == "http" else f"https://{label}")
+
+
+def key_for(address: Address, environ: Mapping[str, str]) -> str | None:
+    """The key of `OLLAMA_API_KEY`, for the servers that it is meant for: ollama.com, and the one `OLLAMA_HOST` names.
+
+    To any other server it would be given away. Raises UsageError for what can be no key.
+    """
+    key = environ.get("OLLAMA_API_KEY", "").strip()
+    if not key:
+        return None
+    hosted = address.url.startswith("https:") and (address.host == "ollama.com" or address.host.endswith(".ollama.com"))
+    named = environ.get("OLLAMA_HOST", "").strip()
+    try:
+        ours = hosted or (bool(named) and parse_address(named).url == address.url)
+    except UsageError:
+        ours = False
+    return checked_key(key, "the variable OLLAMA_API_KEY") if ours else None
 
 
 def _is_ipv6(text: str) -> bool:

@@ -7,7 +7,7 @@ stream that ends without that record has failed, however cleanly it was closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import httpx
@@ -15,11 +15,13 @@ import httpx
 from engine.cores.call import Call, Emit
 from engine.cores.health import SlotHealth
 from engine.cores.http import LINE_CAP, StatusError, WireError
+from engine.cores.keys import redact
 from engine.cores.ollama import models as catalogue
-from engine.cores.ollama.address import Address, parse_address
+from engine.cores.ollama.address import Address, key_for, parse_address
 from engine.cores.ollama.asking import Exchange, Unfit
 from engine.cores.ollama.faults import fault_of, missing_model
 from engine.cores.ollama.keeping import OllamaKeeping
+from engine.cores.ollama.learning import SlotLearner, parallel_in
 from engine.cores.ollama.records import Record
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import (
@@ -48,13 +50,16 @@ class OllamaCore(OllamaKeeping):
 
     Args:
         address: the server, as `parse_address` reads it; None for the usual place.
-        slots: how many requests it is given at a time; an Ollama server runs one a model unless set up otherwise.
+        slots: how many requests it is given at a time. None to go by `OLLAMA_NUM_PARALLEL` in `environ` for a server on
+            this machine, and else to learn it: see `engine.cores.ollama.learning`.
         default_model: what answers when a task names no model; None to choose among what is loaded and installed.
         connect_s: to reach the server. read_s: the longest silence in a stream, beyond what the kernel's timers allow.
         look_s: one look at versions and models.
-        backoff: the first and the longest pause between probes while the server is down.
+        backoff: the first and the longest pause between probes while the server is down, and after it was busy.
         must_answer: whether `start` raises when the server does not answer, or waits for it with its slots down.
         one_model: its GPU holds one model at a time, so another one means a swap.
+        environ: the process's environment, where it is to count; `OLLAMA_HOST` and `OLLAMA_API_KEY`, too.
+        api_key: the key for this server, instead of the one in `environ`.
         why: how it came to be chosen, for `inspect`.
     """
 
@@ -62,7 +67,7 @@ class OllamaCore(OllamaKeeping):
         self,
         address: Address | str | None = None,
         *,
-        slots: int = 1,
+        slots: int | None = None,
         name: str = "ollama",
         default_model: str | None = None,
         connect_s: float = 5.0,
@@ -72,13 +77,24 @@ class OllamaCore(OllamaKeeping):
         line_cap: int = LINE_CAP,
         must_answer: bool = True,
         one_model: bool = False,
+        environ: Mapping[str, str] | None = None,
+        api_key: str | None = None,
         why: str = "",
     ) -> None:
         self.address = address if isinstance(address, Address) else parse_address(address)
         self.why, self._one_model = why, one_model
         self._name, self._configured, self._look_s, self._must_answer = name, default_model, look_s, must_answer
-        self._connection = Connection(self.address, connect_s=connect_s, read_s=read_s, line_cap=line_cap)
-        self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
+        self._key = api_key or key_for(self.address, environ or {})
+        self._connection = Connection(
+            self.address, key=self._key, connect_s=connect_s, read_s=read_s, line_cap=line_cap
+        )
+        told = parallel_in((environ or {}).get("OLLAMA_NUM_PARALLEL")) if self.address.local else None
+        self._slots_from = "configured" if slots else "OLLAMA_NUM_PARALLEL" if told else ""
+        self._learner = None if slots or told else SlotLearner()
+        count = slots or told or SlotLearner().most
+        self._health = SlotHealth(name, count, self._why_down, backoff=backoff)
+        self._offer()
+        self._backoff, self._refusals = backoff, 0
         self._calls: dict[tuple[int, int, int], Call] = {}
         self._default: str | None = None
         self._loaded: frozenset[str] = frozenset()
@@ -182,7 +198,7 @@ class OllamaCore(OllamaKeeping):
             why=self.why,
             detail=detail,
             kind="ollama",
-            slots_from="configured",
+            slots_from=self._slots_from or ("learnt" if self._learner and self._learner.settled else "being learnt"),
             one_model=self._one_model,
         )
 
@@ -219,14 +235,15 @@ class OllamaCore(OllamaKeeping):
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
         exchange: Exchange | None = None
-        model = attempt.model
+        last: Record | None = None
+        model, key = attempt.model, (attempt.task, attempt.round, attempt.number)
         try:
             model = model or await self._default_model()
             if model is None:
                 return Fault(
                     FaultKind.NO_MODEL, f"Ollama at {self.address.label} has no model that can chat; {_PULL}", False
                 )
-            exchange = Exchange(self._connection, model, attempt)
+            exchange = Exchange(self._connection, model, attempt, self._learning(key, model))
             last = await exchange.run(emit)
             if last is not None:
                 return self._done(model, last, exchange.calls)
@@ -235,14 +252,47 @@ class OllamaCore(OllamaKeeping):
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
             fault = self._failed(error, started=exchange is not None and exchange.started)
             if fault.kind is FaultKind.BUSY:
-                return Rejected(fault.reason)
+                return self._busy(key, fault)
             return await self._missing(attempt, model or "", fault) if fault.kind is FaultKind.NO_MODEL else fault
+        finally:
+            self._learnt(self._learner is not None and self._learner.end(key, last, self._now()))
         reason = f"Ollama at {self.address.label} ended the stream without its final record"
         self._health.fail("suspect", reason)
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
 
+    def _learning(self, key: Hashable, model: str) -> Callable[[Record], None] | None:
+        """Begin to learn from a request: what its records are to be shown to."""
+        learner = self._learner
+        if learner is None or learner.settled:
+            return None
+        learner.begin(key, model, self._now())
+        return lambda record: self._learnt(learner.record(key, record, self._now()))
+
+    def _learnt(self, changed: bool) -> None:
+        """Go by what was learnt, if that has changed, and have it shown."""
+        if changed:
+            self._offer()
+            self._health.models_changed()
+
+    def _offer(self) -> None:
+        if self._learner is not None:
+            self._health.offer(self._learner.offered, self._learner.why)
+
+    def _busy(self, key: Hashable, fault: Fault) -> Rejected:
+        """Leave a full server alone for a while, each time longer, and see then whether it answers."""
+        self._learnt(self._learner is not None and self._learner.refused(key, self._now()))
+        first, longest = self._backoff
+        self._health.rest(min(first * 2 ** min(self._refusals, 16), longest), fault.reason, probe=True)
+        self._refusals += 1
+        return Rejected(fault.reason)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
     def _done(self, model: str, last: Record, calls: Sequence[ToolCall]) -> Done:
         self._health.up()
+        self._refusals = 0
         if not catalogue.spellings(model) & self._loaded:
             self._loaded |= {model}
             self._health.models_changed()
@@ -257,8 +307,10 @@ class OllamaCore(OllamaKeeping):
     def _failed(self, error: Exception, *, started: bool) -> Fault:
         """The fault that `error` is; the slots are told before anybody else is."""
         fault = fault_of(error, self.address.label, started=started)
+        fault = replace(fault, reason=redact(fault.reason, self._key))
         if fault.kind is FaultKind.UNREACHABLE:
             self._health.fail("down", fault.reason)
+            self._learnt(self._learner is not None and self._learner.forget())
         elif fault.kind is FaultKind.BROKEN_STREAM:
             self._health.fail("suspect", fault.reason)
         return fault

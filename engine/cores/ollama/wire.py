@@ -40,10 +40,16 @@ _TROUBLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 class GuardedTransport(httpx.AsyncBaseTransport):
     """An httpx transport that raises StatusError and WireError, and never reads without a bound. Caps in bytes."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, resolver: Resolver, *, line_cap: int, body_cap: int) -> None:
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, resolver: Resolver, *, line_cap: int, body_cap: int, key: str | None
+    ) -> None:
         self._inner, self._resolver, self._line_cap, self._body_cap = inner, resolver, line_cap, body_cap
+        self._key = key
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.headers.pop("Authorization", None)  # the client gives OLLAMA_API_KEY to any host
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
         await self._resolver.check(request.url.host)
         response = await self._inner.handle_async_request(request)
         source = cast(httpx.AsyncByteStream, response.stream)
@@ -139,9 +145,18 @@ class Connection:
     """The official client on a guarded transport, and a plain one on the same for what that client drops."""
 
     def __init__(
-        self, address: Address, *, connect_s: float, read_s: float, line_cap: int = LINE_CAP, body_cap: int = BODY_CAP
+        self,
+        address: Address,
+        *,
+        key: str | None = None,
+        connect_s: float,
+        read_s: float,
+        line_cap: int = LINE_CAP,
+        body_cap: int = BODY_CAP,
     ) -> None:
-        guard = GuardedTransport(transport(address.url), Resolver(connect_s), line_cap=line_cap, body_cap=body_cap)
+        guard = GuardedTransport(
+            transport(address.url), Resolver(connect_s), line_cap=line_cap, body_cap=body_cap, key=key
+        )
         timeout = httpx.Timeout(read_s, connect=connect_s)
         headers = {"Accept-Encoding": "identity"}
         self.client = ollama.AsyncClient(
