@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     model: OptionalName = None
     """The model of tasks that name none; without it the core chooses."""
     slots: Annotated[int, Field(ge=1, le=256)] | None = None
-    """How many tasks a core executes at a time where its table does not say; without it its own default, which is 1."""
+    """How many tasks a core runs at a time if its table does not say; else Ollama's is learnt, others' is their own."""
     policy: PolicyName = "fifo"
     """The order of the queue at start: fifo, npps or npps:ageing=SECONDS, each with affinity=PASSES."""
     db: PathSetting = Field(default_factory=places.default_database)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from engine.model import DEFAULT_PRIORITY, GenerationOptions
 
@@ -227,6 +227,14 @@ class CoreInfo:
     kind: str = ""
     slots_from: str = ""
     one_model: bool = False
+
+
+@runtime_checkable
+class Explaining(Protocol):
+    """A core that may know why an attempt has no token yet."""
+
+    def waiting_for(self, attempt: Attempt) -> str:
+        """What the attempt is waiting for, in a few words; empty when that is not known."""
 
 
 class Core(Protocol):

@@ -13,6 +13,7 @@ from engine.cores.port import (
     Chunk,
     Core,
     Done,
+    Explaining,
     Fault,
     FaultKind,
     Lost,
@@ -213,7 +214,14 @@ class Execution:
                 continue
             remaining = since + limit - at
             if remaining <= 0 and self._verdict is None:
-                self._verdict = Fault(kind, f"{self._core.name}: {text.format(limit)}", retryable)
+                reason = f"{self._core.name}: {text.format(limit)}"
+                if (
+                    last is None
+                    and isinstance(self._core, Explaining)
+                    and (why := self._core.waiting_for(self._attempt))
+                ):
+                    reason = f"{reason}; {why}"
+                self._verdict = Fault(kind, reason, retryable)
             left = remaining if left is None else min(left, remaining)
         return left
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import SlotState
 from engine.events import AttemptEnded, SlotChanged
 from engine.model import TaskSpec, TaskState
 from tests.cores.fake_ollama import FakeOllama
-from tests.cores.ollama_frames import Final, Say, Status, Wait, say
+from tests.cores.ollama_frames import FakeModel, Final, Say, Status, Wait, say
 from tests.cores.test_ollama import MODEL, QUICK
+from tests.kernel.gate import QUICK as GATE_QUICK
 from tests.kernel.gate import make_kernel, seen
 
 PATIENCE_S = 30
@@ -101,3 +103,52 @@ async def test_cancelling_a_task_stops_the_server() -> None:
         await fake.until(lambda server: server.active == 0 and server.disconnects == 1)
         assert (await kernel.wait(task)).state is TaskState.CANCELLED
         await kernel.stop()
+
+
+async def test_a_load_that_never_ends_is_named() -> None:
+    async with FakeOllama(MODEL) as fake:
+        fake.usual = lambda _request: (Wait(),)
+        kernel = make_kernel(
+            OllamaCore(fake.host, slots=1), config=replace(GATE_QUICK, first_token_s=0.05, max_attempts=1)
+        )
+        await kernel.start()
+        async with asyncio.timeout(PATIENCE_S):
+            loading = await kernel.wait(await kernel.submit(TaskSpec(prompt="hello")))
+            fake.loaded = [MODEL]
+            await kernel.inspect()
+            silent = await kernel.wait(await kernel.submit(TaskSpec(prompt="hello")))
+        await fake.until(lambda server: server.active == 0)  # it was stopped at the server
+        await kernel.stop()
+    assert loading.error == (
+        f"ollama: no first token within 0.05 s; '{MODEL}' was not in memory before, so it was still being loaded"
+    )
+    assert silent.error == "ollama: no first token within 0.05 s"
+
+
+async def test_two_hosts_one_of_which_comes_later() -> None:
+    """It is down from the start, its model's tasks wait, the others run; and it comes up by itself."""
+    big = FakeModel("big:70b")
+    async with FakeOllama(MODEL) as near, FakeOllama(big) as far:
+        await far.stop()
+        cores = (
+            OllamaCore(near.host, name="near", slots=1, must_answer=False, backoff=QUICK),
+            OllamaCore(far.host, name="far", slots=1, must_answer=False, backoff=QUICK),
+        )
+        kernel = make_kernel(*cores)
+        events = kernel.subscribe()
+        await kernel.start()
+        states = {place.slot.id: place.slot.state for place in kernel.slots}
+        assert states == {"near/0": SlotState.UP, "far/0": SlotState.DOWN}
+        waiting = await kernel.submit(TaskSpec(prompt="wait", model="big:70b"))
+        plain = await kernel.submit_many([TaskSpec(prompt=f"task {n}", model=MODEL) for n in range(3)])
+        async with asyncio.timeout(PATIENCE_S):
+            assert {(await kernel.wait(task)).core for task in plain} == {"near"}
+        assert [task.id for task in kernel.live_tasks()] == [waiting]
+        await far.start()
+        async with asyncio.timeout(PATIENCE_S):
+            ended = await kernel.wait(waiting)
+        await kernel.stop()
+        changes = [(e.slot, e.state) for e in events.drain() if isinstance(e, SlotChanged)]
+    assert (ended.state, ended.core, ended.model, ended.attempts) == (TaskState.DONE, "far", "big:70b", 1)
+    assert changes == [("near/0", SlotState.UP), ("far/0", SlotState.DOWN), ("far/0", SlotState.UP)]
+    assert not [request for request in near.chats() if request.body["model"] == "big:70b"]

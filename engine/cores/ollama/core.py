@@ -156,6 +156,12 @@ class OllamaCore(OllamaKeeping):
         if call is not None:
             await call.cancel(_CLOSE_S)
 
+    def waiting_for(self, attempt: Attempt) -> str:
+        model = attempt.model or self._configured or self._default
+        if model is None or catalogue.spellings(model) & self._loaded:
+            return ""
+        return f"'{model}' was not in memory before, so it was still being loaded"
+
     async def inspect(self) -> CoreInfo:
         where = self.address.label
         if self._stopped:
