@@ -77,7 +77,7 @@ CASES = [
     Case("server error", refusal(500, "CUDA error: device-side assert"), K.SERVER, True, "CUDA error"),
     Case("no memory", refusal(500, "CUDA out of memory. Tried to get 2 GiB"), K.NO_MEMORY, False, "little memory"),
     Case("gateway", Status(502, HTML), K.SERVER, True, "HTTP 502"),
-    Case("no key", refusal(401, "missing key"), K.REFUSED, False, "refuses the key; give this core a key"),
+    Case("no key", refusal(401, "missing key"), K.REFUSED, False, "refuses the key; name one with key_env"),
     Case("Gemini's bad key", Status(400, b'[{"error":{"code":400,"message":"API key not valid. Please pass one."}}]'),
          K.REFUSED, False, "refuses the key"),
     Case("forbidden", refusal(403, "project has no access"), K.REFUSED, False, "another key may"),

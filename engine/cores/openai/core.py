@@ -21,9 +21,9 @@ from engine.cores.call import Call, Emit
 from engine.cores.health import SlotHealth
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.keys import checked_key, redact
-from engine.cores.openai import models as catalogue
 from engine.cores.openai import records, requests
 from engine.cores.openai.address import parse_base_url
+from engine.cores.openai.catalogue import Catalogue
 from engine.cores.openai.faults import Place, outcome_of, rest_of
 from engine.cores.openai.presets import Preset, Quirks
 from engine.cores.openai.wire import Connection
@@ -34,7 +34,6 @@ from engine.cores.port import (
     Done,
     Fault,
     FaultKind,
-    ModelInfo,
     Outcome,
     Rejected,
     Slot,
@@ -43,7 +42,6 @@ from engine.cores.port import (
 from engine.errors import CoreError
 from engine.text import one_line
 
-_NAMES_SHOWN = 12
 _EXTRAS = 1_000
 _TAIL_S = 1.0
 _CLOSE_S = 5.0
@@ -98,13 +96,13 @@ class OpenAICore:
         self._hosted = bool(preset and preset.hosted)
         title = preset.title if preset else "the server"
         self._place = Place(f"{title} at {self.address.label}", key_env)
-        self._configured = default_model or (preset.default_model if preset else None)
         self._connection = Connection(
             self.address.url, self._key, connect_s=connect_s, read_s=read_s, line_cap=line_cap
         )
+        configured = default_model or (preset.default_model if preset else None)
+        self._catalogue = Catalogue(self._connection, self._quirks, configured, self._clean)
         self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
         self._calls: dict[tuple[int, int, int], Call] = {}
-        self._models: tuple[ModelInfo, ...] = ()
         self._extras: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._running = self._stopped = False
 
@@ -173,28 +171,22 @@ class OpenAICore:
         if reason is not None:
             return self._info(False, reason)
         self._health.up()
-        return self._info(self._default() is not None, "; ".join(filter(None, (self._lacking(), self._exposed()))))
+        lacking = self._catalogue.lacking()
+        notes = (f"{self._place.who}: {lacking}" if lacking else "", self._exposed())
+        return self._info(self._catalogue.default() is not None, "; ".join(filter(None, notes)))
 
     def _info(self, healthy: bool, detail: str) -> CoreInfo:
         return CoreInfo(
             name=self._name,
             healthy=healthy,
-            default_model=self._default(),
-            models=self._models,
+            default_model=self._catalogue.default(),
+            models=self._catalogue.models,
             where=self.address.label,
             why=self.why,
             detail=detail,
             kind="openai",
             slots_from="configured",
         )
-
-    def _lacking(self) -> str:
-        default = self._default()
-        if default is None:
-            return f"{self._place.who}: {self._no_default()}"
-        if self._models and self._quirks.ignores_model and not catalogue.has(self._models, default):
-            return f"{self._place.who} does not list the default model '{default}'; {self._listed()}"
-        return ""
 
     def _exposed(self) -> str:
         if self._key is None or self.address.private:
@@ -213,39 +205,8 @@ class OpenAICore:
         return None
 
     async def _look(self) -> None:
-        try:
-            models = await catalogue.listed_models(self._connection, self._quirks)
-        except (StatusError, WireError) as error:
-            # Without a list any answer shows that it is there, but for a trouble of its own.
-            if self._quirks.lists_models or (isinstance(error, StatusError) and error.status >= 500):
-                raise
-            return
-        models = tuple(
-            replace(
-                model,
-                name=self._clean(model.name),
-                aliases=tuple(map(self._clean, model.aliases)),
-                detail=self._clean(model.detail),
-            )
-            for model in models
-        )
-        if models != self._models:
-            self._models = models
+        if await self._catalogue.look():
             self._health.models_changed()
-
-    def _default(self) -> str | None:
-        if self._configured or not self._quirks.picks_first:
-            return self._configured
-        return catalogue.first_that_chats(self._models)
-
-    def _no_default(self) -> str:
-        if self._quirks.picks_first:
-            return "it lists no model"
-        return f"no model is chosen; name one for the core or the task{'; ' if self._models else ''}{self._listed()}"
-
-    def _listed(self) -> str:
-        names = [model.name for model in self._models if model.chats]
-        return f"it has: {', '.join(names[:_NAMES_SHOWN])}{', …' if len(names) > _NAMES_SHOWN else ''}" if names else ""
 
     # Running
 
@@ -253,10 +214,10 @@ class OpenAICore:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
         answer = records.Answer(self._quirks, time.monotonic())
         try:
-            model = attempt.model or self._default() or await self._find_default()
+            model = attempt.model or self._catalogue.default() or await self._find_default()
             refusal = await self._refusal(attempt, model)
             if model is None or refusal is not None:
-                return refusal or Fault(FaultKind.NO_MODEL, f"{self._place.who}: {self._no_default()}", False)
+                return refusal or Fault(FaultKind.NO_MODEL, f"{self._place.who}: {self._catalogue.no_default()}", False)
             await self._converse(attempt, model, answer, emit)
             if answer.finished:
                 return self._done(answer, model)
@@ -283,17 +244,17 @@ class OpenAICore:
             return Fault(FaultKind.BAD_REQUEST, f"{self._place.who} takes no raw prompts; use the endpoint chat", False)
         if model is None or attempt.model is None or not self._quirks.ignores_model or not self._quirks.lists_models:
             return None
-        if not catalogue.has(self._models, model):
+        if not self._catalogue.has(model):
             async with asyncio.timeout(self._look_s):
                 await self._look()
-        if catalogue.has(self._models, model):
+        if self._catalogue.has(model):
             return None
-        return Fault(FaultKind.NO_MODEL, f"model '{one_line(model, 100)}' not found; {self._listed()}", False)
+        return Fault(FaultKind.NO_MODEL, f"model '{one_line(model, 100)}' not found; {self._catalogue.names()}", False)
 
     async def _find_default(self) -> str | None:
         async with asyncio.timeout(self._look_s):
             await self._look()
-        return self._default()
+        return self._catalogue.default()
 
     def _done(self, answer: records.Answer, model: str) -> Done | Fault:
         if answer.reason in ("error", "insufficient_system_resource"):
@@ -328,9 +289,9 @@ class OpenAICore:
         with suppress(httpx.HTTPError, OSError, StatusError, WireError):
             async with asyncio.timeout(self._look_s):
                 await self._look()
-        asked = one_line(attempt.model or self._configured or "", 100)
+        asked = one_line(attempt.model or self._catalogue.default() or "", 100)
         reason = fault.reason if asked in fault.reason else f"model '{asked}' not found: {fault.reason}"
-        return replace(fault, reason="; ".join(filter(None, (reason, self._listed()))))
+        return replace(fault, reason="; ".join(filter(None, (reason, self._catalogue.names()))))
 
     def _outcome(self, error: Exception, *, started: bool) -> Fault | Rejected:
         outcome = outcome_of(error, self._place, started=started)

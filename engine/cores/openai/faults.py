@@ -40,7 +40,7 @@ class Place:
 
     @property
     def set_key(self) -> str:
-        return f"set {self.key_env}" if self.key_env else "give this core a key"
+        return f"set {self.key_env}" if self.key_env else "name one with key_env in its table [cores.NAME]"
 
 
 def outcome_of(error: Exception, place: Place, *, started: bool) -> Fault | Rejected:

@@ -71,11 +71,3 @@ def _info(model: _Listed, quirks: Quirks) -> ModelInfo:
         aliases=(model.id,) if name != model.id else (),
         capabilities=("other",) if cannot else None,
     )
-
-
-def first_that_chats(models: tuple[ModelInfo, ...]) -> str | None:
-    return next((model.name for model in models if model.chats), None)
-
-
-def has(models: tuple[ModelInfo, ...], name: str) -> bool:
-    return any(name == model.name or name in model.aliases for model in models)
