@@ -33,6 +33,11 @@ def default_config() -> Path:
     return config_folder() / "config.toml"
 
 
+def bench_file() -> Path:
+    """What `bench` measured."""
+    return data_folder() / "bench.json"
+
+
 def keys_file() -> Path:
     """Access keys of cores, for those who don't put them into the environment."""
     return config_folder() / "keys.toml"

@@ -60,14 +60,19 @@ PolicyName = Annotated[str, AfterValidator(_policy)]
 Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
-class CoreArguments(TypedDict):
-    """What `choose_cores` and `survey` want to know beside the choice."""
+class MakingArguments(TypedDict):
+    """What `make_core` wants to know beside the core."""
 
-    configured: Mapping[str, CoreConfig]
     slots: int | None
     default_model: str | None
     environ: Mapping[str, str]
     keys: Path
+
+
+class CoreArguments(MakingArguments):
+    """What `choose_cores` and `survey` want to know beside the choice."""
+
+    configured: Mapping[str, CoreConfig]
 
 
 class Settings(BaseSettings):
@@ -146,8 +151,11 @@ class Settings(BaseSettings):
 
     def core_arguments(self) -> CoreArguments:
         """The cores' part of the settings, with this process's environment."""
+        return {"configured": self.cores, **self.making_arguments()}
+
+    def making_arguments(self) -> MakingArguments:
+        """The same without the cores themselves."""
         return {
-            "configured": self.cores,
             "slots": self.slots,
             "default_model": self.model,
             "environ": os.environ,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aios_tui.cli.options import common, settings_of, take
+from engine.text import one_line
 
 if TYPE_CHECKING:
     from engine.scheduling import Policy
@@ -48,6 +49,14 @@ def _loads(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) 
     return found
 
 
+def _calibration(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is None or value in ("history", "bench") or (value.startswith("bench:") and value != "bench:"):
+        return value
+    raise click.BadParameter(
+        f"history, bench or bench:CORE, not {one_line(value, 60)!r}; WORKLOAD comes before it", ctx
+    )
+
+
 _VIRTUAL_ONLY = ("prefill", "decode", "calibrate", "load")
 
 
@@ -61,7 +70,14 @@ _VIRTUAL_ONLY = ("prefill", "decode", "calibrate", "load")
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Live: the longest reply of a round.")
 @click.option("--prefill", type=float, callback=_rate, metavar="TOK_PER_S", help="Virtual: rate of reading prompts.")
 @click.option("--decode", type=float, callback=_rate, metavar="TOK_PER_S", help="Virtual: rate of writing replies.")
-@click.option("--calibrate", is_flag=True, help="Virtual: take the rates of each model from your history.")
+@click.option(
+    "--calibrate",
+    is_flag=False,
+    flag_value="history",
+    callback=_calibration,
+    metavar="[bench[:CORE]]",
+    help="Virtual: take the rates of each model from your history, or from what `aios-tui bench` measured.",
+)
 @click.option("--load", multiple=True, callback=_loads, metavar="[MODEL=]S", help="Virtual: seconds to load a model.")
 @click.option("--switches", is_flag=True, help="With --policy: do the workload's own switches of policy too.")
 @click.option("--report", type=Path, metavar="DIR", help="Write report.md, report.json, tasks.csv and figures there.")
@@ -106,7 +122,9 @@ def _check(ctx: click.Context, given: dict[str, Any]) -> None:
             if given[name]:
                 raise click.UsageError(f"--{name} is for --virtual; a live replay takes the time it takes", ctx)
     if given["calibrate"] and (given["prefill"] or given["decode"]):
-        raise click.UsageError("--calibrate takes the rates from the history; leave out --prefill and --decode", ctx)
+        raise click.UsageError(
+            "--calibrate takes the rates from what was measured; leave out --prefill and --decode", ctx
+        )
 
 
 def _policies(names: str | None) -> tuple[Policy, ...]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from aios_tui import places
+from aios_tui.bench_results import rates_of, read
 from aios_tui.cli.exits import WELL
 from aios_tui.cli.output import Output
 from aios_tui.cli.replaying import Plan, keep_virtual
@@ -24,7 +27,10 @@ _DEFAULTS = Rates()
 
 async def run_virtual(plan: Plan, path: Path, out: Output) -> tuple[Results | None, int]:
     """Simulate the plan's workload under each of its policies."""
-    service, told = await _service(plan)
+    if plan.calibrate is not None and plan.calibrate.startswith("bench"):
+        plan, service, told = await asyncio.to_thread(_benched, plan)
+    else:
+        service, told = await _service(plan)
     results = await asyncio.to_thread(_simulated, plan, path, service, told)
     for note in results.notes:
         out.say(note)
@@ -109,6 +115,23 @@ async def _service(plan: Plan) -> tuple[ServiceModel, str]:
     return ServiceModel(
         rates, per_model, use_given=False, seed=plan.seed
     ), f"calibrated from {len(seen)} attempts: {told}"
+
+
+def _benched(plan: Plan) -> tuple[Plan, ServiceModel, str]:
+    """The plan with the load times that `bench` measured unless others are given, its rates, and how to say them.
+
+    Raises UsageError when nothing fits, or it can't be read.
+    """
+    core = (plan.calibrate or "").partition(":")[2] or None
+    slots = plan.settings.slots or 1
+    rates, per_model, used = rates_of(read(places.bench_file()), core, slots)
+    measured = {bench.model: bench.load_s for bench in used if bench.load_s is not None}
+    told = "; ".join(
+        f"{bench.model} on {bench.core} at {bench.level(slots).streams} streams {_rates(bench.rates(slots))}"
+        for bench in used
+    )
+    service = ServiceModel(rates, per_model, use_given=False, seed=plan.seed)
+    return replace(plan, loads=plan.loads or measured), service, f"calibrated from bench: {told}"
 
 
 def _rates(rates: Rates) -> str:

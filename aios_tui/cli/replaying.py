@@ -31,7 +31,7 @@ class Plan:
     max_tokens: int | None = None
     prefill: float | None = None
     decode: float | None = None
-    calibrate: bool = False
+    calibrate: str | None = None
     loads: dict[str, float] = field(default_factory=dict)
     switches: bool = False
     report: Path | None = None

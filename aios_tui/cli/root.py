@@ -31,6 +31,7 @@ COMMANDS = {
     "history": ("history:history", "List, show, search or export past tasks."),
     "agents": ("agents:agents", "List the agents."),
     "cores": ("cores:cores", "List the configured cores and those found here, with health and slots."),
+    "bench": ("bench:bench", "Measure a core: load time, time to first token, tokens per second."),
     "models": ("models:models", "List, show, fetch, delete, load and unload models."),
     "doctor": ("doctor:doctor", "Check versions, paths, cores, history and terminal."),
     "settings": ("settings:settings", "Print the settings and where each comes from."),
