@@ -165,5 +165,5 @@ async def _look(look: _Look) -> Surveyed:
 
 
 def _told(slots_from: str) -> str:
-    """A core is given its number by us; where nobody configured that, it is the default."""
-    return slots_from if slots_from.endswith("learnt") else "default"
+    """A core takes the number that it is given as configured; where nobody configured that, it is the default."""
+    return "default" if slots_from in ("", "configured") else slots_from
