@@ -30,7 +30,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from aios_tui import actions, operations, workload_operations
+from aios_tui import actions, looking, operations, workload_operations
 from aios_tui.bridge.bridge import Bridge
 from aios_tui.bridge.port import ConsoleSession
 from aios_tui.bridge.reducer import result_of
@@ -101,6 +101,7 @@ class ConsoleApp(OrderedKeys):
         self.draining = False
         self.priority_policy = "npps"
         self.last_notice = ""
+        self._looking: set[str] = set()
         self.bridge = Bridge(self._publish, now=now, on_lost=self._reload)
         self.frames: Signal[Changes] = Signal(self, "frames")
         self._wanted_theme = theme
@@ -148,6 +149,17 @@ class ConsoleApp(OrderedKeys):
         if self.session.recording_over:
             self.carry_out(partial(workload_operations.end_broken_recording, self))
         self.bridge.tick()
+        if self.live and not self.leaving:
+            for core in set(looking.due(self.view)) - self._looking:
+                self.carry_out(partial(self._look_at, core), group="looks")
+
+    async def _look_at(self, core: str) -> None:
+        """Ask one core how it is, once at a time."""
+        self._looking.add(core)
+        try:
+            await self.session.kernel.inspect(core)
+        finally:
+            self._looking.discard(core)
 
     def start(self) -> None:
         """Start the core, in the background."""

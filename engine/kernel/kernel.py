@@ -154,9 +154,9 @@ class Kernel:
                     events += execution.so_far()
         return events
 
-    async def inspect(self) -> list[CoreInfo]:
-        """Ask every core how it is, and tell the subscribers."""
-        return await self.watch.inspect(self.cores)
+    async def inspect(self, name: str | None = None) -> list[CoreInfo]:
+        """Ask every core how it is, or the one of this name, and tell the subscribers."""
+        return await self.watch.inspect([core for core in self.cores if name in (None, core.name)])
 
     # -- life ----------------------------------------------------------------------------------------------------------
 

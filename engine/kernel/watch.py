@@ -25,7 +25,7 @@ class CoreWatch:
         self.infos: dict[str, CoreInfo] = {}
 
     async def inspect(self, cores: Sequence[Core]) -> list[CoreInfo]:
-        """Ask every core how it is."""
+        """Ask these cores how they are."""
         infos = await asyncio.gather(*(core.inspect() for core in cores))
         for info in infos:
             self._learn(info)

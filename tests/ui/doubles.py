@@ -119,8 +119,8 @@ class FakeKernel:
     def snapshot(self) -> list[Event]:
         return list(self.before)
 
-    async def inspect(self) -> object:
-        self.calls.append(("inspect",))
+    async def inspect(self, name: str | None = None) -> object:
+        self.calls.append(("inspect",) if name is None else ("inspect", name))
         return None
 
 

@@ -1,0 +1,43 @@
+"""When the console looks again at what a core has in memory: that changes under it, and no server tells of it unasked.
+
+An idle server is not polled. It is looked at after an attempt has begun to stream or has ended there, when a model is
+to be unloaded, and now and then while something runs.
+"""
+
+from __future__ import annotations
+
+from aios_tui.bridge.state import ViewState
+from engine.cores.port import CoreInfo
+
+GAP_S = 5.0
+"""The least time between two looks at a core."""
+NOW_AND_THEN_S = 30.0
+SETTLE_S = 1.0
+"""How long after the moment that it named a server is given to unload a model."""
+LATE_S = 300.0
+"""So long a model that should be unloaded, and is not, is looked for: its server's clock may be another."""
+
+
+def due(view: ViewState) -> list[str]:
+    """The cores to look at now, by name. A core that is down finds out by itself when it is up again."""
+    return [name for name, info in view.cores.items() if info.healthy and _tells(info) and _is_due(view, info)]
+
+
+def _tells(info: CoreInfo) -> bool:
+    """Whether it says what it has in memory, and unloads by itself."""
+    return info.kind == "ollama" or any(model.expires_at is not None for model in info.models)
+
+
+def _is_due(view: ViewState, info: CoreInfo) -> bool:
+    looked_at = view.looked_at.get(info.name, 0.0)
+    since = view.now - looked_at
+    if since < GAP_S:
+        return False
+    if view.meters.told_at(info.name) > looked_at:
+        return True
+    ends = [model.expires_at + SETTLE_S for model in info.models if model.loaded and model.expires_at is not None]
+    if any(looked_at < end <= view.now for end in ends):
+        return True
+    runs = any(lane.task is not None and lane.core == info.name for lane in view.lanes.values())
+    late = any(end <= view.now < end + LATE_S for end in ends)
+    return since >= NOW_AND_THEN_S and (runs or late)
