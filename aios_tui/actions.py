@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aios_tui.bridge.state import ViewState
+from aios_tui.model_words import missing_model
 from aios_tui.replay_view import ReplayView
 from engine.model import LEAST_URGENT, MOST_URGENT, KernelState, TaskState
 
@@ -42,6 +43,12 @@ class Situation:
             return task.state
         result = self.view.result(self.selected)
         return None if result is None else result.state
+
+    @property
+    def missing_model(self) -> str | None:
+        """The model for want of which the selected task failed."""
+        result = None if self.selected is None else self.view.result(self.selected)
+        return missing_model(result.result) if result is not None and result.state is TaskState.FAILED else None
 
 
 UNSELECTED = "no task is selected here"
@@ -114,6 +121,12 @@ def _can_retry(now: Situation) -> str | None:
     return f"#{now.selected} has not ended yet" if now.selected in now.view.tasks else None
 
 
+def _can_pull(now: Situation) -> str | None:
+    if reason := _needs_kernel(now) or _needs_selection(now):
+        return reason
+    return None if now.missing_model else f"#{now.selected} did not fail for want of a model"
+
+
 def _can_record(now: Situation) -> str | None:
     return None if now.recording is not None else _needs_kernel(now)
 
@@ -152,6 +165,7 @@ class Action:
         footer: place in the footer from the left, None when it isn't there.
         moves: a list's own key, which the list handles by itself; listed here for help and docs.
         says: what the label is just now, where that changes.
+        offered: it stands in the footer only while it can act.
         pair: the id of the opposite action, shown together with this one in the footer.
     """
 
@@ -165,6 +179,7 @@ class Action:
     moves: bool = False
     says: Callable[[Situation], str] | None = None
     pair: str = ""
+    offered: bool = False
 
     def label_now(self, now: Situation) -> str:
         """The label for the footer, as it is just now."""
@@ -207,6 +222,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("less_urgent", ("minus",), "less", "Make the selected task one level less urgent.", "Tasks", _can_lower),
     Action("hold", ("h",), "hold", "Hold the selected queued task, so that it is not dispatched, or release it.",
            "Tasks", _can_hold, 9, says=_hold_label),
+    Action("pull_model", ("F",), "pull model", "Pull the model for want of which the selected task failed.", "Tasks",
+           _can_pull, 3, offered=True),
     Action("policy", ("s",), "policy", "Switch between FIFO and NPPS; what is ready is ordered anew.", "Scheduling",
            _needs_kernel, 2, says=_policy_label),
     Action("pause", ("p",), "pause", "Pause the scheduler, or let it go on. Running rounds end by themselves.",
@@ -244,6 +261,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("page_up", ("pageup", "ctrl+b"), "page up", "A page up.", "Moving", moves=True),
     Action("zoom", ("z",), "zoom", "Give the focused pane the whole screen, or take it back.", "View", _always, 14),
     Action("agents", ("a",), "agents", "See the agents: what each does, and how it has done so far.", "View"),
+    Action("models", ("m",), "models", "See the cores' models: pull, load, unload and delete them.", "View",
+           _always, 15),
     Action("theme", ("t",), "theme", "Choose a colour theme.", "View", _always, 15),
     Action("help", ("question_mark",), "help", "Keys and words of this view.", "View", _always, 16),
     Action("escape", ("escape",), "back", "Leave the quick line or the filter, clear the filter, end the zoom.",

@@ -37,6 +37,7 @@ from aios_tui.bridge.reducer import result_of
 from aios_tui.bridge.state import MAX_RESULTS, Changes, Counts, ViewState
 from aios_tui.filters import PrintableOnly
 from aios_tui.keyboard import OrderedKeys
+from aios_tui.model_jobs import ModelJobs
 from aios_tui.palette import ActionCommands
 from aios_tui.remembered import Memory
 from aios_tui.runs import MemoryRuns, Runs
@@ -94,6 +95,7 @@ class ConsoleApp(OrderedKeys):
         )
         self.workloads_folder = workloads_folder
         self.runs: Runs = runs or MemoryRuns()
+        self.model_jobs = ModelJobs(self)
         self.replaying: Replaying | None = None
         self.now = now
         self.live = False

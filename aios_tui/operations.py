@@ -199,6 +199,19 @@ def _agents(app: ConsoleApp, _: Situation) -> None:
     app.push_screen(AgentsScreen())
 
 
+def _models(app: ConsoleApp, _: Situation) -> None:
+    from aios_tui.screens.models import ModelsScreen
+
+    app.push_screen(ModelsScreen())
+
+
+def _pull_model(app: ConsoleApp, now: Situation) -> None:
+    """Ask to pull the model that a task failed for want of."""
+    from aios_tui.screens.models import ask_for_pull
+
+    ask_for_pull(app, model=now.missing_model or "")
+
+
 def _theme(app: ConsoleApp, _: Situation) -> None:
     from aios_tui.screens.themes import ThemeScreen
 
@@ -290,6 +303,8 @@ OPERATIONS: dict[str, Operation] = {
     "zoom": _zoom,
     "escape": _escape,
     "agents": _agents,
+    "models": _models,
+    "pull_model": _pull_model,
     "theme": _theme,
     "help": _help,
     "palette": _palette,

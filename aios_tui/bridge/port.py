@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from engine.cores.port import Core
 from engine.events import Event
 from engine.model import Task, TaskRecord, TaskSpec, TaskState
 from engine.store import Recovery
@@ -31,6 +32,8 @@ class SubscriptionPort(Protocol):
 class KernelPort(Protocol):
     """The kernel as the console uses it: see `engine.kernel.Kernel`."""
 
+    @property
+    def cores(self) -> Sequence[Core]: ...
     async def submit(self, spec: TaskSpec) -> int: ...
     async def submit_many(self, specs: Sequence[TaskSpec]) -> list[int]: ...
     async def wait(self, task_id: int) -> Task: ...

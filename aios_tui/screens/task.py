@@ -35,6 +35,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("plus,equals_sign", "act('more_urgent')", "one level more urgent"),
     ("minus", "act('less_urgent')", "one level less urgent"),
     ("h", "act('hold')", "hold the queued task, or release it"),
+    ("F", "act('pull_model')", "pull the model for want of which it failed"),
     ("f", "fold", "show or hide prompts and thinking of all rounds"),
     ("left_square_bracket", "other(-1)", "the task before in the list"),
     ("right_square_bracket", "other(1)", "the task after"),
@@ -54,6 +55,7 @@ HINTS = (
     ("o", "export", ""),
     ("x", "cancel", "cancel"),
     ("r", "retry", "retry"),
+    ("F", "pull model", "pull_model"),
     ("f", "fold", ""),
     ("[ ]", "other task", ""),
     ("?", "help", ""),
@@ -206,6 +208,8 @@ class TaskScreen(Screen[None]):
         parts: list[Content] = []
         for key, name, action in HINTS:
             able = not action or BY_ID[action].why_not(now) is None
+            if action and BY_ID[action].offered and not able:
+                continue
             parts.append(
                 Content.assemble((key, "bold $accent" if able else "$muted"), (f" {name}", "" if able else "$muted"))
             )

@@ -78,7 +78,10 @@ class Footer(Canvas):
 
     def _actions(self, now: Situation, width: int) -> Line:
         """As many as fit, those with the highest numbers go first; KEPT ones go last."""
-        listed = sorted((action for action in ACTIONS if action.footer), key=lambda action: action.footer or 0)
+        shown = (
+            action for action in ACTIONS if action.footer and not (action.offered and action.why_not(now) is not None)
+        )
+        listed = sorted(shown, key=lambda action: action.footer or 0)
         items = [(action, _key(action), action.label_now(now)) for action in listed]
         sizes = {action.id: cell_len(key) + 1 + cell_len(label) + GAP for action, key, label in items}
         total = sum(sizes.values()) - GAP

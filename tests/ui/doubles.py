@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
+from engine.cores.port import Core
 from engine.errors import CoreError
 from engine.events import Event, KernelStateChanged, TaskEnded, TaskHeld, TaskReprioritised
 from engine.model import KernelState, Task, TaskRecord, TaskSpec, TaskState
@@ -49,6 +50,8 @@ class FakeSubscription:
 
 class FakeKernel:
     """Records calls in `calls`, as (name, arguments); `events` come as soon as someone subscribes."""
+
+    cores: Sequence[Core] = ()
 
     def __init__(self, events: Sequence[Event] = ()) -> None:
         self.calls: list[tuple[object, ...]] = []
