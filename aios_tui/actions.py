@@ -263,6 +263,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("agents", ("a",), "agents", "See the agents: what each does, and how it has done so far.", "View"),
     Action("models", ("m",), "models", "See the cores' models: pull, load, unload and delete them.", "View",
            _always, 15),
+    Action("metrics", ("M",), "metrics", "See queue, waiting, throughput, tokens and utilisation over time, from the "
+           "history.", "View", _always, 14),
     Action("theme", ("t",), "theme", "Choose a colour theme.", "View", _always, 15),
     Action("help", ("question_mark",), "help", "Keys and words of this view.", "View", _always, 16),
     Action("escape", ("escape",), "back", "Leave the quick line or the filter, clear the filter, end the zoom.",

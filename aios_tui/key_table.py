@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from aios_tui.actions import ACTIONS, POLICIES, show_key
-from aios_tui.screens import compare, models, workloads
+from aios_tui.screens import compare, metrics, models, workloads
 
 
 def markdown() -> str:
@@ -21,11 +21,13 @@ def markdown() -> str:
         for action in actions:
             keys = " ".join(f"`{show_key(key)}`" for key in action.keys) or f"palette: {action.command}"
             lines.append(f"| {keys} | {action.description} |")
-    for title, table in (
+    screens = (
         ("Workloads screen", workloads.KEYS),
         ("Comparison screen", compare.KEYS),
         ("Models screen", models.KEYS),
-    ):
+        ("Metrics screen", metrics.KEYS),
+    )
+    for title, table in screens:
         lines += ["", f"## {title}", "", "| key | what it does |", "|---|---|"]
         for names, _, said in table:
             shown = " ".join(f"`{show_key(name)}`" for name in names.split(","))

@@ -212,6 +212,12 @@ def _pull_model(app: ConsoleApp, now: Situation) -> None:
     ask_for_pull(app, model=now.missing_model or "")
 
 
+def _metrics(app: ConsoleApp, _: Situation) -> None:
+    from aios_tui.screens.metrics import MetricsScreen
+
+    app.push_screen(MetricsScreen())
+
+
 def _theme(app: ConsoleApp, _: Situation) -> None:
     from aios_tui.screens.themes import ThemeScreen
 
@@ -305,6 +311,7 @@ OPERATIONS: dict[str, Operation] = {
     "agents": _agents,
     "models": _models,
     "pull_model": _pull_model,
+    "metrics": _metrics,
     "theme": _theme,
     "help": _help,
     "palette": _palette,

@@ -16,6 +16,7 @@ from engine.model import TaskRecord, TaskState
 from engine.text import sanitise
 from persistence import activity, checks, replays
 from persistence.activity import Activity
+from persistence.patience import PatientReader
 from persistence.reader import Reader
 from persistence.replays import ReplayDetail, ReplayRow
 from persistence.rows import (
@@ -92,6 +93,7 @@ class History:
 
     def __init__(self, path: Path) -> None:
         self._reader = Reader(path)
+        self._patient = PatientReader(Reader(path))
         self.path = self._reader.path
 
     async def __aenter__(self) -> Self:
@@ -102,6 +104,7 @@ class History:
 
     async def close(self) -> None:
         """Close the connection. Idempotent; a later call of another method opens it again."""
+        await self._patient.close()
         await self._reader.close()
 
     async def list(
@@ -216,7 +219,7 @@ class History:
 
         `alive`: the program that had the history last and has not ended, is running now, and was not killed.
         """
-        return await self._reader.run(
+        return await self._patient.run(
             partial(activity.activity, since=since, until=until, buckets=buckets, alive=alive)
         )
 

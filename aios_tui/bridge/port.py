@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from aios_tui.task_page import TaskFacts
     from engine.agents.catalogue import AgentCatalogue
     from engine.telemetry import TelemetrySample
+    from persistence import Activity
 
 
 class SubscriptionPort(Protocol):
@@ -89,6 +90,9 @@ class HistoryPort(Protocol):
 
     async def show(self, task_id: int) -> TaskFacts | None:
         """All about one task, None when there is no such one."""
+
+    async def activity(self, since: float, until: float, buckets: int = ...) -> Activity:
+        """What went on from `since` to `until`, Unix seconds, in equal parts."""
 
 
 class TelemetryPort(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from engine.errors import StoreError
 from persistence import History, SqliteStore
 from persistence.activity import activity
 from persistence.lives import lives
+from persistence.patience import PatientReader
+from persistence.reader import Reader
 from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
 from tests.persistence.made_activity import STATES, Made, MadeAttempt, MadeTask, Slow, blank, write
 
@@ -191,3 +194,42 @@ def test_the_queries_use_the_indexes(raw: sqlite3.Connection) -> None:
     assert len(plans) > 10
     tables = ("SCAN a", "SCAN t", "SCAN tasks", "SCAN attempts")
     assert [detail for detail in plans if detail.startswith(tables) and "INDEX" not in detail] == []
+
+
+async def a_history(path: Path) -> History:
+    store = SqliteStore(path)
+    await store.open()
+    await store.close()
+    return History(path)
+
+
+def endless(raw: sqlite3.Connection) -> object:
+    return raw.execute("WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x FROM n) SELECT count(*) FROM n").fetchone()
+
+
+async def test_a_read_that_nobody_waits_for_is_stopped_and_holds_up_nothing(tmp_path: Path) -> None:
+    async with await a_history(tmp_path / "h.db") as history:
+        asked = asyncio.create_task(history._patient.run(endless))
+        await asyncio.sleep(0.05)
+        assert await history.list() == []
+        assert not asked.done()
+        asked.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.wait({asked})
+        assert asked.cancelled()
+        assert (await history.activity(0, 1)).shares == {}, "the connection goes on"
+        again = asyncio.create_task(history._patient.run(endless))
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(20):
+            await history.close()
+        with pytest.raises(StoreError):
+            await again
+
+
+async def test_a_read_that_takes_too_long_is_one_line(tmp_path: Path) -> None:
+    history = await a_history(tmp_path / "h.db")
+    patient = PatientReader(Reader(history.path), limit_s=0.01)
+    with pytest.raises(StoreError, match=r"too much in it to be measured within 0\.01 s: choose a shorter one"):
+        await patient.run(endless)
+    await patient.close()
+    await history.close()

@@ -14,6 +14,8 @@ from engine.events import Event, KernelStateChanged, TaskEnded, TaskHeld, TaskRe
 from engine.model import KernelState, Task, TaskRecord, TaskSpec, TaskState
 from engine.store import Recovery
 from engine.telemetry import GpuSample, TelemetrySample
+from persistence.activity import Activity, activity
+from tests.persistence.made_activity import Made, blank, write
 
 if TYPE_CHECKING:
     from aios_tui.bridge.port import AgentDone, HistoryPort, KernelPort, SubscriptionPort, TelemetryPort
@@ -132,6 +134,9 @@ class FakeHistory:
         self.records = list(records)
         self.details: dict[int, TaskFacts] = {}
         self.by_agents: dict[str, AgentDone] = {}
+        self.made = Made([], ())
+        """The past that metrics are worked out of."""
+        self.asked: list[tuple[float, float, int]] = []
         self.timed: list[tuple[str | None, int, int, float, float]] = []
 
     async def list(self, *, limit: int = 100) -> Sequence[TaskRecord]:
@@ -148,6 +153,15 @@ class FakeHistory:
 
     async def show(self, task_id: int) -> TaskFacts | None:
         return self.details.get(task_id)
+
+    async def activity(self, since: float, until: float, buckets: int = 60) -> Activity:
+        self.asked.append((since, until, buckets))
+        raw = blank()
+        try:
+            write(raw, self.made)
+            return activity(raw, since, until, buckets, alive=True)
+        finally:
+            raw.close()
 
 
 class FakeTelemetry:
