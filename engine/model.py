@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
@@ -61,7 +62,15 @@ class KernelState(StrEnum):
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 StopText = Annotated[str, Field(min_length=1, max_length=200)]
-KeepAlive = Annotated[str, Field(pattern=r"^(-1|0|\d{1,9}(\.\d+)?(s|m|h))$")]
+
+
+def _duration(value: str) -> str:
+    if not re.fullmatch(r"-1|0|\d{1,9}(\.\d{1,9})?(s|m|h)", value, re.ASCII):
+        raise ValueError("that is no such time; use 300s, 5m or 1h, 0 for no time, or -1 for ever")
+    return value
+
+
+KeepAlive = Annotated[str, AfterValidator(_duration)]
 """How long a model stays in memory after use: `300s`, `5m`, `1h`, `0` for no time, `-1` for ever."""
 
 

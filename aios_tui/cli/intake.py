@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
+from aios_tui.cli.generation import flag_of
 from engine.errors import UsageError
 from engine.model import MAX_PROMPT_CHARS, TaskSpec
 from engine.text import one_line
@@ -37,7 +38,7 @@ def _told(error: ValidationError, where: str, defaults: Mapping[str, Any], value
             break
         given = defaults[key]
         if not isinstance(given, Mapping):
-            return f"option --{key.replace('_', '-')}: {reason(error, len(loc))}"
+            return f"option {flag_of(key)}: {reason(error, len(loc))}"
         defaults, values = given, mine or {}
     return f"{where}: {reason(error)}"
 

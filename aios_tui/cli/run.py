@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aios_tui.cli.generation import flag_of, generating
 from aios_tui.cli.options import common, recording, settings_of, take
 from aios_tui.cli.output import standard_input
 
@@ -29,9 +30,7 @@ def _agent_names(ctx: click.Context, param: click.Parameter, incomplete: str) ->
     "--agent", metavar="AGENT", shell_complete=_agent_names, help="Who carries the tasks out; chat if not given."
 )
 @click.option("--priority", type=int, metavar="0-9", help="0 is most urgent, 9 least; 5 if not given.")
-@click.option("--max-tokens", type=int, metavar="N", help="The longest reply of a round.")
-@click.option("--temperature", type=float, metavar="T", help="How freely the model chooses its words.")
-@click.option("--seed", type=int, metavar="N", help="The same seed gives the same words, where the core can.")
+@generating
 @click.option("--json", "as_json", is_flag=True, help="A JSON line for each task, as it ends.")
 @click.option("--resume", is_flag=True, help="Finish what an interrupted process left, and nothing else.")
 @recording
@@ -46,9 +45,11 @@ def run(ctx: click.Context, /, prompts: tuple[str, ...], as_json: bool, resume: 
     Exit codes: 0 all done, 1 some failed or were cancelled, 2 nothing was run, 130 interrupted (143 by SIGTERM),
     141 whoever read the results left.
     """
+    options = task.pop("options")
     given = {key: value for key, value in task.items() if value is not None}
-    if resume and (prompts or given):
-        what = "a PROMPT" if prompts else ", ".join(f"--{key.replace('_', '-')}" for key in given)
+    if resume and (prompts or given or options):
+        flags = [*(f"--{key}" for key in given), *map(flag_of, options)]
+        what = "a PROMPT" if prompts else ", ".join(flags)
         raise click.UsageError(f"--resume finishes what was left, and takes no {what.removeprefix('a ')}")
     if not resume and not prompts:
         raise click.UsageError("no PROMPT; give some, or - to read them from standard input, or --resume")
@@ -58,21 +59,18 @@ def run(ctx: click.Context, /, prompts: tuple[str, ...], as_json: bool, resume: 
     loaded = settings_of(ctx)
     if "model" in loaded.origins and loaded.origins["model"].startswith("option"):
         given["model"] = loaded.settings.model  # asked for by name: a task that can't have it fails
+    if options:
+        given["options"] = options
     specs, lines = (None, []) if resume else _specs(prompts, given)
     from aios_tui.cli.headless import run_headless
 
     return asyncio.run(run_headless(loaded.settings, specs, as_json=as_json, record=record, lines=lines))
 
 
-def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> tuple[list[TaskSpec], list[str]]:
+def _specs(prompts: tuple[str, ...], defaults: dict[str, Any]) -> tuple[list[TaskSpec], list[str]]:
     """The tasks, and where in the input each stands; nowhere when they are arguments."""
     from aios_tui.cli import intake
-    from engine.model import GenerationOptions
 
-    options = {key: value for key, value in given.items() if key in GenerationOptions.model_fields}
-    defaults: dict[str, Any] = {key: value for key, value in given.items() if key not in options}
-    if options:
-        defaults["options"] = options
     if prompts == ("-",):
         return intake.from_stream(standard_input(), defaults)
     return intake.from_prompts(prompts, defaults), []

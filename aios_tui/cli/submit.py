@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aios_tui.cli.exits import FAILED, WELL
+from aios_tui.cli.generation import generating
 from aios_tui.cli.options import common
 from aios_tui.cli.output import Output, standard_input
 from aios_tui.cli.remote import json_line, remote_of, task_row
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 @click.option("--priority", type=int, metavar="0-9", help="0 is most urgent, 9 least; 5 if not given.")
 @click.option("--deadline", type=float, metavar="SECONDS", help="After submission; it is noted, not enforced.")
 @click.option("--client", metavar="NAME", help="Who submits it, for the operator to see.")
-@click.option("--max-tokens", type=int, metavar="N", help="The longest reply of a round.")
-@click.option("--temperature", type=float, metavar="T", help="How freely the model chooses its words.")
-@click.option("--seed", type=int, metavar="N", help="The same seed gives the same words, where the core can.")
+@generating
 @click.option("--wait", is_flag=True, help="Wait for the end of the tasks, and print the results.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON line a task.")
 @common
@@ -66,8 +65,7 @@ def submit(ctx: click.Context, /, prompts: tuple[str, ...], wait: bool, as_json:
 def _specs(prompts: tuple[str, ...], given: dict[str, Any]) -> list[TaskSpec]:
     from aios_tui.cli import intake
 
-    options = {key: given.pop(key) for key in ("max_tokens", "temperature", "seed") if key in given}
-    defaults = given | ({"options": options} if options else {})
+    defaults = {key: value for key, value in given.items() if key != "options" or value}
     model = click.get_current_context().find_root().meta.get("aios_tui.options", {}).get("model")
     if model is not None:
         defaults["model"] = model
