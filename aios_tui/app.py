@@ -44,6 +44,7 @@ from aios_tui.runs import MemoryRuns, Runs
 from aios_tui.screens.main import MainScreen
 from aios_tui.terminal import as_it_is_now, lasting_terminal
 from aios_tui.theming import Theming, variable_defaults
+from aios_tui.widgets.footer import NOTICE_S
 from engine.errors import AiosError
 from engine.model import TaskSpec, TaskState
 from engine.text import one_line
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from aios_tui.replaying import Replaying
 
 Severity = Literal["information", "warning", "error"]
+READ_CHARS_S = 20.0
+"""How quickly people read, so that a long notice stays long enough."""
 
 
 class ConsoleApp(OrderedKeys):
@@ -244,14 +247,17 @@ class ConsoleApp(OrderedKeys):
         self.frames.publish(changes)
 
     def tell(self, text: str, severity: Severity = "information") -> None:
-        """Say one line to the operator: in the footer of the main screen, or over another screen."""
+        """Say one line to the operator: in the footer of the main screen; over another screen, or where a warning or
+        an error is longer than the footer, in a box that has room for all of it."""
         self.last_notice = one_line(text)
         if not self.is_running or not self.screen_stack:
             return
-        if self.screen is self.main:
+        fits = severity == "information" or self.main.footer.has_room_for(self.last_notice)
+        if self.screen is self.main and fits:
             self.main.show_notice(self.last_notice, severity)
         else:
-            self.notify(self.last_notice, severity=severity, markup=False)
+            seconds = max(NOTICE_S[severity], len(self.last_notice) / READ_CHARS_S)
+            self.notify(self.last_notice, severity=severity, markup=False, timeout=seconds)
 
     def situation(self, task: int | None = None) -> actions.Situation:
         """Where the operator is; `task` stands in for what is selected on the main screen."""

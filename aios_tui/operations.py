@@ -28,7 +28,7 @@ def recovered_words(recovery: Recovery) -> str:
     if recovery.queued:
         parts.append(f"{_tasks(len(recovery.queued))} of an earlier run queued again")
     if held := sum(task.held for task in recovery.queued):
-        parts.append(f"{held} of them held")
+        parts.append("held" if len(recovery.queued) == 1 else f"{held} of them held")
     if recovery.interrupted:
         parts.append(f"{len(recovery.interrupted)} had been interrupted")
     if recovery.failed:

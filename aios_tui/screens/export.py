@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 
 from aios_tui.export import markdown_of, write_private
 from aios_tui.task_page import TaskPage
+from aios_tui.widgets.line_input import LineInput
 from engine.errors import UsageError
 from engine.text import one_line, sanitise
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from aios_tui.app import ConsoleApp
 
 
-class PathInput(Input):
+class PathInput(LineInput):
     """A path; what is pasted is cleaned first."""
 
     def on_paste(self, event: events.Paste) -> None:

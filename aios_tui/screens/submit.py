@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from aios_tui.app import ConsoleApp
 
 MAX_COUNT = 1_000
+LONG_KEYS = "ctrl+s submit   tab next field   esc leave, keeping the draft"
+SHORT_KEYS = "ctrl+s submit  tab next  esc leave"
 NO_MODEL = ""
 """Stands in the list of models for the core's own."""
 
@@ -63,7 +65,7 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
         own = default_models(cores)
         with Vertical(id="form") as form:
             form.border_title = Content("New task")
-            form.border_subtitle = Content("ctrl+s submit   tab next field   esc leave, keeping the draft")
+            yield Static(SHORT_KEYS, id="keys", markup=False)
             prompt = PromptArea(
                 last.draft,
                 id="prompt",
@@ -101,13 +103,17 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
             with Horizontal(classes="field"):
                 yield Static("count", classes="label", markup=False)
                 yield Input("1", id="count", compact=True, restrict=r"\d*", max_length=4)
-                yield Static("how many times to submit it", id="count-note", markup=False)
+                yield Static("how many tasks", id="count-note", markup=False)
             yield Static("", id="problems", markup=False)
 
     def _described(self, name: str, words: str) -> Text:
         """A choice. A Text, since only in those, and in markup, does a list find what is typed."""
         muted = self.app.theme_variables["muted"]
         return Text.assemble(one_line(name, 60), (f"  {words}" if words else "", muted))
+
+    def on_resize(self, event: events.Resize) -> None:
+        roomy = event.size.width >= len(LONG_KEYS) + 6
+        self.query_one("#form").border_subtitle = Content(LONG_KEYS if roomy else SHORT_KEYS)
 
     def on_mount(self) -> None:
         self.query_one("#count", Input).cursor_blink = False

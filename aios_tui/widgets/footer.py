@@ -24,6 +24,7 @@ def _typing(enter: str) -> list[Span]:
 KEPT = frozenset({"help", "palette", "quit"})
 """Actions that stay when there is little room."""
 GAP = 2
+SIGN = "▪ "
 
 
 def _key(action: Action) -> str:
@@ -52,6 +53,10 @@ class Footer(Canvas):
         self.situation, self.typing = situation, typing
         self.redraw()
 
+    def has_room_for(self, text: str) -> bool:
+        """Whether a notice is seen whole here."""
+        return cell_len(SIGN + text) <= self.size.width
+
     def tell(self, text: str, severity: str) -> None:
         """Show a line instead, for some seconds."""
         self.notice = (text, NOTICE_INK[severity])
@@ -69,7 +74,7 @@ class Footer(Canvas):
         self._places = []
         if self.notice is not None:
             text, ink = self.notice
-            return [clip([("▪ ", ink), (text, ink)], width)]
+            return [clip([(SIGN, ink), (text, ink)], width)]
         if self.situation is None:
             return []
         if self.typing:

@@ -15,6 +15,7 @@ from aios_tui.actions import Pane as PaneName
 from aios_tui.widgets.activity import ActivityView
 from aios_tui.widgets.canvas import Canvas
 from aios_tui.widgets.ink import Line
+from aios_tui.widgets.line_input import LineInput
 from aios_tui.widgets.linelist import LineList
 
 
@@ -29,7 +30,7 @@ class Titles(Canvas):
         return [((" ", ""), *self._rows.titles(width - 3))]
 
 
-class FilterInput(Input):
+class FilterInput(LineInput):
     """The filter's line; it is there only while it is used."""
 
     async def action_submit(self) -> None:

@@ -23,6 +23,7 @@ from aios_tui.choices import agent_choices, model_choices
 from aios_tui.quick import Completion, QuickError, accept, complete, parse, tokens
 from aios_tui.remembered import Memory
 from aios_tui.widgets.completion import CompletionList
+from aios_tui.widgets.line_input import LineInput
 from engine.model import TaskSpec
 from engine.text import sanitise
 
@@ -39,7 +40,7 @@ def console(widget: Widget) -> ConsoleApp:
     return cast("ConsoleApp", widget.app)
 
 
-class QuickInput(Input):
+class QuickInput(LineInput):
     """The input itself: tells of the keys that its line acts on, and lets the others be."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -12,7 +12,7 @@ from textual.widgets import TextArea
 from aios_tui.app import ConsoleApp
 from aios_tui.screens.submit import SubmitScreen
 from engine.model import TaskSpec
-from tests.ui.console import opened, text
+from tests.ui.console import lines, opened, text
 from tests.ui.doubles import FakeSession
 from tests.ui.settling import until
 
@@ -97,6 +97,16 @@ async def test_a_paste_on_a_pane_goes_into_the_quick_line() -> None:
         await done(app, pilot)
         assert app.main.quick_line.value == "run r and n"
         assert not prompts(session)
+
+
+async def test_of_a_text_longer_than_the_line_the_end_is_seen_and_by_home_the_beginning() -> None:
+    async with opened(size=(80, 24)) as (app, pilot, _):
+        burst(app, [events.Paste("first " + "goose " * 17_000 + "last")])
+        await done(app, pilot)
+        assert len(app.main.quick_line.value) > 100_000
+        await until(lambda: lines(app)[-2].rstrip().endswith("goose goose last"), pilot)
+        await pilot.press("home")
+        await until(lambda: lines(app)[-2].startswith(" › first goose goose"), pilot)
 
 
 async def test_enter_on_an_empty_line_leaves_it() -> None:

@@ -327,3 +327,14 @@ async def test_s_comes_back_to_the_priority_policy_that_was_left() -> None:
         app.bridge.flush()
         await pilot.press("s")
         assert session.fake.calls == [("switch_policy", "fifo"), ("switch_policy", "npps:ageing=60")]
+
+
+async def test_a_warning_longer_than_the_footer_is_seen_whole() -> None:
+    problem = f"agent {'/very/long/folder' * 6}/mine.toml: round 2: prompt: a field is missing, the last words"
+    async with opened(size=(80, 24), agent_problems=[problem]) as (app, pilot, _):
+        await until(lambda: "the last words" in text(app), pilot)
+        assert problem in app.last_notice
+        assert "ctrl+p commands" in text(app)
+        app.tell("short", "warning")
+        await pilot.pause()
+        assert lines(app)[-1].startswith(" ▪ short")

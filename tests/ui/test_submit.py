@@ -11,13 +11,14 @@ from textual.widgets import Input, Select, Static, TextArea
 
 from aios_tui.app import ConsoleApp
 from aios_tui.remembered import FormValues, Memory
-from aios_tui.screens.submit import SubmitScreen
+from aios_tui.screens.submit import LONG_KEYS, SHORT_KEYS, SubmitScreen
 from aios_tui.widgets.priority_picker import PriorityPicker
 from engine.agents.catalogue import AgentCatalogue
 from engine.agents.declarative import parse_agent
 from engine.cores.port import CoreInfo, ModelInfo
 from engine.events import CoreChanged, Event
 from engine.model import TaskSpec
+from tests.ui.console import text
 from tests.ui.doubles import FakeSession
 
 CORE = CoreInfo("ollama", True, "qwen3:8b", (ModelInfo("qwen3:8b"), ModelInfo("[/foo]:1b"), ModelInfo("a\x1b]0;x\x07")))
@@ -175,3 +176,20 @@ async def test_the_picker_by_keys_and_mouse() -> None:
         assert picker.value == 6
         await pilot.click(PriorityPicker, offset=(40, 0))
         assert picker.value == 6
+
+
+@pytest.mark.parametrize(
+    ("size", "keys"),
+    [((80, 24), LONG_KEYS), ((60, 24), SHORT_KEYS), ((40, 20), SHORT_KEYS), ((40, 10), SHORT_KEYS)],
+)
+async def test_the_keys_are_told_whole_at_every_size(size: tuple[int, int], keys: str) -> None:
+    app = app_with()
+    async with app.run_test(size=size) as pilot:
+        await opened(app, pilot)
+        shown = text(app)
+        assert keys in shown
+        for label in ("agent", "priority", "model", "count", "how many tasks"):
+            assert label in shown
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert "prompt: write what the agent is to" in text(app)  # the last word is on the next line when it is narrow

@@ -33,7 +33,7 @@ from engine.model import AttemptState, Task, TaskSpec, TaskState
 from tests.ui import tasks
 from tests.ui.doubles import FakeHistory, FakeSession
 from tests.ui.reading import screen_text
-from tests.ui.settling import settle
+from tests.ui.settling import settle, until
 from tests.ui.tasks import HOSTILE, START, Attempt, Facts
 
 SPEC = TaskSpec(prompt="Tell me a story about geese.", agent="story_teller", priority=2)
@@ -422,3 +422,14 @@ async def test_a_reply_of_100_kb_is_a_handful_of_widgets_and_lets_keys_through()
         await pilot.press("escape")
         await pilot.pause()
         assert not isinstance(app.screen, TaskScreen)
+
+
+async def test_of_a_long_path_to_export_to_the_end_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / ("deep" * 12) / ("deeper" * 12)
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    app = app_with(tasks.story())
+    async with app.run_test(size=(60, 24)) as pilot:
+        await opened(app, pilot, 7)
+        await pilot.press("e")
+        await until(lambda: "deeper/task-7.md" in screen_text(app), pilot)
