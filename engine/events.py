@@ -39,7 +39,10 @@ class TaskAccepted:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecovered:
-    """A task that an earlier run of the program left was taken up again. `submitted_at` is its own, old one."""
+    """A task that an earlier run of the program left was taken up again. `submitted_at` is its own, old one.
+
+    In a snapshot it stands for every task that has not ended. `retry_of`: as in TaskAccepted.
+    """
 
     at: float
     task: int
@@ -47,6 +50,7 @@ class TaskRecovered:
     priority: int
     submitted_at: float
     interrupted: bool
+    retry_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,12 @@ def _accepted(state: ViewState, event: e.TaskAccepted) -> None:
 
 def _recovered(state: ViewState, event: e.TaskRecovered) -> None:
     at = event.submitted_at
-    _appear(state, TaskView(event.task, event.spec, event.priority, at, {0: at}, interrupted=event.interrupted))
+    _appear(
+        state,
+        TaskView(
+            event.task, event.spec, event.priority, at, {0: at}, interrupted=event.interrupted, retry_of=event.retry_of
+        ),
+    )
 
 
 def _started(state: ViewState, event: e.TaskStarted) -> None:

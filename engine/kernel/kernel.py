@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from engine.agents.protocol import AgentContext, AgentResult, Agents
+from engine.agents.protocol import Agent, AgentContext, AgentResult, Agents
 from engine.cores.port import Core, CoreInfo
 from engine.errors import AiosError, KernelClosed, StoreError, UsageError
 from engine.events import (
@@ -24,7 +24,6 @@ from engine.events import (
     TaskAccepted,
     TaskEnded,
     TaskHeld,
-    TaskRecovered,
     TaskReprioritised,
     TaskRequeued,
     TaskStarted,
@@ -144,7 +143,7 @@ class Kernel:
         events += self.dispatcher.swaps.planned.values()
         for live in self._live.values():
             task = live.task
-            events.append(TaskRecovered(at, task.id, task.spec, task.priority, task.submitted_at, False))
+            events.append(live.recovered(at))
             if task.held:
                 events.append(TaskHeld(at, task.id, True))
             if live.turn is not None and task.dispatch_order is not None and task.started_at is not None:
@@ -340,13 +339,12 @@ class Kernel:
 
     def take_up(self, task: Task, *, interrupted: bool) -> None:
         """Queue a task that an earlier run left."""
-        event = TaskRecovered(self.now(), task.id, task.spec, task.priority, task.submitted_at, interrupted)
         try:
-            agent = self._agents.get(task.spec.agent)
+            agent: Agent = self._agents.get(task.spec.agent)
         except UsageError as error:
-            live = LiveTask(task, _MissingAgent(task.spec.agent, str(error)))
-        else:
-            live = LiveTask(task, agent)
+            agent = _MissingAgent(task.spec.agent, str(error))
+        live = LiveTask(task, agent, interrupted=interrupted)
+        event = live.recovered(self.now())
         self._enqueue(live)
         self.publish(event)
         if task.held:
@@ -459,6 +457,7 @@ class Kernel:
     def _requeue(self, live: LiveTask) -> None:
         self._running.discard(live.task.id)
         live.runner = None
+        live.interrupted = True
         self.emit(TaskRequeued(self.now(), live.task.id, "the program was stopped"))
         self._life.tell_quiet()
 

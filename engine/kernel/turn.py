@@ -13,7 +13,7 @@ from tenacity.retry import retry_if_exception_type
 from engine.agents.protocol import Agent, Reply
 from engine.cores.port import Attempt, Done, Fault, Lost, Message, Rejected
 from engine.errors import AiosError
-from engine.events import AttemptEnded
+from engine.events import AttemptEnded, TaskRecovered
 from engine.kernel.execution import Execution
 from engine.kernel.slots import Place
 from engine.model import AttemptState, GenerationOptions, Task, TaskSpec
@@ -33,6 +33,7 @@ class LiveTask:
     Attributes:
         waiting: rounds that are ready, each with the moment since when.
         cancelled: the reason, once someone asked for it. stopping: the kernel is; the task goes back to the queue.
+        interrupted: an earlier run of the program died, or was stopped, while it ran.
         ending: its end is being written, or it is taken out of the queue: too late to cancel.
     """
 
@@ -45,6 +46,14 @@ class LiveTask:
     cancelled: str | None = None
     stopping: bool = False
     ending: bool = False
+    interrupted: bool = False
+
+    def recovered(self, at: float) -> TaskRecovered:
+        """The event from which someone who has just come knows the task."""
+        task = self.task
+        return TaskRecovered(
+            at, task.id, task.spec, task.priority, task.submitted_at, self.interrupted, retry_of=task.retry_of
+        )
 
 
 class _TransientError(Exception):

@@ -64,10 +64,10 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What an operator did at a moment, a switch of policy left out. `task`: an index, for `priority` and `cancel`."""
+    """What an operator did at a moment, a switch of policy left out. `task`: an index, but for `pause` and `resume`."""
 
     at: float
-    op: Literal["priority", "cancel", "pause", "resume"]
+    op: Literal["priority", "cancel", "hold", "release", "pause", "resume"]
     task: int | None = None
     priority: int | None = None
 

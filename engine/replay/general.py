@@ -42,6 +42,7 @@ class General:
         self._now = 0.0
         self._paused = False
         self._cancelled: set[int] = set()
+        self._held: set[int] = set()
         for index in range(len(tasks)):
             run.start[index] = run.end[index] = math.nan
 
@@ -66,24 +67,26 @@ class General:
         moments = [self._running[0][0]] if self._running else []
         if self._arrived < len(tasks):
             moments.append(tasks.at[self._arrived])
-        if self._acted < len(self._acts) and (moments or len(self._ready)):
+        if self._acted < len(self._acts) and (moments or len(self._ready) or self._held):
             moments.append(self._acts[self._acted].at)
         if moments:
             self._now = min(moments)
             return self._now
-        if len(self._ready):  # paused, and nobody is left to resume
+        if len(self._ready) or self._held:  # nobody is left to resume and to release
             self._paused = False
+            for index in sorted(self._held):
+                self._release(index)
             return self._now
         return None
 
     def _end_rounds(self, now: float) -> None:
-        running, tasks = self._running, self._tasks
+        running = self._running
         while running and running[0][0] <= now:
             _, slot, index = heappop(running)
             self._slots.free.append(slot)
             self._left[index] -= 1
             if self._left[index]:
-                self._ready.push(Ready(index, tasks.priority[index], tasks.at[index], index))
+                self._queue(index)
             else:
                 self._run.end[index] = now
 
@@ -91,8 +94,12 @@ class General:
         tasks = self._tasks
         while self._arrived < len(tasks) and tasks.at[self._arrived] <= now:
             index = self._arrived
-            self._ready.push(Ready(index, tasks.priority[index], tasks.at[index], index))
+            self._queue(index)
             self._arrived += 1
+
+    def _queue(self, index: int) -> None:
+        tasks = self._tasks
+        self._ready.push(Ready(index, tasks.priority[index], tasks.at[index], index))
 
     def _act(self, act: Act, now: float) -> None:
         if act.op in ("pause", "resume"):
@@ -103,14 +110,25 @@ class General:
             return
         if act.op == "cancel":
             self._cancel(index, now)
+        elif act.op == "hold":
+            if math.isnan(self._run.start[index]) and self._ready.remove(index) is not None:
+                self._held.add(index)
+        elif act.op == "release":
+            self._release(index)
         elif act.priority is not None:
             self._tasks.priority[index] = act.priority
             self._ready.reprioritise(index, act.priority)
+
+    def _release(self, index: int) -> None:
+        if index in self._held:
+            self._held.discard(index)
+            self._queue(index)
 
     def _cancel(self, index: int, now: float) -> None:
         """End the task now: out of the queue, or off its slot."""
         run, rounds = self._run, self._rounds(index)
         self._cancelled.add(index)
+        self._held.discard(index)
         run.end[index] = now
         done = rounds - self._left[index]
         served = done * self._round_s[index] / rounds

@@ -38,7 +38,7 @@ class LiveReplay:
         told: Callable[[Progress], None] | None = None,
     ) -> None:
         """`switches`: do the workload's own switches of policy too. `pauses`: pause and resume the kernel as it says; a
-        pause that it does not end is ended when all is sent.
+        pause that it does not end is ended when all is sent, and what it holds then is released.
 
         `longest_prompt`: prompts made up for rows of counts get at most so many tokens, to fit a small context.
         `change` may alter each task before it is submitted, such as its model. `told` is called after every change of
@@ -50,6 +50,7 @@ class LiveReplay:
         self._switches = switches
         self._pauses = pauses
         self._holding = False
+        self._held: set[int] = set()
         self._ids: dict[str, int] = {}
         self._longest = longest_prompt
         self._change = change
@@ -191,17 +192,28 @@ class LiveReplay:
 
     async def _after(self, control: ControlRow) -> None:
         if control.op == "resume":
-            self._let_go()
+            self._go_on()
         id_ = self._ids.get(control.task or "")
         if id_ is None:
             return
         if control.op == "cancel":
             await self._kernel.cancel(id_, "cancelled in the workload")
+        elif control.op == "hold":
+            self._kernel.hold(id_)
+            self._held.add(id_)
+        elif control.op == "release":
+            self._kernel.release(id_)
+            self._held.discard(id_)
         elif control.priority is not None:
             self._kernel.reprioritise(id_, control.priority)
 
     def _let_go(self) -> None:
-        """End a pause of the workload's own."""
+        """Undo what would keep tasks for ever: a pause of the workload's own, and what it holds."""
+        self._go_on()
+        while self._held:
+            self._kernel.release(self._held.pop())
+
+    def _go_on(self) -> None:
         if self._holding:
             self._holding = False
             self._kernel.resume()

@@ -31,9 +31,9 @@ def simulate(
 ) -> Run:
     """Run `tasks` under `policy` to the end. `switches` change the policy at times, in seconds from the start.
 
-    `acts`, in order of time, change priorities, cancel tasks, and pause and resume dispatching. When nothing else is
-    left to happen, a pause ends. The run's priorities are the last ones; a cancelled task ends at that moment, failed,
-    and its service is what it had by then.
+    `acts`, in order of time, change priorities, cancel, hold and release tasks, and pause and resume dispatching. When
+    nothing else is left to happen, a pause ends, and what is held is released. The run's priorities are the last ones;
+    a cancelled task ends at that moment, failed, and its service is what it had by then.
 
     O((n + switches·ready) log n) time; about 60 bytes a task besides the columns given.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from engine.errors import UsageError
-from engine.events import Event, KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskReprioritised
+from engine.events import Event, KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskHeld, TaskReprioritised
 from engine.model import GenerationOptions, KernelState, TaskSpec, TaskState
 from engine.workloads.records import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.writer import WorkloadWriter
@@ -85,19 +85,24 @@ class Recorder:
             case PolicyChanged() if event.policy != self._policy:
                 self._policy = event.policy
                 return ControlRow(at=self._offset(event.at), policy=event.policy)
-            case TaskReprioritised() if event.task in self._alive:
-                at, name = self._offset(event.at), f"t{event.task}"
-                return ControlRow(at=at, op="priority", task=name, priority=event.priority)
-            case TaskEnded() if event.task in self._alive:
-                self._alive.discard(event.task)
-                if event.state is TaskState.CANCELLED:
-                    return ControlRow(at=self._offset(event.at), op="cancel", task=f"t{event.task}")
+            case TaskReprioritised() | TaskHeld() | TaskEnded() if event.task in self._alive:
+                return self._done_to(event)
             case KernelStateChanged() if event.state is not KernelState.STOPPED:
                 paused = event.state is not KernelState.RUNNING
                 if paused != self._paused:
                     self._paused = paused
                     return ControlRow(at=self._offset(event.at), op="pause" if paused else "resume")
         return None
+
+    def _done_to(self, event: TaskReprioritised | TaskHeld | TaskEnded) -> ControlRow | None:
+        at, name = self._offset(event.at), f"t{event.task}"
+        match event:
+            case TaskReprioritised():
+                return ControlRow(at=at, op="priority", task=name, priority=event.priority)
+            case TaskHeld():
+                return ControlRow(at=at, op="hold" if event.held else "release", task=name)
+        self._alive.discard(event.task)
+        return ControlRow(at=at, op="cancel", task=name) if event.state is TaskState.CANCELLED else None
 
     def close(self) -> None:
         """Write the end record and let the file go. Idempotent. Raises UsageError when it can't be written."""

@@ -132,6 +132,8 @@ _OPERANDS: Mapping[str, frozenset[str]] = {
     "policy": frozenset({"policy"}),
     "priority": frozenset({"task", "priority"}),
     "cancel": frozenset({"task"}),
+    "hold": frozenset({"task"}),
+    "release": frozenset({"task"}),
     "pause": frozenset(),
     "resume": frozenset(),
 }
@@ -140,13 +142,13 @@ _OPERANDS: Mapping[str, frozenset[str]] = {
 class ControlRow(_Record):
     """Something an operator did on the way. What each `op` needs is there, and nothing else.
 
-    `policy`: a switch to the policy of that canonical name. `priority`, `cancel`: of the task with that id, which is
-    in the file as well. `pause`, `resume`: of all dispatching.
+    `policy`: a switch to the policy of that canonical name. `priority`, `cancel`, `hold`, `release`: of the task with
+    that id, which is in the file as well. `pause`, `resume`: of all dispatching.
     """
 
     kind: Literal["control"] = "control"
     at: At
-    op: Literal["policy", "priority", "cancel", "pause", "resume"] = "policy"
+    op: Literal["policy", "priority", "cancel", "hold", "release", "pause", "resume"] = "policy"
     policy: Annotated[str, Field(max_length=200)] | None = None
     task: Name | None = None
     priority: Priority | None = None

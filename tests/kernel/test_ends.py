@@ -560,12 +560,15 @@ async def test_what_an_earlier_run_left_is_taken_up_in_its_old_order() -> None:
     store.left = (
         Task(3, TaskSpec(prompt="old", priority=7), 100.0, 7, interruptions=1),
         Task(4, TaskSpec(prompt="gone", agent="no_longer_there"), 101.0, 5),
-        Task(5, TaskSpec(prompt="urgent", priority=0), 102.0, 0),
+        Task(5, TaskSpec(prompt="urgent", priority=0), 102.0, 0, retry_of=2),
     )
     kernel = make_kernel(core, store=store, policy="npps")
     subscription = kernel.subscribe()
     await kernel.start()
     first = await core.next()
+    known = {event.task: event for event in kernel.snapshot() if isinstance(event, TaskRecovered)}
+    assert (known[3].interrupted, known[3].retry_of) == (True, None)
+    assert (known[5].interrupted, known[5].retry_of) == (False, 2)
     assert first.attempt.task == 5
     first.end()
     last = await core.next()
@@ -575,7 +578,8 @@ async def test_what_an_earlier_run_left_is_taken_up_in_its_old_order() -> None:
     assert gone.state is TaskState.FAILED
     assert gone.error is not None and "no_longer_there" in gone.error
     recovered = [event for event in subscription.drain() if isinstance(event, TaskRecovered)]
-    assert [(event.task, event.interrupted) for event in recovered] == [(3, True), (4, False), (5, False)]
+    told = [(event.task, event.interrupted, event.retry_of) for event in recovered]
+    assert told == [(3, True, None), (4, False, None), (5, False, 2)]
     await kernel.stop()
 
 

@@ -74,6 +74,19 @@ def test_paused_nothing_is_dispatched_and_a_pause_that_nobody_ends_ends_by_itsel
     assert list(together.order) == [4, 0, 1, 2, 3]
 
 
+def test_what_is_held_waits_and_keeps_its_place() -> None:
+    run = five(Act(1.0, "hold", 1), Act(1.5, "hold", 0), Act(5.5, "release", 1))
+    assert list(run.order) == [0, 2, 3, 1, 4], "one that runs can't be held"
+    assert list(run.start) == [0, 6, 2, 4, 8]
+    assert list(five(Act(1.0, "hold", 1)).order) == [0, 2, 3, 4, 1], "let go when nothing else is left"
+    urgent = five(Act(1.0, "hold", 1), Act(1.0, "hold", 1), Act(3.0, "priority", 1, 0), Act(4.5, "release", 1))
+    assert list(urgent.order) == [0, 2, 3, 1, 4]
+    gone = five(Act(1.0, "hold", 1), Act(3.0, "cancel", 1), Act(4.0, "release", 1))
+    assert (list(gone.order), list(gone.failed), gone.service[1]) == ([0, 2, 3, 4], [1], 0.0)
+    paused = five(Act(0.0, "pause"), Act(1.0, "hold", 1), Act(30.0, "resume"), Act(31.0, "release", 1))
+    assert list(paused.start) == [30, 32, 34, 36, 38]
+
+
 def test_acts_on_tasks_that_are_over_or_still_to_come_do_nothing() -> None:
     assert list(five(Act(0.0, "cancel", 3), Act(9.9, "priority", 0, 0)).order) == [0, 1, 2, 3, 4]
 
@@ -127,7 +140,8 @@ async def session(folder: Path, seed: int) -> tuple[Workload, Spans]:
 
     for _ in range(40):
         await quiet(kernel, core)
-        match rng.choice(("submit", "submit", "many", "priority", "cancel", "pause", "resume", "policy", "end")):
+        acts = ("submit", "submit", "many", "priority", "cancel", "hold", "release", "pause", "resume", "policy", "end")
+        match rng.choice(acts):
             case "submit":
                 ids.append(await kernel.submit(TaskSpec(prompt="x", priority=rng.randint(0, 9))))
             case "many":
@@ -136,6 +150,10 @@ async def session(folder: Path, seed: int) -> tuple[Workload, Spans]:
                 kernel.reprioritise(rng.choice(ids), rng.randint(0, 9))
             case "cancel" if ids:
                 await kernel.cancel(rng.choice(ids))
+            case "hold" if ids:
+                kernel.hold(rng.choice(ids))
+            case "release" if ids:
+                kernel.release(rng.choice(ids))
             case "pause":
                 kernel.pause()
             case "resume":
@@ -145,7 +163,9 @@ async def session(folder: Path, seed: int) -> tuple[Workload, Spans]:
             case _:
                 await one_ends()
     kernel.resume()
-    await quiet(kernel, core)
+    for id_ in ids:
+        kernel.release(id_)
+        await quiet(kernel, core)
     while core.running:
         await one_ends()
     events = subscription.drain()
@@ -162,7 +182,10 @@ async def quiet(kernel: Kernel, core: GateCore) -> None:
     before = kernel.now()
     async with asyncio.timeout(20):
         while kernel.now() - before < 2e-6 or not (
-            core.running or kernel.queued_count == 0 or kernel.state == "paused" or kernel.state == "draining"
+            core.running
+            or all(task.held for task in kernel.live_tasks())
+            or kernel.state == "paused"
+            or kernel.state == "draining"
         ):
             await asyncio.sleep(0)
         for _ in range(20):
@@ -175,7 +198,7 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path, seed
     made = columns(workload.items)
     assert made.strays == 0
     # How long each execution took is not in a workload: service times are made so that each ends when it did.
-    begins = {item.at for item in workload.items if isinstance(item, TaskRow) or item.op == "resume"}
+    begins = {item.at for item in workload.items if isinstance(item, TaskRow) or item.op in ("resume", "release")}
     moments = sorted({0.0} | begins | {end for _, end in spans.values()})
     tasks = made.tasks
     for place in range(len(tasks)):
@@ -224,6 +247,34 @@ async def test_a_pause_that_the_workload_does_not_end_holds_nothing_for_ever() -
     (await core.next()).end()
     assert measure(await playing).done == 1
     await kernel.stop()
+
+
+async def test_what_the_workload_holds_is_held_live_and_let_go_at_the_end() -> None:
+    items: tuple[Item, ...] = (
+        ControlRow(at=0.0, op="pause"),
+        *(TaskRow(id=name, at=0.0, prompt=name) for name in "abcd"),
+        *(ControlRow(at=1.0, op="hold", task=name) for name in "abd"),
+        ControlRow(at=2.0, op="release", task="b"),
+        ControlRow(at=3.0, op="cancel", task="d"),
+        ControlRow(at=4.0, op="resume"),
+        TaskRow(id="e", at=5.0, prompt="e"),
+    )
+    core = GateCore()
+    kernel = make_kernel(core)
+    await kernel.start()
+    playing = asyncio.create_task(LiveReplay(kernel, Workload(WorkloadHeader(), items, "w.jsonl"), speed=1e4).run())
+    async with asyncio.timeout(20):
+        while not core.running or sum(not task.held for task in kernel.live_tasks()) < 4:
+            await asyncio.sleep(0)
+    for _ in range(4):
+        (await core.next()).end()
+    live = await playing
+    await kernel.stop()
+    made = columns(items)
+    virtual = simulate(made.tasks, parse_policy("fifo"), acts=made.acts)
+    assert [live.tasks.id(place) for place in live.order] == ["b", "a", "c", "e"]
+    assert [virtual.tasks.id(place) for place in virtual.order] == ["b", "c", "e", "a"]
+    assert live.failed == virtual.failed == {3}
 
 
 async def test_pauses_can_be_left_out() -> None:
