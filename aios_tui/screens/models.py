@@ -53,10 +53,6 @@ class ModelsScreen(Screen[None]):
     AUTO_FOCUS = "#models"
     BINDINGS: ClassVar[list[BindingType]] = [Binding(keys, action, words, show=False) for keys, action, words in KEYS]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._expired = 0.0
-
     @property
     def console(self) -> ConsoleApp:
         return cast("ConsoleApp", self.app)
@@ -87,8 +83,6 @@ class ModelsScreen(Screen[None]):
     def _on_frame(self, changes: Changes) -> None:
         if changes.cores or changes.clock or changes.everything:
             self._draw()
-        if changes.clock:
-            self._look_when_one_is_due()
 
     def _draw(self) -> None:
         view = self.console.view
@@ -126,19 +120,6 @@ class ModelsScreen(Screen[None]):
     @on(LineList.Pointed)
     def _pointed(self) -> None:
         self._draw_rest()
-
-    def _look_when_one_is_due(self) -> None:
-        """A server does not say when it unloads a model; at the moment it should have, it is asked once."""
-        view = self.console.view
-        due = [
-            model.expires_at
-            for core in view.cores.values()
-            for model in core.models
-            if model.loaded and model.expires_at is not None and self._expired < model.expires_at < view.now - 1
-        ]
-        if due:
-            self._expired = max(due)
-            self.action_look()
 
     @work(exclusive=True, group="history")
     async def _look(self) -> None:

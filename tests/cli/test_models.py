@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,7 +178,7 @@ def test_ctrl_c_stops_a_pull_at_the_server(tmp_path: Path, there: InThread) -> N
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "aios-tui: interrupted"
-    assert there.server.disconnects == 1
+    asyncio.run(there.until(lambda server: server.disconnects == 1))
 
 
 class TestSeveralCores:

@@ -367,6 +367,10 @@ class InThread:
         self._thread.join(PATIENCE_S)
         self._loop.close()
 
+    def let_go(self, wait: Wait) -> None:
+        """Let a script go on."""
+        self._loop.call_soon_threadsafe(wait.event.set)
+
     async def until(self, condition: Callable[[FakeOllama], bool]) -> None:
         await asyncio.wrap_future(self._there(self.server.until(condition)))
 

@@ -25,7 +25,7 @@ from engine.model import TaskSpec, TaskState
 from tests.ui import scene
 from tests.ui.console import opened, text
 from tests.ui.doubles import FakeKernel
-from tests.ui.keepers import BIG, EMBEDDER, INFO, SMALL, FakeKeeper
+from tests.ui.keepers import BIG, INFO, SMALL, FakeKeeper
 from tests.ui.settling import until
 
 GIB = 1_000_000_000
@@ -254,20 +254,6 @@ async def test_each_core_names_its_models_and_a_pull_goes_where_it_is_told() -> 
         await shown.press("G", "p", *"two", "enter")
         await until(lambda: ("pull", "two") in shown.keepers["attic"].calls, shown.pilot)
         assert shown.keeper.calls == []
-
-
-async def test_a_model_that_should_have_left_is_looked_for_once() -> None:
-    async with models() as shown:
-        await until(lambda: shown.kernel.calls.count(("inspect",)) == 1, shown.pilot)
-        gone = replace(BIG, expires_at=scene.NOW - 5)
-        await shown.is_now(replace(INFO, models=(gone, SMALL, EMBEDDER)))
-        for _ in range(3):
-            shown.app.bridge.tick()
-            await shown.pilot.pause()
-        await until(lambda: shown.kernel.calls.count(("inspect",)) == 2, shown.pilot)
-        shown.app.bridge.tick()
-        await shown.pilot.pause()
-        assert shown.kernel.calls.count(("inspect",)) == 2
 
 
 async def test_a_failed_task_offers_the_model_it_lacked() -> None:
