@@ -20,10 +20,10 @@ PATIENCE_S = 30.0
 
 
 @asynccontextmanager
-async def session_on(folder: Path, den: str, attic: str) -> AsyncIterator[Session]:
+async def session_on(folder: Path, den: str, attic: str, more: str = "") -> AsyncIterator[Session]:
     config = folder / "config.toml"
     config.write_text(
-        f'db = "h.db"\nagents_folder = "agents"\n[cores.den]\nkind = "ollama"\nurl = "http://{den}"\n'
+        f'{more}db = "h.db"\nagents_folder = "agents"\n[cores.den]\nkind = "ollama"\nurl = "http://{den}"\n'
         f'[cores.attic]\nkind = "ollama"\nurl = "http://{attic}"\nslots = 2\n'
     )
     session = Session(load_settings(config=config, environ={}).settings)
@@ -115,6 +115,27 @@ async def test_none_is_up_at_the_start_and_one_comes(tmp_path: Path) -> None:
             await until(kernel, SlotChanged, slot="den/0", state=SlotState.UP)
             (done,) = await ended(kernel, task)
             assert (done.core, done.model, done.state) == ("den", "red:1b", TaskState.DONE)
+
+
+async def test_the_default_model_is_asked_for_where_it_is(tmp_path: Path) -> None:
+    async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
+        async with session_on(tmp_path, den.host, attic.host, 'model = "blue:1b"\n') as session:
+            kernel = session.kernel
+            tasks = await ended(kernel, *await kernel.submit_many([TaskSpec(prompt=f"{n}") for n in range(4)]))
+        assert {(task.core, task.model, task.state) for task in tasks} == {("attic", "blue:1b", TaskState.DONE)}
+
+
+async def test_a_model_of_a_host_that_was_never_seen_is_waited_for(tmp_path: Path) -> None:
+    async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
+        await attic.stop()
+        async with session_on(tmp_path, den.host, attic.host) as session:
+            kernel = session.kernel
+            blue = await kernel.submit(TaskSpec(prompt="waits", model="blue:1b"))
+            (red,) = await ended(kernel, await kernel.submit(TaskSpec(prompt="goes on", model="red:1b")))
+            assert (red.core, kernel.queued_count) == ("den", 1)
+            await attic.start()
+            (done,) = await ended(kernel, blue)
+            assert (done.core, done.state) == ("attic", TaskState.DONE)
 
 
 async def test_the_cores_are_named_in_the_history(tmp_path: Path) -> None:

@@ -29,8 +29,11 @@ class Models:
         """Whether the core has told no models, so that it may have any."""
         return not self._names
 
-    def has(self, model: str) -> bool:
-        return model in self._names
+    def has(self, model: str | None) -> bool:
+        """Whether the core has the model, or for None the one that answers by default."""
+        if model is not None:
+            return model in self._names
+        return self._default is not None and (self.unknown or self._default in self._names)
 
     def own_name(self, model: str | None) -> str | None:
         """The core's name for a model, or for its default; None when it has told none."""

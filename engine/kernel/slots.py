@@ -70,9 +70,9 @@ class SlotTable:
     def suits(self, core: str, model: str | None) -> bool:
         """Whether the core may be asked for the model: it has it; else, if no core has, it has told none.
 
-        What no core can have is for any of them to refuse.
+        Without a model it is asked for its default, which it may lack. What no core can have is for any to refuse.
         """
-        if model is None or self.one_core:
+        if self.one_core:
             return True
         having = [name for name, models in self.models.items() if models.has(model)]
         having = having or [name for name, models in self.models.items() if models.unknown]
