@@ -27,7 +27,7 @@ from engine.errors import CoreError, UsageError
 from engine.model import GenerationOptions
 from tests.cores.conformance import CoreConformance
 from tests.cores.fake_ollama import InThread
-from tests.cores.fake_openai import FakeOpenAI, event
+from tests.cores.fake_openai import FakeOpenAI, event, refusal
 from tests.cores.ollama_frames import Break, Final, Raw, Request, Say, Script, Status, Wait, dump, say
 from tests.cores.test_ollama import QUICK, run, states
 
@@ -195,6 +195,32 @@ class TestWhatIsSent:
         with_tool = attempt(tools=(TOOL,))
         assert body_of(with_tool, MODEL, Quirks(), priority=False)["tools"] == [TOOL]
         assert "tools" not in body_of(with_tool, MODEL, Quirks(unsupported=frozenset({"tools"})), priority=False)
+
+    @pytest.mark.parametrize(
+        ("refused", "sent"),
+        [
+            ("Extra inputs are not permitted: stream_options", {"max_tokens": 9}),
+            ("'max_tokens' is not supported; use 'max_completion_tokens'", {"max_completion_tokens": 9}),
+        ],
+    )
+    async def test_a_field_that_is_refused_is_left_out_from_then_on(
+        self, fake: FakeOpenAI, core: OpenAICore, refused: str, sent: dict[str, int]
+    ) -> None:
+        fake.scripts.append(refusal(400, refused))
+        for task in (1, 2):
+            assert isinstance((await run(core, attempt(task=task, max_tokens=9)))[1], Done)
+        bodies = [request.body for request in fake.chats()]
+        assert len(bodies) == 3  # the refusal cost one request, once
+        for body in bodies[1:]:
+            assert {name: body[name] for name in body if name.startswith("max_")} == sent
+            assert ("stream_options" in body) == ("stream_options" not in refused)
+
+    async def test_a_request_that_stays_refused_is_not_sent_for_ever(self, fake: FakeOpenAI, core: OpenAICore) -> None:
+        fake.scripts += [refusal(400, "stream_options: no")] * 2
+        _, fault = await run(core, attempt())
+        assert isinstance(fault, Fault)
+        assert fault.kind is FaultKind.BAD_REQUEST
+        assert len(fake.chats()) == 2
 
     async def test_the_priority_is_passed_on_where_configured(self, fake: FakeOpenAI) -> None:
         for passed, sent in ((True, 5), (False, None)):

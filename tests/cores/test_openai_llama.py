@@ -76,11 +76,23 @@ async def test_what_the_server_tells_of_itself(core: OpenAICore, url: str) -> No
 
 
 async def test_times_are_the_servers_own(core: OpenAICore) -> None:
-    done = (await run_to_end(core, asking("Count to ten."), core.slots()[0])).items[-1]
+    done = (await run_to_end(core, asking("Count to ten.", max_tokens=2, temperature=0), core.slots()[0])).items[-1]
     assert isinstance(done, Done)
     assert 0 < done.usage.prefill_s < PATIENCE_S
     assert 0 < done.usage.decode_s < PATIENCE_S
-    assert (done.usage.tokens_out, done.reason) == (8, "length")
+    assert (done.usage.tokens_out, done.reason) == (2, "length")
+
+
+async def test_reading_the_prompt_shows_its_progress(core: OpenAICore) -> None:
+    run = await run_to_end(core, asking("one two three four " * 60), core.slots()[0])
+    done = run.items[-1]
+    assert isinstance(done, Done)
+    steps = [chunk for chunk in run.chunks if chunk.kind == "progress"]
+    assert {step.total for step in steps} == {done.usage.tokens_in}
+    assert len(steps) > 2
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert steps[-1].done == done.usage.tokens_in
+    assert [chunk.kind for chunk in run.chunks[: len(steps)]] == ["progress"] * len(steps)
 
 
 async def test_a_seed_and_a_temperature_of_none_repeat_themselves(core: OpenAICore) -> None:

@@ -64,7 +64,8 @@ CASES = [
     Case("huggingface", (21, 3), USUAL, model="org/x-8b"),
     Case("vllm", (21, 9), USUAL | PENALTY | TEMPLATE, THOUGHT),
     Case("sglang", (21, 9), USUAL | PENALTY | TEMPLATE, THOUGHT),
-    Case("llamacpp", (21, 4), USUAL | {"top_k": 4, "min_p": 0.1, "repeat_penalty": 1.1} | TEMPLATE,
+    Case("llamacpp", (21, 4), USUAL | TEMPLATE |
+         {"top_k": 4, "min_p": 0.1, "repeat_penalty": 1.1, "return_progress": True},
          times=(0.201012, 0.041564), text="Good day."),
     Case("lmstudio", (21, 9), USUAL | {"top_k": 4, "repeat_penalty": 1.1}, THOUGHT),
     Case("tgi", (21, 3), USUAL),

@@ -7,12 +7,9 @@ it was closed. The key is known to the transport alone, and cut out of whatever 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import httpx
 from pydantic import SecretStr
@@ -24,6 +21,7 @@ from engine.cores.keys import checked_key, redact
 from engine.cores.openai import records, requests
 from engine.cores.openai.address import parse_base_url
 from engine.cores.openai.catalogue import Catalogue
+from engine.cores.openai.dialogue import Dialogue
 from engine.cores.openai.faults import Place, outcome_of, rest_of
 from engine.cores.openai.presets import Preset, Quirks
 from engine.cores.openai.wire import Connection
@@ -42,10 +40,7 @@ from engine.cores.port import (
 from engine.errors import CoreError
 from engine.text import one_line
 
-_EXTRAS = 1_000
-_TAIL_S = 1.0
 _CLOSE_S = 5.0
-_A_KEY = 12  # characters; a shorter one may be a word
 
 
 class OpenAICore:
@@ -91,7 +86,7 @@ class OpenAICore:
         self.address = parse_base_url(base_url)
         key_env = key_env or (preset.key_env if preset else None) or ""
         self._key = SecretStr(checked_key(key, key_env or "the key")) if key else None
-        self._name, self._priority, self._look_s, self._must_answer = name, priority, look_s, must_answer
+        self._name, self._look_s, self._must_answer = name, look_s, must_answer
         self._quirks = preset.quirks if preset else Quirks()
         self._hosted = bool(preset and preset.hosted)
         title = preset.title if preset else "the server"
@@ -101,9 +96,9 @@ class OpenAICore:
         )
         configured = default_model or (preset.default_model if preset else None)
         self._catalogue = Catalogue(self._connection, self._quirks, configured, self._clean)
+        self._dialogue = Dialogue(self._connection, self._quirks, self._key, priority=priority)
         self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
         self._calls: dict[tuple[int, int, int], Call] = {}
-        self._extras: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
         self._running = self._stopped = False
 
     @property
@@ -212,13 +207,13 @@ class OpenAICore:
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
-        answer = records.Answer(self._quirks, time.monotonic())
+        answer = self._dialogue.begin()
         try:
             model = attempt.model or self._catalogue.default() or await self._find_default()
             refusal = await self._refusal(attempt, model)
             if model is None or refusal is not None:
                 return refusal or Fault(FaultKind.NO_MODEL, f"{self._place.who}: {self._catalogue.no_default()}", False)
-            await self._converse(attempt, model, answer, emit)
+            await self._dialogue.hold(attempt, model, answer, emit)
             if answer.finished:
                 return self._done(answer, model)
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
@@ -226,17 +221,6 @@ class OpenAICore:
         reason = f"{self._place.who} ended the stream without saying why it stopped"
         self._health.fail("suspect", reason)
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
-
-    async def _converse(self, attempt: Attempt, model: str, answer: records.Answer, emit: Emit) -> None:
-        body = requests.body_of(attempt, model, self._quirks, priority=self._priority, extras=self._extras)
-        async with self._connection.stream(body, raw=requests.is_raw(attempt)) as events:
-            async for data in events:
-                if data.strip() == records.DONE:
-                    answer.end()
-                    await _finish(events)
-                    return
-                for chunk in answer.take(records.read_record(data), time.monotonic()):
-                    await emit(self._without_key(chunk))
 
     async def _refusal(self, attempt: Attempt, model: str | None) -> Fault | None:
         """Why the server is not asked at all: servers of one model answer to any name."""
@@ -260,14 +244,7 @@ class OpenAICore:
         if answer.reason in ("error", "insufficient_system_resource"):
             return Fault(FaultKind.SERVER, f"{self._place.who} gave up in mid-answer ({answer.reason})", True)
         self._health.up()
-        self._extras.update(answer.extras)
-        while len(self._extras) > _EXTRAS:
-            self._extras.popitem(last=False)
-        # A server that answers to any name calls the model by that name; a provider may say which version it was.
-        name = (
-            model if self._quirks.ignores_model else one_line(answer.model.removeprefix(self._quirks.model_prefix), 200)
-        )
-        return answer.done(self._clean(name) or model)
+        return self._dialogue.done(answer, model)
 
     async def _failed(self, error: Exception, attempt: Attempt, *, started: bool) -> Fault | Rejected:
         """The outcome that `error` is; the slots are told before anybody else is."""
@@ -297,11 +274,6 @@ class OpenAICore:
         outcome = outcome_of(error, self._place, started=started)
         return replace(outcome, reason=self._clean(outcome.reason))
 
-    def _without_key(self, chunk: Chunk) -> Chunk:
-        """Some proxies answer with an error as if the model had said it. Parts of a key may be words of the model."""
-        key = self._key.get_secret_value() if self._key else ""
-        return replace(chunk, text=redact(chunk.text, key)) if len(key) >= _A_KEY and key in chunk.text else chunk
-
     def _clean(self, text: str) -> str:
         return redact(text, self._key.get_secret_value() if self._key else None)
 
@@ -309,11 +281,3 @@ class OpenAICore:
 def _of_the_model(error: Exception) -> bool:
     """Whether it was the model that failed, and not its server: calls of tools that make no sense."""
     return isinstance(error, records.BadCallError)
-
-
-async def _finish(events: AsyncIterator[str]) -> None:
-    """Read to the end of the response, so that the connection can be used again; what comes there no longer counts."""
-    with suppress(TimeoutError, httpx.HTTPError, StatusError, WireError):
-        async with asyncio.timeout(_TAIL_S):
-            async for _ in events:
-                pass

@@ -20,7 +20,9 @@ DEFAULT_REST_S = 5.0
 
 _NO_MEMORY = re.compile(r"out of memory|(more|enough|insufficient) (system )?(memory|resources)", re.IGNORECASE)
 _BAD_KEY = re.compile(
-    r"api[ _]key (is )?(not valid|invalid)|(invalid|incorrect) api[ _]key|api_key_invalid", re.IGNORECASE
+    r"api[ _]key (is )?(not valid|invalid)|(invalid|incorrect) api[ _]key|api_key_invalid"
+    r"|no_db_connection",  # LiteLLM without a database, of any key but its master key
+    re.IGNORECASE,
 )
 _NO_CREDIT = re.compile(r"insufficient_quota|insufficient balance|exceeded your current quota|credit", re.IGNORECASE)
 _NO_MODEL = re.compile(
@@ -126,8 +128,8 @@ def _known(status: int, said: str, everything: str, place: Place) -> Fault | Non
 
 def _midstream(error: Any, place: Place) -> Fault:
     said = error_text(error)
-    code = error.get("code") if isinstance(error, dict) else None
-    status = code if isinstance(code, int) and 400 <= code < 600 else 500
+    code = str(error.get("code")) if isinstance(error, dict) else ""
+    status = int(code) if re.fullmatch(r"[45]\d\d", code) else 500
     everything = f"{said} {error}"
     if _NO_ROUTE.search(said):
         return _foreign(place.who, said)

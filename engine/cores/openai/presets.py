@@ -21,6 +21,7 @@ class Quirks(BaseModel):
 
     Attributes:
         token_limit: the name of the limit of a reply's tokens. stream_options: takes `{"include_usage": true}`.
+        progress: tells how far it has read a prompt, when asked (llama.cpp).
         lists_models: has `/models`. ignores_model: answers to any model's name, so names are checked here.
         keeps_loaded: what it lists is in memory. model_prefix: left out of listed names.
         not_chat: patterns (fnmatch) of listed names that cannot answer a prompt.
@@ -35,6 +36,7 @@ class Quirks(BaseModel):
 
     token_limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"  # noqa: S105  (tokens of text)
     stream_options: bool = True
+    progress: bool = False
     lists_models: bool = True
     ignores_model: bool = True
     keeps_loaded: bool = False

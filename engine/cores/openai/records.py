@@ -75,6 +75,13 @@ class _Timings(BaseModel):
     predicted_ms: Seconds = 0.0
 
 
+class _Progress(BaseModel):
+    """llama.cpp's: tokens of the prompt that have been read, of how many."""
+
+    total: Count = 0
+    processed: Count = 0
+
+
 class _Groq(BaseModel):
     usage: _Usage | None = None
     error: Any = None
@@ -87,6 +94,7 @@ class Record(BaseModel):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
     timings: _Timings | None = None
+    prompt_progress: _Progress | None = None
     x_groq: _Groq | None = None
 
 
@@ -172,13 +180,16 @@ class Answer:
         self._usage, self._timings = usage or self._usage, record.timings or self._timings
         self.model = record.model or self.model
         chunks: list[Chunk] = []
+        if record.prompt_progress is not None and not self._first_at:
+            read, total = record.prompt_progress.processed, record.prompt_progress.total
+            chunks.append(Chunk("progress", tokens=0, done=min(read, total), total=total))
         for choice in record.choices or ():
             if choice.index not in (None, 0):
                 continue
             self._choices += 1
             self.reason = choice.finish_reason or self.reason
             chunks += self._texts(choice)
-        if chunks or (record.choices and self._calls):
+        if any(chunk.text for chunk in chunks) or (record.choices and self._calls):
             self._first_at, self._last_at = self._first_at or now, now
         return chunks
 

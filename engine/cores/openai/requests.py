@@ -53,9 +53,22 @@ def body_of(
         body |= _thinking(options.think, quirks)
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
+    if quirks.progress:
+        body["return_progress"] = True
     if priority:
         body["priority"] = attempt.priority
     return body
+
+
+def learnt(quirks: Quirks, refusal: str) -> Quirks | None:
+    """The quirks as a refused request shows them: a field that the server does not know; None if it was not that."""
+    if quirks.stream_options and "stream_options" in refusal:
+        return quirks.model_copy(update={"stream_options": False})
+    if quirks.token_limit == "max_tokens" and "max_completion_tokens" in refusal:  # noqa: S105
+        return quirks.model_copy(update={"token_limit": "max_completion_tokens"})
+    if quirks.token_limit == "max_completion_tokens" and "max_completion_tokens" in refusal:  # noqa: S105
+        return quirks.model_copy(update={"token_limit": "max_tokens"})
+    return None
 
 
 def _plain(messages: tuple[Message, ...]) -> list[Message]:
