@@ -40,6 +40,7 @@ class Exports:
         self._settings = settings
         self._folds: list[Fold] = []
         self._prometheus: Any = None
+        self._otel: Any = None
         self._following: asyncio.Task[None] | None = None
 
     def open(self) -> None:
@@ -48,6 +49,11 @@ class Exports:
             module = _load("engine.telemetry.prometheus", "metrics", "prometheus-client", "prometheus_client")
             self._prometheus = module.PrometheusFold(version=__version__)
             self._folds.append(self._prometheus)
+        if self._settings.otel:
+            module = _load("engine.telemetry.otel", "otel", "the OpenTelemetry SDK", "opentelemetry")
+            endpoint = self._settings.otel if isinstance(self._settings.otel, str) else None
+            self._otel = module.exporting(endpoint, version=__version__)
+            self._folds.append(self._otel)
 
     def follow(self, kernel: Kernel) -> None:
         """Follow a kernel that has not started yet, so that nothing is missed."""
@@ -67,6 +73,9 @@ class Exports:
             _, left = await asyncio.wait({following}, timeout=5)
             for each in left:
                 each.cancel()
+        otel, self._otel = self._otel, None
+        if otel is not None:
+            await otel.close()
 
     async def _follow(self, kernel: Kernel, subscription: Subscription) -> None:
         try:

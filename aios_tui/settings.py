@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
@@ -52,10 +53,31 @@ def _blank_is_none(value: Any) -> Any:
     return None if value == "" else value
 
 
+def _otel(value: Any) -> Any:
+    """True, false, or the base address of a collector."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "1", "yes", "on"):
+        return True
+    if value.lower() in ("", "false", "0", "no", "off"):
+        return False
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("neither true nor false nor a collector's address, such as http://127.0.0.1:4318")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the address has a name or password in it: OTEL_EXPORTER_OTLP_HEADERS is the place for keys")
+    return value.rstrip("/")
+
+
 PathSetting = Annotated[Path, BeforeValidator(_path)]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
 OptionalName = Annotated[Name | None, BeforeValidator(_blank_is_none)]
 CoreName = Annotated[str, AfterValidator(_core)]
+Otel = Annotated[bool | str, BeforeValidator(_otel)]
 PolicyName = Annotated[str, AfterValidator(_policy)]
 Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -132,6 +154,8 @@ class Settings(BaseSettings):
     """The largest request, in MB."""
     metrics: bool = False
     """Whether the service answers GET /metrics with Prometheus' text; needs the extra `metrics`."""
+    otel: Otel = False
+    """Whether OpenTelemetry spans and metrics are sent: true, or the collector's address; needs the extra `otel`."""
     service: OptionalName = None
     """The service that submit, ps, watch … act on, as http://HOST:PORT; without it, the one that has the history."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

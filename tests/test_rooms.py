@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HEAVY = ("textual", "rich", "xllamacpp", "ollama", "openai", "httpx", "pynvml", "watchfiles")
+HEAVY = (
+    "textual",
+    "rich",
+    "xllamacpp",
+    "ollama",
+    "openai",
+    "httpx",
+    "pynvml",
+    "watchfiles",
+    "prometheus_client",
+    "opentelemetry",
+)
 
 
 def loaded(code: str) -> set[str]:

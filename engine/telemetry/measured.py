@@ -1,9 +1,10 @@
-"""What exporters measure of an attempt, in one place for all of them."""
+"""What exporters measure of an attempt, and how they name it, in one place for all of them."""
 
 from __future__ import annotations
 
 from engine.events import AttemptEnded
 from engine.model import AttemptState
+from engine.text import one_line
 
 LOAD_S = 0.1
 """A core that says it loaded for less had the model in memory: servers report some milliseconds for that, too."""
@@ -15,6 +16,28 @@ TOKEN_BUCKETS = (1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4
 
 https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
 """
+
+
+OTHER, UNKNOWN = "other", "unknown"
+MAX_NAMES = 50
+"""How many agents, cores and models get series of their own; further ones are counted together as `other`."""
+
+
+class Names:
+    """Label values in a bounded number: the first `limit` names are themselves, any other is `other`."""
+
+    def __init__(self, limit: int = MAX_NAMES) -> None:
+        self._limit = limit
+        self._known: dict[str, str] = {}
+
+    def label(self, name: str | None) -> str:
+        if not name:
+            return UNKNOWN
+        if name not in self._known:
+            if len(self._known) >= self._limit:
+                return OTHER
+            self._known[name] = one_line(name, 100)
+        return self._known[name]
 
 
 def time_per_output_token(ended: AttemptEnded) -> float | None:

@@ -14,30 +14,18 @@ from prometheus_client.exposition import choose_encoder
 
 from engine import events as e
 from engine.cores.port import SlotState
-from engine.telemetry.measured import DURATION_BUCKETS, LOAD_S, TPOT_BUCKETS, TTFT_BUCKETS, time_per_output_token
+from engine.telemetry.measured import (
+    DURATION_BUCKETS,
+    LOAD_S,
+    TPOT_BUCKETS,
+    TTFT_BUCKETS,
+    UNKNOWN,
+    Names,
+    time_per_output_token,
+)
 from engine.text import one_line
 
-OTHER, UNKNOWN = "other", "unknown"
-MAX_NAMES = 50
-"""How many agents, cores and models get series of their own; further ones are counted together as `other`."""
 WAITING_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
-
-
-class Names:
-    """Label values in a bounded number: the first `limit` names are themselves, any other is `other`."""
-
-    def __init__(self, limit: int = MAX_NAMES) -> None:
-        self._limit = limit
-        self._known: dict[str, str] = {}
-
-    def label(self, name: str | None) -> str:
-        if not name:
-            return UNKNOWN
-        if name not in self._known:
-            if len(self._known) >= self._limit:
-                return OTHER
-            self._known[name] = one_line(name, 100)
-        return self._known[name]
 
 
 @dataclass(slots=True)

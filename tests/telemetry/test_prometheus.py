@@ -21,7 +21,8 @@ from engine.cores.port import CoreInfo, Done, Fault, FaultKind, SlotState, Usage
 from engine.errors import UsageError
 from engine.kernel import Kernel
 from engine.model import AttemptState, Task, TaskSpec, TaskState
-from engine.telemetry.prometheus import MAX_NAMES, PrometheusFold
+from engine.telemetry.measured import MAX_NAMES
+from engine.telemetry.prometheus import PrometheusFold
 from tests.kernel.gate import GateCore, make_kernel
 from tests.telemetry.exposition import Samples, parsed, value
 
