@@ -10,12 +10,12 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
 
 from aios_tui import __version__, places
+from aios_tui.cli.check import Check
+from aios_tui.cli.core_checks import core_checks
 from aios_tui.cli.output import has_terminal
 from aios_tui.settings import Loaded
 from engine.errors import AiosError
@@ -25,23 +25,15 @@ _PACKAGES = ("textual", "pydantic", "aiosqlite", "ollama")
 _WAL_RESET_FIXED = (3, 51, 3)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of `doctor`."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    detail: str
-    advice: str = ""
-
-
 async def all_checks(loaded: Loaded) -> list[Check]:
     """Everything, in the order in which it is shown. Takes up to some seconds."""
     settings = loaded.settings
     found = [*_versions(), *_paths(loaded), *_agents(settings.agents_folder), *_themes(settings.themes_folder)]
     found.append(await _history(settings.db))
-    found += await asyncio.gather(_ollama(), asyncio.to_thread(_embedded), _core(loaded), asyncio.to_thread(_gpu))
-    return [*found, *_terminal()]
+    cores, embedded, gpu = await asyncio.gather(
+        core_checks(settings), asyncio.to_thread(_embedded), asyncio.to_thread(_gpu)
+    )
+    return [*found, *cores, embedded, gpu, *_terminal()]
 
 
 def _versions() -> Iterator[Check]:
@@ -114,23 +106,6 @@ async def _history(path: Path) -> Check:
     return Check("database", "ok", f"sound: {told}")
 
 
-async def _ollama() -> Check:
-    from engine.cores.select import choose_core
-
-    try:
-        core = (await choose_core("ollama", environ=os.environ)).core
-    except AiosError as error:
-        return Check("ollama", "fail", str(error), "mend OLLAMA_HOST")
-    try:
-        info = await core.inspect()
-    finally:
-        await core.stop(drain_s=0)
-    if not info.healthy:
-        return Check("ollama", "warn", info.detail or "not healthy", "without it the embedded model is used")
-    detail = f"{info.version} at {info.where}, {len(info.models)} models, default {info.default_model}"
-    return Check("ollama", "warn" if info.detail else "ok", detail, info.detail)
-
-
 def _embedded() -> Check:
     from engine.cores.embedded import weights
     from engine.cores.embedded.core import available
@@ -144,27 +119,6 @@ def _embedded() -> Check:
     except AiosError as error:
         return Check("embedded", "fail", str(error))
     return Check("embedded", "ok", f"{weights.MODEL} in {path}, engine {engine_version()}")
-
-
-async def _core(loaded: Loaded) -> Check:
-    """Whether what the settings say can be had."""
-    from engine.cores.select import choose_core
-
-    settings = loaded.settings
-    try:
-        choice = await choose_core(
-            settings.core, slots=settings.slots, default_model=settings.model, environ=os.environ
-        )
-    except AiosError as error:
-        return Check("core", "fail", str(error), "choose another with --core")
-    try:
-        info = await choice.core.inspect()
-    finally:
-        await choice.core.stop(drain_s=0)
-    # A core that is made ready at start is not healthy before, and says nothing of why.
-    if not info.healthy and info.detail and choice.core.name == "ollama":
-        return Check("core", "fail", info.detail, "choose another with --core")
-    return Check("core", "ok", f"{settings.core}: {choice.core.name}, {choice.why}")
 
 
 def _gpu() -> Check:

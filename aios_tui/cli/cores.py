@@ -59,6 +59,8 @@ def _values(core: Surveyed) -> dict[str, object]:
         "version": info.version,
         "where": info.where,
         "one_model": info.one_model,
+        "key_env": core.key_env,
+        "key_set": core.key_set,
     }
 
 

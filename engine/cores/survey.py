@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.cores.configured import CoreConfig
 from engine.cores.forms import Wanted, parse_cores
+from engine.cores.keys import find_key
 from engine.cores.ollama.address import parse_address
 from engine.cores.port import CoreInfo, SlotState
 from engine.cores.select import choose_cores, make_core
@@ -23,6 +24,7 @@ class Surveyed:
         configured: it has a table in the settings. chosen: tasks would run on it.
         usable: it answers, or can be started. problem: what is wrong with it, usable or not.
         slots: how many attempts it would be given at a time. slots_from: how that number is known.
+        key_env: the name of its access key, None where it needs none. key_set: there is one; the key itself is nowhere.
         info: what it says of itself; a core that could not even be made says nothing.
     """
 
@@ -34,6 +36,8 @@ class Surveyed:
     problem: str = ""
     slots: int = 0
     slots_from: str = ""
+    key_env: str | None = None
+    key_set: bool = False
     info: CoreInfo = field(default_factory=lambda: CoreInfo("", False, None))
 
 
@@ -78,7 +82,6 @@ async def survey(
 
 def found(environ: Mapping[str, str], keys: Path | None) -> list[Wanted]:
     """What is there unconfigured: Ollama in its usual place, the embedded model, and presets whose key is set."""
-    from engine.cores.keys import find_key
     from engine.cores.openai.presets import load_presets
 
     keyed = []
@@ -126,7 +129,10 @@ async def _mark_automatic(seen: list[Surveyed], **given: object) -> list[Surveye
     except AiosError:
         return seen
     await taken.core.stop(drain_s=0)
-    return [replace(each, chosen=each.name == taken.core.name) for each in seen]
+    return [
+        replace(each, chosen=True, info=replace(each.info, why=taken.why)) if each.name == taken.core.name else each
+        for each in seen
+    ]
 
 
 async def _look(look: _Look) -> Surveyed:
@@ -142,7 +148,7 @@ async def _look(look: _Look) -> Surveyed:
             must_answer=False,
         )
     except AiosError as error:
-        return Surveyed(wanted.name, kind, wanted.configured, look.chosen, False, str(error))
+        return Surveyed(wanted.name, kind, wanted.configured, look.chosen, False, str(error), key_env=_key_env(wanted))
     core = made.core
     try:
         info = await core.inspect()
@@ -160,8 +166,15 @@ async def _look(look: _Look) -> Surveyed:
         "" if kind == "embedded" else info.detail,
         slots,
         told,
+        _key_env(wanted),
+        find_key(_key_env(wanted), environ=look.environ, file=wanted.config.key_file or look.keys) is not None,
         info,
     )
+
+
+def _key_env(wanted: Wanted) -> str | None:
+    preset = wanted.config.preset
+    return wanted.config.key_env or (preset.key_env if preset else None)
 
 
 def _told(slots_from: str) -> str:
