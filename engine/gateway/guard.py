@@ -144,14 +144,23 @@ def check_token(headers: dict[str, str], token: str | None) -> None:
         return
     scheme, _, shown = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
-        try:
-            shown = base64.b64decode(shown, validate=True).decode("utf-8", "replace").partition(":")[2]
-        except (binascii.Error, ValueError):
-            shown = ""
+        shown = basic(headers["authorization"])[1]
     elif scheme.lower() != "bearer":
         shown = ""
     if not hmac.compare_digest(shown.strip().encode(), token.encode()) or not shown:
         raise Refusal(401, "this service needs its token: Authorization: Bearer …", [("www-authenticate", "Bearer")])
+
+
+def basic(authorization: str) -> tuple[str, str]:
+    """User and password of a header `Authorization: Basic …` (RFC 7617), both empty where it is something else."""
+    scheme, _, shown = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return "", ""
+    try:
+        user, _, password = base64.b64decode(shown.strip(), validate=True).decode("utf-8", "replace").partition(":")
+    except (binascii.Error, ValueError):
+        return "", ""
+    return user, password
 
 
 def _names(config: GatewayConfig) -> set[str]:

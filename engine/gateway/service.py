@@ -14,6 +14,7 @@ from engine.agents.protocol import Agents
 from engine.errors import KernelClosed, UsageError
 from engine.gateway.clients import Clients
 from engine.gateway.config import GatewayConfig
+from engine.gateway.guard import basic
 from engine.kernel import Kernel
 from engine.model import Task, TaskRecord, TaskSpec, TaskState
 from engine.text import one_line
@@ -126,8 +127,9 @@ async def service(request: Request) -> Service:
 
 
 def client_of(request: Request, named: str | None = None) -> str:
-    """Who asks: the name that the request gives, the header `X-Client`, or its program and address."""
-    given = named or request.headers.get("x-client")
+    """Who asks: the name that the request gives, the header `X-Client`, the user in `http://USER:…@host` (which clients
+    that know no other way can use), or its program and address."""
+    given = named or request.headers.get("x-client") or basic(request.headers.get("authorization", ""))[0]
     if given and given.strip():
         return one_line(given, 100)
     program = one_line(request.headers.get("user-agent", "http").partition("/")[0], 60) or "http"

@@ -1,6 +1,7 @@
 """AIOS's concurrent client with the real SDK: `python sdk_client.py URL COUNT MODEL`, in the SDK's environment.
 
-Threads, each with a client of its own: five setup posts, factory, submit, poll with a limit of ten seconds, cleanup.
+Threads, each with a client of its own, named in the address: five setup posts, factory, submit, poll with a limit of
+ten seconds, cleanup.
 Prints a JSON line a client. Not part of the suite's imports: the SDK is not in our environment.
 """
 
@@ -36,7 +37,7 @@ def main() -> None:
     def one(number: int) -> None:
         agent, task = TASKS[number % len(TASKS)]
         began = time.monotonic()
-        client = sdk.Cerebrum(base_url=url)
+        client = sdk.Cerebrum(base_url=url.replace("://", f"://thread-{number}:@"))
         try:
             client.add_llm_layer(layers["LLMLayer"](llm_name=model, llm_backend="ollama", max_new_tokens=64))
             client.add_storage_layer(layers["StorageLayer"](root_dir="root"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from typing import Any
 
@@ -124,6 +125,28 @@ async def test_cleanup_touches_nobody_elses_work_and_setup() -> None:
         running.end()
         assert (await here.http.get(f"/agents/{number}/status")).json()["result"]["result"] == "still here"
         assert (await core.next()).attempt.options.max_tokens == 5
+
+
+async def test_threads_that_are_named_in_the_address_are_clients_of_their_own() -> None:
+    """As the SDK's `requests` sends `http://ada:@host`: a header `Authorization: Basic`."""
+    core = GateCore(slots=2)
+    async with gateway(core) as here:
+        subscription = here.kernel.subscribe()
+        named = {name: {"authorization": _basic(f"{name}:")} for name in ("ada", "b\x1bb")}
+        for most, headers in zip((5, 6), named.values(), strict=True):
+            await here.post("/core/llm/setup", {"llm_name": "gate", "max_new_tokens": most}, headers=headers)
+        for headers in named.values():
+            submitted = {"agent_id": "chat", "agent_config": {"task": "hello"}}
+            assert (await here.post("/agents/submit", submitted, headers=headers)).status_code == 200
+        tasks = [event.spec for event in subscription.drain() if isinstance(event, TaskAccepted)]
+        assert [(spec.client, spec.options.max_tokens) for spec in tasks] == [("ada", 5), ("b\ufffdb", 6)]
+        await here.post("/core/cleanup", {}, headers=named["ada"])
+        assert here.service.clients.get("ada").max_tokens is None
+        assert here.service.clients.get("b\ufffdb").max_tokens == 6
+
+
+def _basic(text: str) -> str:
+    return "Basic " + base64.b64encode(text.encode()).decode()
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ async def test_the_real_sdk(policy: str) -> None:
     core = ScriptedCore(ScriptedOptions(ttft=0.9, tokens=3, model="scripted"))
     config = GatewayConfig(aliases={"deepseek-r1:8b": "scripted"})
     async with served(core, policy=policy, config=config) as here:
+        subscription = here.kernel.subscribe()
         program = str(Path(__file__).with_name("sdk_client.py"))
         process = await asyncio.create_subprocess_exec(
             os.environ["AIOS_SDK_PYTHON"],
@@ -142,3 +143,5 @@ async def test_the_real_sdk(policy: str) -> None:
         assert len(told) == 5
         assert [each.get("error") for each in told] == [None] * 5
         assert {each["result"]["rounds"] for each in told} == {3}
+        accepted = [event.spec.client for event in subscription.drain() if isinstance(event, TaskAccepted)]
+        assert sorted(map(str, accepted)) == [f"thread-{number}" for number in range(5)]

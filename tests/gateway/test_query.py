@@ -145,7 +145,7 @@ async def test_the_models_that_a_client_chose_are_asked() -> None:
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "only text"),
         ({"action_type": "operate_file"}, "action_type"),
-        ({"query_class": "storage"}, "query_class"),
+        ({"query_class": "storage"}, "storage queries are not served here yet"),
         ({"max_new_tokens": 0}, "max_new_tokens"),
     ],
 )
@@ -154,6 +154,18 @@ async def test_what_can_not_be_asked_is_refused(data: dict[str, Any], told: str)
         answer = await here.post("/query", asking(**data))
         assert answer.status_code == 422
         assert told in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "storage", "tool"])
+async def test_queries_of_kinds_that_are_not_served_are_refused_by_name(kind: str) -> None:
+    told = f"body: {kind} queries are not served here yet, only query_type 'llm'"
+    async with gateway(GateCore()) as here:
+        for body in (
+            {"query_type": kind, "agent_name": "a", "query_data": {"operation_type": "add", "params": {}}},
+            {"agent_name": "a", "query_data": {"query_class": kind, "params": {}}},
+        ):
+            answer = await here.post("/query", body)
+            assert (answer.status_code, answer.json()["detail"]) == (422, told)
 
 
 async def test_a_query_outlives_the_process(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from engine.agents.query import QUERY_AGENT, tool_calls
 from engine.gateway.aios.agents import CANCELLED, FAILED, Seconds
@@ -27,6 +27,9 @@ ACTIONS = {
     "chat_with_tool_call_output": "text",
     "tool_use": "text",
 }
+
+OTHERS = ("memory", "storage", "tool")
+"""Kinds of query that AIOS has and this kernel not yet."""
 
 
 def _content(value: Any) -> Any:
@@ -96,6 +99,18 @@ class LlmQueryData(BaseModel):
 
 class LlmRequest(BaseModel):
     """`priority`, `deadline` (seconds) and `client` are ours, and optional."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_for_a_model(cls, given: Any) -> Any:
+        """Say of AIOS's other queries that there are none here, before what else is strange about them as an llm's."""
+        if isinstance(given, dict):
+            data = given.get("query_data")
+            kinds = (given.get("query_type"), data.get("query_class") if isinstance(data, dict) else None)
+            for kind in OTHERS:
+                if kind in kinds:
+                    raise ValueError(f"{kind} queries are not served here yet, only query_type 'llm'")
+        return given
 
     query_type: Literal["llm"] = "llm"
     agent_name: Name
