@@ -158,6 +158,8 @@ def _cause(error: Exception) -> str:
     said = one_line(str(error), 120).rstrip(".")
     if "All connection attempts failed" in said:
         return "connection refused"
+    if "without sending a response" in said:
+        return "it hung up without an answer"
     if "WRONG_VERSION_NUMBER" in said:
         return "it does not speak https"
     return said or type(error).__name__
