@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, "-V", "--version", message="aios-tui %(version)s")
 @click.option(
     "--listen",
-    type=click.IntRange(0, 65535),
+    type=click.IntRange(-1, 65535),
     is_flag=False,
     flag_value=-1,
     metavar="[PORT]",

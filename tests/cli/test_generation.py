@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.gateway.v1.tasks import Options
 from engine.model import GenerationOptions
 from tests.cli.program import QUICK, Here
 from tests.cores.fake_ollama import FakeOllama, InThread
@@ -123,3 +124,12 @@ def test_resuming_takes_none(cli: Here) -> None:
     found = cli("run", "--core", QUICK, "--resume", "--think", "on", "--option", "top_k=1")
     assert found.code == 2
     assert "--resume finishes what was left, and takes no --option top_k, --think" in found.complaint
+
+
+def test_the_http_api_takes_them_as_submit_sends_them() -> None:
+    sent = GenerationOptions(
+        think="low", format=SCHEMA, stop=("a",), keep_alive="5m", endpoint="generate", top_k=3, top_p=0.5, seed=4
+    )
+    body = Options.model_validate(sent.model_dump(mode="json", exclude_none=True))
+    assert body.model_dump(exclude_none=True) == sent.model_dump(exclude_none=True)
+    assert set(Options.model_fields) == set(GenerationOptions.model_fields)

@@ -11,7 +11,7 @@ from engine.gateway.aios.agents import Seconds
 from engine.gateway.aios.components import MaxTokens
 from engine.gateway.problems import PROBLEMS
 from engine.gateway.service import MAX_ID, Service, client_of, service
-from engine.model import Name, Priority, Task, TaskRecord, TaskState, Text
+from engine.model import GenerationOptions, Name, Priority, Task, TaskRecord, TaskState, Text
 from engine.text import one_line
 
 MAX_LISTED = 10_000
@@ -22,15 +22,13 @@ TaskId = Annotated[int, Path(ge=1, le=MAX_ID)]
 Wait = Annotated[float, Query(ge=0, le=3600, description="Seconds to wait for its end at most")]
 
 
-class Options(BaseModel):
-    """How the model is to generate."""
-
-    model_config = ConfigDict(extra="forbid")
+class Options(GenerationOptions):
+    """How the model is to generate: those of an agent's file, with whole numbers that any server takes."""
 
     max_tokens: MaxTokens | None = None
-    temperature: Annotated[float, Field(ge=0, le=10)] | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
     num_ctx: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    top_k: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
 
 
 class NewTask(BaseModel):
