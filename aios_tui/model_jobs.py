@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Kind = Literal["pull", "load", "unload", "delete"]
 DOING: dict[Kind, str] = {"pull": "pulling", "load": "loading", "unload": "unloading", "delete": "deleting"}
 DRAWN_EVERY_S = 0.1
+WARNED_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +53,7 @@ class ModelJobs:
     def __init__(self, app: ConsoleApp) -> None:
         self._app = app
         self.running: dict[tuple[str, str], Job] = {}
+        self._warned = -WARNED_S
 
     def keepers(self) -> dict[str, ModelKeeper]:
         """The cores that keep models, by name."""
@@ -63,6 +65,39 @@ class ModelJobs:
     def job(self, core: str, model: str) -> Job | None:
         """What is being done to a model."""
         return self.running.get((core, model))
+
+    def mark(self) -> tuple[str, str] | None:
+        """The oldest pull that goes on, and how far it is, for the header: `43 %`, and `+1` for another one."""
+        pulls = self._pulls()
+        if not pulls:
+            return None
+        progress, more = pulls[0].progress, f" +{len(pulls) - 1}" if len(pulls) > 1 else ""
+        return pulls[0].model, (f"{int(100 * progress.done / progress.total)} %" if progress.total else "…") + more
+
+    def _pulls(self) -> list[Job]:
+        return [job for job in self.running.values() if job.kind == "pull"]
+
+    def keep_from_leaving(self) -> bool:
+        """Say, once in a while, that leaving stops pulls. Returns whether that was said, and so not to leave yet."""
+        now = monotonic()
+        if not self.lost_by_leaving or now - self._warned < WARNED_S:
+            return False
+        self._warned = now
+        self._app.tell(f"{self.lost_by_leaving} q again leaves", "warning")
+        return True
+
+    @property
+    def lost_by_leaving(self) -> str:
+        """What leaving does to pulls that go on; nothing where there are none."""
+        pulls = len(self._pulls())
+        return "" if not pulls else f"{pulls} pull{'' if pulls == 1 else 's'} would stop; the next goes on from there."
+
+    def choose_default(self, core: str, model: str) -> None:
+        """Have tasks that name no model answered by this one, until the program ends."""
+        keeper = self.keepers().get(core)
+        if keeper is not None:
+            keeper.choose_default(model)
+            self._app.tell(f"{model} answers at {core} what names no model, until the program ends")
 
     def pull(self, core: str, model: str) -> None:
         """Fetch a model."""
@@ -124,9 +159,8 @@ class ModelJobs:
         async with aclosing(keeper.pull(job.model)) as steps:
             async for step in steps:
                 now = monotonic()
-                fresh = step.status != job.progress.status
                 job.take(step, now)
-                if fresh or now - drawn >= DRAWN_EVERY_S:
+                if now - drawn >= DRAWN_EVERY_S:
                     drawn = now
                     self._drawn()
                 await asyncio.sleep(0)  # a server that floods must not keep the console from its keys

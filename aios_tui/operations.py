@@ -238,7 +238,8 @@ async def _quit(app: ConsoleApp, now: Situation) -> None:
     if app.leaving:
         return
     if not now.live or not now.view.running:
-        app.leave()
+        if not app.model_jobs.keep_from_leaving():
+            app.leave()
         return
     from aios_tui.screens.quit import QuitScreen
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from engine.cores.keeping import ModelKeeper, PullProgress
     from engine.cores.port import Core, CoreInfo, ModelInfo
 
+MOST_BARS = 12
 LINE_EVERY_S = 5.0
 """Between two lines of the same step of a pull, where no terminal shows a bar."""
 
@@ -322,6 +323,8 @@ def _bar_of(bar: Progress) -> Callable[[PullProgress], None]:
         if step.status not in tasks:
             for done in tasks.values():
                 bar.stop_task(done)
+            if len(tasks) >= MOST_BARS:  # a server that makes up steps without end gets no endless screen
+                bar.remove_task(tasks.pop(next(iter(tasks))))
             tasks[step.status] = bar.add_task(step.status, total=step.total or None)
         task = tasks[step.status]
         bar.update(task, completed=step.done, total=step.total or None)

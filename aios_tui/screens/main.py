@@ -92,6 +92,7 @@ class MainScreen(Screen[None]):
         view = self.console.view
         if changes.header or changes.clock or changes.everything or changes.cores:
             self.header.recording = recording_mark(self.console)
+            self.header.pulling = self.console.model_jobs.mark()
             self.header.show(view)
             replaying = self.console.replaying
             self.replay_line.show(None if replaying is None else replaying.view)

@@ -33,6 +33,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("x", "stop", "stop the pull or the load; the next pull goes on from there"),
     ("l", "load", "have the model in memory now"),
     ("u", "unload", "take it out of memory now"),
+    ("equals_sign", "default", "have tasks that name no model answered by it, until the program ends"),
     ("d", "delete", "delete the model, after asking"),
     ("r", "look", "ask the cores for their models now"),
     ("j,down", "move('down')", "one line down"),
@@ -112,6 +113,7 @@ class ModelsScreen(Screen[None]):
             ("l", "load", idle and info is not None and not info.loaded),
             ("u", "unload", idle and info is not None and info.loaded),
             ("d", "delete", idle),
+            ("=", "default", idle and row is not None and not row.default),
             ("r", "look", True),
             ("esc", "back", True),
             ("?", "help", True),
@@ -188,6 +190,14 @@ class ModelsScreen(Screen[None]):
                 self.console.tell(f"{row.model} is not in memory", "warning")
             else:
                 self.console.model_jobs.unload(row.core, row.model)
+
+    def action_default(self) -> None:
+        row = self._kept()
+        if row is not None and row.info is not None:
+            if row.info.chats:
+                self.console.model_jobs.choose_default(row.core, row.model)
+            else:
+                self.console.tell(f"{row.model} cannot answer a prompt", "warning")
 
     def action_delete(self) -> None:
         from aios_tui.screens.delete_model import DeleteModelScreen

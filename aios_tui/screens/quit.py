@@ -48,7 +48,8 @@ class QuitScreen(ModalScreen[Choice | None]):
                 Option(_row("c", "cancel", "stay here"), id="stay"),
                 id="choices",
             )
-            yield Static("What is queued stays for next time.", id="note", markup=False)
+            note = f"What is queued stays for next time. {self.console.model_jobs.lost_by_leaving}".strip()
+            yield Static(note, id="note", markup=False)
 
     def on_mount(self) -> None:
         self.console.frames.subscribe(self, self._on_frame)

@@ -19,6 +19,7 @@ STATES: dict[KernelState, tuple[str, str]] = {
 
 
 REC_NAME = 24
+PULL_NAME = 20
 
 
 class Header(Canvas):
@@ -30,6 +31,8 @@ class Header(Canvas):
         self.leaving = False
         self.recording: tuple[str, int] | None = None
         """Name and count of tasks of the present recording."""
+        self.pulling: tuple[str, str] | None = None
+        """A model that is being pulled, and how far that is."""
 
     def show(self, view: ViewState) -> None:
         """Draw from this state."""
@@ -78,11 +81,16 @@ class Header(Canvas):
         return [*spans, (words.policy(view.policy), "primary"), (" · ", "dim"), (word, ink)]
 
     def _mark(self, named: bool) -> list[Span]:
-        """That something is recorded, with the count of its tasks."""
+        """That something is recorded, with the count of its tasks; that a model is pulled, and how far that is."""
+        spans: list[Span] = []
+        if self.pulling is not None:
+            model, far = self.pulling
+            spans = [("   ↓ ", "accent"), (f"{fit(plain(model), PULL_NAME).rstrip()} " if named else "", ""), (far, "")]
         if self.recording is None:
-            return []
+            return spans
         name, count = self.recording
         return [
+            *spans,
             ("   ● REC", "bad"),
             (f" {fit(plain(name), REC_NAME).rstrip()}" if named else "", ""),
             (f" {count:,}", ""),

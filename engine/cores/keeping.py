@@ -60,6 +60,9 @@ class ModelKeeper(Protocol):
     async def load(self, model: str, keep_alive: str | None = None) -> float:
         """Have a model in memory now; returns how many seconds the load took."""
 
+    def choose_default(self, model: str) -> None:
+        """Have attempts that name no model answered by this one from now on, as long as the core lasts."""
+
     async def unload(self, model: str) -> None:
         """Take a model out of memory now. Nothing when it is not in it."""
 

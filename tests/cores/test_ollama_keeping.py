@@ -12,7 +12,7 @@ import pytest_asyncio
 from engine.cores.embedded.core import EmbeddedCore
 from engine.cores.keeping import ModelKeeper, PullProgress, keeper_of
 from engine.cores.ollama.core import OllamaCore
-from engine.cores.port import ModelInfo, SlotState
+from engine.cores.port import Attempt, Done, Message, ModelInfo, SlotState
 from engine.cores.scripted import ScriptedCore
 from engine.errors import CoreError
 from tests.cores.fake_ollama import FakeOllama
@@ -337,6 +337,17 @@ class TestLoading:
         await core.unload(MODEL)
         looks = sum(request.path == "/api/ps" for request in fake.requests)
         assert 1 < looks <= 20, "it is waited for a while, and not for ever"
+
+
+async def test_another_model_answers_by_default(fake: FakeOllama, core: OllamaCore) -> None:
+    fake.models.append(FakeModel(BIG))
+    events = core.events()
+    core.choose_default(BIG)
+    await told_of_models(events)
+    assert (await core.inspect()).default_model == BIG
+    outcome = [item async for item in core.run(Attempt(1, 1, 1, (Message("user", "Hello"),)), core.slots()[0])][-1]
+    assert isinstance(outcome, Done)
+    assert outcome.model == BIG
 
 
 async def test_a_server_that_is_gone(fake: FakeOllama, core: OllamaCore) -> None:

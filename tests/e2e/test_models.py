@@ -92,6 +92,8 @@ def test_leaving_stops_a_pull_at_the_server(tmp_path: Path, there: InThread) -> 
         terminal.press("escape")
         terminal.until("n new")
         terminal.press("q")
+        terminal.until("q again leaves")
+        terminal.press("q")
         assert terminal.ended() == 0
         assert "Traceback" not in terminal.text
     asyncio.run(there.until(lambda server: server.disconnects >= 1))

@@ -66,6 +66,9 @@ class FakeKeeper:
         await self._asked("load", model)
         return 3.2
 
+    def choose_default(self, model: str) -> None:
+        self.calls.append(("default", model))
+
     async def unload(self, model: str) -> None:
         await self._asked("unload", model)
 

@@ -227,6 +227,29 @@ async def test_a_load_can_be_stopped() -> None:
         await shown.told("loading smollm2:135m is stopped")
 
 
+async def test_another_model_answers_by_default() -> None:
+    async with models() as shown:
+        await shown.press("j", "equals_sign")
+        await shown.told("smollm2:135m answers at ollama what names no model")
+        await shown.press("j", "equals_sign")
+        await shown.told("nomic-embed-text:latest cannot answer a prompt")
+        assert shown.keeper.calls == [("default", "smollm2:135m")]
+
+
+async def test_the_header_says_how_far_a_pull_is_and_leaving_asks_first() -> None:
+    async with models() as shown:
+        await shown.press("p", *"n:1", "enter")
+        shown.keeper.steps.put_nowait(PullProgress("pulling 6e9f", 43, 100))
+        await shown.seen("43 %")
+        await shown.press("escape")
+        await shown.seen("↓ n:1 43 %")
+        await shown.press("q")
+        await shown.told("1 pull would stop; the next goes on from there. q again leaves")
+        assert not shown.app.leaving
+        await shown.press("q")
+        assert shown.app.leaving
+
+
 async def test_a_refusal_is_one_line() -> None:
     async with models() as shown:
         shown.keeper.refusal = CoreError("smollm2:135m was not loaded: it needs more memory than there is")

@@ -78,6 +78,7 @@ class OllamaKeeping:
     silence_s: float = 900.0
     _connection: Connection
     _health: SlotHealth
+    _configured: str | None
 
     async def show(self, model: str) -> ModelDetails:
         """Look one model up. Raises CoreError."""
@@ -159,6 +160,11 @@ class OllamaKeeping:
                     await asyncio.sleep(_UNLOAD_PAUSE_S)
         except Exception as error:  # noqa: BLE001  (whatever is wrong, one line of it)
             raise await self._refusal(name, "unloaded", error) from None
+        self._health.models_changed()
+
+    def choose_default(self, model: str) -> None:
+        """Have attempts that name no model answered by this one. Raises CoreError when it can't be a name."""
+        self._configured = asked(model)
         self._health.models_changed()
 
     async def _load(self, name: str, stay: str | float | None) -> None:
