@@ -2,8 +2,8 @@
 
 With one core the lanes come first and all else stands below them. With several cores each is a block: its title with
 its figures and models, and below it its lanes. A running lane is given `COMFORT` lines before anything else takes more
-than a quarter of the pane; of what else there is the lines of the lowest ranks stay. In a pane too low for that the
-lanes stand alone, and scroll.
+than a quarter of the pane, and `AMPLE` before what goes on in further lines is shown; of what else there is the lines
+of the lowest ranks stay. In a pane too low for that the lanes stand alone, and scroll.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from aios_tui.widgets.machine import draw_machine
 if TYPE_CHECKING:
     from engine.telemetry import TelemetrySample
 
-COMFORT = 4
+COMFORT, AMPLE = 4, 10
 LOW = 5
 """Below this many lines there are only lanes."""
 
@@ -57,12 +57,17 @@ class Plan:
 def plan_for(view: ViewState, lanes: list[LaneView], sample: TelemetrySample | None, width: int, height: int) -> Plan:
     """The plan for a pane of this size with these lanes."""
     several = len(view.cores) > 1
-    comfort = sum(COMFORT if lane.task is not None else 1 for lane in lanes)
-    budget = 0 if height < LOW else max(1, height // 4, height - comfort - 1)
+    gpu = sample is not None and bool(sample.gpus)
+    running = sum(lane.task is not None for lane in lanes)
+    left = height - len(lanes) - 1
+    budget = 0 if height < LOW else max(1, height // 4, left - running * (COMFORT - 1))
     titled = several and budget > len(view.cores)
-    blocks = _blocks(view, lanes, width) if titled else [Block([], lanes)]
-    foot = [*_foot(view, width, budget, titled=titled), *(draw_machine(sample, width) if sample is not None else [])]
-    used = _keep(blocks, foot, budget)
+    blocks = _blocks(view, lanes, width, gpu=gpu) if titled else [Block([], lanes)]
+    foot = [
+        *_foot(view, width, budget, titled=titled, gpu=gpu),
+        *(draw_machine(sample, width) if sample is not None else []),
+    ]
+    used = _keep(blocks, foot, budget, left - running * (AMPLE - 1))
     gap = 1 if used and height > 8 else 0
     room = height - used - gap
     if len(lanes) > room:
@@ -73,14 +78,14 @@ def plan_for(view: ViewState, lanes: list[LaneView], sample: TelemetrySample | N
     return Plan(blocks, foot, room, sizes, titled=titled, named=several and not titled)
 
 
-def _blocks(view: ViewState, lanes: Sequence[LaneView], width: int) -> list[Block]:
+def _blocks(view: ViewState, lanes: Sequence[LaneView], width: int, *, gpu: bool) -> list[Block]:
     """A block a core; lanes of a core that has not been looked at yet come last."""
     blocks: list[Block] = []
     for name, info in view.cores.items():
         reading = view.meters.core(name, view.now)
         head = entries(core_lines.title(info, reading, width, view.now), FIRST, FIGURES)
         if info.healthy:
-            head += core_lines.warnings(info, width)
+            head += core_lines.warnings(info, width, gpu=gpu)
             head += core_lines.models(info, view.now, width, titled=True)
             head += _next(view, name, width)
         if blocks:
@@ -90,7 +95,7 @@ def _blocks(view: ViewState, lanes: Sequence[LaneView], width: int) -> list[Bloc
     return [*blocks, Block([], strays)] if strays else blocks
 
 
-def _foot(view: ViewState, width: int, budget: int, *, titled: bool) -> list[Entry]:
+def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) -> list[Entry]:
     """The strip of all cores; where the cores have no titles, what else is to be said of them, too."""
     fields = []
     found: list[Entry] = []
@@ -98,14 +103,14 @@ def _foot(view: ViewState, width: int, budget: int, *, titled: bool) -> list[Ent
         for name, info in view.cores.items():
             reading = view.meters.core(name, view.now)
             if budget < COMFORT:
-                fields += core_lines.spill_field(info)
+                fields += core_lines.spill_field(info, gpu=gpu)
             if len(view.cores) == 1:
                 figures = core_lines.figures(reading, rate=False)
                 if budget < COMFORT:
                     fields += figures
                 elif figures:
                     found += entries(lay("core", figures, width), FIGURES, MORE)
-            found += core_lines.warnings(info, width)
+            found += core_lines.warnings(info, width, gpu=gpu)
             if info.healthy:
                 found += [*core_lines.models(info, view.now, width), *_next(view, name, width)]
     if not view.cores and not view.lanes:
@@ -118,10 +123,12 @@ def _next(view: ViewState, core: str, width: int) -> list[Entry]:
     return [] if plan is None else core_lines.next_swap(plan, view.now, width)
 
 
-def _keep(blocks: Sequence[Block], foot: list[Entry], budget: int) -> int:
-    """Leave in blocks and foot the entries that stay; returns how many."""
+def _keep(blocks: Sequence[Block], foot: list[Entry], budget: int, ample: int) -> int:
+    """Leave in blocks and foot the entries that stay; returns how many. Further lines need an `ample` budget."""
     groups = [*(block.head for block in blocks), foot]
-    kept = choose([entry for group in groups for entry in group], budget)
+    found = [entry for group in groups for entry in group]
+    kept = choose([entry for entry in found if entry.rank < MORE], budget)
+    kept += choose([entry for entry in found if entry.rank >= MORE], min(budget, ample) - len(kept))
     stay = {id(entry) for entry in kept}
     for group in groups:
         group[:] = [entry for entry in group if id(entry) in stay]

@@ -18,6 +18,7 @@ MAX_MODELS = 3
 STRIP = 60
 MOST_FAULTS = 3
 MAX_NAME = 20
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 # Ranks of lines, the first to stay; docs/metrics.md tells the order.
 FIRST, WARNING, GPU, MODEL, FIGURES, NEXT, HOST, MORE, SPACE = range(9)
@@ -148,26 +149,31 @@ def _percent(share: float) -> str:
     return "100 %" if share >= 1 else f"{min(99, max(1, round(share * 100)))} %"
 
 
-def spilt(info: CoreInfo) -> list[tuple[ModelInfo, float]]:
-    """The models of which a part lies in GPU memory and a part, given, in system RAM."""
+def spilt(info: CoreInfo, *, gpu: bool = False) -> list[tuple[ModelInfo, float]]:
+    """The models of which a part, given, lies in system RAM that should not: some is in GPU memory, or none of it is
+    though the server is on this machine, which has a `gpu`."""
+    expects = gpu and info.kind == "ollama" and any(host in info.where for host in LOOPBACK)
     shares = [(model, in_vram(model)) for model in info.models if model.loaded]
-    return [(model, 1 - share) for model, share in shares if share is not None and 0 < share < 1]
+    return [(model, 1 - share) for model, share in shares if share is not None and share < 1 and (share > 0 or expects)]
 
 
-def spill_field(info: CoreInfo) -> list[Field]:
+def spill_field(info: CoreInfo, *, gpu: bool = False) -> list[Field]:
     """The same in few words, for a pane with room for one line."""
-    return [field(f"{_percent(part)} of {cut(model.name, MAX_NAME)} in RAM", "warn") for model, part in spilt(info)]
+    found = spilt(info, gpu=gpu)
+    return [field(f"{_percent(part)} of {cut(model.name, MAX_NAME)} in RAM", "warn") for model, part in found]
 
 
-def warnings(info: CoreInfo, width: int) -> list[Entry]:
+def warnings(info: CoreInfo, width: int, *, gpu: bool = False) -> list[Entry]:
     """A plain line where a part of a model sits in system RAM, and what to do about it."""
     loaded = sum(model.loaded for model in info.models)
     found: list[Entry] = []
-    for model, part in spilt(info):
-        said = f": {_percent(part)} is in system RAM, so it is slow"
+    for model, part in spilt(info, gpu=gpu):
+        said = f": {_percent(part) if part < 1 else 'all of it'} is in system RAM, so it is slow"
         line = f"! {cut(model.name, max(8, width - len(said) - 2))}{said}"
         found.append(Entry(WARNING, ((cut(line, width), "warn"),)))
         other = "unload the other one, " if loaded == 2 else "unload the others, " if loaded > 2 else ""
         advice = f"To have it all in GPU memory: {other}take a smaller context (num_ctx) or a smaller model."
+        if part == 1:
+            advice = f"The server does not use the GPU: its log says why. {advice}"
         found += [Entry(MORE, (("  ", ""), (line, "dim"))) for line in wrap(advice, width - 2)]
     return found

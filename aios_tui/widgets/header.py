@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aios_tui.bridge.state import ViewState
 from aios_tui.widgets import words
 from aios_tui.widgets.canvas import Canvas
@@ -56,10 +58,16 @@ class Header(Canvas):
 
     def _first(self, width: int) -> Line:
         left = self._name_and_state() + self._mark(named=width >= 112)
-        counts = self._counts(short=width < 76)
-        if _width([left, counts]) > width:
-            counts = self._counts(short=True)
-        return _ends([left], [counts], width)
+        return _ends([left], [self._counts_in(width - _width([left]) - 2, short=width < 76)], width)
+
+    def _counts_in(self, room: int, *, short: bool) -> list[Span]:
+        """The counts that fit: letters instead of words first, then without what is done, then what failed."""
+        counts: list[Span] = []
+        for letters, without in ((short, ()), (True, ()), (True, ("done",)), (True, ("done", "failed"))):
+            counts = self._counts(letters, without)
+            if _width([counts]) <= room:
+                break
+        return counts
 
     def _core_and_throughput(self, width: int) -> Line:
         """The throughput keeps its place; the reason for the core is what gets cut."""
@@ -96,7 +104,7 @@ class Header(Canvas):
             (f" {count:,}", ""),
         ]
 
-    def _counts(self, short: bool) -> list[Span]:
+    def _counts(self, short: bool, without: Sequence[str] = ()) -> list[Span]:
         view, counts = self.view, self.view.counts
         shown = [
             (view.queued, "queued", "", True),
@@ -107,7 +115,7 @@ class Header(Canvas):
         ]
         spans: list[Span] = []
         for number, word, ink, wanted in shown:
-            if wanted:
+            if wanted and word not in without:
                 gap = "  " if spans else ""
                 spans += [(f"{gap}{number:,}", ink), (f" {word[0]}" if short else f" {word}", "dim")]
         return spans

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aios_tui.bridge.reducer import fold_all
-from aios_tui.bridge.state import ViewState
+from aios_tui.bridge.state import Counts, ViewState
 from aios_tui.widgets import core_lines
 from aios_tui.widgets.activity_plan import plan_for
 from aios_tui.widgets.fields import Entry, choose, field, fill, flow
+from aios_tui.widgets.header import Header
 from aios_tui.widgets.ink import Line
 from aios_tui.widgets.machine import draw_machine
 from aios_tui.widgets.strips import LEAST, strip
@@ -118,6 +119,17 @@ def test_a_part_is_never_told_as_all_or_nothing(vram: int, shown: str, warned: b
     assert bool(core_lines.warnings(info, 80)) is warned
 
 
+def test_a_model_wholly_in_ram_is_warned_of_where_there_is_a_card_for_it() -> None:
+    model = ModelInfo("m", loaded=True, size_loaded=1000, size_vram=0)
+    here = replace(core(model), where="http://127.0.0.1:11434")
+    first, *advice = [said(entry.line) for entry in core_lines.warnings(here, 80, gpu=True)]
+    assert first == "! m: all of it is in system RAM, so it is slow"
+    assert "does not use the GPU" in advice[0]
+    assert core_lines.warnings(here, 80) == []
+    assert core_lines.warnings(replace(here, where="http://den.lan:11434"), 80, gpu=True) == []
+    assert core_lines.warnings(replace(here, kind="embedded"), 80, gpu=True) == []
+
+
 def test_what_a_server_does_not_tell_is_not_made_up() -> None:
     info = core(ModelInfo("m", loaded=True, size_loaded=0, size_vram=0), ModelInfo("n", loaded=True))
     assert [said(entry.line).split() for entry in core_lines.models(info, 0.0, 80)] == [
@@ -185,6 +197,17 @@ def test_the_warning_outlasts_all_but_the_lanes_and_titles() -> None:
         ]
         if any(line.startswith("models") for line in shown):
             assert any(line.startswith("! qwen3:8b") for line in shown), height
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 76, 96])
+def test_the_header_leaves_out_counts_and_cuts_none(width: int) -> None:
+    header = Header()
+    header.view = folded(scene.whole())
+    header.view.counts = Counts(1_234_567, 12_345, 1_234)
+    first, second = (said(line) for line in header.build(width, 2))
+    assert "12 q" in first and "1 r" in first
+    assert max(len(first), len(second)) <= width
+    assert set(re.findall(r"[\d,]+ [a-z]", first)) <= {"12 q", "1 r", "1,234,567 d", "12,345 f", "1,234 c"}
 
 
 async def test_a_slot_that_is_not_proven_has_no_lane() -> None:
