@@ -137,3 +137,12 @@ async def test_a_new_conversation_with_old_calls_knows_no_signatures() -> None:
     async with made(load_presets()["gemini"], "gemini", "asked-for") as (fake, core):
         await ask(core, Message("user", "Hi"), Message("assistant", "", tool_calls=old), Message("tool", "rain"))
     assert "extra_content" not in fake.chats()[0].body["messages"][1]["tool_calls"][0]
+
+
+def test_the_documents_tell_of_every_preset_as_it_is() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "cores.md").read_text(encoding="utf-8")
+    rows = {line.split("`")[1]: line for line in text.splitlines() if line.startswith("| `") and "http" in line}
+    for preset in load_presets().values():
+        key = f"`{preset.key_env}`" + ("" if preset.hosted else ", if it asks for one")
+        expected = f"| `{preset.name}` | {preset.title} | `{preset.base_url}` | {key} | {preset.slots} |"
+        assert rows[preset.name] == expected

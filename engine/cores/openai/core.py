@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from engine.cores.call import Call, Emit
 from engine.cores.health import SlotHealth
 from engine.cores.http import LINE_CAP, StatusError, WireError
-from engine.cores.keys import checked_key, redact
+from engine.cores.keys import FILE_NAME, checked_key, redact
 from engine.cores.openai import records, requests
 from engine.cores.openai.address import parse_base_url
 from engine.cores.openai.catalogue import Catalogue
@@ -191,7 +191,7 @@ class OpenAICore:
     async def _why_down(self) -> str | None:
         """Look at the models: None if the server answers as it should, else the reason, without the key."""
         if self._hosted and self._key is None:
-            return f"{self._place.who} needs a key; {self._place.set_key}"
+            return f"{self._place.who} needs a key; {self._place.set_key} in the environment or in {FILE_NAME}"
         try:
             async with asyncio.timeout(self._look_s):
                 await self._look()

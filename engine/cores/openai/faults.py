@@ -159,6 +159,8 @@ def _cause(error: Exception) -> str:
     """Why a connection failed, in a few words; httpx says the same of every refused one, with several addresses."""
     if isinstance(error, httpx.ConnectTimeout):
         return "no answer in time"
+    if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+        return "it closed the connection; perhaps it wants https"
     said = one_line(str(error), 120).rstrip(".")
     if "All connection attempts failed" in said:
         return "connection refused"
