@@ -51,7 +51,10 @@ _COMMON = {
     ),
     "model": click.option("--model", metavar="MODEL", help="The model of tasks that name none."),
     "policy": click.option(
-        "--policy", metavar="POLICY", shell_complete=_POLICIES, help="fifo, npps or npps:ageing=SECONDS."
+        "--policy",
+        metavar="POLICY",
+        shell_complete=_POLICIES,
+        help="fifo, npps or npps:ageing=SECONDS, with affinity=PASSES.",
     ),
     "slots": click.option("--slots", type=int, metavar="N", help="How many tasks execute at a time."),
     "theme": click.option("--theme", metavar="NAME", shell_complete=_themes, help="The console's colour theme."),

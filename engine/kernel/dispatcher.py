@@ -94,8 +94,8 @@ class Dispatcher:
         fit = self.slots.fit(place, model)
         return fit < (Fit.SWAP if isinstance(self.policy, Affinity) else Fit.DRAIN)
 
-    def use(self, place: Place, task: int, model: str | None) -> None:
-        """An attempt begins, with this model, on a slot that it has."""
+    def use(self, place: Place, task: int, model: str | None) -> bool:
+        """An attempt begins, with this model, on a slot that it has. Whether the core did not hold the model."""
         new = not self.slots.models[place.slot.core].holds(model, ())
         gone = self.slots.use(place, model)
         if gone is not None:
@@ -103,6 +103,7 @@ class Dispatcher:
             self._publish(ModelSwapped(self._now(), core, place.slot.id, task, gone, place.model or ""))
         if new:
             self.kick()
+        return new
 
     def release(self, place: Place) -> None:
         """A slot is free. It is offered only after the agent that held it had the chance to ask for its next round."""
@@ -134,11 +135,20 @@ class Dispatcher:
 
     def _pairs(self) -> Iterator[tuple[Ready[SyscallId], Place]]:
         """What goes next with the slot that it takes, until one of them runs out."""
+        alike = self._alike()
         while self._anything() and (places := self.slots.first_free()):
+            if alike and (head := self._ready.pop()) is not None:
+                yield head, places[0]
+                continue
             picked = self._ready.pick([_Offer(self, place) for place in places], self._now())
             if picked is None:
                 return
             yield picked[0], places[picked[1]]
+
+    def _alike(self) -> bool:
+        """Whether the head by the policy alone goes next, and to any free slot, which is quicker to see."""
+        everything = self.admits_tasks and self.admits_rounds
+        return everything and not isinstance(self.policy, Affinity) and self.slots.alike
 
     def _anything(self) -> bool:
         """Whether something is ready of a kind that is admitted."""

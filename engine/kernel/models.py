@@ -21,6 +21,7 @@ class Models:
         self.held: set[str] = set()
         self.one_at_a_time = False
         self._names: dict[str, str] = {}
+        self._several = True
         self._default: str | None = None
         self._tells = False  # it has ever said that a model is in memory
 
@@ -28,6 +29,14 @@ class Models:
     def unknown(self) -> bool:
         """Whether the core has told no models, so that it may have any."""
         return not self._names
+
+    @property
+    def several(self) -> bool:
+        """Whether it may have more than one model, so that there may be something to swap."""
+        return self._several
+
+    def _refuses(self, name: str) -> bool:
+        return bool(self._names) and name not in self._names
 
     def has(self, model: str | None) -> bool:
         """Whether the core has the model, or for None the one that answers by default."""
@@ -48,20 +57,25 @@ class Models:
         self._default = info.default_model
         self._names = {alias: model.name for model in info.models for alias in model.aliases}
         self._names |= {model.name: model.name for model in info.models}
+        self._several = len(info.models) != 1
         told = {model.name for model in info.models if model.loaded}
         self._tells = self._tells or bool(told)
         if self._tells:  # what executes was perhaps being loaded when the core was looked at
             self.held = set(executing) if self.one_at_a_time and executing else told | executing
 
     def holds(self, model: str | None, executing: Container[str]) -> bool:
-        """Whether an attempt with the model, or the default for None, needs nothing loaded."""
+        """Whether an attempt with the model, or the default for None, needs nothing loaded.
+
+        For a name that the core is known not to have it loads nothing: it refuses.
+        """
         wanted = self.own_name(model)
-        return wanted is None or wanted in executing or wanted in self.held
+        return wanted is None or wanted in executing or wanted in self.held or self._refuses(wanted)
 
     def fit(self, model: str | None, executing: AbstractSet[str]) -> Fit:
         """How an attempt with the model suits the core while others execute."""
-        if self.one_at_a_time and executing - {self.own_name(model)}:
-            return Fit.DRAIN if self.own_name(model) is not None else Fit.HELD
+        wanted = self.own_name(model)
+        if self.one_at_a_time and executing - {wanted} and wanted is not None and not self._refuses(wanted):
+            return Fit.DRAIN
         if self.holds(model, executing):
             return Fit.HELD
         return Fit.SWAP if self.held or executing else Fit.ROOM
@@ -69,7 +83,7 @@ class Models:
     def use(self, model: str | None) -> str | None:
         """An attempt with the model begins; returns the one that goes for it, if that is known."""
         wanted = self.own_name(model)
-        if wanted is None or wanted in self.held:
+        if wanted is None or wanted in self.held or self._refuses(wanted):
             return None
         gone = next(iter(self.held), None) if self.one_at_a_time else None
         if self.one_at_a_time:

@@ -52,6 +52,11 @@ class SlotTable:
     def one_core(self) -> bool:
         return len(self.models) <= 1
 
+    @property
+    def alike(self) -> bool:
+        """Whether any slot does for any model: there is one core, and it holds several models at a time."""
+        return len(self.models) == 1 and not any(models.one_at_a_time for models in self.models.values())
+
     def learn(self, info: CoreInfo) -> None:
         """Take note of the models that a core says it has, and holds. One that is down says nothing."""
         self.models[info.name].learn(info, self._executing(info.name))

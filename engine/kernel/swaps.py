@@ -34,6 +34,8 @@ class SwapPlanner:
     def update(self) -> None:
         """Look again, after something was dispatched, came or went. O(lanes · cores)."""
         plans: dict[str, SwapPlanned] = {}
+        if not self.planned and not (len(self._ready) and any(each.several for each in self._slots.models.values())):
+            return
         if any(models.held for models in self._slots.models.values()):
             for _, _, _, item in self._ready.heads():
                 for core in self._needing(item):

@@ -177,7 +177,7 @@ class Turn:
         self._refuse_if_over()
         task = self._live.task
         place, ready_at = await self._acquire(attempt)
-        self._kernel.dispatcher.use(place, task.id, attempt.model)
+        loads = self._kernel.dispatcher.use(place, task.id, attempt.model)
         execution = Execution(
             place.core,
             place.slot,
@@ -206,6 +206,8 @@ class Turn:
                 if execution.left is not None:  # a core's stream ends when its model has stopped
                     execution.left.add_done_callback(lambda _: self._kernel.relieve(place))
             self._kernel.dispatcher.release(place)
+            if loads:  # what had to go for the model, the core knows
+                self._kernel.watch.look(place.core)
         self._count(ended, execution)
         return self._judge(ended, execution)
 

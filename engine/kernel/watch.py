@@ -23,6 +23,8 @@ class CoreWatch:
         self._publish = publish
         self._now = now
         self.infos: dict[str, CoreInfo] = {}
+        self._followed: set[str] = set()
+        self._looking: dict[str, asyncio.Task[None]] = {}
 
     async def inspect(self, cores: Sequence[Core]) -> list[CoreInfo]:
         """Ask these cores how they are."""
@@ -33,17 +35,23 @@ class CoreWatch:
 
     async def follow(self, core: Core) -> None:
         """Follow what a core says of its slots, for as long as it lives. Looking at it closer never delays that."""
-        looking: asyncio.Task[None] | None = None
+        self._followed.add(core.name)
         try:
             async for event in core.events():
                 for slot in self._slots.apply(core, event):
                     self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
                 self._dispatcher.kick()
-                if looking is None or looking.done():
-                    looking = asyncio.create_task(self._look_at(core), name=f"look at {core.name}")
+                self.look(core)
         finally:
-            if looking is not None:
-                looking.cancel()
+            self._followed.discard(core.name)
+            if core.name in self._looking:
+                self._looking[core.name].cancel()
+
+    def look(self, core: Core) -> None:
+        """Look at a core soon, for it may have changed; once, when this is called again meanwhile."""
+        looking = self._looking.get(core.name)
+        if core.name in self._followed and (looking is None or looking.done()):
+            self._looking[core.name] = asyncio.create_task(self._look_at(core), name=f"look at {core.name}")
 
     async def _look_at(self, core: Core) -> None:
         self._learn(await core.inspect())

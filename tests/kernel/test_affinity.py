@@ -288,3 +288,33 @@ async def test_a_core_that_never_said_what_it_has_is_waited_for() -> None:
     (await down.next()).end()
     assert (await kernel.wait(task)).core == "down"
     await kernel.stop()
+
+
+async def test_a_name_that_a_core_refuses_is_no_reason_to_empty_it() -> None:
+    core = gpu(slots=2)
+    kernel, ids = await started("fifo", core, tasks=[*specs("a"), TaskSpec(prompt="typo", model="aa")])
+    await two_running(core)
+    await idle()
+    assert kernel.running_count == len(ids), "nothing is loaded for a name that the core does not have"
+    assert kernel.dispatcher.slots.models["gpu"].held == {"a"}
+    await kernel.stop()
+
+
+async def test_a_core_is_looked_at_when_it_may_have_let_a_model_go() -> None:
+    """It holds two of three models, and only it knows which one went for the third."""
+    core = GateCore(models=("a", "b", "c"))
+    core.loaded = {"a", "b"}
+    kernel = make_kernel(core, policy="fifo:affinity=8")
+    await kernel.start()
+    task = await kernel.submit(specs("c")[0])
+    running = await core.next()
+    core.loaded = {"b", "c"}
+    subscription = kernel.subscribe()
+    running.end()
+    await kernel.wait(task)
+    await seen(subscription, CoreChanged)
+    kernel.pause()
+    await kernel.submit_many(specs("acb"))
+    kernel.resume()
+    assert await served(kernel, core, count=3) == ["c1", "b2", "a0"]
+    await kernel.stop()
