@@ -45,8 +45,6 @@ class PrometheusFold:
         self._tasks: dict[int, _Live] = {}
         self._core_of: dict[str, str] = {}
         self._slots: dict[str, tuple[str, SlotState]] = {}
-        self._one_model: set[str] = set()
-        self._answered: dict[str, str] = {}
         self._folds: dict[type, Callable[[Any], None]] = {
             e.TaskAccepted: self._accepted,
             e.TaskRecovered: self._recovered,
@@ -56,6 +54,7 @@ class PrometheusFold:
             e.TaskEnded: self._ended,
             e.AttemptStarted: self._attempt_started,
             e.AttemptEnded: self._attempt_ended,
+            e.ModelSwapped: self._swapped,
             e.CoreChanged: self._core_changed,
             e.SlotChanged: self._slot_changed,
         }
@@ -191,18 +190,15 @@ class PrometheusFold:
         if usage.load_s >= LOAD_S:
             self._loads.labels(core, model).inc()
             self._load_s.labels(core, model).inc(usage.load_s)
-        if usage.tokens_out and event.model:
-            before = self._answered.get(name)
-            self._answered[name] = event.model
-            if name in self._one_model and before not in (None, event.model):
-                self._swaps.labels(core).inc()
+
+    def _swapped(self, event: e.ModelSwapped) -> None:
+        self._swaps.labels(self._cores.label(event.core)).inc()
 
     # -- cores ---------------------------------------------------------------------------------------------------------
 
     def _core_changed(self, event: e.CoreChanged) -> None:
         info = event.info
         self._core_up.labels(self._cores.label(info.name)).set(int(info.healthy))
-        (self._one_model.add if info.one_model else self._one_model.discard)(info.name)
 
     def _slot_changed(self, event: e.SlotChanged) -> None:
         before = self._slots.get(event.slot)

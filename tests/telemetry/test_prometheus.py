@@ -107,14 +107,22 @@ def ended(at: float, model: str, *, slot: str = "gpu/0", state: AttemptState = A
     return e.AttemptEnded(at, 1, 1, 1, slot, state, model, usage=usage, ttft_s=0.5, service_s=3.0)
 
 
-def test_swaps_are_counted_where_a_core_holds_one_model() -> None:
-    models = ("a", "a", "b", "a")
-    runs = [ended(n, model) for n, model in enumerate(models)]
-    one = folded([e.CoreChanged(0, CoreInfo("gpu", True, "a", one_model=True)), *runs])
-    many = folded([e.CoreChanged(0, CoreInfo("gpu", False, "a")), *runs])
-    assert (value(one, "aios_model_swaps_total", core="gpu"), value(many, "aios_model_swaps_total")) == (2, 0)
-    assert (value(one, "aios_core_up"), value(many, "aios_core_up", core="gpu")) == (1, 0)
-    assert value(one, "aios_time_per_output_token_seconds_sum", model="b") == pytest.approx(2.5 / 10)
+def test_cores_and_their_swaps() -> None:
+    now = folded(
+        [
+            e.CoreChanged(0, CoreInfo("gpu", True, "a", one_model=True)),
+            e.CoreChanged(0, CoreInfo("far", False, None)),
+            e.ModelSwapped(1, "gpu", "gpu/0", 3, "a", "b"),
+            e.ModelSwapped(2, "gpu", "gpu/0", 4, "b", "a"),
+        ]
+    )
+    assert (value(now, "aios_model_swaps_total", core="gpu"), value(now, "aios_model_swaps_total")) == (2, 2)
+    assert (value(now, "aios_core_up", core="gpu"), value(now, "aios_core_up", core="far")) == (1, 0)
+
+
+def test_time_per_output_token_is_of_attempts_that_ended_well() -> None:
+    well = folded([ended(0, "a"), ended(1, "b")])
+    assert value(well, "aios_time_per_output_token_seconds_sum", model="b") == pytest.approx(2.5 / 10)
     failed = folded([ended(0, "a", state=AttemptState.FAILED)])
     assert value(failed, "aios_time_per_output_token_seconds_count") == 0
 
