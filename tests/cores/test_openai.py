@@ -182,6 +182,7 @@ class TestWhatIsSent:
             Message("tool", "?", tool="nobody"),
         )
         _, calls, *answers = body_of(attempt(*turns), MODEL, Quirks(), priority=False)["messages"]
+        assert calls["content"] is None
         assert [call["function"] for call in calls["tool_calls"]] == [
             {"name": "add", "arguments": '{"a": 1}'},
             {"name": "mul", "arguments": '{"b": "é"}'},

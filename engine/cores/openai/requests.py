@@ -93,6 +93,7 @@ def _messages(messages: Iterable[Message], extras: Mapping[str, Mapping[str, Any
                 extra = {"extra_content": dict(extras[name])} if name in extras else {}
                 calls.append({"id": name, "type": "function", "function": function, **extra})
             turn["tool_calls"] = calls
+            turn["content"] = message.content or None  # an empty text is refused by some
         turns.append(turn)
     return turns
 
