@@ -177,6 +177,29 @@ class TestRefutation:
         assert here.learner.refused("b", 1.0)
         assert (here.learner.offered, here.learner.why) == (1, "the server was full with 1 at a time")
 
+    def test_what_is_proven_stays_when_it_is_full(self) -> None:
+        here = Streams()
+        here.begin("a", "b")
+        for at in (1.0, 2.0):
+            here.token("a", at)
+            here.token("b", at + 0.5)
+        here.end("b", 3.0)
+        here.begin("c")
+        assert not here.learner.refused("c", 4.0)  # full, with one of ours where two were seen
+        here.begin("d", "e")
+        assert here.learner.refused("e", 5.0)
+        assert (here.learner.proven, here.learner.offered) == (2, 2)
+
+    def test_what_has_ended_is_not_kept_for_ever(self) -> None:
+        here = Streams()
+        here.begin("0")
+        for number in range(1, 200):
+            here.begin(str(number))
+            here.end(str(number - 1), float(number) / 10)
+        assert len(here.learner._past) <= 16
+        (left,) = here.learner._streams.values()
+        assert all(not other.behind for other in left.behind)
+
     def test_full_of_others_requests_it_teaches_nothing(self) -> None:
         here = Streams()
         here.begin("a")

@@ -7,13 +7,12 @@ stream that ends without that record has failed, however cleanly it was closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 
 import httpx
 
 from engine.cores.call import Call, Emit
-from engine.cores.health import SlotHealth
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.keys import redact
 from engine.cores.ollama import models as catalogue
@@ -21,8 +20,8 @@ from engine.cores.ollama.address import Address, key_for, parse_address
 from engine.cores.ollama.asking import Exchange, Unfit
 from engine.cores.ollama.faults import fault_of, missing_model
 from engine.cores.ollama.keeping import OllamaKeeping
-from engine.cores.ollama.learning import SlotLearner, parallel_in
 from engine.cores.ollama.records import Record
+from engine.cores.ollama.slots import ServerSlots
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import (
     Attempt,
@@ -88,13 +87,8 @@ class OllamaCore(OllamaKeeping):
         self._connection = Connection(
             self.address, key=self._key, connect_s=connect_s, read_s=read_s, line_cap=line_cap
         )
-        told = parallel_in((environ or {}).get("OLLAMA_NUM_PARALLEL")) if self.address.local else None
-        self._slots_from = "configured" if slots else "OLLAMA_NUM_PARALLEL" if told else ""
-        self._learner = None if slots or told else SlotLearner()
-        count = slots or told or SlotLearner().most
-        self._health = SlotHealth(name, count, self._why_down, backoff=backoff)
-        self._offer()
-        self._backoff, self._refusals = backoff, 0
+        self._slots = ServerSlots(name, self.address, slots, environ or {}, probe=self._why_down, backoff=backoff)
+        self._health = self._slots.health
         self._calls: dict[tuple[int, int, int], Call] = {}
         self._default: str | None = None
         self._loaded: frozenset[str] = frozenset()
@@ -204,7 +198,7 @@ class OllamaCore(OllamaKeeping):
             why=self.why,
             detail=detail,
             kind="ollama",
-            slots_from=self._slots_from or ("learnt" if self._learner and self._learner.settled else "being learnt"),
+            slots_from=self._slots.source,
             one_model=self._one_model,
         )
 
@@ -249,7 +243,7 @@ class OllamaCore(OllamaKeeping):
                 return Fault(
                     FaultKind.NO_MODEL, f"Ollama at {self.address.label} has no model that can chat; {_PULL}", False
                 )
-            exchange = Exchange(self._connection, model, attempt, self._learning(key, model))
+            exchange = Exchange(self._connection, model, attempt, self._slots.begun(key, model))
             last = await exchange.run(emit)
             if last is not None:
                 return self._done(model, last, exchange.calls)
@@ -258,47 +252,17 @@ class OllamaCore(OllamaKeeping):
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
             fault = self._failed(error, started=exchange is not None and exchange.started)
             if fault.kind is FaultKind.BUSY:
-                return self._busy(key, fault)
+                self._slots.full(key, fault.reason)
+                return Rejected(fault.reason)
             return await self._missing(attempt, model or "", fault) if fault.kind is FaultKind.NO_MODEL else fault
         finally:
-            self._learnt(self._learner is not None and self._learner.end(key, last, self._now()))
+            self._slots.ended(key, last)
         reason = f"Ollama at {self.address.label} ended the stream without its final record"
         self._health.fail("suspect", reason)
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
 
-    def _learning(self, key: Hashable, model: str) -> Callable[[Record], None] | None:
-        """Begin to learn from a request: what its records are to be shown to."""
-        learner = self._learner
-        if learner is None or learner.settled:
-            return None
-        learner.begin(key, model, self._now())
-        return lambda record: self._learnt(learner.record(key, record, self._now()))
-
-    def _learnt(self, changed: bool) -> None:
-        """Go by what was learnt, if that has changed, and have it shown."""
-        if changed:
-            self._offer()
-            self._health.models_changed()
-
-    def _offer(self) -> None:
-        if self._learner is not None:
-            self._health.offer(self._learner.offered, self._learner.why)
-
-    def _busy(self, key: Hashable, fault: Fault) -> Rejected:
-        """Leave a full server alone for a while, each time longer, and see then whether it answers."""
-        self._learnt(self._learner is not None and self._learner.refused(key, self._now()))
-        first, longest = self._backoff
-        self._health.rest(min(first * 2 ** min(self._refusals, 16), longest), fault.reason, probe=True)
-        self._refusals += 1
-        return Rejected(fault.reason)
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
     def _done(self, model: str, last: Record, calls: Sequence[ToolCall]) -> Done:
-        self._health.up()
-        self._refusals = 0
+        self._slots.answered()
         if not catalogue.spellings(model) & self._loaded:
             self._loaded |= {model}
             self._health.models_changed()
@@ -315,8 +279,7 @@ class OllamaCore(OllamaKeeping):
         fault = fault_of(error, self.address.label, started=started)
         fault = replace(fault, reason=redact(fault.reason, self._key))
         if fault.kind is FaultKind.UNREACHABLE:
-            self._health.fail("down", fault.reason)
-            self._learnt(self._learner is not None and self._learner.forget())
+            self._slots.gone(fault.reason)
         elif fault.kind is FaultKind.BROKEN_STREAM:
             self._health.fail("suspect", fault.reason)
         return fault

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from engine.cores.ollama.records import Record
 
+_REMEMBERED = 16
 PATIENCE_S = 30.0
 """A request that got no token for so long, while others did, was held back."""
 
@@ -96,17 +97,18 @@ class SlotLearner:
         if stream is None:
             return False
         stream.ended = now if stream.ended is None else stream.ended
-        self._past = [*self._past, stream] if self._streams else []
-        if self.settled or not stream.behind or not self._held_back(stream, last, now):
+        self._past = [*self._past, stream][-_REMEMBERED:] if self._streams else []
+        held_back = bool(stream.behind) and self._held_back(stream, last, now)
+        stream.behind = ()  # or each would keep all that ever ran before it
+        if self.settled or not held_back:
             return False
         return self._decide(f"the server runs {self.proven} at a time: a request waited until another had ended")
 
     def refused(self, key: Hashable, now: float) -> bool:
-        """The server was full: it runs fewer than were on their way, if any other of ours was."""
+        """The server was full: no more are tried, unless others filled it, with fewer of ours than are proven."""
         self.end(key, None, now)
-        if not self._streams:
+        if self.settled or len(self._streams) < self.proven:
             return False
-        self.proven = max(1, min(self.proven, len(self._streams)))
         return self._decide(f"the server was full with {len(self._streams)} at a time")
 
     def forget(self) -> bool:

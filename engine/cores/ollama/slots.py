@@ -1,0 +1,89 @@
+"""The slots of an Ollama server: how many there are and how that is known, and what its answers say of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+
+from engine.cores.health import SlotHealth
+from engine.cores.ollama.address import Address
+from engine.cores.ollama.learning import SlotLearner, parallel_in
+from engine.cores.ollama.records import Record
+
+
+class ServerSlots:
+    """Keeps a SlotHealth true, and learns how many slots there are where nobody says.
+
+    Attributes:
+        health: the slots and their states.
+    """
+
+    def __init__(
+        self,
+        core: str,
+        address: Address,
+        configured: int | None,
+        environ: Mapping[str, str],
+        *,
+        probe: Callable[[], Awaitable[str | None]],
+        backoff: tuple[float, float],
+    ) -> None:
+        """`probe` and `backoff` as for SlotHealth; the latter also bounds how long a full server is left alone."""
+        told = parallel_in(environ.get("OLLAMA_NUM_PARALLEL")) if address.local else None
+        self._source = "configured" if configured else "OLLAMA_NUM_PARALLEL" if told else ""
+        self._learner = None if self._source else SlotLearner()
+        count = configured or told or SlotLearner().most
+        self.health = SlotHealth(core, count, probe, backoff=backoff)
+        self._backoff, self._refusals = backoff, 0
+        self._offer()
+
+    @property
+    def source(self) -> str:
+        """How their number is known, as `CoreInfo.slots_from`."""
+        return self._source or ("learnt" if self._learner is not None and self._learner.settled else "being learnt")
+
+    def begun(self, key: Hashable, model: str) -> Callable[[Record], None] | None:
+        """A request is about to be sent: what its records are to be shown to, None for nothing."""
+        learner = self._learner
+        if learner is None or learner.settled:
+            return None
+        learner.begin(key, model, _now())
+        return lambda record: self._learnt(learner.record(key, record, _now()))
+
+    def ended(self, key: Hashable, last: Record | None) -> None:
+        """A request has ended: with its final record, or without one. Once more is nothing."""
+        if self._learner is not None:
+            self._learnt(self._learner.end(key, last, _now()))
+
+    def answered(self) -> None:
+        """A request was answered to its end."""
+        self.health.up()
+        self._refusals = 0
+
+    def full(self, key: Hashable, reason: str) -> None:
+        """The server refused a request for now: leave it alone, each time longer, and see then whether it answers."""
+        if self._learner is not None:
+            self._learnt(self._learner.refused(key, _now()))
+        first, longest = self._backoff
+        self.health.rest(min(first * 2 ** min(self._refusals, 16), longest), reason, probe=True)
+        self._refusals += 1
+
+    def gone(self, reason: str) -> None:
+        """The server can't be reached."""
+        self.health.fail("down", reason)
+        if self._learner is not None:
+            self._learnt(self._learner.forget())
+
+    def _learnt(self, changed: bool) -> None:
+        """Go by what was learnt, if that has changed, and have it shown."""
+        if changed:
+            self._offer()
+            self.health.models_changed()
+
+    def _offer(self) -> None:
+        if self._learner is not None:
+            self.health.offer(self._learner.offered, self._learner.why)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
