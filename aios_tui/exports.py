@@ -34,10 +34,14 @@ class Fold(Protocol):
 
 
 class Exports:
-    """The exporters that the settings ask for, and the one subscription that they share."""
+    """The exporters that the settings ask for, and the one subscription that they share.
+
+    `served`: set before `open` by whoever can answer `/metrics`; without it that setting asks for nothing.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.served = False
         self._folds: list[Fold] = []
         self._prometheus: Any = None
         self._otel: Any = None
@@ -45,7 +49,7 @@ class Exports:
 
     def open(self) -> None:
         """Make what is asked for. Blocks while libraries load. Raises UsageError: one is not installed."""
-        if self._settings.metrics:
+        if self.served and self._settings.metrics:
             module = _load("engine.telemetry.prometheus", "metrics", "prometheus-client", "prometheus_client")
             self._prometheus = module.PrometheusFold(version=__version__)
             self._folds.append(self._prometheus)

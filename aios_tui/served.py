@@ -33,6 +33,7 @@ class ServedSession(Session):
 
     def __init__(self, settings: Settings, sockets: list[socket.socket] | None = None) -> None:
         super().__init__(settings)
+        self.exports.served = True
         self._sockets = sockets or []
         self._server: GatewayServer | None = None
         self._beginning: asyncio.Task[str | None] | None = None

@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from aios_tui import exports
 from aios_tui.exports import Exports
 from aios_tui.served import ServedSession, open_sockets
+from aios_tui.session import Session
 from aios_tui.settings import Settings
 from engine import events as e
 from engine.cores.port import CoreInfo, Done, Fault, FaultKind, SlotState, Usage
@@ -43,6 +44,7 @@ def folded(events: Sequence[e.Event]) -> Samples:
 @asynccontextmanager
 async def exporting(core: GateCore) -> AsyncIterator[tuple[Kernel, Exports]]:
     made = Exports(Settings(metrics=True))
+    made.served = True
     made.open()
     kernel = make_kernel(core, policy="npps")
     made.follow(kernel)
@@ -200,6 +202,9 @@ async def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, tm
     with pytest.raises(UsageError, match=r"^the setting metrics needs prometheus-client: pip install 'aios-tui\[metr"):
         await session.open()
     await session.close()
+    unserved = Session(Settings(metrics=True, db=tmp_path / "other.db", agents_folder=tmp_path))
+    await unserved.open()
+    await unserved.close()
 
 
 @pytest.mark.parametrize("on", [True, False])
