@@ -51,7 +51,8 @@ def memory(model: ModelInfo, now: float) -> str:
     if share is not None:
         parts.append(f"{share_words(share)} in VRAM")
     if model.expires_at is not None:
-        parts.append(f"unloads in {words.clock(model.expires_at - now)}")
+        left = model.expires_at - now
+        parts.append(f"unloads in {words.clock(left)}" if left > 0 else "about to be unloaded")
     return ", ".join(parts)
 
 

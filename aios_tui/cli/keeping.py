@@ -316,19 +316,21 @@ def _bar(as_json: bool) -> AbstractContextManager[Progress | None]:
 
 
 def _bar_of(bar: Progress) -> Callable[[PullProgress], None]:
-    """Each step of the pull is a bar of its own; one without a size only moves."""
+    """A bar for each layer; a step without a size is a line above them."""
     tasks: dict[str, TaskID] = {}
+    last = ""
 
     def report(step: PullProgress) -> None:
+        nonlocal last
+        fresh, last = step.status != last, step.status
+        if not step.total and step.status not in tasks:
+            if fresh:
+                bar.console.print(step.status, markup=False, highlight=False)
+            return
         if step.status not in tasks:
-            for done in tasks.values():
-                bar.stop_task(done)
             if len(tasks) >= MOST_BARS:  # a server that makes up steps without end gets no endless screen
                 bar.remove_task(tasks.pop(next(iter(tasks))))
-            tasks[step.status] = bar.add_task(step.status, total=step.total or None)
-        task = tasks[step.status]
-        bar.update(task, completed=step.done, total=step.total or None)
-        if step.status == "success":
-            bar.update(task, completed=1, total=1)
+            tasks[step.status] = bar.add_task(step.status, total=step.total)
+        bar.update(tasks[step.status], completed=step.done)
 
     return report
