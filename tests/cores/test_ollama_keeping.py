@@ -339,6 +339,27 @@ class TestLoading:
         assert 1 < looks <= 20, "it is waited for a while, and not for ever"
 
 
+async def test_a_server_that_goes_in_the_middle_of_a_pull(fake: FakeOllama, core: OllamaCore) -> None:
+    fake.pulls.append((Progress(LAYER, 1, 2), Wait()))
+    events = core.events()
+    task = asyncio.create_task(pulled(core))
+    await fake.until(lambda server: any(request.path == "/api/pull" for request in server.requests))
+    await asyncio.sleep(0)
+    await fake.stop()
+    with pytest.raises(CoreError, match="qwen3:8b was not pulled"):
+        await task
+    async with asyncio.timeout(30):
+        async for event in events:
+            if event.kind == "down":
+                break
+    await fake.start()
+    async with asyncio.timeout(30):
+        async for event in events:
+            if event.kind == "up":
+                break
+    assert (await pulled(core))[-1].status == "success"
+
+
 async def test_another_model_answers_by_default(fake: FakeOllama, core: OllamaCore) -> None:
     fake.models.append(FakeModel(BIG))
     events = core.events()

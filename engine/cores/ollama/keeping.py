@@ -196,7 +196,9 @@ class OllamaKeeping:
         fault = fault_of(error, where, started=started)
         if fault.kind is FaultKind.UNREACHABLE:
             self._health.fail("down", fault.reason)
-        reason = fault.reason
+        elif started and isinstance(error, httpx.TransportError | OSError):
+            self._health.fail("suspect", fault.reason)  # the server may be gone, so it is asked at once
+        reason = f"{fault.reason}; pull it again, it goes on from there" if started else fault.reason
         if isinstance(error, ollama.ResponseError):
             said = one_line(str(error.error), 300)
             unknown = "manifest" in said and "file does not exist" in said
