@@ -14,7 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from engine.events import Durable, TaskReprioritised, TaskRequeued
+from engine.events import Durable, TaskHeld, TaskReprioritised, TaskRequeued
 from engine.model import AttemptState, TaskState
 from persistence import History, SqliteStore
 from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
@@ -31,6 +31,7 @@ class Modelled:
     state: TaskState = TaskState.QUEUED
     starts: int = 0
     interruptions: int = 0
+    held: bool = False
     attempts: list[tuple[int, int, int, AttemptState]] = field(default_factory=list)
     changes: list[int] = field(default_factory=list)
     result: str | None = None
@@ -101,7 +102,7 @@ class Histories(RuleBasedStateMachine):
         key = self.pick(data, TaskState.QUEUED)
         if key is not None:
             task = self.tasks[key]
-            task.state, task.starts = TaskState.RUNNING, task.starts + 1
+            task.state, task.starts, task.held = TaskState.RUNNING, task.starts + 1, False
             self.give(started(key), wait=wait)
 
     @rule(data=st.data(), wait=st.booleans())
@@ -137,12 +138,20 @@ class Histories(RuleBasedStateMachine):
             task.priority = priority
             task.changes.append(priority)
 
+    @rule(data=st.data(), held=st.booleans(), wait=st.booleans())
+    def hold(self, data: st.DataObject, held: bool, wait: bool) -> None:
+        key = self.pick(data, TaskState.QUEUED)
+        if key is not None:
+            self.tasks[key].held = held
+            self.give(TaskHeld(self.clock, key, held), wait=wait)
+
     @rule(data=st.data(), state=ENDS, wait=st.booleans())
     def end(self, data: st.DataObject, state: TaskState, wait: bool) -> None:
         key = self.pick(data, TaskState.QUEUED, TaskState.RUNNING)
         if key is not None and not self.tasks[key].executing:
             task = self.tasks[key]
             task.state, task.result = state, f"result{key} gander" if state is TaskState.DONE else None
+            task.held = False
             event = ended(key, state=state, result=task.result)
             event.final.priority = task.priority
             self.give(event, wait=wait)
@@ -185,14 +194,15 @@ class Histories(RuleBasedStateMachine):
         assert (set(found.interrupted), set(found.failed)) == (set(), set())
         for task in found.queued:
             model = self.tasks[task.id]
-            assert (task.priority, task.interruptions) == (model.priority, model.interruptions)
+            assert (task.priority, task.interruptions, task.held) == (model.priority, model.interruptions, model.held)
             assert (task.started_at, task.attempts, task.spec.prompt) == (None, 0, f"prompt{task.id} goose")
 
     async def compare(self) -> None:
         async with History(self.path) as history:
             records = {record.id: record for record in await history.list(limit=None)}
-            assert {key: (record.state, record.priority, record.result) for key, record in records.items()} == {
-                key: (task.state, task.priority, task.result) for key, task in self.tasks.items()
+            found = {key: (each.state, each.priority, each.result, each.held) for key, each in records.items()}
+            assert found == {
+                key: (task.state, task.priority, task.result, task.held) for key, task in self.tasks.items()
             }
             for key, task in self.tasks.items():
                 detail = await history.show(key)
