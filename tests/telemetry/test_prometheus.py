@@ -7,6 +7,7 @@ import importlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType
 
 import httpx
 import pytest
@@ -194,8 +195,12 @@ async def test_a_fold_that_fails_is_left_out(caplog: pytest.LogCaptureFixture) -
 
 
 async def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def absent(name: str) -> None:
-        raise ModuleNotFoundError("no", name="prometheus_client")
+    real = importlib.import_module
+
+    def absent(name: str, package: str | None = None) -> ModuleType:
+        if name == "engine.telemetry.prometheus":
+            raise ModuleNotFoundError("no", name="prometheus_client")
+        return real(name, package)
 
     monkeypatch.setattr(importlib, "import_module", absent)
     session = ServedSession(Settings(metrics=True, db=tmp_path / "h.db", agents_folder=tmp_path))
