@@ -138,6 +138,35 @@ async def test_a_model_of_a_host_that_was_never_seen_is_waited_for(tmp_path: Pat
             assert (done.core, done.state) == ("attic", TaskState.DONE)
 
 
+async def test_tasks_left_for_hosts_that_nobody_has_looked_at_yet_find_theirs(tmp_path: Path) -> None:
+    async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
+        await den.stop()
+        await attic.stop()
+        async with session_on(tmp_path, den.host, attic.host) as session:
+            specs = [TaskSpec(prompt=f"{n}", model="blue:1b") for n in range(3)]
+            left = await session.kernel.submit_many(specs)
+        await den.start()
+        await attic.start()
+        async with session_on(tmp_path, den.host, attic.host) as session:  # they are taken up before any look
+            tasks = await ended(session.kernel, *left)
+        assert {(task.core, task.state) for task in tasks} == {("attic", TaskState.DONE)}
+
+
+async def test_a_host_that_comes_first_is_not_given_what_it_has_not(tmp_path: Path) -> None:
+    async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
+        await den.stop()
+        await attic.stop()
+        async with session_on(tmp_path, den.host, attic.host) as session:
+            kernel = session.kernel
+            blue = await kernel.submit(TaskSpec(prompt="for attic", model="blue:1b"))
+            red = await kernel.submit(TaskSpec(prompt="for den", model="red:1b"))
+            await den.start()
+            assert [task.core for task in await ended(kernel, red)] == ["den"]
+            await attic.start()
+            assert [(task.core, task.state) for task in await ended(kernel, blue)] == [("attic", TaskState.DONE)]
+        assert models(den) == {"red:1b"}
+
+
 async def test_the_cores_are_named_in_the_history(tmp_path: Path) -> None:
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
         async with session_on(tmp_path, den.host, attic.host) as session:

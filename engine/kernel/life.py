@@ -65,9 +65,12 @@ class Life:
 
     async def _start(self, *, recover: bool, paused: bool) -> Recovery:
         kernel = self._kernel
+        # All at once: a host that does not answer keeps the others waiting no longer than it must.
+        failures = await asyncio.gather(*(core.start() for core in kernel.cores), return_exceptions=True)
+        for failure in filter(None, failures):
+            raise failure
+        self.refuse_if_closed()
         for core in kernel.cores:
-            await core.start()
-            self.refuse_if_closed()
             kernel.slots.add(core)
         recovery = Recovery()
         if recover:

@@ -15,11 +15,13 @@ class Models:
     Attributes:
         held: models in memory, by the core's own names.
         one_at_a_time: it holds one at a time, so that another one can come only when nothing executes.
+        seen: it has answered a look, so that what it did not tell of then it does not tell of.
     """
 
     def __init__(self) -> None:
         self.held: set[str] = set()
         self.one_at_a_time = False
+        self.seen = False
         self._names: dict[str, str] = {}
         self._several = True
         self._default: str | None = None
@@ -51,6 +53,7 @@ class Models:
 
     def learn(self, info: CoreInfo, executing: AbstractSet[str]) -> None:
         """Take in a look at the core. One that is down and says nothing still has what it had."""
+        self.seen = self.seen or info.healthy or bool(info.models or info.version)
         if not info.healthy and not info.models:
             return
         self.one_at_a_time = info.one_model

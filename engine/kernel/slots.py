@@ -81,6 +81,8 @@ class SlotTable:
             return True
         having = [name for name, models in self.models.items() if models.has(model)]
         having = having or [name for name, models in self.models.items() if models.unknown]
+        if model is not None and not self.models[core].seen:
+            return False  # it is looked at in a moment, and may not have the model while another one does
         return not having or core in having
 
     def fit(self, place: Place, model: str | None) -> Fit:

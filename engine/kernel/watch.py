@@ -25,6 +25,7 @@ class CoreWatch:
         self.infos: dict[str, CoreInfo] = {}
         self._followed: set[str] = set()
         self._looking: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()  # cores that changed while they were looked at
 
     async def inspect(self, cores: Sequence[Core]) -> list[CoreInfo]:
         """Ask these cores how they are."""
@@ -48,13 +49,20 @@ class CoreWatch:
                 self._looking[core.name].cancel()
 
     def look(self, core: Core) -> None:
-        """Look at a core soon, for it may have changed; once, when this is called again meanwhile."""
+        """Look at a core soon, for it may have changed; once more after the present look, when there is one."""
         looking = self._looking.get(core.name)
-        if core.name in self._followed and (looking is None or looking.done()):
+        if core.name not in self._followed:
+            return
+        if looking is None or looking.done():
             self._looking[core.name] = asyncio.create_task(self._look_at(core), name=f"look at {core.name}")
+        else:
+            self._again.add(core.name)
 
     async def _look_at(self, core: Core) -> None:
         self._learn(await core.inspect())
+        while core.name in self._again:
+            self._again.discard(core.name)
+            self._learn(await core.inspect())
 
     def _learn(self, info: CoreInfo) -> None:
         self.infos[info.name] = info
