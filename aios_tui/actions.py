@@ -70,7 +70,7 @@ def _needs_selection(now: Situation) -> str | None:
 
 
 def _policy_label(now: Situation) -> str:
-    return "to NPPS" if now.view.policy == "fifo" else "to FIFO"
+    return "to NPPS" if now.view.policy.partition(":")[0] == "fifo" else "to FIFO"
 
 
 def _pause_label(now: Situation) -> str:
@@ -278,6 +278,8 @@ BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
 POLICIES: tuple[tuple[str, str], ...] = (
     ("fifo", "FIFO: first in, first out"),
     ("npps", "NPPS: strictly by priority"),
+    ("fifo:affinity=8", "FIFO, but a task may be passed 8 times by what needs no other model loaded"),
+    ("npps:affinity=8", "NPPS, with the same affinity: never before what is more urgent"),
     ("npps:ageing=15", "NPPS, 15 s of waiting make up for one level"),
     ("npps:ageing=60", "NPPS, a minute of waiting makes up for one level"),
     ("npps:ageing=300", "NPPS, five minutes of waiting make up for one level"),

@@ -14,6 +14,7 @@ from aios_tui import workload_operations
 from aios_tui.actions import Situation
 from engine.errors import AiosError
 from engine.model import KernelState, TaskSpec
+from engine.scheduling import parse_policy, with_affinity_of
 from engine.store import Recovery
 
 if TYPE_CHECKING:
@@ -140,12 +141,13 @@ def _hold(app: ConsoleApp, now: Situation) -> None:
 
 
 def _policy(app: ConsoleApp, now: Situation) -> None:
-    """Between FIFO and the priority policy that was used last, its ageing included."""
-    if now.view.policy == "fifo":
-        use_policy(app, app.priority_policy)
+    """Between FIFO and the priority policy that was used last, its ageing included. Affinity stays as it is."""
+    present = parse_policy(now.view.policy)
+    if now.view.policy.partition(":")[0] == "fifo":
+        wanted = app.priority_policy
     else:
-        app.priority_policy = now.view.policy
-        use_policy(app, "fifo")
+        app.priority_policy, wanted = present.name, "fifo"
+    use_policy(app, with_affinity_of(present, parse_policy(wanted)).name)
 
 
 def _pause(app: ConsoleApp, now: Situation) -> None:

@@ -1,6 +1,6 @@
 """Sans-IO scheduling: ready queues and the policies that order them."""
 
-from engine.scheduling.affinity import Affinity
+from engine.scheduling.affinity import Affinity, with_affinity_of
 from engine.scheduling.lanes import Fit, LaneScheduler, Offer
 from engine.scheduling.policy import Policy, parse_policies, parse_policy, policy_names
 from engine.scheduling.scheduler import Ready, Scheduler
@@ -16,4 +16,5 @@ __all__ = [
     "parse_policies",
     "parse_policy",
     "policy_names",
+    "with_affinity_of",
 ]

@@ -53,3 +53,9 @@ def with_affinity(inner: Policy, passes: float = math.inf, seconds: float = math
     if min(passes, seconds) == 0 or (math.isinf(passes) and math.isinf(seconds)):
         return inner
     return Affinity(inner, passes, seconds)
+
+
+def with_affinity_of(other: Policy, inner: Policy) -> Policy:
+    """`inner`, plain or not, with the bounds that `other` has, or none if that has none."""
+    plain = inner.inner if isinstance(inner, Affinity) else inner
+    return Affinity(plain, other.passes, other.seconds) if isinstance(other, Affinity) else plain

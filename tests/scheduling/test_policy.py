@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import UsageError
-from engine.scheduling import parse_policies, parse_policy, policy_names
+from engine.scheduling import parse_policies, parse_policy, policy_names, with_affinity_of
 
 
 def test_the_registry_has_what_the_folder_has() -> None:
@@ -80,3 +80,16 @@ def test_a_list_of_policies_has_their_parameters_with_them() -> None:
 def test_a_list_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="unknown policy"):
         parse_policies(text)
+
+
+@pytest.mark.parametrize(
+    ("other", "inner", "name"),
+    [
+        ("fifo", "npps", "npps"),
+        ("fifo:affinity=3", "npps:ageing=60", "npps:ageing=60,affinity=3"),
+        ("npps:affinity_s=5", "fifo:affinity=9", "fifo:affinity_s=5"),
+        ("npps:ageing=9", "fifo:affinity=9", "fifo"),
+    ],
+)
+def test_a_policy_with_the_affinity_of_another(other: str, inner: str, name: str) -> None:
+    assert with_affinity_of(parse_policy(other), parse_policy(inner)).name == name

@@ -329,6 +329,16 @@ async def test_s_comes_back_to_the_priority_policy_that_was_left() -> None:
         assert session.fake.calls == [("switch_policy", "fifo"), ("switch_policy", "npps:ageing=60")]
 
 
+async def test_s_leaves_affinity_as_it_is() -> None:
+    async with opened([*scene.up(policy="fifo:affinity=3")]) as (app, pilot, session):
+        await until(lambda: "to NPPS" in text(app), pilot)
+        await pilot.press("s")
+        session.fake.subscription.put(PolicyChanged(scene.NOW, "npps:affinity=3", "fifo:affinity=3"))
+        app.bridge.flush()
+        await pilot.press("s")
+        assert session.fake.calls == [("switch_policy", "npps:affinity=3"), ("switch_policy", "fifo:affinity=3")]
+
+
 async def test_a_warning_longer_than_the_footer_is_seen_whole() -> None:
     problem = f"agent {'/very/long/folder' * 6}/mine.toml: round 2: prompt: a field is missing, the last words"
     async with opened(size=(80, 24), agent_problems=[problem]) as (app, pilot, _):
