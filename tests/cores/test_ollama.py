@@ -217,7 +217,7 @@ class TestChoiceOfModel:
         assert fault == Fault(
             FaultKind.NO_MODEL,
             f"model 'qwen3:9b' not found at {fake.host}; did you mean 'qwen3:8b'? installed: smollm2:135m, qwen3:8b; "
-            "to fetch it: ollama pull qwen3:9b",
+            "to fetch it: aios-tui models pull qwen3:9b",
             retryable=False,
         )
 
@@ -241,7 +241,7 @@ class TestChoiceOfModel:
             await core.start()
             info = await core.inspect()
             assert (info.healthy, info.default_model) == (True, name)
-            assert (f"run: ollama pull {name}" in info.detail) is missing
+            assert (f"run: aios-tui models pull {name}" in info.detail) is missing
             if missing:
                 _, fault = await run(core)
                 assert isinstance(fault, Fault)
@@ -257,10 +257,10 @@ class TestChoiceOfModel:
             _, fault = await run(core)
             await core.stop(drain_s=0)
         assert not info.healthy
-        assert "ollama pull" in info.detail
+        assert "aios-tui models pull" in info.detail
         assert isinstance(fault, Fault)
         assert (fault.kind, fault.retryable) == (FaultKind.NO_MODEL, False)
-        assert "ollama pull" in fault.reason
+        assert "aios-tui models pull" in fault.reason
 
 
 class TestCancel:

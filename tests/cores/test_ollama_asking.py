@@ -14,7 +14,7 @@ from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Message, Outcome, ToolCall
 from engine.model import GenerationOptions
 from tests.cores.fake_ollama import FakeOllama
-from tests.cores.ollama_frames import FakeModel, Final, Say, Status, say
+from tests.cores.ollama_frames import FakeModel, Final, Raw, Say, Status, say
 
 PLAIN, CLEVER = "smollm2:135m", "qwen3:8b"
 TOOL = {
@@ -29,6 +29,12 @@ TOOL = {
         },
     },
 }
+
+
+CALLING = (
+    '{"model": "m", "message": {"role": "assistant", "content": "", "tool_calls": '
+    '[{"function": {"name": "f", "arguments": ARGUMENTS}}]}, "done": false}\n'
+)
 
 
 @pytest_asyncio.fixture
@@ -172,6 +178,23 @@ class TestTools:
         assert isinstance(fault, Fault)
         assert fault.kind is FaultKind.BROKEN_STREAM
         assert "more than 256 tools" in fault.reason
+
+    @pytest.mark.parametrize(
+        "arguments", ['{"a": ' + "[" * 700 + "]" * 700 + "}", '{"a": NaN}', '"text"', "[1]", "7" * 5_000]
+    )
+    async def test_arguments_that_are_none(self, fake: FakeOllama, core: OllamaCore, arguments: str) -> None:
+        line = CALLING.replace("ARGUMENTS", arguments)
+        fake.scripts.append((Raw(line.encode()), Final()))
+        _, fault = await run(core, attempt())
+        assert isinstance(fault, Fault)
+        assert (fault.kind, fault.retryable) == (FaultKind.BROKEN_STREAM, True), fault
+        assert isinstance((await run(core, replace(attempt(), task=2)))[1], Done)
+
+    async def test_no_arguments_may_be_written_as_null(self, fake: FakeOllama, core: OllamaCore) -> None:
+        fake.scripts.append((Raw(CALLING.replace("ARGUMENTS", "null").encode()), Final()))
+        _, done = await run(core, attempt())
+        assert isinstance(done, Done)
+        assert done.tool_calls == (ToolCall("f", {}),)
 
     async def test_a_model_without_tools_says_so(self, core: OllamaCore) -> None:
         _, fault = await run(core, replace(attempt(PLAIN), tools=(TOOL,)))

@@ -40,7 +40,7 @@ from engine.cores.port import (
 from engine.errors import CoreError
 from engine.text import one_line
 
-_PULL = "install one, such as: ollama pull smollm2:135m"
+_PULL = "fetch one, such as: aios-tui models pull smollm2:135m"
 _CLOSE_S = 5.0
 
 
@@ -172,7 +172,9 @@ class OllamaCore(OllamaKeeping):
         self._loaded = frozenset(model.name for model in loaded)
         lacking = "" if default else f"Ollama at {where} has no model that can chat; {_PULL}"
         if self._configured and not catalogue.has(installed, self._configured):
-            lacking = f"the default model '{self._configured}' is not installed; run: ollama pull {self._configured}"
+            lacking = (
+                f"the default model '{self._configured}' is not installed; run: aios-tui models pull {self._configured}"
+            )
         return self._info(
             healthy=default is not None,
             default=default,

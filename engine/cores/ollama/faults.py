@@ -40,7 +40,7 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
             fault = _stopped(server, one_line(str(error), 300))
         case ollama.ResponseError():  # as the client raises it in a pull
             fault = _stopped(server, one_line(str(error.error), 300))
-        case ValidationError():
+        case ValidationError() | RecursionError():
             fault = Fault(FaultKind.BROKEN_STREAM, f"{server} sent a record of the wrong shape", True)
         case httpx.ReadTimeout() | httpx.WriteTimeout():
             fault = Fault(FaultKind.GAP_TIMEOUT, f"{server} accepted the request and then fell silent", True)
@@ -66,7 +66,7 @@ def missing_model(model: str, where: str, installed: Sequence[str]) -> str:
     listed = ", ".join(installed[:_NAMES_SHOWN]) + (", …" if len(installed) > _NAMES_SHOWN else "")
     asked = f"did you mean '{near}'? " if near else ""
     got = f"installed: {listed}; " if installed else "no model that can chat is installed; "
-    return f"model '{model}' not found at {where}; {asked}{got}to fetch it: ollama pull {model}"
+    return f"model '{model}' not found at {where}; {asked}{got}to fetch it: aios-tui models pull {model}"
 
 
 def nearest(model: str, names: Sequence[str]) -> str | None:

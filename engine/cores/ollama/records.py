@@ -31,6 +31,11 @@ def _count(value: Any) -> Any:
     return min(max(value, 0), 1 << 53) if isinstance(value, int) else value or 0
 
 
+def _arguments(value: Any) -> Any:
+    """An empty map of Go's may be written as null."""
+    return {} if value is None else clean_json(value)
+
+
 Line = Annotated[str, BeforeValidator(_line)]
 Text = Annotated[str, BeforeValidator(_text)]
 Count = Annotated[int, BeforeValidator(_count)]
@@ -38,7 +43,7 @@ Count = Annotated[int, BeforeValidator(_count)]
 
 class _Function(BaseModel):
     name: Annotated[Line, Field(min_length=1)]
-    arguments: Annotated[dict[str, JsonValue], BeforeValidator(clean_json)] = {}
+    arguments: Annotated[dict[str, JsonValue], BeforeValidator(_arguments)] = {}
 
 
 class _Call(BaseModel):

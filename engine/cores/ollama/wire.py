@@ -120,10 +120,14 @@ async def _without_error(lines: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         yield line
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
 def clean_record(line: bytes) -> bytes:
     """Return one record as a line that the client reads as meant. Raises WireError if it is not a JSON object."""
     try:
-        record = json.loads(line.decode("utf-8"))
+        record = json.loads(line.decode("utf-8"), parse_constant=_no_number)
     except UnicodeDecodeError:
         raise WireError("a line is not valid UTF-8") from None
     except (ValueError, RecursionError):
