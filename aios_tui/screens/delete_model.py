@@ -59,6 +59,9 @@ class DeleteModelScreen(ModalScreen[bool]):
         told = " ".join(filter(None, parts))
         if model.loaded:
             told += ", in memory now"
+        core = self.console.view.cores.get(self._core)
+        if core is not None and core.default_model in names:
+            told += ", the model of tasks that name none"
         if wanted:
             told += f"; {len(wanted)} queued or running {'task asks' if len(wanted) == 1 else 'tasks ask'} for it"
         return Content(told)

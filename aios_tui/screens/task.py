@@ -14,6 +14,7 @@ from textual.widgets import Collapsible, Static
 
 from aios_tui.actions import BY_ID
 from aios_tui.bridge.state import Changes
+from aios_tui.model_words import missing_model
 from aios_tui.task_page import TaskFacts, TaskPage, page_of
 from aios_tui.widgets import words
 from aios_tui.widgets.flow import Flow
@@ -35,7 +36,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("plus,equals_sign", "act('more_urgent')", "one level more urgent"),
     ("minus", "act('less_urgent')", "one level less urgent"),
     ("h", "act('hold')", "hold the queued task, or release it"),
-    ("F", "act('pull_model')", "pull the model for want of which it failed"),
+    ("F", "pull_model", "pull the model for want of which it failed"),
     ("f", "fold", "show or hide prompts and thinking of all rounds"),
     ("left_square_bracket", "other(-1)", "the task before in the list"),
     ("right_square_bracket", "other(1)", "the task after"),
@@ -208,8 +209,10 @@ class TaskScreen(Screen[None]):
         parts: list[Content] = []
         for key, name, action in HINTS:
             able = not action or BY_ID[action].why_not(now) is None
-            if action and BY_ID[action].offered and not able:
-                continue
+            if action == "pull_model":
+                if self._missing_model is None:
+                    continue
+                able = now.live
             parts.append(
                 Content.assemble((key, "bold $accent" if able else "$muted"), (f" {name}", "" if able else "$muted"))
             )
@@ -223,6 +226,21 @@ class TaskScreen(Screen[None]):
 
     def action_act(self, action: str) -> None:
         self.console.act(action, task=self.task_id)
+
+    @property
+    def _missing_model(self) -> str | None:
+        """The model for want of which the task failed, however long ago."""
+        page = self.page
+        return missing_model(page.error or "") if page is not None and page.state is TaskState.FAILED else None
+
+    def action_pull_model(self) -> None:
+        from aios_tui.screens.models import ask_for_pull
+
+        missing = self._missing_model
+        if missing is None:
+            self.console.tell(f"#{self.task_id} did not fail for want of a model", "warning")
+        else:
+            ask_for_pull(self.console, model=missing)
 
     def action_scroll(self, where: str) -> None:
         getattr(self.query_one("#body", VerticalScroll), f"action_{_SCROLLS.get(where, 'scroll_' + where)}")()

@@ -17,14 +17,16 @@ from aios_tui.screens.delete_model import DeleteModelScreen
 from aios_tui.screens.model import ModelScreen
 from aios_tui.screens.models import ModelsScreen
 from aios_tui.screens.pull import PullScreen
+from aios_tui.screens.task import TaskScreen
+from aios_tui.widgets.model_list import ModelList
 from engine.cores.keeping import PullProgress
 from engine.cores.port import Core, CoreInfo
 from engine.errors import CoreError
 from engine.events import CoreChanged, Event, TaskAccepted
 from engine.model import TaskSpec, TaskState
-from tests.ui import scene
+from tests.ui import scene, tasks
 from tests.ui.console import opened, text
-from tests.ui.doubles import FakeKernel
+from tests.ui.doubles import FakeHistory, FakeKernel
 from tests.ui.keepers import BIG, INFO, SMALL, FakeKeeper
 from tests.ui.settling import until
 
@@ -191,7 +193,9 @@ async def test_deleting_asks_and_keeping_is_the_first_answer() -> None:
         await shown.press("d")
         assert isinstance(shown.screen, DeleteModelScreen)
         told = " ".join(text(shown.app).replace("│", " ").split())
-        assert "qwen3:8b 5.2 GB at ollama, in memory now; 2 queued or running" in told
+        assert (
+            "qwen3:8b 5.2 GB at ollama, in memory now, the model of tasks that name none; 2 queued or running" in told
+        )
         await shown.press("enter")
         await shown.press("d", "escape")
         assert shown.keeper.calls == []
@@ -298,6 +302,31 @@ async def test_a_failed_task_offers_the_model_it_lacked() -> None:
         await shown.seen("F pull model")
         await shown.press("F")
         assert isinstance(shown.screen, PullScreen)
+
+
+async def test_a_task_that_failed_long_ago_offers_it_too() -> None:
+    async with models(key="3") as shown:
+        history = shown.app.session.history
+        assert isinstance(history, FakeHistory)
+        record = tasks.record(9, TaskState.FAILED, error="model 'old:7b' not found; installed: qwen3:8b")
+        history.details[9] = tasks.Facts(record, ())
+        await shown.app.push_screen(TaskScreen(9))
+        await shown.seen("F pull model")
+        await shown.press("F")
+        await shown.seen("old:7b")
+        assert isinstance(shown.screen, PullScreen)
+
+
+async def test_a_flood_of_progress_does_not_keep_it_from_its_keys() -> None:
+    async with models() as shown:
+        await shown.press("p", *"n:1", "enter")
+        for n in range(20_000):
+            shown.keeper.steps.put_nowait(PullProgress(f"step {n % 97}", n, 20_000))
+        await shown.press("j", "j")
+        assert shown.app.screen.query_one(ModelList).cursor == 2
+        assert shown.app.model_jobs.running, "the keys did not wait for the end of the flood"
+        shown.keeper.steps.put_nowait(None)
+        await shown.told("n:1 is pulled")
 
 
 async def test_before_the_core_has_started() -> None:
