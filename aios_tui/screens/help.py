@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 ABOUT = {
     "queue": "Queue: what is ready, in the order in which it will run under the policy of the moment.",
-    "activity": "Activity: a lane a slot, with what streams there; models, memory and processors below.",
+    "activity": "Activity: a lane a slot, with what streams there, and what each core did in the last five minutes."
+    " busy: the share of its slots' time; TTFT: start to first token; wait: ready to start, in seconds; swap: another"
+    " model answered than before. z gives it the whole screen.",
     "results": "Results: what has ended, the newest first.",
     "task": "Task: what was asked, each round as it came, times and attempts. tab and enter unfold one part.",
 }

@@ -100,6 +100,23 @@ def test_a_requeued_task_begins_again() -> None:
     assert state.lanes["s/0"].task is None
 
 
+def test_meters_see_what_the_lanes_see() -> None:
+    state = folded(*scene.whole())
+    reading = state.meters.core("ollama", scene.NOW)
+    lane = state.lanes["ollama/0"]
+    assert (reading.attempts, reading.model, reading.errors) == (2, "qwen3:8b", 0)
+    assert reading.ttft is not None and reading.ttft.n == 1
+    assert reading.ttft.p50 == pytest.approx(lane.ttft_s)
+    assert state.meters.tokens_per_s(scene.NOW) * 12 == pytest.approx(lane.tokens, rel=0.1)
+    assert state.looked_at == {"ollama": scene.NOW - 1}
+    fresh = resync(state, scene.up())  # a snapshot in which nothing runs
+    assert fresh.meters.core("ollama", scene.NOW) == replace(
+        reading, utilisation=fresh.meters.core("ollama", scene.NOW).utilisation
+    )
+    fold_all(fresh, [e.AttemptProgress(scene.NOW, 9, 2, 1, "ollama/0", "text", "late", 50)])
+    assert fresh.meters.core("ollama", scene.NOW).strip == reading.strip
+
+
 def test_every_event_is_folded() -> None:
     assert set(get_args(e.Event)) == set(_FOLDS)
 
