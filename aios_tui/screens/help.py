@@ -31,6 +31,7 @@ ABOUT = {
     " model answered than before. z gives it the whole screen.",
     "results": "Results: what has ended, the newest first.",
     "task": "Task: what was asked, each round as it came, times and attempts. tab and enter unfold one part.",
+    "metrics": "Metrics: what the history says of the time up to now. docs/metrics.md has the formulas.",
 }
 KEY_WIDTH = 16
 
