@@ -98,8 +98,12 @@ class Meters:
         events = list(snapshot)
         runs = {event.slot: _key(event) for event in events if isinstance(event, e.AttemptStarted)}
         at = max((event.at for event in events), default=0.0)
+        there = {event.slot for event in events if isinstance(event, e.SlotChanged)}
         for id_, meter in self._slots.items():
-            if meter.running is not None and runs.get(id_) != meter.running:
+            gone = id_ not in there and id_ not in runs
+            if gone:
+                meter.state = SlotState.DOWN
+            if gone or runs.get(id_) != meter.running:
                 _vacate(meter, at)
         for event in events:
             if isinstance(event, e.SlotChanged):

@@ -152,6 +152,13 @@ def test_after_lost_events_what_runs_is_as_the_snapshot_says() -> None:
     assert (other.attempts, other.ttft, other.wait) == (1, None, Quantiles(1, 1.0, 1.0))
 
 
+def test_a_slot_that_is_gone_after_a_restart_is_offered_no_longer() -> None:
+    meters = folded(slot(T0), slot(T0, "a/1"))
+    meters.resync([slot(T0 + 10)])
+    meters.fold(start(T0 + 10))
+    assert meters.core("a", T0 + 20).utilisation == pytest.approx(10 / 30)
+
+
 def test_memory_is_bounded() -> None:
     samples, sums = Samples(), Sums()
     for n in range(3 * MAX_SAMPLES):
