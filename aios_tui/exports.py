@@ -83,9 +83,10 @@ class Exports:
 
     async def _follow(self, kernel: Kernel, subscription: Subscription) -> None:
         try:
-            while not subscription.closed:
+            over = False
+            while not over:
                 await subscription.wait()
-                lost = subscription.lost
+                lost, over = subscription.lost, subscription.closed  # closed before it was drained: there is no more
                 events = subscription.drain()
                 if lost:
                     self._each("catch_up", kernel.snapshot())

@@ -247,3 +247,14 @@ async def test_the_route_is_there_when_asked_for_and_under_the_guard(tmp_path: P
             assert (await http.get("/openapi.json", headers=shown)).json()["paths"]["/metrics"]
     finally:
         await session.close()
+
+
+async def test_what_happens_last_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "SLICE", 1)
+    core = GateCore()
+    async with exporting(core) as (kernel, made):
+        await kernel.submit_many([TaskSpec(prompt="x")] * 200)
+        await core.next()
+    now = parsed(made.exposition("")[0].decode())
+    assert (value(now, "aios_tasks_running"), value(now, "aios_tasks_queued")) == (0, 200)
+    assert value(now, "aios_attempts_total", state="interrupted") == 1
