@@ -10,9 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
-from engine.events import Notice
+from engine.cores.port import ToolCall
+from engine.events import AttemptEnded, Notice
 from engine.gateway.v1 import events as event_routes
-from engine.model import TaskSpec
+from engine.gateway.v1.events import as_json
+from engine.model import AttemptState, TaskSpec
 from tests.gateway.running import Gateway, gateway, served
 from tests.kernel.gate import GateCore
 
@@ -198,3 +200,11 @@ async def _upto(
         yield kind, data
         if kind == last:
             return
+
+
+def test_calls_of_tools_are_in_the_events() -> None:
+    calls = (ToolCall("look_up", {"place": {"city": "Brno"}, "days": [1, 2]}, "c1"),)
+    told = json.loads(json.dumps(as_json(AttemptEnded(1.0, 1, 1, 1, "s/0", AttemptState.DONE, tool_calls=calls))))
+    assert told["tool_calls"] == [
+        {"name": "look_up", "arguments": {"place": {"city": "Brno"}, "days": [1, 2]}, "id": "c1"}
+    ]
