@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -36,7 +37,17 @@ def _theme_names(folder: Path) -> list[str]:
     return list(dict.fromkeys(theme.name for theme in (*builtin_themes(), *load_folder(folder)[0])))
 
 
-_CORES = _one_of("auto", "embedded", "ollama", "scripted:")
+def _cores(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For shell completion: the user's own cores first."""
+    from aios_tui.settings import load_settings
+    from engine.errors import UsageError
+
+    words = ["auto", "embedded", "ollama", "scripted:"]
+    with suppress(UsageError):  # the command itself says what is wrong with the settings
+        words[:0] = load_settings().settings.cores
+    return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
+
+
 _POLICIES = _one_of("fifo", "npps")
 _LEVELS = _one_of("debug", "info", "warning", "error")
 
@@ -46,7 +57,7 @@ _COMMON = {
     "core": click.option(
         "--core",
         metavar="CORE",
-        shell_complete=_CORES,
+        shell_complete=_cores,
         help="auto, or with commas: your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…",
     ),
     "model": click.option("--model", metavar="MODEL", help="The model of tasks that name none."),

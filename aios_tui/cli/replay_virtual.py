@@ -127,7 +127,8 @@ def _benched(plan: Plan) -> tuple[Plan, ServiceModel, str]:
     rates, per_model, used = rates_of(read(places.bench_file()), core, slots)
     measured = {bench.model: bench.load_s for bench in used if bench.load_s is not None}
     told = "; ".join(
-        f"{bench.model} on {bench.core} at {bench.level(slots).streams} streams {_rates(bench.rates(slots))}"
+        f"{bench.model} on {bench.core}, measured at {bench.level(slots).streams} at a time,"
+        f" {_rates(bench.rates(slots))}"
         for bench in used
     )
     service = ServiceModel(rates, per_model, use_given=False, seed=plan.seed)

@@ -112,7 +112,7 @@ def test_virtual_time_goes_by_the_measured_rates(cli: Here) -> None:
         (run,) = Report.model_validate_json(done.out).runs
         service = 300 / level.prompt_tps.median + 70 / level.stream_tps.median
         assert run.makespan == pytest.approx(service, rel=1e-9)
-        assert f"calibrated from bench: m on scripted at {level.streams} stream" in run.note
+        assert f"calibrated from bench: m on scripted, measured at {level.streams} at a time" in run.note
 
 
 def test_calibration_by_a_core_that_was_never_measured(cli: Here) -> None:

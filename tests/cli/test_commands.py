@@ -121,9 +121,19 @@ def test_completion_of_commands_and_options(tmp_path: Path) -> None:
         ("run --log-level d", ["debug"]),
     ],
 )
+@pytest.mark.usefixtures("cli")
 def test_completion_of_values(words: str, offered: list[str]) -> None:
     *before, last = words.split()
     assert [item.value for item in ShellComplete(root, {}, "aios-tui", "X").get_completions(before, last)] == offered
+
+
+def test_completion_offers_the_users_own_cores(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = cli.folder / "mine.toml"
+    monkeypatch.setenv("AIOS_TUI_CONFIG", str(config))
+    for text, offered in (('[cores.eagle]\nkind = "ollama"\n', ["eagle", "embedded"]), ("cores = 3\n", ["embedded"])):
+        config.write_text(text)
+        completed = ShellComplete(root, {}, "aios-tui", "X").get_completions(["run", "--core"], "e")
+        assert [item.value for item in completed] == offered
 
 
 def test_fetching_weights_that_are_there_fetches_nothing(
