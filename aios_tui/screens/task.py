@@ -56,7 +56,7 @@ HINTS = (
     ("o", "export", ""),
     ("x", "cancel", "cancel"),
     ("r", "retry", "retry"),
-    ("F", "pull model", "pull_model"),
+    ("F", "pull", "pull_model"),
     ("f", "fold", ""),
     ("[ ]", "other task", ""),
     ("?", "help", ""),
@@ -206,12 +206,13 @@ class TaskScreen(Screen[None]):
 
     def _draw_hints(self) -> None:
         now = self.console.situation(self.task_id)
+        missing = self._missing_model
         parts: list[Content] = []
         for key, name, action in HINTS:
             able = not action or BY_ID[action].why_not(now) is None
+            if action == ("cancel" if missing else "pull_model"):  # one of them, so that all fit in 80 columns
+                continue
             if action == "pull_model":
-                if self._missing_model is None:
-                    continue
                 able = now.live
             parts.append(
                 Content.assemble((key, "bold $accent" if able else "$muted"), (f" {name}", "" if able else "$muted"))

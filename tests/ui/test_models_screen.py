@@ -299,7 +299,7 @@ async def test_a_failed_task_offers_the_model_it_lacked() -> None:
         await shown.press("F")
         assert shown.app.last_notice == "#8 did not fail for want of a model"
         await shown.press("k", "enter")
-        await shown.seen("F pull model")
+        await shown.seen("F pull ")
         await shown.press("F")
         assert isinstance(shown.screen, PullScreen)
 
@@ -311,7 +311,7 @@ async def test_a_task_that_failed_long_ago_offers_it_too() -> None:
         record = tasks.record(9, TaskState.FAILED, error="model 'old:7b' not found; installed: qwen3:8b")
         history.details[9] = tasks.Facts(record, ())
         await shown.app.push_screen(TaskScreen(9))
-        await shown.seen("F pull model")
+        await shown.seen("F pull ")
         await shown.press("F")
         await shown.seen("old:7b")
         assert isinstance(shown.screen, PullScreen)
