@@ -14,6 +14,8 @@ from engine.errors import AiosError, UsageError
 from engine.text import one_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aios_tui.app import ConsoleApp
     from aios_tui.replaying import Replaying
     from engine.kernel import Kernel
@@ -51,7 +53,7 @@ async def _record(app: ConsoleApp, _: Situation) -> None:
             path = await session.stop_recording()
         finally:
             app.redraw_header()
-        app.tell(f"recorded {_tasks(count)} to {path}")
+        app.tell(f"recorded {_tasks(count)} to {_file(path)}")
         return
     from aios_tui.shelf import recording_name
 
@@ -61,7 +63,12 @@ async def _record(app: ConsoleApp, _: Situation) -> None:
     path = recording_name(folder, datetime.fromtimestamp(app.now()).astimezone())
     await session.record(path)
     app.redraw_header()
-    app.tell(f"recording what is submitted to {path}; R again ends it")
+    app.tell(f"recording to {path.name}; R again ends it, w lists it")
+
+
+def _file(path: Path | None) -> str:
+    """A file's name and folder, the name first: it is what is seen where there is little room."""
+    return "a file" if path is None else f"{path.name} in {path.parent}"
 
 
 async def end_broken_recording(app: ConsoleApp) -> None:

@@ -167,7 +167,7 @@ def _so_far(done: dict[str, Any]) -> str:
     last = time.strftime("%Y-%m-%d %H:%M", time.localtime(done["last_at"]))
     return (
         f"{done['tasks']} tasks, {done['done']} done, {done['failed']} failed, {done['cancelled']} cancelled;"
-        f" on average waited {duration(done['waiting_s'])}, took {duration(done['turnaround_s'])}; "
+        f" on average waited {duration(done['waiting_s'])}, turnaround {duration(done['turnaround_s'])}; "
         f"{done['tokens_in']:,} tokens in, {done['tokens_out']:,} out; last {last}"
     )
 

@@ -113,7 +113,7 @@ def _about(agent: DeclarativeAgent, done: AgentDone | None) -> Content:
     ]
     if done is not None:
         counts = f"{done.done:,} done, {done.failed:,} failed, {done.cancelled:,} cancelled"
-        times = f"waited {took(done.waiting_s)}, took {took(done.turnaround_s)} on average"
+        times = f"waited {took(done.waiting_s)}, turnaround {took(done.turnaround_s)} on average"
         tokens = f"{done.tokens_in:,} tokens in, {done.tokens_out:,} out"
         told += [Content.assemble(("so far    ", "$muted"), counts)]
         told += [Content.assemble(("          ", "$muted"), part) for part in (times, tokens)]

@@ -107,6 +107,10 @@ class CompareScreen(Screen[None]):
         for name, title in TITLES.items():
             self.query_one(f"#{name}").border_title = Content(title)
         self._fit(self.app.size)
+        if len(self.marked) > 1 and not self.has_class(
+            "-wide"
+        ):  # what is to be compared is known: show how it compares
+            self.set_focus(self.query_one("#table"))
         self._draw()
         self._read()
 

@@ -29,6 +29,7 @@ from engine.errors import AiosError, UsageError
 from engine.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from aios_tui.app import ConsoleApp
@@ -66,6 +67,7 @@ class WorkloadScreen(Screen[None]):
         self.switches = True
         self.busy = ""
         self.measured = ASSUMED
+        self._once_read: Callable[[], None] | None = None
         self._summaries: dict[str, Summary | str] = {}
 
     @property
@@ -165,6 +167,9 @@ class WorkloadScreen(Screen[None]):
         except AiosError as error:
             self._summaries[key] = one_line(str(error), 500)
         self._draw()
+        asked, self._once_read = self._once_read, None
+        if asked is not None:
+            asked()
 
     # Drawing
 
@@ -233,7 +238,15 @@ class WorkloadScreen(Screen[None]):
 
         self.app.push_screen(HelpScreen("workloads", keys=[(keys, words) for keys, _, words in KEYS]))
 
+    def _being_read(self, act: Callable[[], None]) -> bool:
+        """Whether the list, or the workload pointed at, is still being read; then `act` is done once it is."""
+        if self.busy or self.shelf.key in self._summaries:
+            return False
+        self._once_read = act
+        return True
+
     def action_move(self, where: str) -> None:
+        self._once_read = None
         names = {"down": "cursor_down", "up": "cursor_up", "first": "first", "last": "last"}
         getattr(self.shelf, f"action_{names[where]}")()
 
@@ -278,6 +291,8 @@ class WorkloadScreen(Screen[None]):
         except UsageError as error:
             self._say(str(error))
             return
+        if self._being_read(self.action_replay):
+            return
         if reason := self.why_not_replay():
             self._say(reason)
         else:
@@ -301,6 +316,8 @@ class WorkloadScreen(Screen[None]):
 
     def action_simulate(self) -> None:
         """Run it in virtual time, and compare what came of it."""
+        if self._being_read(self.action_simulate):
+            return
         if reason := self._why_not_read():
             self._say(reason)
         else:

@@ -24,6 +24,7 @@ from engine.workloads.reader import load
 from tests.ui.console import lines, opened, text
 from tests.ui.doubles import FakeHistory
 from tests.ui.scene import NOW
+from tests.ui.test_bursts import burst
 from tests.ui.test_real_session import QUICK, SLOW, real, until
 
 HEAD = '{"kind": "workload", "version": 1}\n'
@@ -222,6 +223,16 @@ async def test_simulating_fills_the_comparison(tmp_path: Path) -> None:
         await pilot.press("w")
         await pilot.pause()
         assert app.screen is screen and len(app.screen_stack) == 2
+
+
+@pytest.mark.parametrize(("size", "part"), [((120, 40), "runs"), ((80, 24), "table")])
+async def test_v_right_behind_w_simulates_and_shows_the_figures(size: tuple[int, int], part: str) -> None:
+    async with opened(size=size) as (app, pilot, _):
+        burst(app, ["w", "v"])
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and len(app.screen.shown) == 3)
+        assert isinstance(app.screen, CompareScreen)
+        assert app.screen.part == part
+        await until(pilot, lambda: "makespan s" in text(app))
 
 
 async def test_simulating_goes_by_the_rates_of_the_history_once_it_has_enough(tmp_path: Path) -> None:
