@@ -318,3 +318,15 @@ async def test_a_core_is_looked_at_when_it_may_have_let_a_model_go() -> None:
     kernel.resume()
     assert await served(kernel, core, count=3) == ["c1", "b2", "a0"]
     await kernel.stop()
+
+
+async def test_a_look_while_a_model_is_being_loaded_does_not_mistake_what_the_core_holds() -> None:
+    core = gpu()
+    core.loaded = {"a"}
+    kernel, ids = await started("fifo", core, tasks=specs("ba"))
+    await core.next()
+    await kernel.inspect()  # the core has not let go of the first model yet
+    await idle()
+    plan = kernel.next_swap()
+    assert plan is not None and (plan.from_model, plan.to_model, plan.task) == ("b", "a", ids[1])
+    await kernel.stop()

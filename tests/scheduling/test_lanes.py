@@ -19,6 +19,7 @@ WITH_AFFINITY = [
     "fifo:affinity=2",
     "npps:affinity=3",
     "npps:ageing=7.5,affinity=2",
+    "npps:ageing=0.5,affinity=3",
     "npps:ageing=7.5,affinity_s=15",
     "fifo:affinity=3,affinity_s=10",
     "npps:affinity_s=15",
@@ -228,3 +229,30 @@ def test_one_that_waits_for_a_drain_keeps_its_core_and_only_that() -> None:
     picked = scheduler.pick([draining, other], 0.0)
     assert picked is not None and (picked[0].id, picked[1]) == (2, 1)
     assert scheduler.pick([draining], 0.0) is None
+
+
+def test_under_ageing_nothing_passes_a_more_urgent_one_that_stands_between() -> None:
+    """An old task of priority 9 is the head; one of 5 may pass it, but not the one of 2 that stands before that."""
+    scheduler: LaneScheduler[int] = LaneScheduler(parse_policy("npps:ageing=10,affinity=9"), lambda item: item.model)
+    scheduler.push(Ready(1, 9, 0.0, 1, "b"))
+    scheduler.push(Ready(2, 2, 80.0, 2, "c"))
+    scheduler.push(Ready(3, 5, 90.0, 3, "a"))
+    gpu = Gpu("a")
+    assert [item.id for item in scheduler.snapshot()] == [1, 2, 3]
+    picked = scheduler.pick([gpu], 100.0)
+    assert picked is not None and picked[0].id == 1
+    scheduler.push(Ready(1, 9, 0.0, 1, "b"))
+    scheduler.remove(2)
+    picked = scheduler.pick([gpu], 100.0)
+    assert picked is not None and picked[0].id == 3, "with nothing between them it passes"
+
+
+def test_a_head_is_not_passed_while_a_free_slot_has_nothing_better_to_do() -> None:
+    scheduler: LaneScheduler[int] = LaneScheduler(parse_policy("fifo:affinity=9"), lambda item: item.model)
+    for number, model in enumerate("ba"):
+        scheduler.push(Ready(number, 5, 0.0, number, model))
+    busy, spare = Gpu("a"), Gpu("c")
+    picked = scheduler.pick([busy, spare], 0.0)
+    assert picked is not None and (picked[0].id, picked[1], picked[0].passes) == (0, 1, 0)
+    picked = scheduler.pick([busy], 0.0)
+    assert picked is not None and picked[0].id == 1
