@@ -22,7 +22,7 @@ from aios_tui.widgets.machine import draw_machine
 if TYPE_CHECKING:
     from engine.telemetry import TelemetrySample
 
-COMFORT, AMPLE = 4, 10
+COMFORT, AMPLE = 4, 8
 LOW = 5
 """Below this many lines there are only lanes."""
 
