@@ -244,6 +244,7 @@ def _retries(detail: TaskDetail) -> str:
 
 def _print_detail(out: Output, detail: TaskDetail) -> None:
     from aios_tui.cli.report import heading
+    from aios_tui.task_page import in_words
 
     task = detail.record
     out.line(heading(task))
@@ -264,5 +265,7 @@ def _print_detail(out: Output, detail: TaskDetail) -> None:
             out.line(f"{each.fault or 'error'}: {each.error}")
         if each.reply:
             out.line(each.reply.strip())
+        for call in each.tool_calls:
+            out.line(in_words(call))
     if task.error:
         out.line(f"\n{task.state}: {task.error}")

@@ -12,7 +12,7 @@ from engine.gateway.v1.tasks import Options
 from engine.model import GenerationOptions
 from tests.cli.program import QUICK, Here
 from tests.cores.fake_ollama import FakeOllama, InThread
-from tests.cores.ollama_frames import FakeModel, say
+from tests.cores.ollama_frames import FakeModel, Final, Say, say
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 
@@ -133,3 +133,10 @@ def test_the_http_api_takes_them_as_submit_sends_them() -> None:
     body = Options.model_validate(sent.model_dump(mode="json", exclude_none=True))
     assert body.model_dump(exclude_none=True) == sent.model_dump(exclude_none=True)
     assert set(Options.model_fields) == set(GenerationOptions.model_fields)
+
+
+def test_calls_of_tools_are_shown_in_words(cli: Here, server: FakeOllama) -> None:
+    server.scripts.append((Say("Let me see."), Say(calls=(("look_up", {"city": "Brno", "days": 2}),)), Final()))
+    assert cli("run", "--core", f"ollama@{server.host}", "Where?").code == 0
+    shown = cli("history", "show", "1").out
+    assert 'Let me see.\nasks for look_up (city: "Brno", days: 2)\n' in shown
