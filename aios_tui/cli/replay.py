@@ -20,11 +20,11 @@ def _speed(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
     if value is None:
         return None
     try:
-        speed = float(value.removesuffix("x"))
+        speed = math.inf if value == "max" else float(value.removesuffix("x"))  # the console's word for it
     except ValueError:
         speed = math.nan
     if not speed > 0:
-        raise click.BadParameter("a speed is a number above 0, or inf", ctx, param)
+        raise click.BadParameter("a speed is a number above 0, or max", ctx, param)
     return speed
 
 
@@ -63,7 +63,7 @@ _VIRTUAL_ONLY = ("prefill", "decode", "calibrate", "load")
 @click.command()
 @click.argument("workload", metavar="WORKLOAD")
 @click.option("--virtual", is_flag=True, help="Simulate it: no core, no waiting, the same numbers each time.")
-@click.option("--speed", callback=_speed, metavar="X", help="Live: X times as fast as written, or inf: all at once.")
+@click.option("--speed", callback=_speed, metavar="X", help="Live: X times as fast as written, or max: all at once.")
 @click.option(
     "--seed", type=int, metavar="N", help="Live: of tasks that name none. Virtual: for replies that nobody counted."
 )
