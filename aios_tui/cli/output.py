@@ -58,8 +58,8 @@ class OutputLost(Exception):
 
 
 def has_terminal() -> bool:
-    """Whether a person sits at both ends: stdin and stdout are there, and are a terminal."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
+    """Whether a person sits at all ends: stdin, stdout and stderr, which the console draws on, are a terminal."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def standard_input() -> BinaryIO:

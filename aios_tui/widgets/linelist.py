@@ -22,7 +22,7 @@ from aios_tui.widgets.ink import Inked, Line
 class LineList(ScrollView, Inked, can_focus=True):
     """Rows with fixed columns and a cursor, which stays on its row's key when the order changes.
 
-    Subclasses give `count`, `key_at`, `index_of` and `draw`, and call `renew` when the data changed.
+    Subclasses give `count`, `row_key`, `index_of` and `draw`, and call `renew` when the data changed.
 
     Attributes:
         needle: the filter; subclasses show only rows that contain it.
@@ -67,7 +67,7 @@ class LineList(ScrollView, Inked, can_focus=True):
         """How many rows there are."""
         raise NotImplementedError
 
-    def key_at(self, index: int) -> int:
+    def row_key(self, index: int) -> int:
         """The key of a row that exists."""
         raise NotImplementedError
 
@@ -116,7 +116,7 @@ class LineList(ScrollView, Inked, can_focus=True):
             index = None if before is None or (self.follows and self.cursor == 0) else self.index_of(before)
             at_edge = self._on_screen(self.cursor)
             self.cursor = min(self.cursor, count - 1) if index is None else index
-            self.cursor_key = self.key_at(self.cursor)
+            self.cursor_key = self.row_key(self.cursor)
             if at_edge and not self._on_screen(self.cursor):
                 self._show_cursor()
         if self.cursor_key != before:
@@ -136,7 +136,7 @@ class LineList(ScrollView, Inked, can_focus=True):
             return
         old, self.cursor = self.cursor, min(max(0, index), count - 1)
         self.moved = None
-        key = self.key_at(self.cursor)
+        key = self.row_key(self.cursor)
         self._show_cursor()
         self.refresh_line(old)
         self.refresh_line(self.cursor)
@@ -170,7 +170,7 @@ class LineList(ScrollView, Inked, can_focus=True):
         if index < self.count():
             self.point(index)
             if event.chain == 2:
-                self.post_message(self.Opened(self.key_at(index)))
+                self.post_message(self.Opened(self.row_key(index)))
 
     def on_resize(self, _: Resize) -> None:
         self._drawn.clear()

@@ -94,12 +94,12 @@ class ModelList(LineList):
     def count(self) -> int:
         return len(self.rows)
 
-    def key_at(self, index: int) -> int:
+    def row_key(self, index: int) -> int:
         row = self.rows[index]
         return self._numbers.setdefault((row.core, row.model), len(self._numbers))
 
     def index_of(self, key: int) -> int | None:
-        return next((index for index in range(len(self.rows)) if self.key_at(index) == key), None)
+        return next((index for index in range(len(self.rows)) if self.row_key(index) == key), None)
 
     def columns(self, width: int) -> tuple[Placed, ...]:
         if self._placed[0] != width:

@@ -47,7 +47,7 @@ class QueueList(LineList):
     def count(self) -> int:
         return len(self.view.order) if self._matching is None else len(self._matching)
 
-    def key_at(self, index: int) -> int:
+    def row_key(self, index: int) -> int:
         return self.view.order[index] if self._matching is None else self._matching[index]
 
     def index_of(self, key: int) -> int | None:
@@ -56,7 +56,7 @@ class QueueList(LineList):
         return self._matching.index(key) if key in self._matching else None
 
     def cells(self, index: int) -> dict[str, tuple[str, str]]:
-        task = self.view.tasks[self.key_at(index)]
+        task = self.view.tasks[self.row_key(index)]
         waited = None if task.ready_since is None else self.view.now - task.ready_since
         going_on = task.state is TaskState.RUNNING
         place = index if self._matching is None else self.view.order.index(task.id) or 0

@@ -48,7 +48,7 @@ class ResultList(LineList):
     def count(self) -> int:
         return len(self._rows)
 
-    def key_at(self, index: int) -> int:
+    def row_key(self, index: int) -> int:
         return self._rows[index].id
 
     def index_of(self, key: int) -> int | None:

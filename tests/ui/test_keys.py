@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import string
+
 import pytest
 from textual.command import Command, CommandList
 from textual.events import MouseScrollDown
 from textual.widgets import Input
 
-from aios_tui.actions import ACTIONS, POLICIES
+from aios_tui.actions import ACTIONS, POLICIES, show_key
 from aios_tui.operations import OPERATIONS
 from aios_tui.palette import commands
 from engine.events import KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskStarted
@@ -28,6 +30,20 @@ async def test_moving_keys_move_the_cursor_in_the_queue() -> None:
         page = rows.size.height - 1
         assert seen == [1, 2, 1, 0, 59, 0, 59, 0, page, 0, page, 0]
         assert app.main.selected == app.view.order[0]
+
+
+async def test_keys_that_mean_nothing_do_nothing() -> None:
+    """Textual calls a widget's method `key_at` for the key `@`, whatever that method was meant for."""
+    bound = {show_key(key) for action in ACTIONS for key in action.keys}
+    unbound = sorted(set(string.punctuation) - bound)
+    assert "@" in unbound
+    async with opened(scene.up()) as (app, pilot, session):
+        for pane in "123":
+            await pilot.press(pane, *unbound)
+        assert app.is_running
+        assert app.screen is app.main
+        assert app.main.pane == "results"
+        assert session.kernel.calls == []
 
 
 async def test_panes_take_the_focus_by_number_and_by_tab() -> None:
