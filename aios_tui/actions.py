@@ -65,6 +65,11 @@ def _needs_kernel(now: Situation) -> str | None:
     return f"no core is running: {now.view.trouble}" if now.view.trouble else "the core is still starting"
 
 
+def _can_write(now: Situation) -> str | None:
+    """A task may be written while the core starts: it is submitted once that is up."""
+    return _needs_kernel(now) if now.view.trouble else None
+
+
 def _needs_selection(now: Situation) -> str | None:
     return None if now.selected is not None else UNSELECTED
 
@@ -211,8 +216,8 @@ def show_key(key: str) -> str:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("new", ("n",), "new", "Write a new task in a form.", "Tasks", _needs_kernel, 1),
-    Action("quick", ("i",), "quick line", "Write a task in the line at the bottom.", "Tasks", _needs_kernel, 10),
+    Action("new", ("n",), "new", "Write a new task in a form.", "Tasks", _can_write, 1),
+    Action("quick", ("i",), "quick line", "Write a task in the line at the bottom.", "Tasks", _can_write, 10),
     Action("open", ("enter",), "open", "Open the selected task.", "Tasks", _needs_selection, 6),
     Action("cancel", ("x",), "cancel", "Cancel the selected task, queued or running.", "Tasks", _needs_unended, 5),
     Action("retry", ("r",), "retry", "Submit the selected ended task again, as a new one.", "Tasks", _can_retry, 8),

@@ -102,6 +102,7 @@ class ConsoleApp(OrderedKeys):
         self.replaying: Replaying | None = None
         self.now = now
         self.live = False
+        self.started = asyncio.Event()
         self.leaving = False
         self.draining = False
         self.priority_policy = "npps"
@@ -137,7 +138,7 @@ class ConsoleApp(OrderedKeys):
 
     def before_paste(self) -> None:
         """What is pasted while a pane has the focus is meant for the quick line."""
-        if self.screen is self.main and not isinstance(self.focused, Input) and self.live:
+        if self.screen is self.main and not isinstance(self.focused, Input) and not self.view.trouble:
             self.main.begin_typing()
 
     def on_mount(self) -> None:
@@ -184,6 +185,7 @@ class ConsoleApp(OrderedKeys):
             return
         self.live = True
         self.bridge.attach(self.session.kernel)
+        self.started.set()
         self.background(self.bridge.run, group="bridge", exclusive=True)
         await self.load_results()
         if problems := self.session.agent_problems:

@@ -42,7 +42,10 @@ def _tasks(count: int) -> str:
 
 
 async def submit(app: ConsoleApp, specs: list[TaskSpec]) -> None:
-    """Submit tasks and say their ids. Raises AiosError."""
+    """Submit tasks and say their ids; while the core starts, once it is up. Raises AiosError."""
+    if not app.live:
+        app.tell("the core is still starting; what you wrote is submitted as soon as it is up")
+        await app.started.wait()
     ids = await app.session.kernel.submit_many(specs)
     app.bridge.flush()
     if len(ids) == 1:

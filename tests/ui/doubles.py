@@ -182,7 +182,7 @@ class FakeTelemetry:
 
 
 class FakeSession:
-    """Starts at once; with `trouble`, never."""
+    """Starts at once, or when `gate` opens; with `trouble`, never."""
 
     def __init__(
         self,
@@ -191,6 +191,7 @@ class FakeSession:
         recovery: Recovery | None = None,
         trouble: str | None = None,
         agent_problems: Sequence[str] = (),
+        gate: asyncio.Event | None = None,
     ) -> None:
         self.fake = FakeKernel(events)
         self.kernel: KernelPort = self.fake
@@ -204,6 +205,7 @@ class FakeSession:
         self.recorded_to: Path | None = None
         self._recovery = recovery or Recovery()
         self._trouble = trouble
+        self._gate = gate
 
     recorded = 0
     recording_over = False
@@ -220,6 +222,8 @@ class FakeSession:
         return path
 
     async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
+        if self._gate is not None:
+            await self._gate.wait()
         if self._trouble is not None:
             raise CoreError(self._trouble)
         return self._recovery

@@ -47,7 +47,8 @@ def test_the_keys_that_were_promised_are_there() -> None:
 @pytest.mark.parametrize(
     ("action", "selected", "live", "reason"),
     [
-        ("new", None, False, "the core is still starting"),
+        ("new", None, False, None),
+        ("pause", None, False, "the core is still starting"),
         ("cancel", None, True, "no task is selected here"),
         ("cancel", 6, True, "#6 has ended already"),
         ("cancel", 9, True, None),

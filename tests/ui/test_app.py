@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from aios_tui.app import ConsoleApp
+from engine.model import TaskSpec
 from tests.ui.doubles import FakeSession
+from tests.ui.settling import until
 
 
 async def test_the_console_opens_and_q_leaves_it_with_the_session_closed() -> None:
@@ -16,3 +20,17 @@ async def test_the_console_opens_and_q_leaves_it_with_the_session_closed() -> No
         await pilot.pause()
     assert app.return_value == 0
     assert session.closed == 1
+
+
+async def test_a_task_can_be_written_while_the_core_starts() -> None:
+    gate = asyncio.Event()
+    session = FakeSession(gate=gate)
+    app = ConsoleApp(session)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("i", *"quit, xylophone", "enter")
+        assert not app.live
+        assert "still starting" in app.last_notice
+        assert session.fake.calls == []
+        gate.set()
+        await until(lambda: session.fake.calls, pilot)
+    assert session.fake.calls == [("submit_many", [TaskSpec(prompt="quit, xylophone")])]

@@ -37,13 +37,13 @@ async def test_keys_that_mean_nothing_do_nothing() -> None:
     bound = {show_key(key) for action in ACTIONS for key in action.keys}
     unbound = sorted(set(string.punctuation) - bound)
     assert "@" in unbound
-    async with opened(scene.up()) as (app, pilot, session):
+    async with opened([*scene.up()]) as (app, pilot, session):
         for pane in "123":
             await pilot.press(pane, *unbound)
         assert app.is_running
         assert app.screen is app.main
         assert app.main.pane == "results"
-        assert session.kernel.calls == []
+        assert session.fake.calls == []
 
 
 async def test_panes_take_the_focus_by_number_and_by_tab() -> None:
