@@ -7,12 +7,12 @@ stream that ends without that record has failed, however cleanly it was closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import httpx
 
-from engine.cores.call import Call, Emit
+from engine.cores.call import Emit
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.keys import redact
 from engine.cores.ollama import models as catalogue
@@ -25,7 +25,6 @@ from engine.cores.ollama.slots import ServerSlots
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import (
     Attempt,
-    Chunk,
     CoreInfo,
     Done,
     Fault,
@@ -33,18 +32,15 @@ from engine.cores.port import (
     ModelInfo,
     Outcome,
     Rejected,
-    Slot,
-    SlotEvent,
     ToolCall,
 )
-from engine.errors import CoreError
+from engine.cores.server import ServerCore
 from engine.text import one_line
 
 _PULL = "fetch one, such as: aios-tui models pull smollm2:135m"
-_CLOSE_S = 5.0
 
 
-class OllamaCore(OllamaKeeping):
+class OllamaCore(OllamaKeeping, ServerCore):
     """One Ollama server, as a core with `slots` slots. Durations in seconds.
 
     Args:
@@ -80,75 +76,18 @@ class OllamaCore(OllamaKeeping):
         api_key: str | None = None,
         why: str = "",
     ) -> None:
+        super().__init__(name, must_answer=must_answer)
         self.address = address if isinstance(address, Address) else parse_address(address)
         self.why, self._one_model = why, one_model
-        self._name, self._configured, self._look_s, self._must_answer = name, default_model, look_s, must_answer
+        self._configured, self._look_s = default_model, look_s
         self._key = api_key or key_for(self.address, environ or {})
         self._connection = Connection(
             self.address, key=self._key, connect_s=connect_s, read_s=read_s, line_cap=line_cap
         )
         self._slots = ServerSlots(name, self.address, slots, environ or {}, probe=self._why_down, backoff=backoff)
         self._health = self._slots.health
-        self._calls: dict[tuple[int, int, int], Call] = {}
         self._default: str | None = None
         self._loaded: frozenset[str] = frozenset()
-        self._running = self._stopped = False
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    async def start(self) -> None:
-        """Look for the server. Raises CoreError when it must answer and does not."""
-        self._health.open()
-        self._running = True
-        reason = await self._why_down()
-        if reason is None:
-            self._health.up()
-            return
-        if self._must_answer:
-            await self.stop(drain_s=0)
-            raise CoreError(reason)
-        self._health.fail("down", reason)
-
-    async def stop(self, *, drain_s: float) -> None:
-        self._running, self._stopped = False, True
-        calls = list(self._calls.values())
-        if calls and drain_s > 0:
-            await asyncio.wait({call.worker for call in calls}, timeout=drain_s)
-        for call in calls:
-            await call.cancel(_CLOSE_S)
-        await self._health.close()
-        await self._connection.close()
-
-    def slots(self) -> Sequence[Slot]:
-        return self._health.slots()
-
-    def events(self) -> AsyncIterator[SlotEvent]:
-        return self._health.events()
-
-    async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
-        key = (attempt.task, attempt.round, attempt.number)
-        if not self._running or key in self._calls:
-            yield Rejected(
-                f"the {self._name} core is stopped" if not self._running else "the attempt is running already"
-            )
-            return
-        call = Call(lambda emit: self._carry_out(attempt, emit), name=f"{slot.id} task {attempt.task}")
-        self._calls[key] = call
-        try:
-            async for item in call.items():
-                if not isinstance(item, Chunk):
-                    self._calls.pop(key, None)
-                yield item
-        finally:
-            self._calls.pop(key, None)
-            await call.cancel(_CLOSE_S)
-
-    async def cancel(self, attempt: Attempt) -> None:
-        call = self._calls.get((attempt.task, attempt.round, attempt.number))
-        if call is not None:
-            await call.cancel(_CLOSE_S)
 
     def waiting_for(self, attempt: Attempt) -> str:
         model = attempt.model or self._configured or self._default
@@ -212,6 +151,9 @@ class OllamaCore(OllamaKeeping):
         except Exception as error:  # noqa: BLE001  (any failure is an answer here)
             return fault_of(error, self.address.label, started=False)
         return None
+
+    async def _hang_up(self) -> None:
+        await self._connection.close()
 
     async def _why_down(self) -> str | None:
         fault = await self.probe(self._look_s)

@@ -7,14 +7,13 @@ it was closed. The key is known to the transport alone, and cut out of whatever 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import httpx
 from pydantic import SecretStr
 
-from engine.cores.call import Call, Emit
+from engine.cores.call import Emit
 from engine.cores.health import SlotHealth
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.keys import FILE_NAME, checked_key, redact
@@ -27,23 +26,18 @@ from engine.cores.openai.presets import Preset, Quirks
 from engine.cores.openai.wire import Connection
 from engine.cores.port import (
     Attempt,
-    Chunk,
     CoreInfo,
     Done,
     Fault,
     FaultKind,
     Outcome,
     Rejected,
-    Slot,
-    SlotEvent,
 )
-from engine.errors import CoreError
+from engine.cores.server import ServerCore
 from engine.text import one_line
 
-_CLOSE_S = 5.0
 
-
-class OpenAICore:
+class OpenAICore(ServerCore):
     """One server or provider, as a core with `slots` slots. Durations in seconds.
 
     Args:
@@ -82,11 +76,12 @@ class OpenAICore:
         backoff: tuple[float, float] = (0.5, 15.0),
         line_cap: int = LINE_CAP,
     ) -> None:
+        super().__init__(name, must_answer=must_answer)
         self.why = why
         self.address = parse_base_url(base_url)
         key_env = key_env or (preset.key_env if preset else None) or ""
         self._key = SecretStr(checked_key(key, key_env or "the key")) if key else None
-        self._name, self._look_s, self._must_answer = name, look_s, must_answer
+        self._look_s = look_s
         self._quirks = preset.quirks if preset else Quirks()
         self._hosted = bool(preset and preset.hosted)
         title = preset.title if preset else "the server"
@@ -98,64 +93,6 @@ class OpenAICore:
         self._catalogue = Catalogue(self._connection, self._quirks, configured, self._clean)
         self._dialogue = Dialogue(self._connection, self._quirks, self._key, priority=priority)
         self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
-        self._calls: dict[tuple[int, int, int], Call] = {}
-        self._running = self._stopped = False
-
-    @property
-    def name(self) -> str:
-        return self._name
-
-    async def start(self) -> None:
-        """Look for the server. Raises CoreError when it must answer and does not."""
-        self._health.open()
-        self._running = True
-        reason = await self._why_down()
-        if reason is None:
-            self._health.up()
-            return
-        if self._must_answer:
-            await self.stop(drain_s=0)
-            raise CoreError(reason)
-        self._health.fail("down", reason)
-
-    async def stop(self, *, drain_s: float) -> None:
-        self._running, self._stopped = False, True
-        calls = list(self._calls.values())
-        if calls and drain_s > 0:
-            await asyncio.wait({call.worker for call in calls}, timeout=drain_s)
-        for call in calls:
-            await call.cancel(_CLOSE_S)
-        await self._health.close()
-        await self._connection.close()
-
-    def slots(self) -> Sequence[Slot]:
-        return self._health.slots()
-
-    def events(self) -> AsyncIterator[SlotEvent]:
-        return self._health.events()
-
-    async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
-        key = (attempt.task, attempt.round, attempt.number)
-        if not self._running or key in self._calls:
-            yield Rejected(
-                f"the {self._name} core is stopped" if not self._running else "the attempt is running already"
-            )
-            return
-        call = Call(lambda emit: self._carry_out(attempt, emit), name=f"{slot.id} task {attempt.task}")
-        self._calls[key] = call
-        try:
-            async for item in call.items():
-                if not isinstance(item, Chunk):
-                    self._calls.pop(key, None)
-                yield item
-        finally:
-            self._calls.pop(key, None)
-            await call.cancel(_CLOSE_S)
-
-    async def cancel(self, attempt: Attempt) -> None:
-        call = self._calls.get((attempt.task, attempt.round, attempt.number))
-        if call is not None:
-            await call.cancel(_CLOSE_S)
 
     # Looking at it
 
@@ -187,6 +124,9 @@ class OpenAICore:
         if self._key is None or self.address.private:
             return ""
         return "its key goes over an unencrypted connection; use https"
+
+    async def _hang_up(self) -> None:
+        await self._connection.close()
 
     async def _why_down(self) -> str | None:
         """Look at the models: None if the server answers as it should, else the reason, without the key."""
