@@ -94,7 +94,10 @@ def show(results: Results, out: Output, *, as_json: bool) -> None:
 
     for line in text_table(results):
         out.line(line)
-    if len(results.results) > 1:
+    broken = [result.name for result in results.results if not result.complete]
+    if broken:
+        out.line(f"broken off: {', '.join(broken)}; no value is marked as the better one")
+    elif len(results.results) > 1:
         out.line("* the better value")
     if sys.stdout is not None and sys.stdout.isatty():
         from aios_tui.reporting.terminal import plots

@@ -38,7 +38,8 @@ def _page(results: Results, figures: Sequence[tuple[str, str]]) -> Iterator[str]
     yield ""
     yield "## Comparison"
     yield ""
-    yield "Times in seconds; the better value is bold."
+    better = "the better value is bold" if results.complete else "no value is marked, since not all runs are whole"
+    yield f"Times in seconds; {better}."
     yield ""
     yield from _comparison(results)
     for file, caption in figures:

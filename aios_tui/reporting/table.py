@@ -48,7 +48,10 @@ class Line:
 
 
 def lines(results: Results, *, compact: bool = False) -> list[Line]:
-    """The table's lines; the compact one leaves some out: rare quantiles, what is nothing everywhere, most clients."""
+    """The table's lines; the compact one leaves some out: rare quantiles, what is nothing everywhere, most clients.
+
+    Beside a run that was broken off none is better: it did not have the same to do.
+    """
     rows = compared([result.metrics for result in results.results])
     if compact:
         known = {label: (label, values, best) for label, values, best in rows}
@@ -56,7 +59,7 @@ def lines(results: Results, *, compact: bool = False) -> list[Line]:
         rows = chosen + [row for row in rows if ", priority " in row[0]]
         clients = [row for row in known.values() if ", client " in row[0]]
         rows += clients if len(clients) <= 6 else []
-    return [_line(label, values, best) for label, values, best in rows]
+    return [_line(label, values, best if results.complete else None) for label, values, best in rows]
 
 
 def _line(label: str, values: Sequence[float | None], best: int | None) -> Line:

@@ -20,6 +20,7 @@ A round's options go before the agent's, and the task's own before both.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import Annotated, Self
@@ -37,8 +38,24 @@ from engine.validation import reason
 MAX_ROUNDS = 64
 MAX_FILE_BYTES = 262_144
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$")]
-RoundName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+def _spelled(pattern: str, what: str) -> AfterValidator:
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(what)
+        return value
+
+    return AfterValidator(check)
+
+
+Identifier = Annotated[
+    str,
+    _spelled(
+        r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}",
+        "a name is up to 64 letters, digits, '.', '_' and '-', and begins with none of '.' and '-'",
+    ),
+]
+RoundName = Annotated[str, _spelled(r"[A-Za-z0-9_-]{1,64}", "a round's name is up to 64 letters, digits, '_' and '-'")]
 
 
 def _one_line(value: str) -> str:

@@ -88,7 +88,7 @@ async def test_a_failing_syscall_is_left_to_the_kernel() -> None:
         (b"[[round]]\nprompt = 'x'", "name: Field required"),
         (b"name = 'a'", "round: Field required"),
         (b"name = 'a'\nround = []", "round:"),
-        (b"name = 'a/b'\n[[round]]\nprompt = 'x'", "name:"),
+        (b"name = 'a/b'\n[[round]]\nprompt = 'x'", "name: a name is up to 64 letters"),
         (b"name = 'a'\nmodel = 'x'\n[[round]]\nprompt = 'x'", "model: no such field"),
         (b"name = 'a'\n[[round]]\nprompt = '  '", "prompt: is empty"),
         (b"name = 'a'\n[[round]]\nprompt = 'x'\noptions = { top = 1 }", "round.0.options.top: no such field"),

@@ -103,6 +103,12 @@ def test_the_better_value_is_marked_where_a_reader_sees_a_difference() -> None:
     assert all(line.best == frozenset() for line in lines(results("fifo")))
 
 
+def test_beside_a_run_that_was_broken_off_none_is_better() -> None:
+    (fifo, npps) = runs("fifo", "npps")
+    found = gather("w.jsonl", [fifo, (npps[0], False)])
+    assert {line.best for line in lines(found)} == {frozenset()}
+
+
 def test_numbers_are_short_and_never_lie_about_nothing() -> None:
     assert [number(value) for value in (None, math.nan, 0.0, 3.0, 1234.4, 0.0123456, 12.3456, 1e-7, 1e9)] == [
         "-", "-", "0", "3", "1,234", "0.01235", "12.35", "1.0e-07", "1,000,000,000",
