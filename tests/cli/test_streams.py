@@ -73,7 +73,7 @@ def test_a_reader_that_leaves_is_told_what_stays_queued(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("group", "names"),
     [
-        ("history", "list, search, show or export"),
+        ("history", "list, search, show, export or metrics"),
         ("runs", "list, show or delete"),
         ("workload", "import, generate, show, cut, scale, merge or samples"),
     ],
