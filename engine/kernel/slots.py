@@ -143,5 +143,15 @@ class SlotTable:
                 changed.append(place.slot)
         return changed
 
+    def settle(self, core: Core) -> list[Slot]:
+        """Take the core's slots as it has them now, ahead of its events; returns those that changed."""
+        changed: list[Slot] = []
+        for slot in core.slots():
+            place = self._places[slot.id]
+            if not place.quarantined and (place.slot.state, place.slot.reason) != (slot.state, slot.reason):
+                place.slot = slot
+                changed.append(slot)
+        return changed
+
     def _of(self, core: Core, slot: str | None) -> Sequence[Place]:
         return [place for place in self if place.core is core and slot in (None, place.slot.id)]

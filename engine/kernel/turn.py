@@ -11,7 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState, wait_exponential, wait_rando
 from tenacity.retry import retry_if_exception_type
 
 from engine.agents.protocol import Agent, Reply
-from engine.cores.port import Attempt, Done, Fault, Lost, Message, Rejected
+from engine.cores.port import Attempt, Done, Fault, Lost, Message, Rejected, SlotState
 from engine.errors import AiosError
 from engine.events import AttemptEnded, TaskRecovered
 from engine.kernel.execution import Execution
@@ -57,12 +57,18 @@ class LiveTask:
 
 
 class _TransientError(Exception):
-    """An attempt failed in a way that another may not; carries the record of its end."""
+    """An attempt failed in a way that another may not; carries the record of its end.
 
-    def __init__(self, ended: AttemptEnded, *, counts: bool) -> None:
+    Attributes:
+        counts: against `max_attempts`. at_once: its slot is out of use for a while, which is pause enough: it is ready
+            again now, in its own place, and goes where the next slot is.
+    """
+
+    def __init__(self, ended: AttemptEnded, *, counts: bool, at_once: bool) -> None:
         super().__init__(ended.error)
         self.ended = ended
         self.counts = counts
+        self.at_once = at_once
 
 
 class Turn:
@@ -156,10 +162,17 @@ class Turn:
             if isinstance(error, _TransientError) and state.next_action is not None:
                 self._kernel.emit(replace(error.ended, retry_in_s=state.next_action.sleep))
 
+        backoff = wait_exponential(multiplier=config.backoff_s, max=config.backoff_max_s) + wait_random(
+            0, config.backoff_s
+        )
+
+        def pause(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            return 0.0 if isinstance(error, _TransientError) and error.at_once else backoff(state)
+
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_TransientError),
-            wait=wait_exponential(multiplier=config.backoff_s, max=config.backoff_max_s)
-            + wait_random(0, config.backoff_s),
+            wait=pause,
             stop=spent,
             before_sleep=record,
             reraise=True,
@@ -209,9 +222,14 @@ class Turn:
             if loads:  # what had to go for the model, the core knows
                 self._kernel.watch.look(place.core)
         self._count(ended, execution)
-        return self._judge(ended, execution)
+        return self._judge(ended, execution, place)
 
-    def _judge(self, ended: AttemptEnded, execution: Execution) -> Reply:
+    def _out_of_use(self, place: Place) -> bool:
+        """Whether the slot of an attempt that failed is not to be used now, by its core's own word."""
+        self._kernel.watch.settle(place.core)
+        return place.slot.state is not SlotState.UP
+
+    def _judge(self, ended: AttemptEnded, execution: Execution, place: Place) -> Reply:
         outcome = execution.outcome
         match outcome:
             case Done():
@@ -220,9 +238,11 @@ class Turn:
                 self._kernel.emit(ended)
                 return Reply(ended.reply, ended.thinking, outcome.model, ended.usage, outcome.tool_calls)
             case Rejected():
-                raise _TransientError(ended, counts=False)
-            case Fault(retryable=True) | Lost():
-                raise _TransientError(ended, counts=True)
+                raise _TransientError(ended, counts=False, at_once=self._out_of_use(place))
+            case Fault(retryable=True):
+                raise _TransientError(ended, counts=True, at_once=self._out_of_use(place))
+            case Lost():
+                raise _TransientError(ended, counts=True, at_once=False)
             case _:
                 self._kernel.emit(ended)
                 raise SyscallFailed(ended.error or f"{self._live.task.core}: the attempt was cancelled at the core")

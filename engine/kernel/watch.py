@@ -48,6 +48,11 @@ class CoreWatch:
             if core.name in self._looking:
                 self._looking[core.name].cancel()
 
+    def settle(self, core: Core) -> None:
+        """Take the core's slots as they are now, without waiting for what it says of them."""
+        for slot in self._slots.settle(core):
+            self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
+
     def look(self, core: Core) -> None:
         """Look at a core soon, for it may have changed; once more after the present look, when there is one."""
         looking = self._looking.get(core.name)

@@ -92,6 +92,28 @@ async def test_a_busy_server_is_asked_again() -> None:
     assert (first.fault, second.fault) == ("busy", None)
 
 
+async def test_a_task_that_a_busy_server_refused_is_ready_again_in_its_place() -> None:
+    """It is among what waits, not in a pause of its own that younger tasks would overtake."""
+    async with FakeOllama(MODEL) as fake:
+        fake.scripts += [Status(503, "server busy")]
+        kernel = make_kernel(
+            OllamaCore(fake.host, slots=1, backoff=(0.2, 0.2)), config=replace(GATE_QUICK, backoff_s=300.0)
+        )
+        events = kernel.subscribe()
+        await kernel.start()
+        refused = await kernel.submit(TaskSpec(prompt="the oldest"))
+        (first,) = await seen(events, AttemptEnded, 1)
+        younger = await kernel.submit_many([TaskSpec(prompt=f"younger {n}") for n in range(3)])
+        async with asyncio.timeout(PATIENCE_S):
+            for task in (refused, *younger):
+                assert (await kernel.wait(task)).state is TaskState.DONE
+        await kernel.stop()
+    assert isinstance(first, AttemptEnded)
+    assert first.retry_in_s == 0.0
+    asked = [chat.body["messages"][-1]["content"] for chat in fake.chats()]
+    assert asked == ["the oldest", "the oldest", "younger 0", "younger 1", "younger 2"]
+
+
 async def test_cancelling_a_task_stops_the_server() -> None:
     async with FakeOllama(MODEL) as fake:
         fake.scripts.append((Say("one"), Wait()))
