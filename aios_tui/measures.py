@@ -62,8 +62,8 @@ class Measures:
         return self.all if priority is None else self.by_priority.get(priority, self.all)
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it."""
-        about = {name: getattr(self, name) for name in ("since", "until", "buckets", "running_s", "slots")}
+        """As JSON has it: tokens whole, seconds to the millisecond, other figures with six significant digits."""
+        about = {name: round(getattr(self, name), 3) for name in ("since", "until", "buckets", "running_s", "slots")}
         levels = {str(level): _record(measure) for level, measure in self.by_priority.items()}
         return {**about, "all": _record(self.all), "by_priority": levels}
 
@@ -129,5 +129,16 @@ def _quantile(ranked: Sequence[float], q: float) -> float | None:
 
 
 def _record(measure: Measure) -> dict[str, Any]:
-    counts = ("ended", "done", "failed", "cancelled", "started", "tokens", "busy_s")
-    return {name: getattr(measure, name) for name in counts} | measure.totals | {"curves": measure.curves}
+    counts = ("ended", "done", "failed", "cancelled", "started")
+    return {
+        **{name: getattr(measure, name) for name in counts},
+        "tokens": round(measure.tokens),
+        "busy_s": round(measure.busy_s, 3),
+        **{name: _short(total) for name, total in measure.totals.items()},
+        "curves": {name: [_short(value) for value in curve] for name, curve in measure.curves.items()},
+    }
+
+
+def _short(value: float | None) -> float | None:
+    """Without what adding binary fractions leaves behind."""
+    return None if value is None else float(f"{value:.6g}")

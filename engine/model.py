@@ -221,6 +221,11 @@ class TaskRecord(BaseModel):
     retry_of: int | None = None
     held: bool = False
 
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from its first start to its end; None before it has ended, and when it never started."""
+        return None if self.started_at is None or self.ended_at is None else self.ended_at - self.started_at
+
     @classmethod
     def of(cls, task: Task) -> TaskRecord:
         """The record of a task as it stands now."""

@@ -70,7 +70,7 @@ def result_of(record: TaskRecord) -> ResultView:
         priority=record.priority,
         ended_at=record.ended_at if record.ended_at is not None else record.submitted_at,
         waited_s=record.waiting_s,
-        took_s=None if record.ended_at is None or record.started_at is None else record.ended_at - record.started_at,
+        took_s=record.took_s,
         rounds=record.rounds,
         tokens_per_s=record.tokens_per_s,
         line=one_line(_said(record.state, record.result, record.error), 300),

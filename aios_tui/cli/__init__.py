@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import NoReturn, TextIO
 
 from aios_tui.cli.exits import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
-
-if TYPE_CHECKING:
-    import click
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -41,8 +38,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         _say("interrupted")
         code = INTERRUPTED
     except click.ClickException as error:
-        bare = type(error).__name__ == "NoArgsIsHelpError"  # since click 8.2; its message is the whole help
-        _say(_no_command(getattr(error, "ctx", None)) if bare else _one_line(error.format_message()))
+        _say(_one_line(error.format_message()))
         code = USAGE
     except AiosError as error:
         _say(_one_line(str(error)))
@@ -68,16 +64,6 @@ def _say(text: str) -> None:
         print(f"aios-tui: {text}", file=sys.stderr, flush=True)  # noqa: T201
     except OSError:
         return
-
-
-def _no_command(ctx: click.Context | None) -> str:
-    """What a group's name alone gets: the names that may follow it."""
-    import click
-
-    names = list(ctx.command.commands) if ctx is not None and isinstance(ctx.command, click.Group) else []
-    path = ctx.command_path if ctx is not None else "aios-tui"
-    said = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
-    return f"{path}: say {said} after it; `{path} --help` tells what each does"
 
 
 def _left_unwritten(stream: TextIO | None) -> OSError | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aios_tui.cli.exits import USAGE, WELL
+from aios_tui.cli.groups import CommandGroup
 from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output, duration, task_line
 from engine.text import one_line
@@ -58,7 +59,7 @@ _limit = click.option(
 )
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=CommandGroup)
 @common
 def history() -> None:
     """List, show, search or export past tasks."""
@@ -220,7 +221,7 @@ def _print_tasks(ctx: click.Context, ask: Callable[[History], Awaitable[Sequence
 
 
 def _row(record: TaskRecord) -> str:
-    took = duration(record.turnaround_s)
+    took = duration(record.took_s)
     return (
         f"{record.id:>6}  {_moment(record.submitted_at)[:16]:<16}  {record.state:<9}  {one_line(record.agent, 18):<18}"
         f"  {record.priority:>3}  {took:>8}  {one_line(record.prompt, 60)}"

@@ -115,8 +115,8 @@ def heading(record: TaskRecord) -> str:
     parts = [f"#{record.id}", record.agent, str(record.state)]
     if record.rounds:
         parts.append(f"{record.rounds} round{'' if record.rounds == 1 else 's'}")
-    if record.turnaround_s is not None:
-        parts.append(f"waited {duration(record.waiting_s)}, took {duration(record.turnaround_s)}")
+    if record.took_s is not None:
+        parts.append(f"waited {duration(record.waiting_s)}, took {duration(record.took_s)}")
     if record.tokens_per_s is not None:
         parts.append(f"{record.tokens_per_s:.0f} tok/s")
     if record.model:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from persistence import ReplayDetail, ReplayRow
 
 
-@click.group(no_args_is_help=True)
+@click.group(invoke_without_command=True)
 @common
-def runs() -> None:
-    """List, show, compare or delete the replays that were kept."""
+@click.pass_context
+def runs(ctx: click.Context, /) -> int:
+    """List, show, compare or delete the replays that were kept; without a command, list them."""
+    return WELL if ctx.invoked_subcommand is not None else ctx.invoke(list_)
 
 
 @runs.command("list")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aios_tui.cli.exits import WELL
+from aios_tui.cli.groups import CommandGroup
 from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output
 from engine.errors import UsageError
@@ -35,7 +36,7 @@ _seed = click.option(
 )
 
 
-@click.group(no_args_is_help=True)
+@click.group(cls=CommandGroup)
 @common
 def workload() -> None:
     """Make, import, look at and shape workload files."""

@@ -64,7 +64,7 @@ def lines(results: Results, *, compact: bool = False) -> list[Line]:
 
 def _line(label: str, values: Sequence[float | None], best: int | None) -> Line:
     """What lies within half a percent of the best is as good, and where all do there is no better one."""
-    cells = tuple(map(number, values))
+    cells = _numbers(values)
     goal = values[best] if best is not None else None
     if goal is None:
         return Line(label, cells, frozenset())
@@ -79,11 +79,19 @@ def _tells(values: Sequence[float | None], label: str) -> bool:
     return label not in ("failed", "swaps") or any(values)
 
 
-def number(value: float | None) -> str:
-    """Four significant digits, whole numbers whole, a dash for what is not known."""
+def _numbers(values: Sequence[float | None]) -> tuple[str, ...]:
+    """In one form: whole only where all that are known are whole."""
+    whole = all(value is None or math.isnan(value) or value == int(value) for value in values)
+    return tuple(number(value, whole=whole) for value in values)
+
+
+def number(value: float | None, *, whole: bool = True) -> str:
+    """Four significant digits, whole numbers whole unless told otherwise, a dash for what is not known."""
     if value is None or math.isnan(value):
         return "-"
-    if value == int(value) and abs(value) < 1e15:
+    if value == 0:
+        return "0" if whole else "0.000"
+    if whole and value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     if abs(value) >= 1000:
         return f"{value:,.0f}"

@@ -321,7 +321,7 @@ class LiveReplay:
             slots=sum(len(core.slots()) for core in self._kernel.cores),
             begun=self._begun,
             switches=tuple(self._switched),
-            note=f"live at speed {self._speed:g}",
+            note=f"live at speed {'max' if math.isinf(self._speed) else format(self._speed, 'g')}",
         )
 
 

@@ -29,6 +29,16 @@ def test_version_and_help(cli: Here) -> None:
         assert "Usage: aios-tui" in cli(name, "--help").out
 
 
+@pytest.mark.parametrize("group", ["history", "workload"])
+@pytest.mark.parametrize("options", [[], ["--db", "x.sqlite3"], ["--core", EMPTY, "--slots", "1"]], ids=len)
+def test_a_group_without_a_command_names_those_there_are(cli: Here, group: str, options: list[str]) -> None:
+    found = cli(group, *options)
+    assert (found.code, found.out) == (2, "")
+    assert found.complaint.startswith(f"aios-tui {group}: say ")
+    assert "show" in found.complaint
+    assert found.complaint.endswith(f" after it; `aios-tui {group} --help` tells what each does")
+
+
 def test_the_console_needs_a_terminal(cli: Here) -> None:
     found = cli()
     assert found.code == 2

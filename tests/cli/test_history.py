@@ -168,6 +168,30 @@ def shown(past: Here, task: int) -> dict[str, Any]:
     return found
 
 
+def test_took_is_from_first_start_to_end_everywhere(past: Here) -> None:
+    with sqlite3.connect(past.db) as raw:  # it waited 30 s, and ran for 12
+        raw.execute(
+            "UPDATE tasks SET started_at = submitted_at + 30, ended_at = submitted_at + 42, waiting_s = 30,"
+            " turnaround_s = 42 WHERE id = 1"
+        )
+    raw.close()
+    assert " · waited 30.0 s, took 12.0 s · " in past("history", "show", "1").out.splitlines()[0]
+    (row,) = [line for line in past("history", "list").out.splitlines() if line.startswith("     1 ")]
+    assert "  12.0 s  the goose" in row
+
+
+def test_metrics_as_json_have_no_noise(past: Here) -> None:
+    told = json.loads(past("history", "metrics", "--json").out)
+    whole = told["all"]
+    assert isinstance(whole["tokens"], int) and whole["tokens"] > 0
+    seconds = [told["since"], told["until"], told["running_s"], whole["busy_s"]]
+    assert seconds == [round(value, 3) for value in seconds]
+    figures = [value for curve in whole["curves"].values() for value in curve if value is not None]
+    figures += [whole[name] for name in whole["curves"] if whole[name] is not None]
+    assert figures
+    assert figures == [float(f"{value:.6g}") for value in figures]
+
+
 def test_metrics_know_whether_the_newest_program_still_runs(past: Here) -> None:
     """A run without an end whose process is gone was killed: it did not run up to now."""
     with sqlite3.connect(past.db) as raw:

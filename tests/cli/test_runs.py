@@ -28,6 +28,17 @@ def test_runs_are_listed_shown_as_they_were_and_deleted(cli: Here) -> None:
     assert cli("runs", "list", "--json").out == ""
 
 
+def test_the_name_alone_lists_as_the_replay_says(cli: Here) -> None:
+    made = cli(*VIRTUAL, "--policy", "fifo,npps")
+    assert "kept as runs 1, 2; see `aios-tui runs`" in made.err
+    bare = cli("runs")
+    assert (bare.code, bare.out, bare.err) == (0, cli("runs", "list").out, "")
+    assert len(bare.out.splitlines()) == 3
+    other = cli("runs", "--db", str(cli.folder / "other.sqlite3"))
+    assert (other.code, other.out) == (2, ""), "of another history, which is not there"
+    assert "other.sqlite3" in other.complaint
+
+
 def test_two_runs_of_one_policy_are_told_apart(cli: Here) -> None:
     cli(*VIRTUAL)
     cli(*VIRTUAL, "--slots", "2")

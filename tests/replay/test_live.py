@@ -109,6 +109,7 @@ async def test_at_infinite_speed_all_is_sent_at_once_and_switches_are_made_in_or
     )
     async with running(core) as kernel:
         replay = LiveReplay(kernel, given, speed=math.inf)
+        assert replay.result().note == "live at speed max"
         task = asyncio.create_task(replay.run())
         await until(lambda: replay.progress.sent == 3)
         assert replay.progress.position == 3e6

@@ -18,7 +18,7 @@ from aios_tui.reporting.folder import report_text, write_report
 from aios_tui.reporting.markdown import markdown
 from aios_tui.reporting.results import Results, gather
 from aios_tui.reporting.schema import Report
-from aios_tui.reporting.table import lines, number, text_table
+from aios_tui.reporting.table import _line, lines, number, text_table
 from aios_tui.reporting.terminal import plots
 from engine.errors import UsageError
 from engine.replay.columns import Run, Tasks
@@ -113,6 +113,15 @@ def test_numbers_are_short_and_never_lie_about_nothing() -> None:
     assert [number(value) for value in (None, math.nan, 0.0, 3.0, 1234.4, 0.0123456, 12.3456, 1e-7, 1e9)] == [
         "-", "-", "0", "3", "1,234", "0.01235", "12.35", "1.0e-07", "1,000,000,000",
     ]  # fmt: skip
+
+
+def test_a_row_has_its_numbers_in_one_form() -> None:
+    def cells(*values: float | None) -> tuple[str, ...]:
+        return _line("any", values, None).cells
+
+    assert cells(1.0, 0.99996, None) == ("1.000", "1.0000", "-")
+    assert cells(0.0, 12.3456, 1500.0) == ("0.000", "12.35", "1,500")
+    assert cells(0.0, 12.0, None) == ("0", "12", "-")
 
 
 def test_untrusted_names_stay_text() -> None:
