@@ -79,10 +79,14 @@ class Dispatcher:
     def withdraw(self, task: int, round_: int) -> bool:
         """Take a turn or a round out again; False when it is not ready (any more)."""
         self._grants.pop((task, round_), None)
-        return self._ready.remove((task, round_)) is not None
+        if self._ready.remove((task, round_)) is None:
+            return False
+        self.kick()  # a slot may have been kept free for it
+        return True
 
     def reprioritise(self, task: int, round_: int, priority: int) -> None:
         self._ready.reprioritise((task, round_), priority)
+        self.kick()  # another one may be first now, and suit a slot that was kept free
 
     def may_use(self, place: Place, model: str | None) -> bool:
         """Whether an attempt may have its task's slot for this model, or has to ask in the queue first.

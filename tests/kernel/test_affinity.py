@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+import pytest
+
 from engine.agents.protocol import AgentContext
 from engine.cores.port import SlotEvent
 from engine.events import CoreChanged, ModelSwapped, SwapPlanned, TaskEnded
@@ -183,6 +185,49 @@ async def test_a_swap_that_waits_holds_up_no_other_core() -> None:
     assert running.attempt.task == ids[3]
     await idle()
     assert core.begun.empty()
+    await kernel.stop()
+
+
+@pytest.mark.parametrize("by", ["cancel", "hold", "priority"])
+async def test_a_slot_kept_for_a_swap_is_given_on_when_that_is_not_next_any_more(by: str) -> None:
+    core = gpu(slots=2)
+    kernel, ids = await started("npps", core, tasks=specs("aba"))
+    first = await core.next()
+    await idle()
+    plan = kernel.next_swap()
+    assert core.begun.empty() and plan is not None and plan.task == ids[1]
+    if by == "cancel":
+        assert await kernel.cancel(ids[1])
+    elif by == "hold":
+        assert kernel.hold(ids[1])
+    else:
+        assert kernel.reprioritise(ids[2], 0)
+    assert (await core.next()).attempt.task == ids[2]
+    assert not first.stopped, "the first one still executes"
+    await idle()
+    plan = kernel.next_swap()
+    assert (plan is None) == (by != "priority"), "what is told of the swap is true again"
+    await kernel.stop()
+
+
+async def test_cancelling_many_tasks_dispatches_once_a_step() -> None:
+    core = gpu()
+    kernel, ids = await started("fifo", core, tasks=specs("a" * 200))
+    await core.next()
+    await idle()
+    dispatches = 0
+    dispatch = kernel.dispatcher._dispatch
+
+    def counted() -> None:
+        nonlocal dispatches
+        dispatches += 1
+        dispatch()
+
+    kernel.dispatcher._dispatch = counted  # type: ignore[method-assign]
+    for task in ids[1:]:
+        assert kernel.hold(task)
+    await idle()
+    assert dispatches == 1
     await kernel.stop()
 
 
