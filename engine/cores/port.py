@@ -257,7 +257,7 @@ class Core(Protocol):
         """The slots, at least one, the same ones in the same order for the life of the core."""
 
     def events(self) -> AsyncIterator[SlotEvent]:
-        """Changes as they happen; ends when the core stops."""
+        """Changes from this call on, as they happen, read or not; ends when the core stops."""
 
     def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
         """Run one attempt: chunks, then exactly one Outcome, last. Raises nothing but CancelledError.

@@ -70,6 +70,8 @@ class Life:
         for failure in filter(None, failures):
             raise failure
         self.refuse_if_closed()
+        # Heard from before their slots are taken down, so that what they say while the history is read is not lost.
+        said = [(core, core.events()) for core in kernel.cores]
         for core in kernel.cores:
             kernel.slots.add(core)
         recovery = Recovery()
@@ -78,7 +80,7 @@ class Life:
             self.refuse_if_closed()
         self._store.on_trouble(self._on_trouble)
         self._watchers = [
-            asyncio.create_task(kernel.watch.follow(core), name=f"watch {core.name}") for core in kernel.cores
+            asyncio.create_task(kernel.watch.follow(core, events), name=f"watch {core.name}") for core, events in said
         ]
         for place in kernel.slots:
             slot = place.slot

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
-from engine.cores.port import Core, CoreInfo
+from engine.cores.port import Core, CoreInfo, SlotEvent
 from engine.events import CoreChanged, Event, SlotChanged
 from engine.kernel.dispatcher import Dispatcher
 
@@ -34,11 +34,14 @@ class CoreWatch:
             self._learn(info)
         return infos
 
-    async def follow(self, core: Core) -> None:
-        """Follow what a core says of its slots, for as long as it lives. Looking at it closer never delays that."""
+    async def follow(self, core: Core, events: AsyncIterator[SlotEvent]) -> None:
+        """Follow what a core says of its slots, for as long as it lives. Looking at it closer never delays that.
+
+        `events` is of its `events()`, from before its slots were added to the table.
+        """
         self._followed.add(core.name)
         try:
-            async for event in core.events():
+            async for event in events:
                 for slot in self._slots.apply(core, event):
                     self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
                 self._dispatcher.kick()

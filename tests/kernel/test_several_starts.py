@@ -6,8 +6,14 @@ import asyncio
 
 import pytest
 
+from engine.cores.ollama.core import OllamaCore
+from engine.cores.port import SlotState
 from engine.cores.scripted import ScriptedCore
 from engine.errors import CoreError
+from engine.model import TaskSpec, TaskState
+from engine.store import MemoryStore, Recovery
+from tests.cores.fake_ollama import FakeOllama
+from tests.cores.test_ollama import QUICK
 from tests.kernel.gate import make_kernel
 
 
@@ -50,3 +56,25 @@ async def test_one_that_fails_stops_the_others() -> None:
         with pytest.raises(CoreError, match="the second core is broken"):
             await kernel.start()
     assert [core.stops > 0 for core in cores] == [True, True]
+
+
+async def test_a_core_that_comes_up_while_the_history_is_read_is_up() -> None:
+    """It says so once, before anybody has begun to read what it says."""
+
+    class Reading(MemoryStore):
+        async def recover(self, *, max_interruptions: int) -> Recovery:
+            await fake.start()
+            async with asyncio.timeout(10):
+                while core.slots()[0].state is not SlotState.UP:
+                    await asyncio.sleep(0.005)
+            return await super().recover(max_interruptions=max_interruptions)
+
+    async with FakeOllama("tiny") as fake:
+        await fake.stop()
+        core = OllamaCore(fake.host, slots=1, must_answer=False, backoff=QUICK)
+        kernel = make_kernel(core, store=Reading())
+        await kernel.start()
+        async with asyncio.timeout(10):
+            done = await kernel.wait(await kernel.submit(TaskSpec(prompt="p")))
+        await kernel.stop()
+    assert done.state is TaskState.DONE
