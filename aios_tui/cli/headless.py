@@ -231,7 +231,7 @@ def _first(names: Iterable[str], lines: Sequence[str]) -> dict[str, str]:
 def _check_models(specs: Sequence[TaskSpec], infos: Sequence[CoreInfo], lines: Sequence[str]) -> None:
     """Refuse a model that no core has, where the cores tell what they have."""
     known = {model.name for info in infos for model in info.models}
-    if not known or not all(info.healthy for info in infos):
+    if not known or not all(info.healthy and info.models for info in infos):
         return
     for name, line in _first((spec.model or "" for spec in specs), lines).items():
         if name and name not in known and f"{name}:latest" not in known:

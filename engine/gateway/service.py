@@ -81,7 +81,7 @@ class Service:
     def _has(self, name: str) -> bool:
         infos = self.kernel.infos
         known = set(self.models())
-        unsure = not known or not all(info.healthy for info in infos)
+        unsure = not known or not all(info.healthy and info.models for info in infos)
         return unsure or name in known or f"{name}:latest" in known
 
     # -- tasks ---------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ class Models:
     Attributes:
         held: models in memory, by the core's own names.
         one_at_a_time: it holds one at a time, so that another one can come only when nothing executes.
-        seen: it has answered a look, so that what it did not tell of then it does not tell of.
+        seen: it was looked at while it was up, so that what it did not tell of then it does not tell of.
     """
 
     def __init__(self) -> None:
@@ -51,9 +51,12 @@ class Models:
         wanted = self._default if model is None else model
         return None if wanted is None else self._names.get(wanted, wanted)
 
-    def learn(self, info: CoreInfo, executing: AbstractSet[str]) -> None:
-        """Take in a look at the core. One that is down and says nothing still has what it had."""
-        self.seen = self.seen or info.healthy or bool(info.models or info.version)
+    def learn(self, info: CoreInfo, executing: AbstractSet[str], *, up: bool) -> None:
+        """Take in a look at the core. One that is down and says nothing still has what it had.
+
+        `up`: whether a slot of it was up when the look began.
+        """
+        self.seen = self.seen or up or info.healthy or bool(info.models or info.version)
         if not info.healthy and not info.models:
             return
         self.one_at_a_time = info.one_model

@@ -57,9 +57,16 @@ class SlotTable:
         """Whether any slot does for any model: there is one core, and it holds several models at a time."""
         return len(self.models) == 1 and not any(models.one_at_a_time for models in self.models.values())
 
-    def learn(self, info: CoreInfo) -> None:
-        """Take note of the models that a core says it has, and holds. One that is down says nothing."""
-        self.models[info.name].learn(info, self._executing(info.name))
+    def learn(self, info: CoreInfo, *, up: bool) -> None:
+        """Take note of the models that a core says it has, and holds. One that is down says nothing.
+
+        `up`: what `up` said when the look began.
+        """
+        self.models[info.name].learn(info, self._executing(info.name), up=up)
+
+    def up(self, core: Core) -> bool:
+        """Whether a slot of the core is up."""
+        return any(place.slot.state is SlotState.UP for place in self if place.core is core)
 
     def any_free(self) -> bool:
         return any(place.free for place in self)

@@ -29,9 +29,10 @@ class CoreWatch:
 
     async def inspect(self, cores: Sequence[Core]) -> list[CoreInfo]:
         """Ask these cores how they are."""
+        up = [self._slots.up(core) for core in cores]
         infos = await asyncio.gather(*(core.inspect() for core in cores))
-        for info in infos:
-            self._learn(info)
+        for info, was_up in zip(infos, up, strict=True):
+            self._learn(info, up=was_up)
         return infos
 
     async def follow(self, core: Core, events: AsyncIterator[SlotEvent]) -> None:
@@ -67,13 +68,13 @@ class CoreWatch:
             self._again.add(core.name)
 
     async def _look_at(self, core: Core) -> None:
-        self._learn(await core.inspect())
+        await self.inspect([core])
         while core.name in self._again:
             self._again.discard(core.name)
-            self._learn(await core.inspect())
+            await self.inspect([core])
 
-    def _learn(self, info: CoreInfo) -> None:
+    def _learn(self, info: CoreInfo, *, up: bool) -> None:
         self.infos[info.name] = info
-        self._slots.learn(info)
+        self._slots.learn(info, up=up)
         self._dispatcher.kick()
         self._publish(CoreChanged(self._now(), info))

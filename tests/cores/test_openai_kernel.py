@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from engine.cores.openai.core import OpenAICore
+from engine.cores.openai.presets import load_presets
 from engine.cores.port import SlotState
+from engine.cores.scripted import ScriptedCore
 from engine.events import AttemptEnded, SlotChanged
 from engine.model import TaskSpec, TaskState
 from tests.cores.fake_openai import FakeOpenAI, event, refusal
@@ -35,6 +39,36 @@ async def test_tasks_wait_while_the_server_is_down_and_end_when_it_is_back() -> 
     assert {task.state for task in ended} == {TaskState.DONE}
     assert {task.result for task in ended} == {"Hello there."}
     assert sum(task.attempts for task in ended) == 6  # one found the server gone, the others waited
+
+
+@pytest.mark.parametrize("default", [None, "claude-y"])
+async def test_what_tells_no_models_is_given_the_tasks_that_no_other_core_has_the_model_of(default: str | None) -> None:
+    async with FakeOpenAI("claude-x") as fake:
+        fake.overrides["/v1/models"] = refusal(404, "no such route")
+        hosted = OpenAICore(
+            name="far", base_url=fake.url, key="k" * 20, preset=load_presets()["anthropic"], default_model=default
+        )
+        kernel = make_kernel(hosted, ScriptedCore(name="near"))
+        await kernel.start()
+        assert [info.healthy for info in kernel.infos] == [True, True]
+        async with asyncio.timeout(PATIENCE_S):
+            named = await kernel.wait(await kernel.submit(TaskSpec(prompt="hello", model="claude-x")))
+            other = await kernel.wait(await kernel.submit(TaskSpec(prompt="hello", model="scripted")))
+        await kernel.stop()
+    assert (named.state, named.core) == (TaskState.DONE, "far")
+    assert (other.state, other.core) == (TaskState.DONE, "near")
+
+
+async def test_a_server_that_is_up_and_lists_nothing_is_asked_all_the_same() -> None:
+    """It may refuse; that nobody knows what it has is no reason to keep a task waiting for ever."""
+    async with FakeOpenAI() as fake:
+        kernel = make_kernel(OpenAICore(name="lab", base_url=fake.url), ScriptedCore(name="near"))
+        await kernel.start()
+        async with asyncio.timeout(PATIENCE_S):
+            task = await kernel.wait(await kernel.submit(TaskSpec(prompt="hello", model="tiny")))
+        await kernel.stop()
+    assert (task.state, task.core) == (TaskState.FAILED, "lab")
+    assert "model 'tiny' not found" in (task.error or "")
 
 
 async def test_being_asked_to_wait_is_never_held_against_a_task() -> None:

@@ -49,6 +49,10 @@ class Catalogue:
             return self._configured
         return next((model.name for model in self.models if model.chats), None)
 
+    def usable(self) -> bool:
+        """Whether there is a model to ask for: the default, or one that a task may name."""
+        return self.default() is not None or not self._quirks.lists_models or any(model.chats for model in self.models)
+
     def has(self, name: str) -> bool:
         return any(name == model.name or name in model.aliases for model in self.models)
 

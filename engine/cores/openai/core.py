@@ -105,7 +105,7 @@ class OpenAICore(ServerCore):
         self._health.up()
         lacking = self._catalogue.lacking()
         notes = (f"{self._place.who}: {lacking}" if lacking else "", self._exposed())
-        return self._info(self._catalogue.default() is not None, "; ".join(filter(None, notes)))
+        return self._info(self._catalogue.usable(), "; ".join(filter(None, notes)))
 
     def _info(self, healthy: bool, detail: str) -> CoreInfo:
         return CoreInfo(
