@@ -83,11 +83,18 @@ def _named(wanted: list[Wanted], taken: set[str]) -> list[Wanted]:
     """Give each form a name of its own, not `taken`: its kind's, and where there are several of a kind, its host's."""
     found: dict[str, Wanted] = {}
     kinds = [each.config.kind for each in wanted if not each.configured]
+    hosts = [
+        (each.config.kind, _host(each.config)[0])
+        for each in wanted
+        if not each.configured and each.config.url is not None
+    ]
     for each in wanted:
         name = each.name
         if not each.configured:
             several = kinds.count(each.config.kind) > 1
-            name = next(name for name in _names(each.config, several) if name not in found and name not in taken)
+            alike = [host for kind, host in hosts if kind == each.config.kind]
+            names = _names(each.config, several, alike)
+            name = next(name for name in names if name not in found and name not in taken)
         elif name in found:
             raise UsageError(f"core {name} stands there twice")
         if each.config.kind == "embedded" and any(other.config.kind == "embedded" for other in found.values()):
@@ -98,13 +105,14 @@ def _named(wanted: list[Wanted], taken: set[str]) -> list[Wanted]:
     return list(found.values())
 
 
-def _names(config: CoreConfig, several: bool) -> list[str]:
-    """What it may be called, the best first."""
+def _names(config: CoreConfig, several: bool, hosts: list[str]) -> list[str]:
+    """What it may be called, the best first. `hosts` are those of its kind: two alike both have their port."""
     numbered = [f"{config.kind}-{number}" for number in range(2, 100)]
     if config.url is None or not several:
         return [config.kind, *numbered]
     host, port = _host(config)
-    return [host, f"{host}:{port}", *numbered]
+    alone = [host] if hosts.count(host) == 1 else []
+    return [*alone, f"{host}:{port}", *numbered]
 
 
 def _host(config: CoreConfig) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from engine.cores.configured import CoreConfig
 from engine.cores.forms import Wanted, parse_cores
 from engine.cores.ollama.address import Address, parse_address
-from engine.cores.port import Core, FaultKind
+from engine.cores.port import Core
 from engine.errors import CoreError, UsageError
 
 if TYPE_CHECKING:
@@ -228,11 +228,12 @@ async def _auto(environ: Mapping[str, str], slots: int | None, default_model: st
 
 async def _judge(core: OllamaCore, probe_s: float) -> tuple[bool, str]:
     """Whether this server can serve now, and in a few words why or why not."""
+    from engine.cores.ollama.faults import is_foreign
+
     where = core.address.label
     fault = await core.probe(probe_s)
     if fault is not None:
-        foreign = fault.kind is FaultKind.SERVER and not fault.retryable
-        return False, f"what answers at {where} is not Ollama" if foreign else f"no Ollama at {where}"
+        return False, f"what answers at {where} is not Ollama" if is_foreign(fault) else f"no Ollama at {where}"
     info = await core.inspect()
     if info.healthy:
         count = len(info.models)

@@ -14,7 +14,7 @@ from engine.cores.http import WireError
 from engine.cores.ollama.address import parse_address
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.ollama.wire import clean_record, split_lines
-from engine.cores.port import Chunk, Done, Fault, FaultKind
+from engine.cores.port import Chunk, Done, Fault, FaultKind, Rejected
 from engine.errors import CoreError, UsageError
 from tests.cores.fake_ollama import FakeOllama
 from tests.cores.ollama_frames import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
@@ -39,25 +39,25 @@ class Case:
 RECORD = b'{"model":"m","message":{"role":"assistant","content":"one"},"done":false}\n'
 CASES = [
     Case("no thinker", Status(400, '"m" does not support thinking'), K.BAD_REQUEST, False,
-         '"m" does not support thinking; leave out the option think'),
+         'HTTP 400); leave out the option think'),
     Case("no tools", Status(400, "registry.ollama.ai/library/m does not support tools"), K.BAD_REQUEST, False,
          "take a model that can call tools"),
     Case("bad format", Status(500, "invalid JSON schema in format"), K.SERVER, True, "invalid JSON schema in format"),
     Case("bad request", Status(400, "missing request body"), K.BAD_REQUEST, False, "missing request body"),
     Case("server error", Status(500, "llama runner process has terminated"), K.SERVER, True, "llama runner process"),
     Case("too large", Status(500, "model requires more system memory (9 GiB) than is available (4 GiB)"), K.NO_MEMORY,
-         False, "than is available (4 GiB); take a smaller model or a smaller num_ctx, or unload another model"),
+         False, ", HTTP 500); take a smaller model or a smaller num_ctx, or unload another model"),
     Case("too large in the stream", (MidstreamError("CUDA error: out of memory"),), K.NO_MEMORY, False, "unload"),
     Case("gateway", Status(502, HTML), K.SERVER, True, "a proxy before Ollama at"),
     Case("page of a gateway", Status(504, b"<html><head><title>504 Gateway\nTime-out</title></head>"), K.SERVER, True,
          "answered HTTP 504 (the web page '504 Gateway Time-out')"),
-    Case("page for an answer", Status(200, b"<!doctype html><title>Sign in</title>"), K.SERVER, False,
+    Case("page for an answer", Status(200, b"<!doctype html><title>Sign in</title>"), K.SERVER, True,
          "is not Ollama (it answers with the web page 'Sign in', as a proxy"),
     Case("proxy's password", Status(407, b"<h1>Denied</h1>"), K.REFUSED, False, "a proxy before Ollama at"),
     Case("no key", Status(401, "unauthorized"), K.REFUSED, False, "OLLAMA_API_KEY"),
-    Case("redirect", Status(302, "", (("Location", "http://127.0.0.1:9/elsewhere"),)), K.SERVER, False,
+    Case("redirect", Status(302, "", (("Location", "http://127.0.0.1:9/elsewhere"),)), K.SERVER, True,
          "redirects to http://127.0.0.1:9/elsewhere"),
-    Case("foreign 404", Status(404, HTML), K.SERVER, False, "is not Ollama"),
+    Case("foreign 404", Status(404, HTML), K.SERVER, True, "is not Ollama"),
     Case("error of many lines", Status(500, "first\nsecond\x1b[2J"), K.SERVER, True, "first second\ufffd[2J"),
     Case("odd error body", Status(500, b"[1, 2]"), K.SERVER, True, "[1, 2]"),
     Case("error in the stream", (Say("one"), MidstreamError()), K.SERVER, True, "unexpected EOF", "one"),
@@ -91,6 +91,20 @@ async def test_a_misbehaving_server(case: Case) -> None:
         assert isinstance((await run(core, attempt(2)))[1], Done)  # and the core goes on
         await core.stop(drain_s=0)
         assert len(fake.chats()) == 2
+
+
+@pytest.mark.parametrize("status", [400, 403, 500, 503])
+async def test_the_servers_own_words_come_first_since_a_line_may_be_cut(status: int) -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host, backoff=QUICK)
+        await core.start()
+        fake.scripts.append(Status(status, "model requires more of it"))
+        _, outcome = await run(core)
+        assert isinstance(outcome, Fault | Rejected)
+        words, _, where = outcome.reason.partition(" (")
+        assert words == "model requires more of it"
+        assert f"Ollama at {fake.host}, HTTP {status})" in where
+        await core.stop(drain_s=0)
 
 
 async def test_a_reset_in_mid_answer() -> None:

@@ -179,7 +179,7 @@ class TestPulling:
             ((Raw(b'{"status": "x", "total": "many"}\n'),), "wrong shape"),
             ((Raw(b'{"status": "' + b"x" * (2 << 20) + b'"}\n'),), "longer than"),
             ((), "broke off"),
-            (Status(500, "no disk"), "HTTP 500.*no disk"),
+            (Status(500, "no disk"), "no disk .*HTTP 500"),
             (Status(302, "", (("Location", "http://elsewhere/"),)), "redirects to"),
             (Status(502, b"<html>proxy"), "HTTP 502"),
         ],

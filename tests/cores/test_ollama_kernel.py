@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 from engine.cores.ollama.core import OllamaCore
@@ -39,6 +40,68 @@ async def test_tasks_wait_while_the_server_is_down_and_end_when_it_is_back() -> 
     assert {task.result for task in ended} == {"Hello there."}
     assert sum(task.attempts for task in ended) == 6  # one found the server gone, the others waited
     assert len(fake.chats()) == 5
+
+
+def _become_a_router(fake: FakeOllama) -> Callable[[], None]:
+    """Have it answer everything with a web page, until what is returned is called."""
+    page, usual = Status(200, b"<!doctype html><title>Router login</title>"), fake.usual
+    fake.usual = lambda _request: page
+    fake.overrides |= dict.fromkeys(("/api/version", "/api/tags", "/api/ps"), page)
+
+    def back() -> None:
+        fake.usual = usual
+        fake.overrides.clear()
+
+    return back
+
+
+async def test_tasks_wait_while_something_else_answers_in_its_place() -> None:
+    async with FakeOllama(MODEL) as fake:
+        kernel = make_kernel(OllamaCore(fake.host, slots=2, backoff=QUICK))
+        events = kernel.subscribe()
+        await kernel.start()
+        back = _become_a_router(fake)
+        tasks = await kernel.submit_many([TaskSpec(prompt=f"task {n}") for n in range(6)])
+        await fake.until(lambda server: sum(each.path == "/api/version" for each in server.requests) >= 4)
+        *_, down = await seen(events, SlotChanged, 3)
+        assert isinstance(down, SlotChanged)
+        assert down.state is SlotState.DOWN
+        assert "is not Ollama (it answers with the web page 'Router login'" in down.reason
+        assert kernel.queued_count + kernel.running_count == 6
+        back()
+        async with asyncio.timeout(PATIENCE_S):
+            ended = [await kernel.wait(task) for task in tasks]
+        await kernel.stop()
+    assert {task.state for task in ended} == {TaskState.DONE}
+    assert sum(task.attempts for task in ended) <= 8  # one on each slot found the page, the others waited
+
+
+async def test_with_two_hosts_the_one_that_is_not_ollama_gets_nothing_more() -> None:
+    async with FakeOllama(MODEL) as fake, FakeOllama(MODEL) as other:
+        cores = [OllamaCore(each.host, slots=1, name=name, backoff=QUICK)
+                 for name, each in (("den", fake), ("attic", other))]  # fmt: skip
+        kernel = make_kernel(*cores)
+        await kernel.start()
+        _become_a_router(fake)
+        tasks = await kernel.submit_many([TaskSpec(prompt=f"task {n}") for n in range(6)])
+        async with asyncio.timeout(PATIENCE_S):
+            ended = [await kernel.wait(task) for task in tasks]
+        await kernel.stop()
+    assert {task.state for task in ended} == {TaskState.DONE}
+    assert len(other.chats()) == 6
+    assert len(fake.chats()) <= 1
+
+
+async def test_a_list_of_models_that_is_not_ollamas_does_not_set_it_going_round() -> None:
+    async with FakeOllama(MODEL) as fake:
+        core = OllamaCore(fake.host, slots=1, backoff=QUICK)
+        await core.start()
+        fake.overrides["/api/tags"] = Status(200, b"[]")
+        asked = len(fake.requests)
+        assert not (await core.inspect()).healthy
+        assert [slot.state for slot in core.slots()] == [SlotState.UP]
+        assert len(fake.requests) == asked + 2
+        await core.stop(drain_s=0)
 
 
 async def test_the_server_never_gets_more_than_its_slots() -> None:

@@ -323,7 +323,7 @@ async def test_a_full_server_is_left_alone_and_its_task_stays_ready() -> None:
     assert sorted(task.attempts for task in ended) == [1, 1, 1, 2]
     suspect = [event for event in changes if event.state is SlotState.SUSPECT]
     assert suspect
-    assert "is busy: server busy, please try again" in suspect[0].reason
+    assert "server busy, please try again (Ollama at" in suspect[0].reason
 
 
 async def test_a_server_that_comes_back_is_learnt_anew() -> None:

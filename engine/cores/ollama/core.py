@@ -18,7 +18,7 @@ from engine.cores.keys import redact
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address, key_for, parse_address
 from engine.cores.ollama.asking import Exchange, Unfit
-from engine.cores.ollama.faults import fault_of, missing_model
+from engine.cores.ollama.faults import fault_of, is_foreign, missing_model
 from engine.cores.ollama.keeping import OllamaKeeping
 from engine.cores.ollama.records import Record
 from engine.cores.ollama.slots import ServerSlots
@@ -96,7 +96,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
         return f"'{model}' was not in memory before, so it was still being loaded"
 
     async def inspect(self) -> CoreInfo:
-        where = self.address.label
+        where, version = self.address.label, ""
         if self._stopped:
             return self._unhealthy(f"the {self._name} core is stopped")
         try:
@@ -106,7 +106,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
                 loaded = await catalogue.loaded_models(self._connection)
                 default = await self._settle_default(installed, loaded)
         except Exception as error:  # noqa: BLE001  (the port promises a report, whatever is wrong)
-            return self._unhealthy(self._failed(error, started=False).reason)
+            return self._unhealthy(self._failed(error, started=False, probed=bool(version)).reason)
         self._health.up()
         self._loaded = frozenset(model.name for model in loaded)
         lacking = "" if default else f"Ollama at {where} has no model that can chat; {_PULL}"
@@ -218,12 +218,20 @@ class OllamaCore(OllamaKeeping, ServerCore):
             tuple(calls),
         )
 
-    def _failed(self, error: Exception, *, started: bool) -> Fault:
-        """The fault that `error` is; the slots are told before anybody else is."""
+    def _failed(self, error: Exception, *, started: bool, probed: bool = False) -> Fault:
+        """The fault that `error` is; the slots are told before anybody else is.
+
+        What is not Ollama now, at an address where it was, may be again: the slots wait for that. `probed`: it passed
+        for Ollama a moment ago, so that the probe would say no more.
+        """
         fault = fault_of(error, self.address.label, started=started)
         fault = replace(fault, reason=redact(fault.reason, self._key))
         if fault.kind is FaultKind.UNREACHABLE:
             self._slots.gone(fault.reason)
+        elif is_foreign(fault):
+            fault = replace(fault, retryable=True)
+            if not probed:
+                self._slots.gone(fault.reason)
         elif fault.kind is FaultKind.BROKEN_STREAM:
             self._health.fail("suspect", fault.reason)
         return fault

@@ -1,4 +1,7 @@
-"""What went wrong with an Ollama server, as the kernel's faults: one line that says what, where and what to do."""
+"""What went wrong with an Ollama server, as the kernel's faults: one line that says what, where and what to do.
+
+The server's own words come first, since a line may be cut at its end; where they were said follows in brackets.
+"""
 
 from __future__ import annotations
 
@@ -60,6 +63,11 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
     return fault
 
 
+def is_foreign(fault: Fault) -> bool:
+    """Whether what answers is not Ollama at all: the one failure of a server that asking again does not mend."""
+    return fault.kind is FaultKind.SERVER and not fault.retryable
+
+
 def missing_model(model: str, where: str, installed: Sequence[str]) -> str:
     """What to say of a model that is not there: the nearest name, what is there, and how to get it."""
     near = nearest(model, installed)
@@ -93,18 +101,18 @@ def refused_option(error: StatusError) -> Literal["think", "format", "tools"] | 
 
 def _status_fault(error: StatusError, where: str) -> Fault:
     status, said = error.status, error.message or "no reason given"
-    refused = f"Ollama at {where} refused the request (HTTP {status}): {said}"
+    refused = f"{said} (refused by Ollama at {where}, HTTP {status})"
     page = web_page(said)
     if 300 <= status < 400:
         fault = _foreign(where, f"it redirects to {said}")
     elif status in (429, 503):
-        said = f"a proxy before it says {page}" if page else said
-        fault = Fault(FaultKind.BUSY, f"Ollama at {where} is busy: {said}", True)
+        said = f"busy: a proxy says {page}" if page else said
+        fault = Fault(FaultKind.BUSY, f"{said} (Ollama at {where}, HTTP {status})", True)
     elif status >= 500 and page:
         reason = f"a proxy before Ollama at {where} answered HTTP {status} ({page}); see whether Ollama runs behind it"
         fault = Fault(FaultKind.SERVER, reason, True)
     elif status >= 500:
-        fault = _failed(f"Ollama at {where} failed (HTTP {status}): {said}")
+        fault = _failed(said, f"Ollama at {where}, HTTP {status}")
     elif status == 404 and error.ours:
         fault = Fault(FaultKind.NO_MODEL, said, False)
     elif status in (404, 405):
@@ -129,12 +137,13 @@ _INSTEAD = {
 
 
 def _stopped(server: str, said: str) -> Fault:
-    return _failed(f"{server} stopped: {said}")
+    return _failed(said, f"{server} stopped")
 
 
-def _failed(reason: str) -> Fault:
-    """A failure of the server's own. A model too large for the machine stays too large; only its words tell."""
-    if _MEMORY.search(reason):
+def _failed(said: str, where: str) -> Fault:
+    """A failure of the server's own, in its words. A model too large for the machine stays so; only they tell."""
+    reason = f"{said} ({where})"
+    if _MEMORY.search(said):
         return Fault(FaultKind.NO_MEMORY, f"{reason}; {_ROOM}", False)
     return Fault(FaultKind.SERVER, reason, True)
 
