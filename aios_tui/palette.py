@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
-from textual.markup import escape
 
 from aios_tui import actions, operations
 
@@ -33,13 +32,18 @@ def commands(app: ConsoleApp) -> list[Command]:
             reason = action.why_not(now)
             key = f" [{action.shown_key}]" if action.keys else ""
             words = f"{action.description}{key}" if reason is None else f"{action.description} Not now: {reason}."
-            command = Command(action.command, escape(words), partial(app.act, action.id))
+            command = Command(action.command, _escape(words), partial(app.act, action.id))
             (able if reason is None else unable).append(command)
     policies = [
-        Command(f"Policy {policy}", escape(words), partial(operations.use_policy, app, policy))
+        Command(f"Policy {policy}", _escape(words), partial(operations.use_policy, app, policy))
         for policy, words in actions.POLICIES
     ]
     return [*able, *policies, *unable] if app.live else [*able, *unable, *policies]
+
+
+def _escape(words: str) -> str:
+    """Keep words from being read as markup. Textual's own escape leaves `[M]`, which then is taken for a tag."""
+    return words.replace("[", "\\[")
 
 
 class ActionCommands(Provider):

@@ -1,4 +1,4 @@
-"""What the console remembers between two runs: the theme, the submit form's last values, the quick line's history.
+"""What the console remembers between two runs: the theme, the submit form's draft, the quick line's history.
 
 One small JSON file in the user's state folder. It is a convenience: a file that is lost, broken or not writable costs
 what was remembered and nothing else.
@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.model import DEFAULT_PRIORITY, MAX_PROMPT_CHARS, Name, Priority, Text
 
 HISTORY_LENGTH = 200
+MAX_COUNT = 1_000
+"""Tasks that the form makes at most at once."""
 MAX_BYTES = 8 * MAX_PROMPT_CHARS
 
 
 class FormValues(BaseModel):
-    """The submit form as it was last left, but for the count. `draft` is a prompt that was not submitted yet."""
+    """The submit form as it was left. `draft` is the prompt, not submitted yet; without one the next run forgets it."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -28,6 +30,7 @@ class FormValues(BaseModel):
     agent: Name = "chat"
     priority: Priority = DEFAULT_PRIORITY
     model: Name | None = None
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
 
 
 class Remembered(BaseModel):
@@ -65,9 +68,10 @@ def _read(path: Path | None) -> Remembered:
     try:
         if path.stat().st_size > MAX_BYTES:
             return Remembered()
-        return Remembered.model_validate_json(path.read_bytes())
+        found = Remembered.model_validate_json(path.read_bytes())
     except (OSError, ValidationError, ValueError):
         return Remembered()
+    return found if found.form.draft.strip() else found.model_copy(update={"form": FormValues()})
 
 
 def _write(path: Path, text: str) -> None:

@@ -265,18 +265,26 @@ class CompareScreen(Screen[None]):
             self.console.tell("no run is chosen", "warning")
         elif self._delete != run.id:
             self._delete = run.id
-            self.console.tell(f"d again deletes {run.policy} of {plain_name(run.workload)} for good", "warning")
+            self.app.clear_notifications()  # what was asked of another run
+            self.console.tell(f"d again deletes {_name(run)} for good", "warning")
         else:
             self._delete = None
-            self._let_go(run.id)
+            self._let_go(run)
 
     @work(group="actions")
-    async def _let_go(self, id_: int) -> None:
+    async def _let_go(self, run: KeptRun) -> None:
         try:
-            await self.console.runs.delete(id_)
+            await self.console.runs.delete(run.id)
         except AiosError as error:
             self.console.tell(str(error), "error")
             return
-        self.marked = [each for each in self.marked if each != id_]
-        self._measured.pop(id_, None)
+        self.app.clear_notifications()
+        self.console.tell(f"{_name(run)} is deleted")
+        self.marked = [each for each in self.marked if each != run.id]
+        self._measured.pop(run.id, None)
         self._read()
+
+
+def _name(run: KeptRun) -> str:
+    """A run as no other one is called."""
+    return f"run {run.id}, {run.policy} {run.kind} of {plain_name(run.workload)}"

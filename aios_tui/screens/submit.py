@@ -16,7 +16,7 @@ from textual.widgets import Input, Select, Static, TextArea
 
 from aios_tui.bridge.port import ConsoleSession
 from aios_tui.choices import agent_choices, default_models, model_choices
-from aios_tui.remembered import FormValues
+from aios_tui.remembered import MAX_COUNT, FormValues
 from aios_tui.widgets.priority_picker import PriorityPicker
 from engine.model import MAX_PROMPT_CHARS, TaskSpec
 from engine.text import one_line, sanitise
@@ -24,7 +24,6 @@ from engine.text import one_line, sanitise
 if TYPE_CHECKING:
     from aios_tui.app import ConsoleApp
 
-MAX_COUNT = 1_000
 LONG_KEYS = "ctrl+s submit   tab next field   esc leave, keeping the draft"
 SHORT_KEYS = "ctrl+s submit  tab next  esc leave"
 NO_MODEL = ""
@@ -39,7 +38,7 @@ class PromptArea(TextArea):
 
 
 class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
-    """Returns the tasks to submit, None when it was left. Its values are remembered, and a prompt left unsubmitted."""
+    """Returns the tasks to submit, None when it was left. What was left is there next time; a submission clears it."""
 
     CSS_PATH = "submit.tcss"
     AUTO_FOCUS = "#prompt"
@@ -102,7 +101,7 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
                 )
             with Horizontal(classes="field"):
                 yield Static("count", classes="label", markup=False)
-                yield Input("1", id="count", compact=True, restrict=r"\d*", max_length=4)
+                yield Input(str(last.count), id="count", compact=True, restrict=r"\d*", max_length=4)
                 yield Static("how many tasks", id="count-note", markup=False)
             yield Static("", id="problems", markup=False)
 
@@ -129,7 +128,7 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
             return
         values = self._values()
         spec = TaskSpec(prompt=values.draft, agent=values.agent, priority=values.priority, model=values.model)
-        self.console.memory.update(form=values.model_copy(update={"draft": ""}))
+        self.console.memory.update(form=FormValues())
         self.dismiss([spec] * self._count)
 
     def action_leave(self) -> None:
@@ -172,4 +171,5 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
             agent=str(self.query_one("#agent", Select).value),
             priority=self.query_one(PriorityPicker).value,
             model=str(self.query_one("#model", Select).value) or None,
+            count=min(max(self._count, 1), MAX_COUNT),
         )

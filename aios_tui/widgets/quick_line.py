@@ -255,6 +255,7 @@ class QuickLine(Widget):
         if self.error is not None:
             self._check()
         if value == self._quiet:
+            self.close_completion()  # the line may be empty again, with nothing left to complete
             return
         self._quiet = ""
         self._at = None
@@ -275,10 +276,10 @@ class QuickLine(Widget):
         shown.open(found.candidates, notes, column=cell_len(box.value[: found.start]))
 
     def _check(self) -> TaskSpec | None:
-        """The task that the line means; else say why it is none. An empty line says nothing."""
+        """The task that the line means; else say why it is none. An empty line says nothing, blanks that they are."""
         spec = None
         error = None
-        if self.value.strip():
+        if self.value:
             try:
                 spec = parse(self.value, self._agents(), self._models(), agent=self._agent)
             except QuickError as problem:
@@ -302,7 +303,7 @@ class QuickLine(Widget):
         self.close_completion()
         spec = self._check()
         if spec is None:
-            if not self.value.strip():
+            if not self.value:
                 self.post_message(self.Left())
             return
         self._memory.add_history(self.value.strip())

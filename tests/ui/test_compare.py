@@ -138,11 +138,14 @@ async def test_d_twice_deletes() -> None:
     runs = await kept()
     async with comparing(runs) as (screen, pilot, app):
         await pilot.press("d")
-        assert "d again deletes fifo of evening" in app.last_notice
+        first, second, *_ = await runs.listed()
+        assert app.last_notice == f"d again deletes run {first.id}, fifo virtual of evening for good"
         await pilot.press("j", "d")
-        assert "d again deletes npps" in app.last_notice
+        assert app.last_notice == f"d again deletes run {second.id}, npps virtual of evening for good"
         await pilot.press("d")
         await settle(app, pilot)
+        assert app.last_notice == f"run {second.id}, npps virtual of evening is deleted"
+        assert "d again" not in text(app)
         assert [run.policy for run in await runs.listed()] == ["fifo", "npps:ageing=60"]
         assert policies(screen) == ["fifo", "npps:ageing=60"]
 

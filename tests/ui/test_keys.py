@@ -9,7 +9,7 @@ from textual.command import Command, CommandList
 from textual.events import MouseScrollDown
 from textual.widgets import Input
 
-from aios_tui.actions import ACTIONS, POLICIES, show_key
+from aios_tui.actions import ACTIONS, BY_ID, POLICIES, show_key
 from aios_tui.operations import OPERATIONS
 from aios_tui.palette import commands
 from engine.events import KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskStarted
@@ -233,6 +233,15 @@ async def test_the_palette_lists_first_what_can_be_done_in_the_order_of_the_tabl
         assert listed[: len(able)] == able
         assert listed[-len(unable) :] == unable
         assert len(listed) == len(offered) + len(POLICIES)
+
+
+@pytest.mark.parametrize("name", ["metrics", "record", "compare"])
+async def test_the_palette_shows_each_key_upper_case_ones_too(name: str) -> None:
+    async with opened() as (app, pilot, _):
+        action = BY_ID[name]
+        await pilot.press("ctrl+p", *action.command.lower())
+        await until(lambda: f"[{action.shown_key}]" in text(app), pilot)
+        assert f"{action.description.split('.')[0]}"[:20] in text(app)
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from textual import events, on
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
@@ -83,9 +84,41 @@ async def test_lines_that_come_in_one_burst_stay_apart() -> None:
 async def test_an_empty_line_does_nothing() -> None:
     app = Probe()
     async with app.run_test() as pilot:
-        await pilot.press("space", "enter")
+        await pilot.press("enter")
         await pilot.pause()
         assert (app.specs, app.error, app.memory.values.history) == ([], "", ())
+
+
+async def test_blanks_are_no_prompt_and_the_line_is_not_left() -> None:
+    app = ConsoleApp(FakeSession())
+    async with app.run_test() as pilot:
+        await pilot.press("i", "space", "space", "space", "enter")
+        await pilot.pause()
+        assert app.main.quick_line.input.has_focus
+        assert "the prompt is missing" in screen_text(app)
+        await pilot.press("q", "s")
+        await pilot.pause()
+        assert app.main.quick_line.value == "   qs"
+        assert "the prompt is missing" not in screen_text(app)
+        await pilot.press("ctrl+u", "enter")
+        await pilot.pause()
+        assert not app.main.quick_line.input.has_focus
+
+
+@pytest.mark.parametrize("sign", ["#", "@"])
+@pytest.mark.parametrize("key", ["backspace", "ctrl+u"])
+async def test_the_list_goes_when_there_is_nothing_left_to_complete(sign: str, key: str) -> None:
+    app = Probe()
+    async with app.run_test() as pilot:
+        await pilot.press(sign)
+        await pilot.pause()
+        assert app.candidates
+        await pilot.press(key)
+        await pilot.pause()
+        assert (app.line.value, app.candidates, app.line.completing) == ("", "", False)
+        await pilot.press(sign)
+        await pilot.pause()
+        assert app.candidates
 
 
 async def test_what_is_wrong_is_said_and_the_text_stays() -> None:

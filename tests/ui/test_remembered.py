@@ -14,12 +14,20 @@ from aios_tui.remembered import HISTORY_LENGTH, FormValues, Memory, Remembered
 def test_it_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "console.json"
     memory = Memory(path)
-    memory.update(theme="aios-light", form=FormValues(draft="two\nlines", agent="story_teller", priority=2))
+    memory.update(theme="aios-light", form=FormValues(draft="two\nlines", agent="story_teller", priority=2, count=4))
     memory.add_history("@chat hello")
     again = Memory(path).values
     assert again == memory.values
-    assert again.form.draft == "two\nlines"
+    assert (again.form.draft, again.form.count) == ("two\nlines", 4)
     assert again.history == ("@chat hello",)
+
+
+def test_a_form_without_a_prompt_is_not_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "console.json"
+    memory = Memory(path)
+    memory.update(theme="aios-light", form=FormValues(draft=" ", agent="story_teller", priority=2, count=4))
+    assert memory.values.form.priority == 2
+    assert Memory(path).values == Remembered(theme="aios-light")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="modes of files are a Unix matter")

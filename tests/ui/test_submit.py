@@ -17,7 +17,7 @@ from engine.agents.catalogue import AgentCatalogue
 from engine.agents.declarative import parse_agent
 from engine.cores.port import CoreInfo, ModelInfo
 from engine.events import CoreChanged, Event
-from engine.model import TaskSpec
+from engine.model import DEFAULT_PRIORITY, TaskSpec
 from tests.ui.console import text
 from tests.ui.doubles import FakeSession
 
@@ -91,24 +91,43 @@ async def test_what_is_missing_is_said_in_a_line_each() -> None:
         assert screen.query_one("#problems").region.bottom <= 10
 
 
-async def test_leaving_keeps_the_draft_and_submitting_the_values() -> None:
+async def test_leaving_keeps_all_of_the_draft_and_submitting_nothing() -> None:
     memory = Memory()
     app = app_with(memory)
     async with app.run_test() as pilot:
         await opened(app, pilot)
-        await pilot.press(*"half", "tab", "tab", "7", "escape")
+        await pilot.press(
+            *"half", "tab", "enter", *"story", "enter", "tab", "7", "tab", "tab", "backspace", "3", "escape"
+        )
         await pilot.pause()
         assert app.screen is app.main
         assert submitted(app) == []
         screen = await opened(app, pilot)
         assert screen.query_one(TextArea).text == "half"
         assert screen.query_one(PriorityPicker).value == 7
+        assert screen.query_one("#agent", Select).value == "story_teller"
+        assert screen.query_one("#count", Input).value == "3"
         await pilot.press(*" done", "ctrl+s")
         await pilot.pause()
-        assert submitted(app) == [TaskSpec(prompt="half done", priority=7)]
+        assert submitted(app) == [TaskSpec(prompt="half done", priority=7, agent="story_teller")] * 3
         screen = await opened(app, pilot)
         assert screen.query_one(TextArea).text == ""
-        assert screen.query_one(PriorityPicker).value == 7
+        assert screen.query_one(PriorityPicker).value == DEFAULT_PRIORITY
+        assert screen.query_one("#agent", Select).value == "chat"
+        assert screen.query_one("#count", Input).value == "1"
+
+
+async def test_a_count_that_is_none_is_left_as_one_that_is() -> None:
+    app = app_with()
+    async with app.run_test() as pilot:
+        for given, kept in (("", "1"), ("0", "1"), ("9999", "1000")):
+            screen = await opened(app, pilot)
+            screen.query_one("#count", Input).value = given
+            await pilot.press("escape")
+            await pilot.pause()
+            assert (await opened(app, pilot)).query_one("#count", Input).value == kept
+            await pilot.press("escape")
+            await pilot.pause()
 
 
 async def test_remembered_choices_that_are_gone_give_way() -> None:
