@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aios_tui import places
+from aios_tui.settings_sources import from_environment, from_file
 from engine.cores.configured import CoreConfig, CoreConfigs, kinds
 from engine.errors import UsageError
 from engine.kernel.config import KernelConfig
@@ -23,7 +23,6 @@ from engine.text import one_line
 from engine.validation import wording
 
 PREFIX = "AIOS_TUI_"
-MAX_FILE_BYTES = 1 << 20
 
 
 def _path(value: Any) -> Any:
@@ -221,28 +220,49 @@ def load_settings(
     Raises:
         UsageError: a file, variable or option is bad. One line with which one, the key and the reason.
     """
+    loaded, problems = read_settings(options, config=config, environ=environ)
+    if problems:
+        raise UsageError(problems[0])
+    return loaded
+
+
+def read_settings(
+    options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Loaded, list[str]]:
+    """As `load_settings`; what is bad is left at its default, and told in a line each."""
     environ = os.environ if environ is None else environ
     named = config or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
     path = (named or places.default_config()).expanduser().absolute()
+    problems: list[str] = []
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for found, origin in (
-        (_from_file(path, required=named is not None), lambda key: f"settings file {path}"),
-        (_from_environment(environ), lambda key: f"{PREFIX}{key.upper()}"),
+        (
+            from_file(path, Settings.model_fields, problems, required=named is not None),
+            lambda key: f"settings file {path}",
+        ),
+        (from_environment(environ, Settings, PREFIX, problems), lambda key: f"{PREFIX}{key.upper()}"),
         ({key: value for key, value in (options or {}).items() if value is not None}, _option),
     ):
         values |= found
         origins |= {key: origin(key) for key in found}
-    try:
-        return Loaded(Settings(**values), origins, path)
-    except ValidationError as error:
-        raise UsageError(one_line(_complaint(error, origins))) from None
+    while True:
+        try:
+            return Loaded(Settings(**values), origins, path), problems
+        except ValidationError as error:
+            told = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_url=False))
+            bad = [key for key in told if key in values]
+            if not bad:
+                raise
+            problems += (one_line(_complaint(error, key, origins)) for key in bad)
+            values = {key: value for key, value in values.items() if key not in bad}
+            origins = {key: value for key, value in origins.items() if key not in bad}
 
 
-def _complaint(error: ValidationError, origins: Mapping[str, str]) -> str:
-    """The first thing wrong: where it was set, the key unless that tells it, the reason."""
-    first = error.errors(include_url=False)[0]
-    key, *inner = (str(part) for part in first["loc"] if part != "[key]")
+def _complaint(error: ValidationError, key: str, origins: Mapping[str, str]) -> str:
+    """The first thing wrong with `key`: where it was set, the key unless that tells it, the reason."""
+    first = next(each for each in error.errors(include_url=False) if each["loc"][0] == key)
+    _, *inner = (str(part) for part in first["loc"] if part != "[key]")
     where, what = origins.get(key, "default"), wording(first)
     if key == "cores" and first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(inner[-1], CoreConfig.model_fields, n=1, cutoff=0.5)
@@ -259,46 +279,3 @@ def _core_keys() -> str:
 
 def _option(key: str) -> str:
     return f"option --{key.replace('_', '-')}"
-
-
-def _from_file(path: Path, *, required: bool) -> dict[str, Any]:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
-        if isinstance(error, FileNotFoundError | NotADirectoryError) and not required:
-            return {}
-        raise UsageError(f"settings file {path}: {error.strerror or error}") from None
-    if len(raw) > MAX_FILE_BYTES:
-        raise UsageError(f"settings file {path}: larger than {MAX_FILE_BYTES >> 20} MiB")
-    try:
-        found = tomllib.loads(raw.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(one_line(f"settings file {path}: not TOML: {error}")) from None
-    for key in found:
-        _known(key, f"settings file {path}", str)
-    for key in ("db", "agents_folder", "themes_folder", "workloads_folder"):
-        if isinstance(found.get(key), str) and found[key]:
-            found[key] = path.parent / Path(found[key]).expanduser()
-    tables = found.get("cores")
-    for table in tables.values() if isinstance(tables, dict) else ():
-        if isinstance(table, dict) and isinstance(table.get("key_file"), str) and table["key_file"]:
-            table["key_file"] = path.parent / Path(table["key_file"]).expanduser()
-    return found
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    mine = {key.upper(): value for key, value in environ.items() if key.upper().startswith(PREFIX)}
-    mine.pop(f"{PREFIX}CONFIG", None)
-    for variable in mine:
-        _known(variable.removeprefix(PREFIX).lower(), "environment", lambda key: f"{PREFIX}{key.upper()}")
-    source = EnvSettingsSource(Settings, env_prefix=PREFIX)
-    source.env_vars = {key.lower(): value for key, value in mine.items()}
-    return dict(source())
-
-
-def _known(key: str, where: str, spell: Any) -> None:
-    if key not in Settings.model_fields:
-        near = difflib.get_close_matches(key, Settings.model_fields, n=1)
-        hint = f"did you mean {spell(near[0])}?" if near else "`aios-tui settings` lists them all"
-        raise UsageError(one_line(f"{where}: no setting is called {spell(key)}; {hint}"))

@@ -9,15 +9,16 @@ import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from aios_tui import __version__, places
 from aios_tui.cli.check import Check
 from aios_tui.cli.core_checks import core_checks
+from aios_tui.cli.options import unknown_theme
 from aios_tui.cli.output import has_terminal
-from aios_tui.settings import Loaded
+from aios_tui.settings import Loaded, Settings
 from engine.errors import AiosError
 from engine.text import one_line
 
@@ -25,10 +26,11 @@ _PACKAGES = ("textual", "pydantic", "aiosqlite", "ollama")
 _WAL_RESET_FIXED = (3, 51, 3)
 
 
-async def all_checks(loaded: Loaded) -> list[Check]:
-    """Everything, in the order in which it is shown. Takes up to some seconds."""
+async def all_checks(loaded: Loaded, problems: Sequence[str]) -> list[Check]:
+    """Everything, in the order in which it is shown. Takes up to some seconds. `problems`: what settings are bad."""
     settings = loaded.settings
-    found = [*_versions(), *_paths(loaded), *_agents(settings.agents_folder), *_themes(settings.themes_folder)]
+    found = [*_versions(), *_settings(loaded, problems), *_paths(settings)]
+    found += [*_agents(settings.agents_folder), *_themes(loaded)]
     found.append(await _history(settings.db))
     cores, embedded, gpu = await asyncio.gather(
         core_checks(settings), asyncio.to_thread(_embedded), asyncio.to_thread(_gpu)
@@ -54,12 +56,18 @@ def _wal_note() -> str:
     return " (before 3.51.3; its WAL-reset fault needs two writing connections, and aios-tui has one)"
 
 
-def _paths(loaded: Loaded) -> Iterator[Check]:
-    there = "" if loaded.config.exists() else " (none; the defaults are used)"
-    yield Check("settings", "ok", f"{loaded.config}{there}")
-    folder = _nearest(loaded.settings.db.parent)
+def _settings(loaded: Loaded, problems: Sequence[str]) -> Iterator[Check]:
+    for problem in problems:
+        yield Check("settings", "fail", problem, "mend it; the lines below go by the default in its place")
+    if not problems:
+        there = "" if loaded.config.exists() else " (none; the defaults are used)"
+        yield Check("settings", "ok", f"{loaded.config}{there}")
+
+
+def _paths(settings: Settings) -> Iterator[Check]:
+    folder = _nearest(settings.db.parent)
     if os.access(folder, os.W_OK):
-        yield Check("history", "ok", f"{loaded.settings.db}")
+        yield Check("history", "ok", f"{settings.db}")
     else:
         yield Check("history", "fail", f"{folder} can't be written to", "use --db for another place")
     yield Check("log", "ok", f"{places.log_file()}")
@@ -79,9 +87,13 @@ def _agents(folder: Path) -> Iterator[Check]:
         yield Check("agents", "warn", problem, "mend or remove the file")
 
 
-def _themes(folder: Path) -> Iterator[Check]:
+def _themes(loaded: Loaded) -> Iterator[Check]:
     from themes import builtin_themes, load_folder
 
+    folder = loaded.settings.themes_folder
+    if unknown := unknown_theme(loaded.settings):
+        advice = "mend it; until then the console has its default theme"
+        yield Check("themes", "warn", f"{loaded.origins.get('theme', 'default')}: {unknown}", advice)
     found, problems = load_folder(folder)
     yield Check("themes", "ok", f"{len(builtin_themes())} built in, {len(found)} in {folder}")
     for problem in problems:

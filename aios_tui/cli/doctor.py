@@ -8,7 +8,7 @@ import json
 import click
 
 from aios_tui.cli.exits import FAILED, WELL
-from aios_tui.cli.options import common, settings_of
+from aios_tui.cli.options import common, readable_settings_of
 from aios_tui.cli.output import Output
 
 
@@ -17,7 +17,7 @@ from aios_tui.cli.output import Output
 @common
 @click.pass_context
 def doctor(ctx: click.Context, /, as_json: bool) -> int:
-    """Check versions, paths, agents, themes, history, cores, GPU and terminal.
+    """Check versions, settings, paths, agents, themes, history, cores, GPU and terminal.
 
     Each line says ok, warn or fail, and what to do.
     Exit code 1 when one says fail. A history that a console owns is read, too.
@@ -26,7 +26,7 @@ def doctor(ctx: click.Context, /, as_json: bool) -> int:
 
     out = Output()
     failed = False
-    for found in asyncio.run(all_checks(settings_of(ctx))):
+    for found in asyncio.run(all_checks(*readable_settings_of(ctx))):
         failed = failed or found.state == "fail"
         if as_json:
             line = {"check": found.name, "state": found.state, "detail": found.detail, "advice": found.advice}

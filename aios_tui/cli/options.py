@@ -13,7 +13,7 @@ import click
 from engine.text import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.settings import Loaded
+    from aios_tui.settings import Loaded, Settings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _KEY = "aios_tui.options"
@@ -140,15 +140,36 @@ def take(ctx: click.Context, name: str) -> Any:
 
 def settings_of(ctx: click.Context) -> Loaded:
     """The settings of this run, logging set up by them. Raises UsageError with one line."""
+    from engine.errors import UsageError
+
+    loaded, problems = readable_settings_of(ctx)
+    if problems:
+        raise UsageError(problems[0])
+    return loaded
+
+
+def readable_settings_of(ctx: click.Context) -> tuple[Loaded, list[str]]:
+    """The same; what is bad is left at its default, and told in a line each."""
+    from dataclasses import replace
+
     from aios_tui import logs, places
-    from aios_tui.settings import load_settings
+    from aios_tui.settings import read_settings
 
     options = dict(ctx.find_root().meta.get(_KEY, {}))
     if "record" in options:
         raise click.UsageError("--record is for the console, `run` and `serve`: there tasks are submitted")
-    loaded = load_settings(options, config=options.pop("config", None))
-    theme = options.get("theme")
-    if theme is not None and theme not in (names := _theme_names(loaded.settings.themes_folder)):
-        raise click.UsageError(one_line(f"unknown theme {one_line(theme, 60)!r}: there are {', '.join(names)}", 500))
+    loaded, problems = read_settings(options, config=options.pop("config", None))
+    if "theme" in options and (unknown := unknown_theme(loaded.settings)):
+        problems.append(unknown)
+        origins = {key: origin for key, origin in loaded.origins.items() if key != "theme"}
+        loaded = replace(loaded, settings=loaded.settings.model_copy(update={"theme": None}), origins=origins)
     logs.set_up(places.log_file(), loaded.settings.log_level)
-    return loaded
+    return loaded, problems
+
+
+def unknown_theme(settings: Settings) -> str:
+    """A line that names the theme that is set, when there is none of that name; else empty."""
+    names = _theme_names(settings.themes_folder)
+    if settings.theme is None or settings.theme in names:
+        return ""
+    return one_line(f"unknown theme {one_line(settings.theme, 60)!r}: there are {', '.join(names)}", 500)

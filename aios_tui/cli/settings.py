@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from aios_tui.cli.options import common, settings_of
+from aios_tui.cli.exits import USAGE, WELL
+from aios_tui.cli.options import common, readable_settings_of
 from aios_tui.cli.output import Output
+
+if TYPE_CHECKING:
+    from aios_tui.settings import Loaded
 
 MAX_COLUMN = 48
 """Characters: a longer value, such as a path, does not widen the column for all."""
@@ -18,13 +22,23 @@ MAX_COLUMN = 48
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @common
 @click.pass_context
-def settings(ctx: click.Context, /, as_json: bool) -> None:
-    """Print the settings as they are now and where each comes from."""
+def settings(ctx: click.Context, /, as_json: bool) -> int:
+    """Print the settings as they are now and where each comes from.
+
+    A bad one is named on stderr, and shown as it is by default; the exit code is 2 then.
+    """
+    loaded, problems = readable_settings_of(ctx)
+    out = Output()
+    _print(loaded, out, as_json=as_json)
+    for problem in problems:
+        out.say(f"aios-tui: {problem}")
+    return USAGE if problems else WELL
+
+
+def _print(loaded: Loaded, out: Output, *, as_json: bool) -> None:
     from aios_tui import places
 
-    loaded = settings_of(ctx)
     values: dict[str, Any] = loaded.settings.model_dump(mode="json")
-    out = Output()
     if as_json:
         found = {
             key: {"value": value, "from": loaded.origins.get(key, "default"), "help": _help(loaded.settings, key)}

@@ -98,6 +98,50 @@ def test_doctor_finds_a_damaged_history(cli: Here) -> None:
     assert line.split()[1] == "database"
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('slots = "x"\n', "slots: 'x' is not a whole number"),
+        ("slots = \n", "not TOML"),
+        ('policy = "rr"\n', "policy: "),
+        ("frobnicate = 1\n", "no setting is called frobnicate"),
+    ],
+    ids=["type", "toml", "value", "key"],
+)
+def test_doctor_goes_on_after_a_bad_setting(cli: Here, text: str, reason: str) -> None:
+    config = cli.folder / "bad.toml"
+    config.write_text(text)
+    found = cli("doctor", "--core", EMPTY, "--config", str(config), "--json")
+    assert found.code == 1
+    failed = [line for line in found.tasks() if line["state"] == "fail"]
+    assert [line["check"] for line in failed] == ["settings"]
+    assert failed[0]["detail"].startswith(f"settings file {config}: ") and reason in failed[0]["detail"]
+    names = [line["check"] for line in found.tasks()]
+    assert {"version", "history", "agents", "themes", "database", "core", "gpu", "terminal"} <= set(names)
+    assert names.count("settings") == 1
+
+
+def test_doctor_names_bad_variables(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIOS_TUI_SLOTS", "abc")
+    monkeypatch.setenv("AIOS_TUI_POLICY", "rr")
+    found = cli("doctor", "--core", EMPTY)
+    failed = [line for line in found.out.splitlines() if line.startswith("fail")]
+    assert (found.code, len(failed)) == (1, 2)
+    assert "AIOS_TUI_SLOTS: 'abc' is not a whole number" in found.out
+    assert "AIOS_TUI_POLICY: " in found.out
+
+
+def test_doctor_warns_of_a_theme_that_is_not_there(cli: Here) -> None:
+    config = cli.folder / "themed.toml"
+    config.write_text('theme = "nope"\n')
+    found = cli("doctor", "--core", EMPTY, "--config", str(config), "--json")
+    (warned,) = [line for line in found.tasks() if line["check"] == "themes" and line["state"] == "warn"]
+    assert warned["detail"].startswith(f"settings file {config}: unknown theme 'nope': there are ")
+    config.write_text('theme = "' + warned["detail"].rpartition(" ")[2] + '"\n')
+    sound = cli("doctor", "--core", EMPTY, "--config", str(config), "--json")
+    assert {line["state"] for line in sound.tasks() if line["check"] == "themes"} == {"ok"}
+
+
 def test_doctor_names_a_core_that_cannot_be_had(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", "http://[bad")
     found = cli("doctor", "--core", "ollama")

@@ -100,10 +100,13 @@ def test_a_bad_file_is_one_line_with_file_key_and_reason(cli: Here, text: str | 
     config = written(cli.folder, text)
     found = cli("--config", str(config), "settings")
     assert found.code == 2
-    assert found.out == ""
     assert found.complaint.startswith(f"settings file {config}: ")
     for word in words:
         assert word in found.complaint
+    listed = {line.split()[0] for line in found.out.splitlines() if line}
+    assert set(Settings.model_fields) <= listed, "the list is there all the same"
+    refused = cli("--config", str(config), "history", "list")
+    assert (refused.code, refused.out, refused.err) == (2, "", found.err)
 
 
 @pytest.mark.parametrize(
@@ -149,6 +152,31 @@ def test_the_columns_of_settings_hold_for_long_values(cli: Here, tmp_path: Path)
     assert lines[at].split() == ["workloads_folder", str(long)]
     (core,) = [line for line in lines if line.startswith("core ")]
     assert lines[at + 1] == " " * core.index("default") + f"settings file {config}"
+
+
+def test_each_bad_setting_is_named_and_the_others_are_read(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIOS_TUI_SLOTS", "abc")
+    monkeypatch.setenv("AIOS_TUI_ALIASES", "abc")
+    monkeypatch.setenv("AIOS_TUI_XYZZY", "1")
+    config = written(cli.folder, 'quux = 1\npolicy = "rr"\nmax_attempts = 7\n')
+    found = cli("settings", "--json", "--config", str(config), "--theme", "nope")
+    assert found.code == 2
+    told = found.err.splitlines()
+    for start in (
+        f"aios-tui: settings file {config}: no setting is called quux; `aios-tui settings` lists them all",
+        "aios-tui: environment: no setting is called AIOS_TUI_XYZZY; `aios-tui settings` lists them all",
+        "aios-tui: AIOS_TUI_ALIASES: not JSON",
+        "aios-tui: AIOS_TUI_SLOTS: 'abc' is not a whole number",
+        f"aios-tui: settings file {config}: policy: ",
+        "aios-tui: unknown theme 'nope': there are ",
+    ):
+        assert len([line for line in told if line.startswith(start)]) == 1, told
+    assert len(told) == 6
+    settings = json.loads(found.out)["settings"]
+    assert settings["max_attempts"]["value"] == 7
+    assert settings["max_attempts"]["from"] == f"settings file {config}"
+    for key, value in (("slots", None), ("policy", "fifo"), ("theme", None), ("aliases", {})):
+        assert (settings[key]["value"], settings[key]["from"]) == (value, "default")
 
 
 def test_a_secret_is_not_quoted(tmp_path: Path) -> None:
