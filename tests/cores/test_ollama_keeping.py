@@ -28,6 +28,7 @@ from tests.cores.ollama_frames import (
     Script,
     Status,
     Wait,
+    dump,
     fetch,
 )
 
@@ -96,6 +97,22 @@ class TestListing:
         assert old.capabilities is None
         assert old.chats
 
+    @pytest.mark.parametrize("number", [10**400, 1 << 62, -5], ids=["huge", "large", "negative"])
+    async def test_a_number_beyond_all_sense_is_not_known(
+        self, fake: FakeOllama, core: OllamaCore, number: int
+    ) -> None:
+        listed = {"name": MODEL, "size": number, "size_vram": number, "context_length": number}
+        fake.overrides["/api/ps"] = (Raw(dump({"models": [listed]})),)
+        fake.overrides["/api/tags"] = (Raw(dump({"models": [listed | {"capabilities": ["completion"]}]})),)
+        look = await core.inspect()
+        assert look.healthy, look.detail
+        (model,) = look.models
+        assert (model.size, model.size_loaded, model.size_vram, model.context_length) == (None, None, None, None)
+
+    async def test_a_size_in_words_beyond_all_sense(self, fake: FakeOllama, core: OllamaCore) -> None:
+        fake.overrides["/api/ps"] = (Raw(dump({"models": [{"name": MODEL, "size": "1e400GB"}]})),)
+        assert "its list of loaded models is not Ollama's" in (await core.inspect()).detail
+
 
 class TestShowing:
     async def test_all_of_it(self, fake: FakeOllama, core: OllamaCore) -> None:
@@ -126,6 +143,13 @@ class TestShowing:
         assert shown.template == "a\ufffd[2Jb\nc"
         assert shown.system == "\ufffd"
         assert shown.facts == {"x\ufffd": "\ufffd"}
+
+    @pytest.mark.parametrize("moment", ["9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59", "0001-01-01T00:00:00"])
+    async def test_a_moment_that_no_clock_shows_is_not_known(
+        self, fake: FakeOllama, core: OllamaCore, moment: str
+    ) -> None:
+        fake.overrides["/api/show"] = (Raw(dump({"modified_at": moment})),)
+        assert (await core.show(MODEL)).modified_at is None
 
     @pytest.mark.parametrize("body", [b"[1, 2]", b"not json", b'{"details": 7}', b""])
     async def test_something_else_answers(self, fake: FakeOllama, core: OllamaCore, body: bytes) -> None:

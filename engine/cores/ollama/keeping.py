@@ -260,7 +260,7 @@ def _details(info: ModelInfo, shown: _Shown) -> ModelDetails:
         parameters=shown.parameters,
         license=shown.license,
         system=shown.system,
-        modified_at=shown.modified_at.timestamp() if shown.modified_at and shown.modified_at.year > 1970 else None,
+        modified_at=catalogue.unix_seconds(shown.modified_at),
         facts=facts,
     )
 

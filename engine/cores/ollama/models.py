@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import ollama
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from engine.cores.http import StatusError, WireError
 from engine.cores.ollama.wire import Connection
@@ -21,7 +21,15 @@ FIRST_SAFE = (0, 35, 0)
 _NEVER_S = 100 * 365 * 86_400.0
 
 Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
-Bytes = Annotated[int, Field(ge=0, lt=1 << 62)]
+_MOST = 1 << 62
+
+
+def bounded(value: Any) -> Any:
+    """A server's number, None where it is negative or beyond all sense: arithmetic on such a one may fail."""
+    return None if isinstance(value, int | float) and not 0 <= value < _MOST else value
+
+
+Count = Annotated[int | None, BeforeValidator(bounded)]
 
 
 class _Details(BaseModel):
@@ -36,13 +44,28 @@ class Installed(BaseModel):
     """
 
     name: Line
-    size: Bytes | None = None
+    size: Count = None
     details: _Details = _Details()
     capabilities: list[Line] | None = None
 
 
 class _Tags(BaseModel):
     models: list[Installed] | None = None
+
+
+class _Loaded(BaseModel):
+    """One entry of `/api/ps`. The official client takes sizes beyond all sense, and fails at negative ones."""
+
+    name: Line = ""
+    model: Line = ""
+    size: Count = None
+    size_vram: Count = None
+    expires_at: datetime | None = None
+    context_length: Count = None
+
+
+class _Running(BaseModel):
+    models: list[_Loaded] | None = None
 
 
 class _Version(BaseModel):
@@ -69,30 +92,34 @@ async def installed_models(connection: Connection) -> list[Installed]:
 
 async def loaded_models(connection: Connection) -> list[ModelInfo]:
     """What is in memory now. Raises as `server_version` does."""
+    body = await connection.get("/api/ps")
     try:
-        answer = await connection.client.ps()
-    except (ValidationError, TypeError, ValueError):
+        running = _Running.model_validate_json(body).models or []
+    except ValidationError:
         raise WireError("its list of loaded models is not Ollama's", foreign=True) from None
     return [
         ModelInfo(
-            name=one_line(model.name or model.model or "", 200),
+            name=model.name or model.model,
             loaded=True,
-            size_loaded=None if model.size is None else int(model.size),
-            size_vram=None if model.size_vram is None else int(model.size_vram),
+            size_loaded=model.size,
+            size_vram=model.size_vram,
             expires_at=_expiry(model.expires_at),
             context_length=model.context_length,
         )
-        for model in answer.models
+        for model in running
         if model.name or model.model
     ]
 
 
 def _expiry(moment: datetime | None) -> float | None:
     """Unix seconds; None for a model that stays (the server then says the year 2319) or that has no moment (year 1)."""
-    if moment is None or moment.year < 1970:
-        return None
-    seconds = moment.timestamp()
-    return None if seconds > time.time() + _NEVER_S else seconds
+    seconds = unix_seconds(moment)
+    return None if seconds is None or seconds > time.time() + _NEVER_S else seconds
+
+
+def unix_seconds(moment: datetime | None) -> float | None:
+    """The moment as Unix seconds; None for none, before 1970, and from 9999 on, which not every zone can show."""
+    return moment.timestamp() if moment is not None and 1970 <= moment.year < 9999 else None
 
 
 def describe(installed: Sequence[Installed], loaded: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
