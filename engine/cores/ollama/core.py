@@ -14,11 +14,10 @@ import httpx
 
 from engine.cores.call import Emit
 from engine.cores.http import LINE_CAP, StatusError, WireError
-from engine.cores.keys import redact
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address, key_for, parse_address
 from engine.cores.ollama.asking import Exchange, Unfit
-from engine.cores.ollama.faults import fault_of, is_foreign, missing_model
+from engine.cores.ollama.faults import is_foreign, missing_model
 from engine.cores.ollama.keeping import OllamaKeeping
 from engine.cores.ollama.records import Record
 from engine.cores.ollama.slots import ServerSlots
@@ -149,7 +148,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
             async with asyncio.timeout(within_s):
                 await catalogue.server_version(self._connection)
         except Exception as error:  # noqa: BLE001  (any failure is an answer here)
-            return fault_of(error, self.address.label, started=False)
+            return self._fault(error, started=False)
         return None
 
     async def _hang_up(self) -> None:
@@ -224,8 +223,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
         What is not Ollama now, at an address where it was, may be again: the slots wait for that. `probed`: it passed
         for Ollama a moment ago, so that the probe would say no more.
         """
-        fault = fault_of(error, self.address.label, started=started)
-        fault = replace(fault, reason=redact(fault.reason, self._key))
+        fault = self._fault(error, started=started)
         if fault.kind is FaultKind.UNREACHABLE:
             self._slots.gone(fault.reason)
         elif is_foreign(fault):

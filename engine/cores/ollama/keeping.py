@@ -23,11 +23,12 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from engine.cores.health import SlotHealth
 from engine.cores.http import WireError
 from engine.cores.keeping import ModelDetails, PullProgress
+from engine.cores.keys import redact
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address
 from engine.cores.ollama.faults import fault_of
 from engine.cores.ollama.wire import Connection
-from engine.cores.port import FaultKind, ModelInfo
+from engine.cores.port import Fault, FaultKind, ModelInfo
 from engine.errors import CoreError
 from engine.text import one_line, sanitise
 
@@ -79,6 +80,7 @@ class OllamaKeeping:
     _connection: Connection
     _health: SlotHealth
     _configured: str | None
+    _key: str | None
 
     async def show(self, model: str) -> ModelDetails:
         """Look one model up. Raises CoreError."""
@@ -110,7 +112,7 @@ class OllamaKeeping:
                     if record is None:
                         break
                     started, complete = True, complete or record.status == "success"
-                    yield _progress(record)
+                    yield _progress(record, self._key)
         except Exception as error:  # noqa: BLE001  (whatever is wrong, one line of it)
             raise await self._refusal(name, "pulled", error, started=started) from None
         if not complete:
@@ -188,19 +190,24 @@ class OllamaKeeping:
         installed = await catalogue.installed_models(self._connection)
         return any(model.name in names and not catalogue.generates(model) for model in installed)
 
+    def _fault(self, error: Exception, *, started: bool) -> Fault:
+        """The fault that `error` is, without the key, which a server may say back."""
+        fault = fault_of(error, self.address.label, started=started)
+        return replace(fault, reason=redact(fault.reason, self._key))
+
     async def _refusal(self, name: str, done: str, error: Exception, *, started: bool = False) -> CoreError:
         """What to say of it: what was not done with which model, and why; of a missing one, a name that is near."""
         where = self.address.label
         if isinstance(error, ConnectionError) and isinstance(error.__context__, httpx.ConnectError):
             error = error.__context__  # the client puts advice in place of the cause
-        fault = fault_of(error, where, started=started)
+        fault = self._fault(error, started=started)
         if fault.kind is FaultKind.UNREACHABLE:
             self._health.fail("down", fault.reason)
         elif started and isinstance(error, httpx.TransportError | OSError):
             self._health.fail("suspect", fault.reason)  # the server may be gone, so it is asked at once
         reason = f"{fault.reason}; pull it again, it goes on from there" if started else fault.reason
         if isinstance(error, ollama.ResponseError):
-            said = one_line(str(error.error), 300)
+            said = redact(one_line(str(error.error), 300), self._key)
             unknown = "manifest" in said and "file does not exist" in said
             reason = f"the library has no such model ({said})" if unknown else f"Ollama at {where} says: {said}"
         elif fault.kind is FaultKind.NO_MODEL:
@@ -265,7 +272,7 @@ def _details(info: ModelInfo, shown: _Shown) -> ModelDetails:
     )
 
 
-def _progress(record: ollama.ProgressResponse) -> PullProgress:
+def _progress(record: ollama.ProgressResponse, key: str | None) -> PullProgress:
     total = min(max(record.total or 0, 0), _MOST_BYTES)
     done = min(max(record.completed or 0, 0), total)
-    return PullProgress(one_line(record.status or "", 120), done, total)
+    return PullProgress(redact(one_line(record.status or "", 120), key), done, total)
