@@ -11,7 +11,7 @@ from email.utils import format_datetime
 import pytest
 import pytest_asyncio
 
-from engine.cores.http import StatusError, WireError
+from engine.cores.http import BODY_CAP, StatusError, WireError
 from engine.cores.openai.address import parse_base_url
 from engine.cores.openai.core import OpenAICore
 from engine.cores.openai.faults import DEFAULT_REST_S, LONGEST_REST_S, rest_of
@@ -22,7 +22,7 @@ from engine.errors import CoreError, UsageError
 from engine.model import GenerationOptions
 from tests.cores.fake_ollama import silent_port
 from tests.cores.fake_openai import FakeOpenAI, event, refusal
-from tests.cores.ollama_frames import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
+from tests.cores.ollama_frames import Break, Final, MidstreamError, Raw, Request, Say, Script, Status, Wait, chunk, head
 from tests.cores.test_ollama import QUICK, run, states
 
 K = FaultKind
@@ -158,6 +158,30 @@ async def test_a_line_or_event_without_end_is_not_read_to_its_end(
     await fake.until(lambda server: server.disconnects == 1)
 
 
+class _Endless(FakeOpenAI):
+    """Answers with one JSON text without end; `sent` counts its pieces of a megabyte."""
+
+    sent = 0
+
+    async def _generate(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        await head(writer, 200, "application/JSON; charset=utf-8")
+        while self.sent < 64:
+            await chunk(writer, b"a" * (1 << 20))
+            self.sent += 1
+
+
+async def test_a_whole_answer_without_end_is_not_read_to_its_end() -> None:
+    fake = _Endless(MODEL)
+    async with fake:
+        core = OpenAICore(name="lab", base_url=fake.url)
+        await core.start()
+        _, fault = await run(core, attempt())
+        assert isinstance(fault, Fault)
+        assert f"larger than {BODY_CAP} bytes" in fault.reason
+        await core.stop(drain_s=0)
+        assert fake.sent < 64
+
+
 async def test_a_dripping_stream_is_put_together(fake: FakeOpenAI, core: OpenAICore) -> None:
     drops = tuple(Raw(ONE[i : i + 1]) for i in range(len(ONE)))
     odd = b": a comment\r\n\r\nevent: x\nid: 4\nretry: 9\n\n" + ONE.replace(b"\n", b"\r\n")
@@ -287,3 +311,7 @@ class TestFrames:
             await self.read(b"data: " + b"x" * 95 + b"\n\n")
         with pytest.raises(WireError, match="an event is longer than 150"):
             await self.read((b"data: " + b"x" * 90 + b"\n") * 2)
+
+    async def test_lines_without_text_count_too(self) -> None:
+        with pytest.raises(WireError, match="an event is longer than 150"):
+            await self.read(*[b"data:\n"] * 200)

@@ -72,7 +72,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 async def _refuse_page(response: httpx.Response) -> None:
     """A well answer in HTML comes from something in between, or from something else altogether."""
-    if "html" not in response.headers.get("content-type", ""):
+    if "html" not in response.headers.get("content-type", "").lower():
         return
     start = b""
     async for piece in cast(httpx.AsyncByteStream, response.stream):

@@ -27,7 +27,7 @@ async def frames(source: AsyncIterable[bytes], line_cap: int, frame_cap: int = F
             content, first = content.removeprefix(b"\xef\xbb\xbf"), False
         if content.startswith(b"data:") and complete:
             text = _decode(content[5:].removeprefix(b" "))
-            size += len(text)
+            size += len(text) + 1  # an empty one takes room, too
             if size > frame_cap:
                 raise WireError(f"an event is longer than {frame_cap} characters")
             data.append(text)

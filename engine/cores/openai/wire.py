@@ -43,7 +43,7 @@ class _Guard(httpx.AsyncBaseTransport):
             await source.aclose()
             raise
         # What is read event by event has bounds of its own.
-        events = request.url.path.endswith("/completions") and "json" not in response.headers.get("content-type", "")
+        events = request.url.path.endswith("/completions") and "json" not in _kind(response)
         stream = source if events else Capped(source, BODY_CAP)
         return httpx.Response(
             response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
@@ -111,7 +111,7 @@ class Connection:
             await response.aclose()
 
     async def _events(self, response: httpx.Response) -> AsyncIterator[str]:
-        kind = response.headers.get("content-type", "").lower()
+        kind = _kind(response)
         if "html" in kind:
             raise WireError("it answers with a web page", foreign=True)
         if "json" in kind:  # an error, or the whole answer at once
@@ -137,6 +137,11 @@ class _Unwrapped:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, self._wrapping) and isinstance(error.__cause__, Exception):
             raise error.__cause__
+
+
+def _kind(response: httpx.Response) -> str:
+    """The content type, whose letters may be large or small."""
+    return str(response.headers.get("content-type", "")).lower()
 
 
 def _text(body: bytes) -> str:
