@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _OWN = ("ollama", "embedded", "scripted", "openai")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+# Keys have small letters in them (gsk_…, hf_…, AIza…); written here by mistake they would be shown as a name.
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _SERVERS = ("ollama", "openai")
 _ONLY_FOR = {
     "url": _SERVERS,
@@ -63,7 +64,9 @@ def _path(value: Any) -> Any:
 
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):
-        raise ValueError("that is not the name of an environment variable; the key itself is not written here")
+        raise ValueError(
+            "that is not the name of an environment variable, in capitals; the key itself is not written here"
+        )
     return value
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from engine.cores.configured import CoreConfig, is_kind, kinds
+from engine.cores.keys import without_login
 from engine.cores.ollama.address import parse_address
 from engine.errors import UsageError
 from engine.text import one_line
@@ -68,9 +69,12 @@ def _form(part: str, configured: Mapping[str, CoreConfig]) -> CoreConfig:
             kind, rest = start[:-1], part.removeprefix(start)
     if not is_kind(kind) or (kind not in (part, "scripted") and not rest):
         names = f"{', '.join(configured)} (configured), " if configured else ""
-        near = difflib.get_close_matches(kind, [*configured, *kinds()], n=1, cutoff=0.75)
+        word, at, address = part.partition("@")
+        near = difflib.get_close_matches(word if at else kind, [*configured, *kinds()], n=1, cutoff=0.75)
         hint = f"; did you mean {near[0]}?" if near else f"; use {names}{FORMS}"
-        raise UsageError(f"unknown core '{one_line(part, 80)}'{hint}")
+        # What stands before the @ is a kind with a slip in it, or part of a password.
+        shown = f"{word if near else '…'}@{without_login(address)}" if at else without_login(part)
+        raise UsageError(f"unknown core '{one_line(shown, 80)}'{hint}")
     try:
         if kind == "scripted":
             return CoreConfig(kind=kind, script=rest or None)

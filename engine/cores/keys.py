@@ -6,6 +6,7 @@ A key comes from the environment, or from a TOML file of `NAME = "key"` lines th
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ FILE_NAME = "keys.toml"
 _FILE_CAP = 64 << 10
 _WINDOW = 8  # characters of a key in a row that count as the key
 _HIDDEN = "[key]"
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,15}")
 
 
 def find_key(name: str | None, *, environ: Mapping[str, str], file: Path | None) -> str | None:
@@ -67,6 +69,15 @@ def redact(text: str, key: str | None) -> str:
         elif position == 0 or not hidden[position - 1]:
             pieces.append(_HIDDEN)
     return "".join(pieces)
+
+
+def without_login(address: str) -> str:
+    """An address that came out wrong, to be quoted: without user name, password and query, which may hold a key."""
+    scheme, separator, rest = address.partition("://")
+    if not separator or not _SCHEME.fullmatch(scheme):
+        scheme, separator, rest = "", "", address
+    host = re.split("[?#]", rest.rpartition("@")[2])[0]
+    return f"{scheme}{separator}{host}"
 
 
 def _read(file: Path) -> dict[str, object]:

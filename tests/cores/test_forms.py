@@ -105,6 +105,10 @@ def test_what_cannot_be_meant_is_one_line(choice: str, word: str) -> None:
         ({"kind": "ollama", "priority": True}, "ollama has no priority"),
         ({"kind": "vllm", "one_model": True}, "vllm has no one_model"),
         ({"kind": "openai", "key_env": "sk-abc"}, "the key itself is not written here"),
+        ({"kind": "openai", "key_env": "gsk_abcDEF123456789"}, "the key itself is not written here"),
+        ({"kind": "openai", "key_env": "hf_abcDEF123456789"}, "the key itself is not written here"),
+        ({"kind": "gemini", "key_env": "AIzaSyD4f1c9b7e2a5d80361"}, "the key itself is not written here"),
+        ({"kind": "groq", "key_env": "groq_api_key"}, "in capitals"),
         ({"kind": "openai", "url": "http://x/v1?key=1"}, "cannot carry a key"),
         ({"kind": "ollama", "slots": 0}, "greater than or equal to 1"),
         ({"kind": "ollama", "slot": 1}, "Extra inputs"),
@@ -114,6 +118,33 @@ def test_a_bad_table_is_refused(table: dict[str, object], word: str) -> None:
     with pytest.raises(ValidationError) as caught:
         CoreConfig.model_validate(table)
     assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        "ollama@http://me:PASSWORD@host:99999",
+        "ollama@me:PASSWORD@host:port",
+        "openai@ftp://me:PASSWORD@host",
+        "openai@https://me:PASS/WORD@host:99999/v1",
+        "openai@http://host:99999/v1?key=PASSWORD",
+        "ollama@http://host:99999/#PASSWORD",
+        "olama@http://me:PASSWORD@host",
+        "http://me:PASSWORD@host",
+        "PASSWORD@host",
+    ],
+)
+def test_a_mistake_is_told_without_the_password(choice: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_cores(choice, MINE)
+    assert "host" in str(caught.value)
+    assert "PASS" not in str(caught.value)
+    assert "WORD" not in str(caught.value)
+
+
+def test_a_slip_in_a_kind_is_told_before_an_address_too() -> None:
+    with pytest.raises(UsageError, match=r"unknown core 'olama@gpu:11434'; did you mean ollama\?"):
+        parse_cores("olama@gpu:11434", MINE)
 
 
 async def cores(choice: str, configured: dict[str, CoreConfig], slots: int | None = None) -> list[Core]:

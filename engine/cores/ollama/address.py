@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from engine.cores.keys import checked_key
+from engine.cores.keys import checked_key, without_login
 from engine.errors import UsageError
 from engine.text import one_line
 
@@ -104,4 +104,4 @@ def _reachable(host: str) -> str:
 
 
 def _bad(given: str, advice: str) -> UsageError:
-    return UsageError(f"'{one_line(given, 100)}' is not the address of an Ollama server; {advice}")
+    return UsageError(f"'{one_line(without_login(given), 100)}' is not the address of an Ollama server; {advice}")

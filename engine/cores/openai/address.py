@@ -6,6 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from engine.cores.keys import without_login
 from engine.errors import UsageError
 from engine.text import one_line
 
@@ -64,4 +65,5 @@ def _reachable(host: str) -> tuple[str, bool]:
 
 
 def _bad(given: str) -> UsageError:
-    return UsageError(f"'{one_line(given, 100)}' is not the address of a server; use HOST:PORT or http(s)://HOST/v1")
+    shown = one_line(without_login(given), 100)
+    return UsageError(f"'{shown}' is not the address of a server; use HOST:PORT or http(s)://HOST/v1")
