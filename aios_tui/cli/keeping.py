@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from engine.cores.port import Core, CoreInfo, ModelInfo
 
 MOST_BARS = 12
+PROBE_S = 5.0
+"""How long `auto` waits for an Ollama server to say that it is there."""
 LINE_EVERY_S = 5.0
 """Between two lines of the same step of a pull, where no terminal shows a bar."""
 
@@ -53,7 +55,8 @@ class Kept:
 async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator[Kept]:
     """The one core that is set and keeps models; of several the one that has the model `having`.
 
-    `auto` without cores of the user's own means Ollama, also one that has no model yet: it may get one.
+    `auto` without cores of the user's own means Ollama, also one that has no model yet: it may get one. Where none
+    answers and there is the embedded core, it means that.
 
     Raises:
         UsageError: none of the cores keeps models, or several may be meant. CoreError: none can be had, or has it.
@@ -61,9 +64,11 @@ async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator
     from engine.cores.keeping import keeper_of
     from engine.cores.select import choose_cores
 
-    choice = "ollama" if settings.core == "auto" and not settings.cores else settings.core
-    choices = await choose_cores(choice, **settings.core_arguments())
+    found_out = settings.core == "auto" and not settings.cores
+    choices = await choose_cores("ollama" if found_out else settings.core, **settings.core_arguments())
     try:
+        if found_out:
+            await _must_answer(choices[0].core)
         found = [(each.core, keeper_of(each.core)) for each in choices]
         keepers = [Kept(core, keeper) for core, keeper in found if keeper is not None]
         if not keepers:
@@ -74,6 +79,17 @@ async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator
     finally:
         for each in choices:
             await each.core.stop(drain_s=0)
+
+
+async def _must_answer(core: Core) -> None:
+    """Raise UsageError when this Ollama server does not answer and tasks run on the embedded core in its place."""
+    from engine.cores.embedded.core import available
+    from engine.cores.ollama.core import OllamaCore
+
+    fault = await core.probe(PROBE_S) if isinstance(core, OllamaCore) else None
+    if fault is not None and available() is None:
+        told = f"the embedded core, which auto means here, has no models to manage: {fault.reason}"
+        raise UsageError(f"{told}; --core ollama@URL names one elsewhere")
 
 
 async def _picked(keepers: list[Kept], having: str | None) -> Kept:
@@ -167,13 +183,13 @@ def rm(ctx: click.Context, /, name: str, yes: bool, as_json: bool) -> int:
     """Delete an installed model, after asking."""
     out = Output()
     if not yes:
-        if not _can_ask():
-            raise click.UsageError("without a terminal nobody can be asked: give --yes to delete it")
         try:
             question = asyncio.run(_question(settings_of(ctx).settings, name))
         except CoreError as error:
             out.say(f"aios-tui: {error}")
             return FAILED
+        if not _can_ask():  # after it is known that something could be deleted there
+            raise click.UsageError("without a terminal nobody can be asked: give --yes to delete it")
         if question and not click.confirm(question, err=True):
             out.say("not deleted")
             return USAGE

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.cores.embedded import core as embedded
 from tests.cli.program import Here, Result, start
 from tests.cores.fake_ollama import FakeOllama, InThread
 from tests.cores.ollama_frames import LAYER, NO_MANIFEST, Break, FakeModel, MidstreamError, Progress, Status, Wait
@@ -162,10 +163,29 @@ def test_what_can_not_be_done_at_all(models: Models, what: list[str]) -> None:
     assert models(command, "x", *more, "--core", "scripted:").code == 2
     none = models(command, MODEL, *more, "--core", "scripted:")
     assert none.complaint == "the scripted core has no models to manage; --core ollama@URL names one that has"
+    assert models(command, MODEL, "--core", "embedded").complaint.startswith(
+        "the embedded core has no models to manage"
+    )
     away = models(command, MODEL, *more, "--core", "ollama@127.0.0.1:9")
     assert away.code == 1
     assert "cannot be reached" in away.complaint
     assert "is not the name of a model" in models(command, "two words", *more).complaint
+
+
+@pytest.mark.parametrize("command", ["show", "pull", "rm", "load", "unload"])
+def test_auto_without_ollama_means_the_embedded_core(cli: Here, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    monkeypatch.setattr(embedded, "available", lambda *_: None)
+    none = cli("models", command, MODEL)
+    assert (none.code, none.out) == (2, "")
+    assert none.complaint.startswith(
+        "the embedded core, which auto means here, has no models to manage: Ollama at 127.0.0.1:9 cannot be reached"
+    )
+    assert none.complaint.endswith("--core ollama@URL names one elsewhere")
+    monkeypatch.setattr(embedded, "available", lambda *_: "no engine; run `the command`")
+    away = cli("models", command, MODEL, *(["--yes"] if command == "rm" else []))
+    assert away.code == 1, "there is no other core that could be meant"
+    assert "127.0.0.1:9 cannot be reached" in away.complaint
+    assert "embedded" not in away.complaint
 
 
 def test_ctrl_c_stops_a_pull_at_the_server(tmp_path: Path, there: InThread) -> None:
