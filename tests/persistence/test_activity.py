@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -222,8 +223,35 @@ async def test_a_read_that_nobody_waits_for_is_stopped_and_holds_up_nothing(tmp_
         await asyncio.sleep(0.05)
         async with asyncio.timeout(20):
             await history.close()
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match="the history was closed before this span was measured"):
             await again
+
+
+async def test_a_read_that_is_stopped_stops_no_other(tmp_path: Path) -> None:
+    """One waits for the other; whichever is given up, the other one goes on."""
+    let_go = threading.Event()
+
+    def slow(raw: sqlite3.Connection) -> object:
+        let_go.wait(20)
+        return raw.execute(
+            "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 300000) SELECT count(*) FROM n"
+        ).fetchone()[0]
+
+    history = await a_history(tmp_path / "h.db")
+    patient = PatientReader(Reader(history.path))
+    for given_up in (0, 1):
+        let_go.clear()
+        asked = [asyncio.create_task(patient.run(slow)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        asked[given_up].cancel()
+        await asyncio.sleep(0)
+        let_go.set()
+        async with asyncio.timeout(20):
+            found = await asyncio.gather(*asked, return_exceptions=True)
+        assert isinstance(found[given_up], asyncio.CancelledError)
+        assert found[1 - given_up] == 300_000
+    await patient.close()
+    await history.close()
 
 
 async def test_a_read_that_takes_too_long_is_one_line(tmp_path: Path) -> None:
