@@ -268,8 +268,11 @@ def _fail(span: trace.Span, kind: str) -> None:
 
 
 def _server(where: str) -> Attributes:
+    """`where` is as a core tells it: host and port, which a scheme may precede and a path follow."""
+    if " " in where:
+        return {}  # words, such as `in process`
     try:
-        parts = urlsplit(where)
+        parts = urlsplit(where if "://" in where else f"//{where}")
         host, port = parts.hostname, parts.port
     except ValueError:
         return {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ from aios_tui.exports import Exports
 from aios_tui.session import Session
 from aios_tui.settings import Settings, load_settings
 from engine import events as e
-from engine.cores.port import CoreInfo, Done, Fault, FaultKind, Usage
+from engine.cores.ollama.core import OllamaCore
+from engine.cores.openai.core import OpenAICore
+from engine.cores.port import Core, CoreInfo, Done, Fault, FaultKind, Usage
+from engine.cores.scripted import ScriptedCore
 from engine.errors import UsageError
 from engine.kernel import Kernel
 from engine.model import AttemptState, Task, TaskSpec, TaskState
@@ -149,12 +152,53 @@ async def test_the_four_metrics() -> None:
     assert (bounds[0], bounds[-1]) == (1, 67108864)
 
 
+async def told_by(core: Core) -> str:
+    """Where a core says it is, though nobody answers there."""
+    where = (await core.inspect()).where
+    await core.stop(drain_s=0)
+    return where
+
+
+@pytest.mark.parametrize(
+    ("core", "address"),
+    [
+        (lambda: OllamaCore("127.0.0.1:9"), ("127.0.0.1", 9)),
+        (lambda: OllamaCore("https://127.0.0.1:9/far"), ("127.0.0.1", 9)),
+        (lambda: OpenAICore(name="lab", base_url="[::1]:9"), ("::1", 9)),
+        (lambda: OpenAICore(name="lab", base_url="https://localhost:9/v1"), ("localhost", 9)),
+        (lambda: OpenAICore(name="lab", base_url="http://localhost/v1"), ("localhost", None)),
+        (ScriptedCore, (None, None)),
+    ],
+)
+async def test_the_server_is_what_its_core_says(
+    core: Callable[[], Core], address: tuple[str | None, int | None]
+) -> None:
+    memory = Memory()
+    spec = TaskSpec(prompt=SECRET)
+    for event in (
+        e.CoreChanged(1, CoreInfo("gpu", True, "m", where=await told_by(core()))),
+        e.TaskAccepted(1, 1, spec),
+        e.AttemptStarted(2, 1, 1, 1, "gpu/0", "gpu", "m", 1.5, SECRET),
+        e.AttemptEnded(3, 1, 1, 1, "gpu/0", AttemptState.DONE, "m", REPLY, REPLY, Usage(1, 2), 0.5, 1.0),
+    ):
+        memory.fold.fold(event)
+    found = attributes(memory.spans[0])
+    assert (found.get("server.address"), found.get("server.port")) == address
+
+
+@pytest.mark.parametrize("more", ["?key=SECRET", "/v1#SECRET", "?", "/#"])
+def test_a_collectors_address_with_more_than_a_path_is_refused_and_not_shown(more: str) -> None:
+    with pytest.raises(UsageError, match="a query or fragment") as refused:
+        load_settings(environ={"AIOS_TUI_OTEL": f"http://127.0.0.1:4318{more}"})
+    assert "SECRET" not in str(refused.value)
+
+
 def test_names_are_those_of_the_installed_conventions() -> None:
     known = {value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI_")}
     memory = Memory()
     spec = TaskSpec(prompt=SECRET)
     for event in (
-        e.CoreChanged(1, CoreInfo("gpu", True, "m", kind="ollama", where="http://gpu-box:11434")),
+        e.CoreChanged(1, CoreInfo("gpu", True, "m", kind="ollama", where="gpu-box:11434")),
         e.TaskAccepted(1, 1, spec),
         e.AttemptStarted(2, 1, 1, 1, "gpu/0", "gpu", "m", 1.5, SECRET),
         e.AttemptEnded(3, 1, 1, 1, "gpu/0", AttemptState.DONE, "m", REPLY, REPLY, Usage(1, 2), 0.5, 1.0),
