@@ -17,6 +17,7 @@ class Place:
     Attributes:
         busy: an attempt has it, or is about to. model: of that attempt, by the core's own name; None when not known.
         quarantined: an attempt was lost on it, so it waits for the core's word, or for that attempt's end.
+        lost: the model of that attempt, which may execute until then.
     """
 
     core: Core
@@ -24,6 +25,7 @@ class Place:
     busy: bool = False
     quarantined: bool = False
     model: str | None = None
+    lost: str | None = None
 
     @property
     def free(self) -> bool:
@@ -119,15 +121,13 @@ class SlotTable:
         return models.use(model)
 
     def _executing(self, core: str, besides: Place | None = None) -> set[str]:
-        return {
-            place.model
-            for place in self
-            if place.busy and place.model is not None and place.slot.core == core and place is not besides
-        }
+        others = [place for place in self if place.slot.core == core and place is not besides]
+        models = [place.model for place in others if place.busy] + [place.lost for place in others if place.quarantined]
+        return {model for model in models if model is not None}
 
     def quarantine(self, slot: str, reason: str) -> Slot:
         place = self._places[slot]
-        place.quarantined = True
+        place.quarantined, place.lost = True, place.model
         place.slot = replace(place.slot, state=SlotState.SUSPECT, reason=reason)
         return place.slot
 

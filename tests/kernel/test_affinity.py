@@ -188,6 +188,25 @@ async def test_a_swap_that_waits_holds_up_no_other_core() -> None:
     await kernel.stop()
 
 
+@pytest.mark.parametrize("by", ["its end", "the core"])
+async def test_a_lost_attempt_may_still_execute_so_a_swap_waits_for_it(by: str) -> None:
+    core = gpu(slots=2)
+    core.stubborn = True
+    kernel, ids = await started("fifo", core, tasks=specs("abb"))
+    first = await core.next()
+    assert await kernel.cancel(ids[0])
+    await idle()
+    assert not first.stopped and core.begun.empty(), "given up, and it generates still"
+    core.stubborn = False
+    if by == "its end":
+        core.let_go.set()
+    else:
+        core.says.put_nowait(SlotEvent("up", first.slot.id))
+    assert (await core.next()).attempt.model == "b"
+    core.let_go.set()
+    await kernel.stop()
+
+
 @pytest.mark.parametrize("by", ["cancel", "hold", "priority"])
 async def test_a_slot_kept_for_a_swap_is_given_on_when_that_is_not_next_any_more(by: str) -> None:
     core = gpu(slots=2)
