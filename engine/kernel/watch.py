@@ -26,13 +26,19 @@ class CoreWatch:
         self._followed: set[str] = set()
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()  # cores that changed while they were looked at
+        self._looks = 0  # begun so far
+        self._learnt: dict[str, int] = {}  # by core, the number of the look that was learnt last
 
     async def inspect(self, cores: Sequence[Core]) -> list[CoreInfo]:
         """Ask these cores how they are."""
+        self._looks += 1
+        look = self._looks
         up = [self._slots.up(core) for core in cores]
         infos = await asyncio.gather(*(core.inspect() for core in cores))
         for info, was_up in zip(infos, up, strict=True):
-            self._learn(info, up=was_up)
+            if look > self._learnt.get(info.name, 0):  # else a look that began later has ended before
+                self._learnt[info.name] = look
+                self._learn(info, up=was_up)
         return infos
 
     async def follow(self, core: Core, events: AsyncIterator[SlotEvent]) -> None:
