@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from engine.cores.port import Core, CoreInfo, SlotEvent
 from engine.events import CoreChanged, Event, SlotChanged
 from engine.kernel.dispatcher import Dispatcher
+
+LOOK_GAP_S = 1.0
+"""Between two looks at a core because of what it said, at least."""
 
 
 class CoreWatch:
@@ -26,6 +30,8 @@ class CoreWatch:
         self._followed: set[str] = set()
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()  # cores that changed while they were looked at
+        self._began: dict[str, float] = {}  # by core, when the last look was asked for, by the loop's clock
+        self._due: dict[str, asyncio.TimerHandle] = {}  # looks that wait for the gap to be over
         self._looks = 0  # begun so far
         self._learnt: dict[str, int] = {}  # by core, the number of the look that was learnt last
 
@@ -52,9 +58,11 @@ class CoreWatch:
                 for slot in self._slots.apply(core, event):
                     self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
                 self._dispatcher.kick()
-                self.look(core)
+                self._hear(core)
         finally:
             self._followed.discard(core.name)
+            if core.name in self._due:
+                self._due.pop(core.name).cancel()
             if core.name in self._looking:
                 self._looking[core.name].cancel()
 
@@ -63,11 +71,26 @@ class CoreWatch:
         for slot in self._slots.settle(core):
             self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
 
+    def _hear(self, core: Core) -> None:
+        """A core said something: look at it, but for what it says soon after a look only when the gap is over.
+
+        A look may itself be what makes a core say something, so that each would lead to the next one.
+        """
+        loop = asyncio.get_running_loop()
+        left = self._began.get(core.name, -math.inf) + LOOK_GAP_S - loop.time()
+        if left <= 0:
+            self.look(core)
+        elif core.name not in self._due:
+            self._due[core.name] = loop.call_later(left, self.look, core)
+
     def look(self, core: Core) -> None:
         """Look at a core soon, for it may have changed; once more after the present look, when there is one."""
         looking = self._looking.get(core.name)
         if core.name not in self._followed:
             return
+        if core.name in self._due:
+            self._due.pop(core.name).cancel()
+        self._began[core.name] = asyncio.get_running_loop().time()
         if looking is None or looking.done():
             self._looking[core.name] = asyncio.create_task(self._look_at(core), name=f"look at {core.name}")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, ClassVar
 
@@ -157,6 +158,20 @@ class TestModels:
         assert [model.name for model in info.models] == [MODEL, OTHER]
         assert (info.healthy, info.default_model) == (True, MODEL)
         assert not info.models[0].loaded
+
+    async def test_another_order_or_count_is_no_other_list(self, fake: FakeOpenAI, core: OpenAICore) -> None:
+        events = core.events()
+        heard = asyncio.ensure_future(anext(events))
+        for listed in ([OTHER, MODEL], [MODEL, OTHER], [OTHER, MODEL]):
+            data = [{"id": name, "max_model_len": 10 + len(fake.requests)} for name in listed]
+            fake.overrides["/v1/models"] = Status(200, dump({"data": data}))
+            assert [model.name for model in (await core.inspect()).models] == listed
+        await asyncio.sleep(0)
+        assert not heard.done()
+        fake.overrides["/v1/models"] = Status(200, dump({"data": [{"id": MODEL}]}))
+        await core.inspect()
+        async with asyncio.timeout(10):
+            assert (await heard).kind == "models"
 
     async def test_a_model_that_is_not_listed_is_not_asked_for(self, fake: FakeOpenAI, core: OpenAICore) -> None:
         _, fault = await run(core, attempt(model="gpt-9"))

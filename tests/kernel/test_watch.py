@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.cores.port import CoreInfo
+import pytest
+
+from engine.cores.port import CoreInfo, SlotEvent
+from engine.kernel import watch
 from tests.kernel.gate import GateCore, make_kernel
 
 
@@ -40,4 +43,43 @@ async def test_of_two_looks_at_once_the_newer_counts_whichever_ends_last() -> No
     await older
     assert [model.name for info in kernel.infos for model in info.models if model.loaded] == ["b"]
     assert kernel.slots.models["gate"].held == {"b"}
+    await kernel.stop()
+
+
+class Talkative(GateCore):
+    """Each look at it makes it say that its models have changed."""
+
+    looks = 0
+
+    async def inspect(self) -> CoreInfo:
+        self.looks += 1
+        self.says.put_nowait(SlotEvent("models"))
+        return await super().inspect()
+
+
+async def test_a_core_that_changes_with_every_look_is_not_looked_at_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_GAP_S", 3_600.0)
+    core = Talkative()
+    kernel = make_kernel(core)
+    await kernel.start()
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert core.looks == 2, "that of the start, and that of what it said then"
+    await kernel.stop()
+
+
+async def test_what_a_core_says_last_leads_to_a_look_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "LOOK_GAP_S", 0.02)
+    core = GateCore(models=("a",))
+    kernel = make_kernel(core)
+    await kernel.start()
+    async with asyncio.timeout(10):
+        for name in ("b", "c", "d"):
+            core.models = (name,)
+            core.says.put_nowait(SlotEvent("models"))
+            await asyncio.sleep(0)
+        while [model.name for info in kernel.infos for model in info.models] != ["d"]:
+            await asyncio.sleep(0.005)
     await kernel.stop()

@@ -37,7 +37,7 @@ class Catalogue:
                 raise
             return False
         before, self.models = self.models, tuple(map(self._cleaned, found))
-        return before != self.models
+        return _told(before) != _told(self.models)
 
     def _cleaned(self, model: ModelInfo) -> ModelInfo:
         name, detail, aliases = self._clean(model.name), self._clean(model.detail), map(self._clean, model.aliases)
@@ -75,3 +75,8 @@ class Catalogue:
         if self.models and self._quirks.ignores_model and not self.has(default):
             return f"it does not list the default model '{default}'; {self.names()}"
         return ""
+
+
+def _told(models: tuple[ModelInfo, ...]) -> set[tuple[str, frozenset[str], bool]]:
+    """What makes a list another one: neither its order, nor a field that is a time or a count."""
+    return {(model.name, frozenset(model.aliases), model.loaded) for model in models}
