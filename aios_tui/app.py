@@ -39,6 +39,7 @@ from aios_tui.filters import PrintableOnly
 from aios_tui.keyboard import OrderedKeys
 from aios_tui.model_jobs import ModelJobs
 from aios_tui.palette import ActionCommands
+from aios_tui.pasting import whole_pastes
 from aios_tui.remembered import Memory
 from aios_tui.runs import MemoryRuns, Runs
 from aios_tui.screens.main import MainScreen
@@ -328,7 +329,7 @@ async def run_console(session: ConsoleSession, **options: Any) -> int:
     """
     app = ConsoleApp(session, **options)
     try:
-        with lasting_terminal():
+        with lasting_terminal(), whole_pastes():
             code = await app.run_async()
         if app._exception is not None:
             raise app._exception.error if isinstance(app._exception, WorkerFailed) else app._exception

@@ -165,3 +165,18 @@ def test_a_second_console_on_the_same_history_is_one_line(home: Path) -> None:
             assert "in use by process" in second.text
             assert "Traceback" not in second.text
         leave(first)
+
+
+def test_a_paste_with_an_escape_sequence_in_it_submits_nothing(home: Path) -> None:
+    with Terminal("--core", SCRIPTED, home=home) as terminal:
+        terminal.until("scripted")
+        terminal.press("i")
+        terminal.until("enter", "the quick line's own footer")
+        terminal.press("\x1b[200~line1\rline2\r@chat #x\ttab \x1b[31mred\r\x1b[201~", "!")
+        terminal.until("› line1 line2 @chat #x tab \ufffd[31mred!", "all of it in one line, and the key behind it")
+        terminal.press("enter")
+        terminal.until("1 done")
+        terminal.press("escape")
+        terminal.until("n new", "the footer of the main screen")
+        leave(terminal)
+    assert counts(home, history(home)) == {"done": 1}
