@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,10 +24,10 @@ def _one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list
 
 
 def _themes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """For shell completion."""
-    from aios_tui.settings import load_settings
+    """For shell completion, which passes over what is bad in the settings: the command itself says so."""
+    from aios_tui.settings import read_settings
 
-    return [name for name in _theme_names(load_settings().settings.themes_folder) if name.startswith(incomplete)]
+    return [name for name in _theme_names(read_settings()[0].settings.themes_folder) if name.startswith(incomplete)]
 
 
 def _theme_names(folder: Path) -> list[str]:
@@ -39,12 +38,9 @@ def _theme_names(folder: Path) -> list[str]:
 
 def _cores(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For shell completion: the user's own cores first."""
-    from aios_tui.settings import load_settings
-    from engine.errors import UsageError
+    from aios_tui.settings import read_settings
 
-    words = ["auto", "embedded", "ollama", "scripted:"]
-    with suppress(UsageError):  # the command itself says what is wrong with the settings
-        words[:0] = load_settings().settings.cores
+    words = [*read_settings()[0].settings.cores, "auto", "embedded", "ollama", "scripted:"]
     return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
 
 

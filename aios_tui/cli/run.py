@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 def _agent_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For shell completion."""
-    from aios_tui.settings import load_settings
+    from aios_tui.settings import read_settings
     from engine.agents.catalogue import load_catalogue
 
-    catalogue, _ = load_catalogue(load_settings().settings.agents_folder)
+    catalogue, _ = load_catalogue(read_settings()[0].settings.agents_folder)
     return [name for name in catalogue.names() if name.startswith(incomplete)]
 
 

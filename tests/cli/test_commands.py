@@ -190,6 +190,19 @@ def test_completion_offers_the_users_own_cores(cli: Here, monkeypatch: pytest.Mo
         assert [item.value for item in completed] == offered
 
 
+def test_completion_passes_over_a_bad_setting(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = cli.folder / "mine.toml"
+    config.write_text('slots = "x"\n[cores.eagle]\nkind = "ollama"\n')
+    monkeypatch.setenv("AIOS_TUI_CONFIG", str(config))
+    for option, begun, offered in (
+        ("--core", "ea", ["eagle"]),
+        ("--theme", "aios-l", ["aios-light"]),
+        ("--agent", "st", ["story_teller"]),
+    ):
+        completed = ShellComplete(root, {}, "aios-tui", "X").get_completions(["run", option], begun)
+        assert [item.value for item in completed] == offered
+
+
 def test_fetching_weights_that_are_there_fetches_nothing(
     cli: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
