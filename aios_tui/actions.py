@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aios_tui.bridge.state import ViewState
-from aios_tui.model_words import missing_model
+from aios_tui.model_words import core_that_lacks, missing_model
 from aios_tui.replay_view import ReplayView
 from engine.model import LEAST_URGENT, MOST_URGENT, KernelState, TaskState
 
@@ -47,8 +47,17 @@ class Situation:
     @property
     def missing_model(self) -> str | None:
         """The model for want of which the selected task failed."""
+        return missing_model(self._error)
+
+    @property
+    def lacking_core(self) -> str | None:
+        """The core that said so, where it can be told."""
+        return core_that_lacks(self._error, self.view.cores.values())
+
+    @property
+    def _error(self) -> str:
         result = None if self.selected is None else self.view.result(self.selected)
-        return missing_model(result.result) if result is not None and result.state is TaskState.FAILED else None
+        return result.result if result is not None and result.state is TaskState.FAILED else ""
 
 
 UNSELECTED = "no task is selected here"

@@ -156,6 +156,9 @@ class ConsoleApp(OrderedKeys):
         if self.session.recording_over:
             self.carry_out(partial(workload_operations.end_broken_recording, self))
         self.bridge.tick()
+        self._look_where_due()
+
+    def _look_where_due(self) -> None:
         if self.live and not self.leaving:
             for core in set(looking.due(self.view)) - self._looking:
                 self.carry_out(partial(self._look_at, core), group="looks")
@@ -247,6 +250,8 @@ class ConsoleApp(OrderedKeys):
     def _publish(self, changes: Changes) -> None:
         for notice in changes.notices:
             self.tell(notice.text, "information" if notice.level == "info" else notice.level)
+        if changes.lanes:
+            self._look_where_due()  # a model that begins to stream is in memory now
         self.frames.publish(changes)
 
     def tell(self, text: str, severity: Severity = "information") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ from engine.text import one_line
 
 if TYPE_CHECKING:
     from engine.cores.keeping import ModelDetails, PullProgress
-    from engine.cores.port import ModelInfo
+    from engine.cores.port import CoreInfo, ModelInfo
 
-_MISSING = re.compile(r"\bmodel '([^'\s]{1,300})' not found")
+_MISSING = re.compile(r"\bmodel '([^'\s]{1,300})' not found(?: at ([^\s;]{1,300}))?")
 _LONG = 12
 
 
@@ -111,3 +111,9 @@ def missing_model(error: str) -> str | None:
     """The model that a task failed for the lack of, out of its error in the words that all cores use; else None."""
     found = _MISSING.search(error)
     return one_line(found[1], 300) if found else None
+
+
+def core_that_lacks(error: str, cores: Iterable[CoreInfo]) -> str | None:
+    """The core whose address that error gives as the one where the model was not found; None where it gives none."""
+    found = _MISSING.search(error)
+    return next((core.name for core in cores if found and core.where and core.where == found[2]), None)

@@ -214,7 +214,7 @@ def _pull_model(app: ConsoleApp, now: Situation) -> None:
     """Ask to pull the model that a task failed for want of."""
     from aios_tui.screens.models import ask_for_pull
 
-    ask_for_pull(app, model=now.missing_model or "")
+    ask_for_pull(app, core=now.lacking_core, model=now.missing_model or "")
 
 
 def _metrics(app: ConsoleApp, _: Situation) -> None:

@@ -75,7 +75,7 @@ async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator
             names = " and ".join(core.name for core, _ in found)
             none = f"the {names} core has" if len(found) == 1 else f"the cores {names} have"
             raise UsageError(f"{none} no models to manage; --core ollama@URL names one that has")
-        yield keepers[0] if len(keepers) == 1 else await _picked(keepers, having)
+        yield keepers[0] if len(keepers) == 1 else await _picked(keepers, having, settings)
     finally:
         for each in choices:
             await each.core.stop(drain_s=0)
@@ -92,12 +92,15 @@ async def _must_answer(core: Core) -> None:
         raise UsageError(f"{told}; --core ollama@URL names one elsewhere")
 
 
-async def _picked(keepers: list[Kept], having: str | None) -> Kept:
+async def _picked(keepers: list[Kept], having: str | None, settings: Settings) -> Kept:
     """Out of several the one that has the model."""
     names = " and ".join(kept.core.name for kept in keepers)
     if having is None:
-        raise UsageError(f"{names} can both have it; --core NAME picks one" if len(keepers) == 2 else
-                         f"{names} can all have it; --core NAME picks one")  # fmt: skip
+        choices = [
+            each.core.name if each.core.name in settings.cores else f"ollama@{(await each.now()).where}"
+            for each in keepers
+        ]
+        raise UsageError(f"which core is to have it? {' or '.join(f'--core {choice}' for choice in choices)}")
     models = await asyncio.gather(*(kept.model(having) for kept in keepers))
     holders = [kept for kept, model in zip(keepers, models, strict=True) if model is not None]
     if len(holders) > 1:

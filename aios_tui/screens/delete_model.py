@@ -27,7 +27,7 @@ class DeleteModelScreen(ModalScreen[bool]):
     CSS_PATH = "delete_model.tcss"
     AUTO_FOCUS = "#choices"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d,y", "choose('delete')", "delete"),
+        Binding("d", "choose('delete')", "delete"),
         Binding("escape,n,q,k", "choose('keep')", "keep"),
         Binding("tab", "move", "other", show=False),
     ]

@@ -14,7 +14,7 @@ from textual.widgets import Collapsible, Static
 
 from aios_tui.actions import BY_ID
 from aios_tui.bridge.state import Changes
-from aios_tui.model_words import missing_model
+from aios_tui.model_words import core_that_lacks, missing_model
 from aios_tui.task_page import TaskFacts, TaskPage, page_of
 from aios_tui.widgets import words
 from aios_tui.widgets.flow import Flow
@@ -241,7 +241,9 @@ class TaskScreen(Screen[None]):
         if missing is None:
             self.console.tell(f"#{self.task_id} did not fail for want of a model", "warning")
         else:
-            ask_for_pull(self.console, model=missing)
+            page = self.page
+            core = core_that_lacks(page.error or "", self.console.view.cores.values()) if page is not None else None
+            ask_for_pull(self.console, core=core, model=missing)
 
     def action_scroll(self, where: str) -> None:
         getattr(self.query_one("#body", VerticalScroll), f"action_{_SCROLLS.get(where, 'scroll_' + where)}")()

@@ -99,6 +99,8 @@ def models(info: CoreInfo, now: float, width: int, *, titled: bool = False) -> l
     ]:
         return []
     if not loaded:
+        if info.kind == "openai":  # such a server does not tell what is in memory
+            return []
         return entries(lay("models", [field("none in memory", "dim")], width), MODEL, MORE)
     found: list[Entry] = []
     for n, model in enumerate(loaded[:MAX_MODELS]):

@@ -9,7 +9,7 @@ from aios_tui.widgets import words
 from aios_tui.widgets.canvas import Canvas
 from aios_tui.widgets.cells import cell_len, fit, plain
 from aios_tui.widgets.ink import Line, Span, clip
-from engine.cores.port import CoreInfo
+from engine.cores.port import SlotState
 from engine.model import KernelState
 
 STATES: dict[KernelState, tuple[str, str]] = {
@@ -137,7 +137,7 @@ class Header(Canvas):
         if not view.cores:
             return [("◌ ", "dim"), ("the core is starting; look around, or read ? meanwhile", "dim")]
         if len(view.cores) > 1:
-            return _several(list(view.cores.values()), short)
+            return _several(view, short)
         spans: list[Span] = []
         for info in view.cores.values():
             spans.append(("● ", "good") if info.healthy else ("✗ ", "bad"))
@@ -155,14 +155,15 @@ class Header(Canvas):
         return spans
 
 
-def _several(cores: list[CoreInfo], short: bool) -> list[Span]:
+def _several(view: ViewState, short: bool) -> list[Span]:
     """Each core's name and whether it is up; then, where there is room, what is wrong with those that are not."""
+    cores = list(view.cores.values())
     spans: list[Span] = []
     for info in cores:
         mark: Span = ("●", "good") if info.healthy else ("○", "bad")
         spans += [("  " if spans else "", ""), (plain(info.name), ""), (" ", ""), mark]
     down = [] if short else [info for info in cores if not info.healthy]
-    if len(down) == len(cores):
+    if len(down) == len(cores) and not any(lane.state is SlotState.UP for lane in view.lanes.values()):
         spans.append(("  no core is up; tasks wait", "bad"))
     for info in down:
         if info.detail:

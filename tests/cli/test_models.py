@@ -236,6 +236,6 @@ class TestSeveralCores:
 
     def test_a_pull_has_to_be_told_where(self, two: Models, there: InThread) -> None:
         where = two("pull", BIG)
-        assert (where.code, where.complaint) == (2, "den and attic can both have it; --core NAME picks one")
+        assert (where.code, where.complaint) == (2, "which core is to have it? --core den or --core attic")
         assert two("pull", BIG, "--core", "den").code == 0
         assert BIG in [model.name for model in there.server.models]

@@ -217,9 +217,20 @@ class TestChoiceOfModel:
         assert fault == Fault(
             FaultKind.NO_MODEL,
             f"model 'qwen3:9b' not found at {fake.host}; did you mean 'qwen3:8b'? installed: smollm2:135m, qwen3:8b; "
-            "to fetch it: aios-tui models pull qwen3:9b",
+            f"to fetch it: aios-tui models pull qwen3:9b --core ollama@{fake.host}",
             retryable=False,
         )
+
+    @pytest.mark.parametrize(
+        ("name", "option"), [("den", "den"), ("127.0.0.1", "ollama@{}"), ("ollama-2", "ollama@{}")]
+    )
+    async def test_it_is_fetched_by_the_core_that_lacks_it(self, fake: FakeOllama, name: str, option: str) -> None:
+        core = OllamaCore(fake.host, name=name)
+        await core.start()
+        _, fault = await run(core, attempt(model="qwen3:9b"))
+        await core.stop(drain_s=0)
+        assert isinstance(fault, Fault)
+        assert fault.reason.endswith(f"aios-tui models pull qwen3:9b --core {option.format(fake.host)}")
 
     async def test_a_chosen_model_that_is_gone_is_replaced_at_the_next_attempt(
         self, fake: FakeOllama, core: OllamaCore

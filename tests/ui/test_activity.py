@@ -234,3 +234,9 @@ async def test_the_cursor_finds_each_lane_between_the_blocks() -> None:
         assert app.main.selected is None
         await pilot.press("k")
         assert app.main.selected == 10
+
+
+def test_of_a_server_that_does_not_tell_what_is_in_memory_nothing_is_said() -> None:
+    info = CoreInfo("rack", True, "m", (ModelInfo("m"),), kind="openai")
+    assert core_lines.models(info, 0.0, 80) == []
+    assert "none in memory" in said(core_lines.models(replace(info, kind="ollama"), 0.0, 80)[0].line)

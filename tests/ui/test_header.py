@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from aios_tui.bridge.state import ViewState
+from aios_tui.bridge.state import LaneView, ViewState
 from aios_tui.widgets.header import Header
-from engine.cores.port import CoreInfo
+from engine.cores.port import CoreInfo, SlotState
 
 
-def drawn(*cores: CoreInfo, width: int = 120, height: int = 2) -> str:
+def drawn(*cores: CoreInfo, width: int = 120, height: int = 2, lanes: Sequence[LaneView] = ()) -> str:
     header = Header()
-    header.view = ViewState(cores={info.name: info for info in cores})
+    header.view = ViewState(cores={info.name: info for info in cores}, lanes={lane.slot: lane for lane in lanes})
     return "\n".join("".join(text for text, _ in line).rstrip() for line in header.build(width, height))
 
 
@@ -32,6 +34,13 @@ def test_several_say_which_are_up_and_what_is_wrong_with_the_others() -> None:
 def test_that_none_is_up_is_said_before_the_reasons() -> None:
     other = CoreInfo("den", False, None, detail="no answer from den:11434")
     assert "den ○  attic ○  no core is up; tasks wait  den: no answer" in drawn(other, DOWN)
+
+
+def test_tasks_do_not_wait_while_a_slot_is_up() -> None:
+    other = CoreInfo("den", False, None, detail="no answer from den:11434")
+    up, down = LaneView("den/0", "den"), LaneView("attic/0", "attic", SlotState.DOWN)
+    assert "den ○  attic ○  den: no answer" in drawn(other, DOWN, lanes=[up, down])
+    assert "no core is up; tasks wait" in drawn(other, DOWN, lanes=[down])
 
 
 @pytest.mark.parametrize(("width", "height"), [(120, 1), (80, 2), (80, 1), (40, 2)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -93,8 +94,31 @@ def test_a_server_whose_clock_is_another_is_not_asked_for_ever() -> None:
 )
 def test_what_makes_a_look_due(events: Sequence[e.Event], now: float, expected: bool) -> None:
     assert bool(due(view_of(core(LOADED), *events, now=now))) is expected
-    assert due(view_of(core(LOADED, healthy=False), *events, now=now)) == []
     assert due(view_of(core(ModelInfo("m", loaded=True), kind="embedded"), *events, now=now)) == []
+
+
+def test_a_core_that_was_unwell_is_asked_ever_more_seldom_until_it_is_well() -> None:
+    found = looks(core(healthy=False, kind="openai"), 120)
+    gaps = [after - before for before, after in pairwise([0, *found])]
+    assert gaps[:2] == [2, 2]
+    assert gaps == sorted(gaps)
+    assert set(gaps[5:]) == {15}
+    assert looks(core(healthy=False), 120, {10: core()}) == [2, 4, 8, 16]
+
+
+def test_one_whose_slots_are_down_asks_by_itself() -> None:
+    down = e.SlotChanged(T0, "a/0", "a", SlotState.DOWN, "gone")
+    assert due(view_of(core(healthy=False), down, now=T0 + 60)) == []
+    assert due(view_of(core(healthy=False), now=T0 + 60)) == ["a"]
+
+
+def test_a_model_that_was_not_in_memory_is_looked_for_as_soon_as_it_streams() -> None:
+    events = [*began(T0 + 1), piece(T0 + 2)]
+    assert due(view_of(core(ModelInfo("m")), *events, now=T0 + 2)) == ["a"]
+    assert due(view_of(core(LOADED), *events, now=T0 + 2)) == []
+    looked = CoreChanged(T0 + 1.5, core(ModelInfo("m")))
+    assert due(view_of(core(), *events[:-1], looked, events[-1], now=T0 + 2)) == []
+    assert due(view_of(core(), *events[:-1], looked, events[-1], now=T0 + 2.5)) == ["a"]
 
 
 async def test_the_console_looks_at_that_core_and_once_at_a_time() -> None:

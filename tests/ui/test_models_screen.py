@@ -197,7 +197,7 @@ async def test_deleting_asks_and_keeping_is_the_first_answer() -> None:
             "qwen3:8b 5.2 GB at ollama, in memory now, the model of tasks that name none; 2 queued or running" in told
         )
         await shown.press("enter")
-        await shown.press("d", "escape")
+        await shown.press("d", "y", "escape")  # only the key that is shown deletes
         assert shown.keeper.calls == []
         await shown.press("d", "d")
         await shown.told("qwen3:8b is deleted")
@@ -302,6 +302,19 @@ async def test_a_failed_task_offers_the_model_it_lacked() -> None:
         await shown.seen("F pull ")
         await shown.press("F")
         assert isinstance(shown.screen, PullScreen)
+
+
+async def test_it_is_pulled_to_the_core_that_lacked_it() -> None:
+    infos = [CoreInfo(name, True, "m", where=f"{name}:11434", kind="ollama") for name in ("den", "attic")]
+    failed = scene.ended(7, TaskState.FAILED, 5, text="model 'qwen3:9b' not found at attic:11434; installed: m")
+    async with models(*infos, keeping=("den", "attic"), more=[failed], key="3") as shown:
+        await shown.press("g", "F", "enter")
+        await until(lambda: shown.keepers["attic"].calls == [("pull", "qwen3:9b")], shown.pilot)
+        await shown.press("enter")
+        await shown.seen("F pull ")
+        await shown.press("F")
+        await shown.seen("to attic")
+        assert shown.keepers["den"].calls == []
 
 
 async def test_a_task_that_failed_long_ago_offers_it_too() -> None:

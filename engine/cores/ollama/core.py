@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -36,7 +37,7 @@ from engine.cores.port import (
 from engine.cores.server import ServerCore
 from engine.text import one_line
 
-_PULL = "fetch one, such as: aios-tui models pull smollm2:135m"
+_SUCH_AS, _USUAL = "smollm2:135m", parse_address(None).label
 
 
 class OllamaCore(OllamaKeeping, ServerCore):
@@ -108,10 +109,11 @@ class OllamaCore(OllamaKeeping, ServerCore):
             return self._unhealthy(self._failed(error, started=False, probed=bool(version)).reason)
         self._health.up()
         self._loaded = frozenset(model.name for model in loaded)
-        lacking = "" if default else f"Ollama at {where} has no model that can chat; {_PULL}"
+        lacking = "" if default else f"Ollama at {where} has no model that can chat; {self._fetch_one()}"
         if self._configured and not catalogue.has(installed, self._configured):
             lacking = (
-                f"the default model '{self._configured}' is not installed; run: aios-tui models pull {self._configured}"
+                f"the default model '{self._configured}' is not installed; "
+                f"run: aios-tui models pull {self._configured}{self._option()}"
             )
         return self._info(
             healthy=default is not None,
@@ -120,6 +122,23 @@ class OllamaCore(OllamaKeeping, ServerCore):
             version=version,
             detail="; ".join(filter(None, (lacking, catalogue.version_warning(version)))),
         )
+
+    def _fetch_one(self) -> str:
+        return f"fetch one, such as: aios-tui models pull {_SUCH_AS}{self._option()}"
+
+    def _option(self) -> str:
+        """How a command is told that it is for this core; nothing where it goes to this server anyway.
+
+        A name that was only made of the kind or the host of a form is nothing that `--core` takes; its address is.
+        """
+        host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
+        made = self._name.partition("-")[0] == "ollama" or self._name in (
+            host,
+            f"{host}:{urlsplit(self.address.url).port}",
+        )
+        if not made:
+            return f" --core {self._name}"
+        return "" if self.address.label == _USUAL else f" --core ollama@{self.address.label}"
 
     def _unhealthy(self, detail: str) -> CoreInfo:
         default = self._configured or self._default
@@ -184,7 +203,9 @@ class OllamaCore(OllamaKeeping, ServerCore):
             model = model or await self._default_model()
             if model is None:
                 return Fault(
-                    FaultKind.NO_MODEL, f"Ollama at {self.address.label} has no model that can chat; {_PULL}", False
+                    FaultKind.NO_MODEL,
+                    f"Ollama at {self.address.label} has no model that can chat; {self._fetch_one()}",
+                    False,
                 )
             exchange = Exchange(self._connection, model, attempt, self._slots.begun(key, model))
             last = await exchange.run(emit)
@@ -248,4 +269,4 @@ class OllamaCore(OllamaKeeping, ServerCore):
             return replace(fault, retryable=ours)
         self._health.models_changed()
         names = [each.name for each in installed if catalogue.generates(each)]
-        return Fault(fault.kind, missing_model(model, self.address.label, names), ours)
+        return Fault(fault.kind, missing_model(model, self.address.label, names, self._option()), ours)

@@ -68,13 +68,16 @@ def is_foreign(fault: Fault) -> bool:
     return fault.kind is FaultKind.SERVER and not fault.retryable
 
 
-def missing_model(model: str, where: str, installed: Sequence[str]) -> str:
-    """What to say of a model that is not there: the nearest name, what is there, and how to get it."""
+def missing_model(model: str, where: str, installed: Sequence[str], core: str = "") -> str:
+    """What to say of a model that is not there: the nearest name, what is there, and how to get it.
+
+    `core` is how the command line is told which core is to get it.
+    """
     near = nearest(model, installed)
     listed = ", ".join(installed[:_NAMES_SHOWN]) + (", …" if len(installed) > _NAMES_SHOWN else "")
     asked = f"did you mean '{near}'? " if near else ""
     got = f"installed: {listed}; " if installed else "no model that can chat is installed; "
-    return f"model '{model}' not found at {where}; {asked}{got}to fetch it: aios-tui models pull {model}"
+    return f"model '{model}' not found at {where}; {asked}{got}to fetch it: aios-tui models pull {model}{core}"
 
 
 def nearest(model: str, names: Sequence[str]) -> str | None:
