@@ -33,6 +33,7 @@ class SlotHealth:
         self._listeners: list[asyncio.Queue[SlotEvent | None]] = []
         self._recovery: asyncio.Task[None] | None = None
         self._rest: asyncio.Task[None] | None = None
+        self._resting_for, self._news = "", 0
         self._watching = self._closed = False
 
     @property
@@ -94,6 +95,7 @@ class SlotHealth:
 
     def up(self) -> None:
         """The server answered. It does not end a rest."""
+        self._news += 1
         if self._rest is None:
             self._become("up", "")
 
@@ -104,6 +106,7 @@ class SlotHealth:
         """
         if self._watching and self._rest is None and self._state is SlotState.UP:
             self._become("suspect", reason)
+            self._resting_for = reason
             self._rest = asyncio.create_task(self._wake_after(seconds, probe), name=f"{self._core} rest")
 
     async def _wake_after(self, seconds: float, probe: bool) -> None:
@@ -116,6 +119,7 @@ class SlotHealth:
 
     def fail(self, kind: Literal["suspect", "down"], reason: str) -> None:
         """The server failed: the slots change at once, and the probing begins."""
+        self._news += 1
         if not (kind == "suspect" and self._state is SlotState.DOWN):
             self._become(kind, reason)
         if self._watching and (self._recovery is None or self._recovery.done()):
@@ -144,10 +148,16 @@ class SlotHealth:
         """One probe; True to ask again later."""
         if self._state is SlotState.UP:
             return False
+        known = self._news
         reason = await self._probe()
+        if self._news != known:  # what happened meanwhile is newer than this answer
+            return self.state is not SlotState.UP
         if reason is not None:
             self._become("down", reason)
             return True
-        self._become("up", "")
+        if self._rest is None:
+            self._become("up", "")
+        else:  # it is there, and still wants to be left alone: the end of the rest takes the slots up
+            self._become("suspect", self._resting_for)
         self.models_changed()
         return False
