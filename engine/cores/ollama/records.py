@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
 
+from engine.cores.arguments import check_json
 from engine.cores.port import Chunk, ToolCall, Usage
 from engine.query import clean_json
 from engine.text import one_line, sanitise
@@ -33,6 +34,7 @@ def _count(value: Any) -> Any:
 
 def _arguments(value: Any) -> Any:
     """An empty map of Go's may be written as null."""
+    check_json(value)
     return {} if value is None else clean_json(value)
 
 

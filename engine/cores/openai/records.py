@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from engine.cores.arguments import check_json
 from engine.cores.http import WireError
 from engine.cores.openai.presets import Quirks
 from engine.cores.port import Chunk, Done, ToolCall, Usage
@@ -123,7 +124,10 @@ def read_record(data: str) -> Record:
     if parsed.get("object") == "error":
         raise MidstreamError(parsed)
     if "\\ud" in data.lower():  # half of a pair is no character, and pydantic refuses it
-        parsed = clean_json(parsed)
+        try:
+            parsed = clean_json(parsed)
+        except RecursionError:
+            raise WireError("an event is nested too deep") from None
     try:
         record = Record.model_validate(parsed)
     except ValidationError as error:
@@ -212,7 +216,7 @@ class Answer:
         call.name = call.name or (function.name or "")
         call.extra = call.extra or piece.extra_content
         arguments = function.arguments
-        call.arguments += json.dumps(arguments) if isinstance(arguments, Mapping) else arguments or ""
+        call.arguments += _text_of(arguments) if isinstance(arguments, Mapping) else arguments or ""
         if len(call.arguments) > _MAX_ARGUMENTS:
             raise WireError(f"the arguments of a tool call are longer than {_MAX_ARGUMENTS} characters")
 
@@ -250,12 +254,21 @@ class Answer:
         )
 
 
+def _text_of(arguments: Mapping[str, Any]) -> str:
+    try:
+        check_json(arguments)
+    except ValueError as error:
+        raise BadCallError(f"the arguments of a tool call can't be used: {error}") from None
+    return json.dumps(arguments)
+
+
 def _call(pending: _Pending) -> ToolCall:
     try:
         arguments = json.loads(pending.arguments) if pending.arguments.strip() else {}
+        check_json([arguments, pending.extra])
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict) or not pending.name:
         name, said = one_line(pending.name, 60), one_line(pending.arguments[:200], 60)
-        raise BadCallError(f"the arguments of the tool call '{name}' are not a JSON object: {said}")
+        raise BadCallError(f"the arguments of the tool call '{name}' are not a JSON object that can be sent: {said}")
     return ToolCall(one_line(pending.name, 200), clean_json(arguments), one_line(pending.id, 200))
