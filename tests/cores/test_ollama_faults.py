@@ -13,6 +13,7 @@ import pytest
 from engine.cores.http import WireError
 from engine.cores.ollama.address import parse_address
 from engine.cores.ollama.core import OllamaCore
+from engine.cores.ollama.faults import nearest
 from engine.cores.ollama.wire import clean_record, split_lines
 from engine.cores.port import Chunk, Done, Fault, FaultKind, Rejected
 from engine.errors import CoreError, UsageError
@@ -37,6 +38,7 @@ class Case:
 
 
 RECORD = b'{"model":"m","message":{"role":"assistant","content":"one"},"done":false}\n'
+CALL = b'{"message":{"content":"","tool_calls":[{"function":{"name":"t","arguments":{"x":%b}}}]},"done":false}\n'
 CASES = [
     Case("no thinker", Status(400, '"m" does not support thinking'), K.BAD_REQUEST, False,
          'HTTP 400); leave out the option think'),
@@ -71,6 +73,10 @@ CASES = [
     Case("not an object", (Raw(b"[1]\n"), Final()), K.BROKEN_STREAM, True, "not a JSON object: [1]"),
     Case("nested too deep", (Raw(b"[" * 100_000 + b"\n"), Final()), K.BROKEN_STREAM, True, "not JSON"),
     Case("wrong shape", (Raw(b'{"message": 5, "done": false}\n'), Final()), K.BROKEN_STREAM, True, "wrong shape"),
+    Case("call with an infinite number", (Raw(CALL % b"1e999"), Final()), K.BROKEN_STREAM, True, "wrong shape"),
+    Case("call with NaN", (Raw(CALL % b"NaN"), Final()), K.BROKEN_STREAM, True, "not JSON"),
+    Case("call of deep nesting", (Raw(CALL % (b"[" * 80 + b"]" * 80)), Final()), K.BROKEN_STREAM, True, "wrong shape"),
+    Case("call of very deep nesting", (Raw(CALL % (b"[" * 900 + b"]" * 900)), Final()), K.BROKEN_STREAM, True, ""),
     Case("no message", (Raw(b'{"status": "pulling"}\n'), Final()), K.BROKEN_STREAM, True, "wrong shape"),
 ]  # fmt: skip
 
@@ -105,6 +111,12 @@ async def test_the_servers_own_words_come_first_since_a_line_may_be_cut(status: 
         assert words == "model requires more of it"
         assert f"Ollama at {fake.host}, HTTP {status})" in where
         await core.stop(drain_s=0)
+
+
+def test_a_list_without_end_is_not_compared_to_its_end() -> None:
+    names = [f"m{number}" for number in range(1_000)]
+    assert nearest("llama3.2", [*names, "llama3.1"]) is None
+    assert nearest("llama3.2", [*names[1:], "llama3.1"]) == "llama3.1"
 
 
 async def test_a_reset_in_mid_answer() -> None:

@@ -64,6 +64,21 @@ class Case:
 
 ONE = event({"choices": [{"index": 0, "delta": {"content": "one"}, "finish_reason": None}]})
 BAD_CALL = event({"choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": "f", "arguments": "{"}}]}}]})
+BAD_ARGUMENTS = [
+    ("an infinite number", '{"x": 1e999}'), ("NaN", '{"x": [NaN]}'), ("deep nesting", f'{{"x": {"[" * 80}{"]" * 80}}}'),
+    ("very deep nesting", f'{{"x": {"[" * 900}{"]" * 900}}}'),
+]  # fmt: skip
+
+
+def _call(arguments: str) -> bytes:
+    call = {"index": 0, "function": {"name": "f", "arguments": arguments}}
+    return event({"choices": [{"delta": {"tool_calls": [call]}}]})
+
+
+def _call_object(arguments: str) -> bytes:
+    return _call("HERE").replace(b'"HERE"', arguments.encode())
+
+
 CASES = [
     Case("loading", refusal(503, "Loading model", code=503), K.BUSY, True, "is busy (HTTP 503): Loading model"),
     Case("overloaded", refusal(529, "Overloaded"), K.BUSY, True, "HTTP 529"),
@@ -116,6 +131,12 @@ CASES = [
     Case("wrong shape", (Raw(event({"choices": 5})), Final()), K.BROKEN_STREAM, True, "wrong shape at 'choices'"),
     Case("wrong usage", (Raw(event({"choices": [], "usage": {"prompt_tokens": -1}})),), K.BROKEN_STREAM, True,
          "wrong shape at 'usage.prompt_tokens'"),
+    *(Case(f"a call with {name}", (Raw(_call(text)), Final(reason="tool_calls")), K.BROKEN_STREAM, True, "'f' are not")
+      for name, text in BAD_ARGUMENTS),
+    *(Case(f"a call with {name} in an object", (Raw(_call_object(text)), Final(reason="tool_calls")), K.BROKEN_STREAM,
+           True, "can't be used") for name, text in BAD_ARGUMENTS),
+    Case("half a pair in deep nesting", (Raw(event(b'{"a":"\\ud83d","b":' + b"[" * 900 + b"]" * 900 + b"}")), Final()),
+         K.BROKEN_STREAM, True, ""),
     Case("bad call", (Raw(BAD_CALL), Final(reason="tool_calls")), K.BROKEN_STREAM, True, "'f' are not a JSON object"),
 ]  # fmt: skip
 
@@ -156,6 +177,19 @@ async def test_a_line_or_event_without_end_is_not_read_to_its_end(
     assert (text, fault.kind) == ("one", K.BROKEN_STREAM)
     assert "is longer than" in fault.reason
     await fake.until(lambda server: server.disconnects == 1)
+
+
+async def test_what_goes_back_with_calls_is_bounded_in_all(fake: FakeOpenAI) -> None:
+    core = OpenAICore(name="lab", base_url=fake.url)
+    await core.start()
+    for number in range(12):
+        call = {"index": 0, "id": f"c{number}", "function": {"name": "f", "arguments": "{}"},
+                "extra_content": {"signature": "x" * 900_000}}  # fmt: skip
+        fake.scripts.append((Raw(event({"choices": [{"delta": {"tool_calls": [call]}}]})), Final(reason="tool_calls")))
+        assert isinstance((await run(core, attempt(number)))[1], Done)
+    kept = core._dialogue._extras
+    await core.stop(drain_s=0)
+    assert list(kept) == [f"c{number}" for number in range(3, 12)]  # the newest, up to 8 MiB
 
 
 class _Endless(FakeOpenAI):

@@ -19,6 +19,7 @@ from engine.cores.port import Fault, FaultKind
 from engine.text import one_line
 
 _NAMES_SHOWN = 12
+_NAMES_COMPARED = 1_000  # a list has no end that we set; comparing takes a while, and holds everything else up
 _PAGE = re.compile(r"<(!doctype|html|head|body|title|h1)\b", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 _MEMORY = re.compile(r"requires more (system )?memory|out of memory|unable to allocate|cannot allocate", re.IGNORECASE)
@@ -82,6 +83,7 @@ def missing_model(model: str, where: str, installed: Sequence[str], core: str = 
 
 def nearest(model: str, names: Sequence[str]) -> str | None:
     """The name most like `model`, without its tag if need be; None when none is."""
+    names = names[:_NAMES_COMPARED]
     found = difflib.get_close_matches(model, names, n=1, cutoff=0.6)
     if found:
         return found[0]

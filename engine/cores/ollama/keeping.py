@@ -7,7 +7,6 @@ https://github.com/ollama/ollama/blob/main/docs/api.md
 from __future__ import annotations
 
 import asyncio
-import difflib
 import math
 import time
 from collections.abc import AsyncGenerator
@@ -26,7 +25,7 @@ from engine.cores.keeping import ModelDetails, PullProgress
 from engine.cores.keys import redact
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address
-from engine.cores.ollama.faults import fault_of
+from engine.cores.ollama.faults import fault_of, nearest
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import Fault, FaultKind, ModelInfo
 from engine.errors import CoreError
@@ -223,7 +222,7 @@ class OllamaKeeping:
                 names = [model.name for model in await catalogue.installed_models(self._connection)]
         except Exception:  # noqa: BLE001  (it is only a hint)
             return None
-        return next(iter(difflib.get_close_matches(name, names, n=1)), None)
+        return nearest(name, names)
 
 
 def asked(model: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
@@ -22,7 +23,7 @@ from engine.cores.openai.wire import Connection
 from engine.cores.port import Attempt, Chunk, Done
 from engine.text import one_line
 
-_EXTRAS = 1_000
+_EXTRAS, _EXTRAS_CHARS = 1_000, 8 << 20
 _TAIL_S = 1.0
 _A_KEY = 12  # characters; a shorter one may be a word
 
@@ -37,6 +38,7 @@ class Dialogue:
     def __init__(self, connection: Connection, quirks: Quirks, key: SecretStr | None, *, priority: bool) -> None:
         self._connection, self._key, self._priority = connection, key, priority
         self._extras: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        self._sizes: dict[str, int] = {}  # of the extras, in characters of JSON
         self.quirks = quirks
 
     def begin(self) -> records.Answer:
@@ -70,14 +72,21 @@ class Dialogue:
 
     def done(self, answer: records.Answer, model: str) -> Done:
         """The outcome of a finished answer. Raises BadCallError."""
-        self._extras.update(answer.extras)
-        while len(self._extras) > _EXTRAS:
-            self._extras.popitem(last=False)
+        done = answer.done(model)
+        self._keep(answer.extras)
         if self.quirks.ignores_model:  # and so calls the model by any name it was asked for
-            return answer.done(model)
+            return done
         # A provider may say which version it was.
         name = one_line(answer.model.removeprefix(self.quirks.model_prefix), 200)
-        return answer.done(redact(name, self._key.get_secret_value() if self._key else None) or model)
+        return replace(done, model=redact(name, self._key.get_secret_value() if self._key else None) or model)
+
+    def _keep(self, extras: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what goes back with calls; the oldest goes when there are too many, or they are too large in all."""
+        for name, extra in extras.items():
+            self._extras.pop(name, None)
+            self._extras[name], self._sizes[name] = extra, len(name) + len(json.dumps(extra))
+        while len(self._extras) > _EXTRAS or sum(self._sizes.values()) > _EXTRAS_CHARS:
+            del self._sizes[self._extras.popitem(last=False)[0]]
 
     def _without_key(self, chunk: Chunk) -> Chunk:
         """Some proxies answer with an error as if the model had said it. Parts of a key may be words of the model."""
