@@ -208,7 +208,7 @@ class OllamaKeeping:
         if isinstance(error, ollama.ResponseError):
             said = redact(one_line(str(error.error), 300), self._key)
             unknown = "manifest" in said and "file does not exist" in said
-            reason = f"the library has no such model ({said})" if unknown else f"Ollama at {where} says: {said}"
+            reason = f"the library has no such model ({said})" if unknown else f"{said} (Ollama at {where})"
         elif fault.kind is FaultKind.NO_MODEL:
             self._health.models_changed()
             near = await self._nearest(name)
