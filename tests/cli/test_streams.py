@@ -74,7 +74,6 @@ def test_a_reader_that_leaves_is_told_what_stays_queued(tmp_path: Path) -> None:
     ("group", "names"),
     [
         ("history", "list, search, show, export or metrics"),
-        ("runs", "list, show or delete"),
         ("workload", "import, generate, show, cut, scale, merge or samples"),
     ],
 )
