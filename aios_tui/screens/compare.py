@@ -13,15 +13,15 @@ from textual.containers import Container, ScrollableContainer, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from aios_tui.comparison import LETTERS, Measured, measured, suggested, table
 from aios_tui.runs import KeptRun, plain_name
+from aios_tui.screens.beneath import Beneath
 from aios_tui.widgets.figures import drawn_table
-from aios_tui.widgets.flow import Flow, hint
+from aios_tui.widgets.flow import Flow, Hints, hint
 from aios_tui.widgets.plots import Plot, QueueCurve, WaitingBars, WaitingCurve, legend
 from aios_tui.widgets.run_words import run_words
 from engine.errors import AiosError
@@ -61,7 +61,7 @@ class RunList(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.mark", show=False)]
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(Beneath):
     """Compares the `marked` runs; without any, the newest and those of the same workload made just before it.
 
     From 100 columns on all parts are seen; below that one at a time.
@@ -101,7 +101,7 @@ class CompareScreen(Screen[None]):
                 yield QueueCurve(id="queue-length")
                 yield WaitingBars(id="by-priority")
         yield Flow(id="legend")
-        yield Flow(id="hints", gap=2)
+        yield Hints()
 
     def on_mount(self) -> None:
         for name, title in TITLES.items():

@@ -12,12 +12,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widgets import Input
 
 from aios_tui.actions import ACTIONS
 from aios_tui.actions import Pane as PaneName
 from aios_tui.bridge.state import Changes, ViewState
+from aios_tui.screens.beneath import Beneath
 from aios_tui.widgets import words
 from aios_tui.widgets.activity import ActivityView
 from aios_tui.widgets.footer import Footer
@@ -39,7 +39,7 @@ NOTICED_S = 1.0
 """After this long an operator has seen that the selection moved."""
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Beneath):
     """From 100 columns on two panes stand over one; below they are stacked; on very small screens one is shown."""
 
     AUTO_FOCUS = "#queue"

@@ -13,12 +13,12 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widgets import Static
 
 from aios_tui.measures import Measures, measure
+from aios_tui.screens.beneath import Beneath
 from aios_tui.widgets import words
-from aios_tui.widgets.flow import Flow
+from aios_tui.widgets.flow import Flow, Hints
 from aios_tui.widgets.metric_plots import LOOKS, MetricPlot
 from aios_tui.widgets.metric_table import by_priority
 from engine.errors import AiosError
@@ -56,7 +56,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
 PARTS = (*LOOKS, "priorities")
 
 
-class MetricsScreen(Screen[None]):
+class MetricsScreen(Beneath):
     """From 100 columns on all plots are seen; below that one at a time."""
 
     CSS_PATH = "metrics.tcss"
@@ -85,7 +85,7 @@ class MetricsScreen(Screen[None]):
                 yield MetricPlot(name, place)
             with VerticalScroll(id="priorities", classes="part", can_focus=False):
                 yield Static("", id="figures", markup=False)
-        yield Flow(id="hints", gap=2)
+        yield Hints()
 
     def on_mount(self) -> None:
         self.query_one("#priorities").border_title = Content(f"{len(PARTS)} by priority")

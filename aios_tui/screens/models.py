@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.events import Resize
-from textual.screen import Screen
 from textual.widgets import Static
 
 from aios_tui import model_words
 from aios_tui.bridge.state import Changes
-from aios_tui.widgets.flow import Flow
+from aios_tui.screens.beneath import Beneath
+from aios_tui.widgets.flow import Flow, Hints
 from aios_tui.widgets.linelist import LineList
 from aios_tui.widgets.model_list import ModelList, Row, rows_of
 from aios_tui.widgets.pane import Titles
@@ -47,7 +47,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-class ModelsScreen(Screen[None]):
+class ModelsScreen(Beneath):
     """A line a model, over all cores. What it shows is the view state's; it asks the cores to look when it opens."""
 
     CSS_PATH = "models.tcss"
@@ -68,7 +68,7 @@ class ModelsScreen(Screen[None]):
         yield Titles(rows)
         yield rows
         yield Static("", id="note", markup=False)
-        yield Flow(id="hints", gap=2)
+        yield Hints()
 
     def on_mount(self) -> None:
         self.console.frames.subscribe(self, self._on_frame)

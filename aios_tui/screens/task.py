@@ -9,15 +9,15 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import Screen
 from textual.widgets import Collapsible, Static
 
 from aios_tui.actions import BY_ID
 from aios_tui.bridge.state import Changes
 from aios_tui.model_words import core_that_lacks, missing_model
+from aios_tui.screens.beneath import Beneath
 from aios_tui.task_page import TaskFacts, TaskPage, page_of
 from aios_tui.widgets import words
-from aios_tui.widgets.flow import Flow
+from aios_tui.widgets.flow import Flow, Hints
 from aios_tui.widgets.round_view import LiveView, RoundView, key_of
 from aios_tui.widgets.text_lines import TextLines
 from engine.errors import AiosError
@@ -63,7 +63,7 @@ HINTS = (
 )
 
 
-class TaskScreen(Screen[None]):
+class TaskScreen(Beneath):
     """Shows the task `task_id`, live: the view state's part at each frame, the history's when it changed."""
 
     CSS_PATH = "task.tcss"
@@ -99,7 +99,7 @@ class TaskScreen(Screen[None]):
             yield Static("Result", classes="title", id="result-title", markup=False)
             yield TextLines("", kind="markdown", id="result")
             yield Static("", id="earlier", markup=False)
-        yield Flow(id="hints", gap=2)
+        yield Hints()
 
     def on_mount(self) -> None:
         self.console.frames.subscribe(self, self._on_frame)

@@ -12,16 +12,16 @@ from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.geometry import Size
-from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 
 from aios_tui import shelf
 from aios_tui.actions import BY_ID
 from aios_tui.measured import ASSUMED, measured, rates_words
 from aios_tui.replaying import speed_of
+from aios_tui.screens.beneath import Beneath
 from aios_tui.screens.export import PathInput
 from aios_tui.shelf import Bench, Entry
-from aios_tui.widgets.flow import Flow, hint
+from aios_tui.widgets.flow import Flow, Hints, hint
 from aios_tui.widgets.workload_shelf import About, Shelf
 from aios_tui.widgets.workload_words import head_of, switches_words
 from aios_tui.workload_operations import compare, start_replay
@@ -54,7 +54,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
 SPEEDS = ("1", "2", "10", "max")
 
 
-class WorkloadScreen(Screen[None]):
+class WorkloadScreen(Beneath):
     """Lists the samples and the files in `folder`; reads what is pointed at in the background."""
 
     CSS_PATH = "workloads.tcss"
@@ -113,7 +113,7 @@ class WorkloadScreen(Screen[None]):
             yield Static("rates", classes="label", markup=False)
             yield Static("", id="rates", markup=False)
         yield Static("", id="problem", classes="-none", markup=False)
-        yield Flow(id="hints", gap=2)
+        yield Hints()
 
     def on_mount(self) -> None:
         self._fit(self.app.size)

@@ -46,15 +46,29 @@ class Flow(Widget):
     def render(self) -> Content:
         return Content("\n").join(self._lines(self.size.width))
 
-    def _lines(self, width: int) -> list[Content]:
+    def _lines(self, width: int, cells: Sequence[Content] | None = None) -> list[Content]:
         lines: list[Content] = []
-        for cell in self._cells:
+        for cell in self._cells if cells is None else cells:
             fitting = cell if cell.cell_length <= width else cell.truncate(max(1, width), ellipsis=True)
             if lines and lines[-1].cell_length + self._gap + fitting.cell_length <= width:
                 lines[-1] = Content.assemble(lines[-1], " " * self._gap, fitting)
             else:
                 lines.append(fitting)
         return lines
+
+
+class Hints(Flow):
+    """The keys of a screen. Where there is no room for all, the last one stays, and those just before it go."""
+
+    def __init__(self) -> None:
+        super().__init__(id="hints", gap=2)
+
+    def render(self) -> Content:
+        width, height = self.size
+        cells = list(self._cells)
+        while len(cells) > 1 and len(self._lines(width, cells)) > max(1, height):
+            del cells[-2]
+        return Content("\n").join(self._lines(width, cells))
 
 
 def hint(key: str, name: str, able: bool = True) -> Content:
