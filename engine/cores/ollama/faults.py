@@ -115,7 +115,7 @@ def _status_fault(error: StatusError, where: str) -> Fault:
         fault = Fault(FaultKind.BUSY, f"{said} (Ollama at {where}, HTTP {status})", True)
     elif status >= 500 and page:
         reason = f"a proxy before Ollama at {where} answered HTTP {status} ({page}); see whether Ollama runs behind it"
-        fault = Fault(FaultKind.SERVER, reason, True)
+        fault = Fault(FaultKind.UNREACHABLE, reason, True)
     elif status >= 500:
         fault = _failed(said, f"Ollama at {where}, HTTP {status}")
     elif status == 404 and error.ours:
