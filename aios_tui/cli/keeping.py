@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +16,17 @@ import click
 from aios_tui.cli.exits import FAILED, USAGE, WELL
 from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output, duration
+from aios_tui.cli.pulling import telling
 from engine.errors import CoreError, UsageError
 from engine.text import one_line
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from aios_tui.settings import Settings
-    from engine.cores.keeping import ModelKeeper, PullProgress
+    from engine.cores.keeping import ModelKeeper
     from engine.cores.port import Core, CoreInfo, ModelInfo
 
-MOST_BARS = 12
 PROBE_S = 5.0
 """How long `auto` waits for an Ollama server to say that it is there."""
-LINE_EVERY_S = 5.0
-"""Between two lines of the same step of a pull, where no terminal shows a bar."""
 
 _json = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
 _name = click.argument("name", metavar="NAME")
@@ -162,9 +158,7 @@ def pull(ctx: click.Context, /, name: str, as_json: bool) -> int:
 
     async def work(kept: Kept) -> None:
         out = Output()
-        report: Callable[[PullProgress], None]
-        with _bar(as_json) as bar:
-            report = _json_lines(kept.core.name, name, out) if as_json else _bar_of(bar) if bar else _lines(out)
+        with telling(kept.core.name, name, out, as_json=as_json) as report:
             async with aclosing(kept.keeper.pull(name)) as steps:
                 async for step in steps:
                     report(step)
@@ -282,74 +276,3 @@ def _size(count: int) -> str:
     from aios_tui.widgets import words
 
     return words.size(count)
-
-
-# Progress of a pull
-
-
-def _lines(out: Output) -> Callable[[PullProgress], None]:
-    """A line of narration for each step, and for a long one every few seconds."""
-    status, said_at = "", 0.0
-
-    def report(step: PullProgress) -> None:
-        nonlocal status, said_at
-        from aios_tui.model_words import progress_words
-
-        now = time.monotonic()
-        if step.status != status or now - said_at >= LINE_EVERY_S:
-            status, said_at = step.status, now
-            out.say(progress_words(step))
-
-    return report
-
-
-def _json_lines(core: str, model: str, out: Output) -> Callable[[PullProgress], None]:
-    """A line of data for each record that says something new."""
-    last: PullProgress | None = None
-
-    def report(step: PullProgress) -> None:
-        nonlocal last
-        if step != last:
-            last = step
-            out.line(json.dumps({"core": core, "model": model, **asdict(step)}, ensure_ascii=False))
-
-    return report
-
-
-def _bar(as_json: bool) -> AbstractContextManager[Progress | None]:
-    """A bar on stderr, when that is a terminal and nobody reads JSON."""
-    if as_json or sys.stderr is None or not sys.stderr.isatty():
-        return nullcontext()
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %", markup=False),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True, highlight=False),
-    )
-
-
-def _bar_of(bar: Progress) -> Callable[[PullProgress], None]:
-    """A bar for each layer; a step without a size is a line above them."""
-    tasks: dict[str, TaskID] = {}
-    last = ""
-
-    def report(step: PullProgress) -> None:
-        nonlocal last
-        fresh, last = step.status != last, step.status
-        if not step.total and step.status not in tasks:
-            if fresh:
-                bar.console.print(step.status, markup=False, highlight=False)
-            return
-        if step.status not in tasks:
-            if len(tasks) >= MOST_BARS:  # a server that makes up steps without end gets no endless screen
-                bar.remove_task(tasks.pop(next(iter(tasks))))
-            tasks[step.status] = bar.add_task(step.status, total=step.total)
-        bar.update(tasks[step.status], completed=step.done)
-
-    return report
