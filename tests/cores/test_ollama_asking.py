@@ -200,7 +200,8 @@ class TestTools:
         _, fault = await run(core, replace(attempt(PLAIN), tools=(TOOL,)))
         assert isinstance(fault, Fault)
         assert fault.kind is FaultKind.BAD_REQUEST
-        assert fault.reason.endswith(f"{PLAIN} does not support tools; take a model that can call tools")
+        assert f"{PLAIN} does not support tools (refused by Ollama at" in fault.reason
+        assert fault.reason.endswith("; take a model that can call tools")
 
 
 class TestWhatCanBeLeftOut:
@@ -215,7 +216,8 @@ class TestWhatCanBeLeftOut:
         _, fault = await run(core, attempt(PLAIN, think=True))
         assert isinstance(fault, Fault)
         assert (fault.kind, fault.retryable) == (FaultKind.BAD_REQUEST, False)
-        assert f'"{PLAIN}" does not support thinking; leave out the option think' in fault.reason
+        assert f'"{PLAIN}" does not support thinking (refused by Ollama at' in fault.reason
+        assert "; leave out the option think" in fault.reason
         assert len(fake.chats()) == 1
 
     async def test_a_format_too_and_each_only_once(self, fake: FakeOllama, core: OllamaCore) -> None:

@@ -60,11 +60,19 @@ def test_a_session_on_the_embedded_model(home: Path) -> None:
             lambda text: re.search(r"round [123]/3.*\d tok/s", text) is not None,
             "tokens of a round, and how many a second",
         )
+        terminal.press("p")  # so that what waits is still there when it is looked at
+        terminal.until("FIFO · paused")
         submit(terminal, "!7 Name a colour.")
         submit(terminal, "!1 Say hello.")
+        terminal.until(lambda text: 0 < text.find("Name a colour") < text.find("Say hello"), "the first one first")
         terminal.press("s")
-        terminal.until("NPPS")
-        terminal.until(lambda text: text.index("Say hello") < text.index("Name a colour"), "the more urgent one first")
+        terminal.until("NPPS · paused")
+        terminal.until(
+            lambda text: 0 < text.find("Say hello") < text.find("Name a colour"), "the more urgent one first"
+        )
+        terminal.press("p")
+        terminal.until("1 done", "the end of the most urgent one, between two rounds of the story")
+        terminal.until(lambda text: re.search(r"story_teller  round [123]/3", text) is not None, "the story again")
         terminal.press("2", "x")
         terminal.until("2 done", "the ends of the two that were left")
         terminal.press("3", "g", "enter")
