@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from rich.style import Style
 from rich.table import Table
@@ -13,16 +13,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from aios_tui import places
 from aios_tui.actions import ACTIONS, UNSELECTED, Action, Situation, show_key
+from aios_tui.screens.reading import ReadingScreen
 from aios_tui.settings import Settings
 from engine.text import one_line
-
-if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
 
 ABOUT = {
     "queue": "Queue: what is ready, in the order in which it will run under the policy of the moment.",
@@ -43,7 +40,7 @@ QUICK_LINE = (
 )
 
 
-class HelpScreen(ModalScreen[None]):
+class HelpScreen(ReadingScreen):
     """Shows the keys of `context`: a pane of the main screen, where what can't act now is dim and says why.
 
     For another screen its keys are given, as Textual's names for them and what they do.
@@ -53,20 +50,12 @@ class HelpScreen(ModalScreen[None]):
     AUTO_FOCUS = "#help"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark", "dismiss", "back"),
-        Binding("j", "scroll('down')", "down", show=False),
-        Binding("k", "scroll('up')", "up", show=False),
-        Binding("g", "scroll('home')", "first", show=False),
-        Binding("G", "scroll('end')", "last", show=False),
     ]
 
     def __init__(self, context: str, *, keys: Sequence[tuple[str, str]] | None = None) -> None:
         super().__init__()
         self.context = context
         self._keys = keys
-
-    @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
@@ -120,10 +109,6 @@ class HelpScreen(ModalScreen[None]):
             ("workloads", settings.workloads_folder),
         ]
         return [(name, one_line(str(path), 400)) for name, path in found]
-
-    def action_scroll(self, where: str) -> None:
-        box = self.query_one("#help", VerticalScroll)
-        getattr(box, f"action_scroll_{where}")()
 
 
 _GROUPS = ("Tasks", "Scheduling", "Workloads", "Moving", "View", "Program")

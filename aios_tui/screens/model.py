@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from aios_tui import model_words
+from aios_tui.screens.reading import ReadingScreen
 from engine.errors import AiosError
 from engine.text import one_line, sanitise
-
-if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
 
 LABEL = 12
 
 
-class ModelScreen(ModalScreen[None]):
+class ModelScreen(ReadingScreen):
     """Asks the core when it opens; what it says is shown as text, a label a line."""
 
     CSS_PATH = "model.tcss"
     AUTO_FOCUS = "#facts"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss(None)", "back"),
-        Binding("j", "scroll('down')", "down", show=False),
-        Binding("k", "scroll('up')", "up", show=False),
-        Binding("g", "scroll('home')", "first", show=False),
-        Binding("G", "scroll('end')", "last", show=False),
     ]
 
     def __init__(self, core: str, model: str) -> None:
         super().__init__()
         self.core, self.model = core, model
-
-    @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:
@@ -71,6 +60,3 @@ class ModelScreen(ModalScreen[None]):
             lines.append(Content.assemble((label.ljust(LABEL), "$muted"), first))
             lines += [Content(" " * LABEL + line) for line in rest]
         static.update(Content("\n").join(lines))
-
-    def action_scroll(self, where: str) -> None:
-        getattr(self.query_one("#facts", VerticalScroll), f"action_scroll_{where}")()
