@@ -102,7 +102,6 @@ class ConsoleApp(OrderedKeys):
         self.model_jobs = ModelJobs(self)
         self.replaying: Replaying | None = None
         self.now = now
-        self.live = False
         self.started = asyncio.Event()
         self.leaving = False
         self.draining = False
@@ -113,6 +112,11 @@ class ConsoleApp(OrderedKeys):
         self.frames: Signal[Changes] = Signal(self, "frames")
         self._wanted_theme = theme
         self._filters.append(PrintableOnly())
+
+    @property
+    def live(self) -> bool:
+        """Whether there is a kernel to act on."""
+        return self.started.is_set()
 
     @property
     def view(self) -> ViewState:
@@ -187,9 +191,8 @@ class ConsoleApp(OrderedKeys):
             self.bridge.emit()
             self.tell(str(error), "error")
             return
-        self.live = True
-        self.bridge.attach(self.session.kernel)
         self.started.set()
+        self.bridge.attach(self.session.kernel)
         self.background(self.bridge.run, group="bridge", exclusive=True)
         await self.load_results()
         if problems := self.session.agent_problems:
