@@ -17,10 +17,10 @@ import asyncio
 import inspect
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 from textual.events import Event, Resize
@@ -30,13 +30,13 @@ from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from aios_tui import actions, looking, operations, workload_operations
+from aios_tui import actions, live_jobs, looking, operations
+from aios_tui.app_base import ConsoleBase, Severity
 from aios_tui.bridge.bridge import Bridge
 from aios_tui.bridge.port import ConsoleSession
 from aios_tui.bridge.reducer import result_of
-from aios_tui.bridge.state import MAX_RESULTS, Changes, Counts, ViewState
+from aios_tui.bridge.state import MAX_RESULTS, Changes, Counts
 from aios_tui.filters import PrintableOnly
-from aios_tui.keyboard import OrderedKeys
 from aios_tui.model_jobs import ModelJobs
 from aios_tui.palette import ActionCommands
 from aios_tui.pasting import whole_pastes
@@ -53,12 +53,11 @@ from engine.text import one_line
 if TYPE_CHECKING:
     from aios_tui.replaying import Replaying
 
-Severity = Literal["information", "warning", "error"]
 READ_CHARS_S = 20.0
 """How quickly people read, so that a long notice stays long enough."""
 
 
-class ConsoleApp(OrderedKeys):
+class ConsoleApp(ConsoleBase):
     """The console over an opened session. The app's return value is the exit code: 0, or 128 + a signal's number.
 
     Args:
@@ -113,16 +112,6 @@ class ConsoleApp(OrderedKeys):
         self._wanted_theme = theme
         self._filters.append(PrintableOnly())
 
-    @property
-    def live(self) -> bool:
-        """Whether there is a kernel to act on."""
-        return self.started.is_set()
-
-    @property
-    def view(self) -> ViewState:
-        """What to draw."""
-        return self.bridge.view
-
     def get_default_screen(self) -> Screen[Any]:
         return MainScreen()
 
@@ -152,13 +141,9 @@ class ConsoleApp(OrderedKeys):
         self._catch_signals()
         self.call_after_refresh(self.start)
 
-    def background(self, job: Callable[[], Awaitable[None]], *, group: str, exclusive: bool = False) -> None:
-        """Run a coroutine function as a worker. Given the function, Textual leaves no coroutine behind at the end."""
-        self.run_worker(cast(Any, job), group=group, exclusive=exclusive)
-
     def _tick(self) -> None:
         if self.session.recording_over:
-            self.carry_out(partial(workload_operations.end_broken_recording, self))
+            self.carry_out(partial(live_jobs.end_broken_recording, self))
         self.bridge.tick()
         self._look_where_due()
 
@@ -292,21 +277,6 @@ class ConsoleApp(OrderedKeys):
         else:
             operation(self, now)
         return True
-
-    def carry_out(self, operation: Callable[[], Awaitable[None]], group: str = "actions") -> None:
-        """Run this in the background; an AiosError in it is said."""
-        self.background(partial(self._finish, operation), group=group)
-
-    def redraw_header(self) -> None:
-        """What the header, the replay line and the footer say besides the view state has changed."""
-        self.view.changes.header = True
-        self.bridge.emit()
-
-    async def _finish(self, operation: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await operation()
-        except AiosError as error:
-            self.tell(str(error), "error")
 
     def submit(self, specs: list[TaskSpec]) -> None:
         """Submit tasks in the background and say their ids; the quick line comes here."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from aios_tui.widgets import words
 from engine.cores.keeping import ModelKeeper, PullProgress, keeper_of
@@ -16,7 +16,25 @@ from engine.errors import AiosError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from aios_tui.app import ConsoleApp
+    from aios_tui.bridge.bridge import Bridge
+    from aios_tui.bridge.port import ConsoleSession
+    from aios_tui.bridge.state import ViewState
+
+
+class JobHost(Protocol):
+    """What jobs ask of the console."""
+
+    leaving: bool
+    session: ConsoleSession
+    bridge: Bridge
+
+    @property
+    def live(self) -> bool: ...
+    @property
+    def view(self) -> ViewState: ...
+    def tell(self, text: str, severity: Literal["information", "warning", "error"] = ...) -> None: ...
+    def background(self, job: Callable[[], Awaitable[None]], *, group: str) -> None: ...
+
 
 Kind = Literal["pull", "load", "unload", "delete"]
 DOING: dict[Kind, str] = {"pull": "pulling", "load": "loading", "unload": "unloading", "delete": "deleting"}
@@ -50,7 +68,7 @@ class Job:
 class ModelJobs:
     """At most one job a model at a time. How each ends is said to the operator in one line."""
 
-    def __init__(self, app: ConsoleApp) -> None:
+    def __init__(self, app: JobHost) -> None:
         self._app = app
         self.running: dict[tuple[str, str], Job] = {}
         self._warned = -WARNED_S

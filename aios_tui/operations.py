@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aios_tui import workload_operations
 from aios_tui.actions import Situation
@@ -18,9 +18,14 @@ from engine.scheduling import parse_policy, with_affinity_of
 from engine.store import Recovery
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
+    from aios_tui.screens.main import MainScreen
 
-Operation = Callable[["ConsoleApp", Situation], Awaitable[None] | None]
+Operation = Callable[["ConsoleBase", Situation], Awaitable[None] | None]
+
+
+def _main(app: ConsoleBase) -> MainScreen:
+    return cast("MainScreen", app.screen_stack[0])
 
 
 def recovered_words(recovery: Recovery) -> str:
@@ -41,7 +46,7 @@ def _tasks(count: int) -> str:
     return "1 task" if count == 1 else f"{count} tasks"
 
 
-async def submit(app: ConsoleApp, specs: list[TaskSpec]) -> None:
+async def submit(app: ConsoleBase, specs: list[TaskSpec]) -> None:
     """Submit tasks and say their ids; while the core starts, once it is up. Raises AiosError."""
     if not app.live:
         app.tell("the core is still starting; what you wrote is submitted as soon as it is up")
@@ -54,7 +59,7 @@ async def submit(app: ConsoleApp, specs: list[TaskSpec]) -> None:
         app.tell(f"#{ids[0]} to #{ids[-1]} are queued")
 
 
-def use_policy(app: ConsoleApp, policy: str) -> None:
+def use_policy(app: ConsoleBase, policy: str) -> None:
     """Switch to a policy by name, from the palette."""
     if not app.live:
         app.tell("no core is running, so there is nothing to schedule", "warning")
@@ -68,7 +73,7 @@ def use_policy(app: ConsoleApp, policy: str) -> None:
     app.tell(f"policy {policy}: {app.view.order.ready} ready, ordered anew")
 
 
-def _new(app: ConsoleApp, _: Situation) -> None:
+def _new(app: ConsoleBase, _: Situation) -> None:
     """Open the form at once, not in the background: what is typed right behind its key belongs into it."""
     from aios_tui.screens.submit import SubmitScreen
 
@@ -79,22 +84,22 @@ def _new(app: ConsoleApp, _: Situation) -> None:
     app.push_screen(SubmitScreen(app.session), written)
 
 
-def _quick(app: ConsoleApp, _: Situation) -> None:
-    app.main.focus_quick_line()
+def _quick(app: ConsoleBase, _: Situation) -> None:
+    _main(app).focus_quick_line()
 
 
-def _open(app: ConsoleApp, now: Situation) -> None:
+def _open(app: ConsoleBase, now: Situation) -> None:
     from aios_tui.screens.task import TaskScreen
 
     if now.selected is not None:
         app.push_screen(TaskScreen(now.selected))
 
 
-async def _cancel(app: ConsoleApp, now: Situation) -> None:
+async def _cancel(app: ConsoleBase, now: Situation) -> None:
     if now.selected is None:
         return
-    moved = app.main.moved_selection()
-    if moved is not None and now.selected == moved[1] and app.screen is app.main:
+    moved = _main(app).moved_selection()
+    if moved is not None and now.selected == moved[1] and app.screen is _main(app):
         app.tell(f"#{moved[0]} has just left the list; press again to cancel #{moved[1]}", "warning")
         return
     if await app.session.kernel.cancel(now.selected):
@@ -104,14 +109,14 @@ async def _cancel(app: ConsoleApp, now: Situation) -> None:
         app.tell(f"#{now.selected} had ended already", "warning")
 
 
-async def _retry(app: ConsoleApp, now: Situation) -> None:
+async def _retry(app: ConsoleBase, now: Situation) -> None:
     if now.selected is not None:
         new = await app.session.kernel.retry(now.selected)
         app.bridge.flush()
         app.tell(f"#{now.selected} is queued again, as #{new}")
 
 
-def _copy(app: ConsoleApp, now: Situation) -> None:
+def _copy(app: ConsoleBase, now: Situation) -> None:
     if now.selected is None:
         return
     result = app.view.result(now.selected)
@@ -122,7 +127,7 @@ def _copy(app: ConsoleApp, now: Situation) -> None:
 
 
 def _urgency(step: int) -> Operation:
-    def change(app: ConsoleApp, now: Situation) -> None:
+    def change(app: ConsoleBase, now: Situation) -> None:
         task = app.view.tasks.get(now.selected or 0)
         if task is not None and app.session.kernel.reprioritise(task.id, task.priority + step):
             app.bridge.flush()
@@ -131,7 +136,7 @@ def _urgency(step: int) -> Operation:
     return change
 
 
-def _hold(app: ConsoleApp, now: Situation) -> None:
+def _hold(app: ConsoleBase, now: Situation) -> None:
     task = app.view.tasks.get(now.selected or 0)
     if task is None:
         return
@@ -143,7 +148,7 @@ def _hold(app: ConsoleApp, now: Situation) -> None:
         app.tell(f"#{task.id} has just started", "warning")
 
 
-def _policy(app: ConsoleApp, now: Situation) -> None:
+def _policy(app: ConsoleBase, now: Situation) -> None:
     """Between FIFO and the priority policy that was used last, its ageing included. Affinity stays as it is."""
     present = parse_policy(now.view.policy)
     if now.view.policy.partition(":")[0] == "fifo":
@@ -153,7 +158,7 @@ def _policy(app: ConsoleApp, now: Situation) -> None:
     use_policy(app, with_affinity_of(present, parse_policy(wanted)).name)
 
 
-def _pause(app: ConsoleApp, now: Situation) -> None:
+def _pause(app: ConsoleBase, now: Situation) -> None:
     kernel = app.session.kernel
     if now.view.kernel is KernelState.RUNNING:
         kernel.pause()
@@ -164,82 +169,82 @@ def _pause(app: ConsoleApp, now: Situation) -> None:
     app.bridge.flush()
 
 
-async def _drain(app: ConsoleApp, _: Situation) -> None:
+async def _drain(app: ConsoleBase, _: Situation) -> None:
     app.tell("draining: running tasks finish, no other begins; p goes on")
     await app.session.kernel.drain()
     if app.view.kernel is KernelState.DRAINING:
         app.tell("drained: nothing runs; p goes on")
 
 
-def _restart(app: ConsoleApp, _: Situation) -> None:
+def _restart(app: ConsoleBase, _: Situation) -> None:
     app.start()
 
 
-async def _inspect(app: ConsoleApp, _: Situation) -> None:
+async def _inspect(app: ConsoleBase, _: Situation) -> None:
     await app.session.kernel.inspect()
     app.bridge.flush()
 
 
-def _filter(app: ConsoleApp, _: Situation) -> None:
-    app.main.open_filter()
+def _filter(app: ConsoleBase, _: Situation) -> None:
+    _main(app).open_filter()
 
 
-def _zoom(app: ConsoleApp, _: Situation) -> None:
-    app.main.toggle_zoom()
+def _zoom(app: ConsoleBase, _: Situation) -> None:
+    _main(app).toggle_zoom()
 
 
-def _escape(app: ConsoleApp, _: Situation) -> None:
+def _escape(app: ConsoleBase, _: Situation) -> None:
     if app.draining:
         app.draining = False
         app.session.kernel.resume()
         app.bridge.flush()
         app.tell("staying: the scheduler goes on")
     else:
-        app.main.step_back()
+        _main(app).step_back()
 
 
-def _agents(app: ConsoleApp, _: Situation) -> None:
+def _agents(app: ConsoleBase, _: Situation) -> None:
     from aios_tui.screens.agents import AgentsScreen
 
     app.push_screen(AgentsScreen())
 
 
-def _models(app: ConsoleApp, _: Situation) -> None:
+def _models(app: ConsoleBase, _: Situation) -> None:
     from aios_tui.screens.models import ModelsScreen
 
     app.push_screen(ModelsScreen())
 
 
-def _pull_model(app: ConsoleApp, now: Situation) -> None:
+def _pull_model(app: ConsoleBase, now: Situation) -> None:
     """Ask to pull the model that a task failed for want of."""
     from aios_tui.screens.models import ask_for_pull
 
     ask_for_pull(app, core=now.lacking_core, model=now.missing_model or "")
 
 
-def _metrics(app: ConsoleApp, _: Situation) -> None:
+def _metrics(app: ConsoleBase, _: Situation) -> None:
     from aios_tui.screens.metrics import MetricsScreen
 
     app.push_screen(MetricsScreen())
 
 
-def _theme(app: ConsoleApp, _: Situation) -> None:
+def _theme(app: ConsoleBase, _: Situation) -> None:
     from aios_tui.screens.themes import ThemeScreen
 
     app.push_screen(ThemeScreen())
 
 
-def _help(app: ConsoleApp, now: Situation) -> None:
+def _help(app: ConsoleBase, now: Situation) -> None:
     from aios_tui.screens.help import HelpScreen
 
     app.push_screen(HelpScreen(now.pane))
 
 
-def _palette(app: ConsoleApp, _: Situation) -> None:
+def _palette(app: ConsoleBase, _: Situation) -> None:
     app.action_command_palette()
 
 
-async def _quit(app: ConsoleApp, now: Situation) -> None:
+async def _quit(app: ConsoleBase, now: Situation) -> None:
     if app.leaving:
         return
     if not now.live or not now.view.running:
@@ -258,7 +263,7 @@ async def _quit(app: ConsoleApp, now: Situation) -> None:
         await _drain_and_leave(app)
 
 
-async def _drain_and_leave(app: ConsoleApp) -> None:
+async def _drain_and_leave(app: ConsoleBase) -> None:
     """Wait for the running tasks, saying how many are left; escape, or resuming, ends the wait and stays."""
     app.draining = True
     drained = asyncio.ensure_future(app.session.kernel.drain())
@@ -277,15 +282,15 @@ async def _drain_and_leave(app: ConsoleApp) -> None:
 
 
 def _pane(name: str) -> Operation:
-    def go(app: ConsoleApp, _: Situation) -> None:
-        app.main.focus_pane(name)
+    def go(app: ConsoleBase, _: Situation) -> None:
+        _main(app).focus_pane(name)
 
     return go
 
 
 def _turn(step: int) -> Operation:
-    def go(app: ConsoleApp, _: Situation) -> None:
-        app.main.turn_pane(step)
+    def go(app: ConsoleBase, _: Situation) -> None:
+        _main(app).turn_pane(step)
 
     return go
 

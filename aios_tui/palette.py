@@ -11,7 +11,7 @@ from textual.command import DiscoveryHit, Hit, Hits, Provider
 from aios_tui import actions, operations
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 
 class Command(NamedTuple):
@@ -22,7 +22,7 @@ class Command(NamedTuple):
     run: Callable[[], object]
 
 
-def commands(app: ConsoleApp) -> list[Command]:
+def commands(app: ConsoleBase) -> list[Command]:
     """What can be done now, in the action table's order, then the policies, then what can't be done, and why."""
     now = app.situation()
     able: list[Command] = []
@@ -54,11 +54,11 @@ class ActionCommands(Provider):
     """
 
     async def discover(self) -> Hits:
-        for command in commands(cast("ConsoleApp", self.app)):
+        for command in commands(cast("ConsoleBase", self.app)):
             yield DiscoveryHit(command.title, command.run, help=command.words)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for command in commands(cast("ConsoleApp", self.app)):
+        for command in commands(cast("ConsoleBase", self.app)):
             if (score := matcher.match(command.title)) > 0:
                 yield Hit(score, matcher.highlight(command.title), command.run, help=command.words)

@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from aios_tui.actions import Situation
+from aios_tui.live_jobs import tasks_words
 from aios_tui.replay_view import speed_words
-from aios_tui.widgets import words
-from engine.errors import AiosError, UsageError
-from engine.text import one_line
+from engine.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aios_tui.app import ConsoleApp
-    from aios_tui.replaying import Replaying
-    from engine.kernel import Kernel
-    from engine.workloads.reader import Workload
+    from aios_tui.app_base import ConsoleBase
 
-Operation = Callable[["ConsoleApp", Situation], Awaitable[None] | None]
+Operation = Callable[["ConsoleBase", Situation], Awaitable[None] | None]
 
 
-def _workloads(app: ConsoleApp, _: Situation) -> None:
+def _workloads(app: ConsoleBase, _: Situation) -> None:
     from aios_tui.screens.workloads import WorkloadScreen
 
     if not isinstance(app.screen, WorkloadScreen):  # a comparison that was left may have come from one
         app.push_screen(WorkloadScreen(app.workloads_folder))
 
 
-def _compare(app: ConsoleApp, _: Situation) -> None:
-    compare(app)
-
-
-def compare(app: ConsoleApp, marked: Sequence[int] = ()) -> None:
-    """Open the comparison, with these runs marked."""
+def _compare(app: ConsoleBase, _: Situation) -> None:
     from aios_tui.screens.compare import CompareScreen
 
-    app.push_screen(CompareScreen(marked))
+    app.push_screen(CompareScreen())
 
 
 # Recording
 
 
-async def _record(app: ConsoleApp, _: Situation) -> None:
+async def _record(app: ConsoleBase, _: Situation) -> None:
     session = app.session
     if session.recording is not None:
         count = session.recorded
@@ -53,7 +43,7 @@ async def _record(app: ConsoleApp, _: Situation) -> None:
             path = await session.stop_recording()
         finally:
             app.redraw_header()
-        app.tell(f"recorded {_tasks(count)} to {_file(path)}")
+        app.tell(f"recorded {tasks_words(count)} to {_file(path)}")
         return
     from aios_tui.shelf import recording_name
 
@@ -71,72 +61,7 @@ def _file(path: Path | None) -> str:
     return "a file" if path is None else f"{path.name} in {path.parent}"
 
 
-async def end_broken_recording(app: ConsoleApp) -> None:
-    """A recording is over by itself: close it, and say why. Raises UsageError."""
-    try:
-        await app.session.stop_recording()
-    finally:
-        app.redraw_header()
-
-
-# Replaying
-
-
-def start_replay(app: ConsoleApp, workload: Workload, *, speed: float, switches: bool) -> None:
-    """Replay a workload into the running kernel, in the background."""
-    from aios_tui.replaying import Replaying
-
-    replaying = Replaying(
-        cast("Kernel", app.session.kernel),
-        workload,
-        speed=speed,
-        switches=switches,
-        longest_prompt=_longest_prompt(app),
-        now=app.now,
-    )
-    app.replaying = replaying
-    app.carry_out(partial(_play, app, replaying), group="replay")
-    app.redraw_header()
-    app.tell(f"replaying {replaying.name}: {_tasks(len(workload.tasks))}, {speed_words(speed)}")
-
-
-def _longest_prompt(app: ConsoleApp) -> int | None:
-    """Half of the smallest context that a default model has, so that a reply fits beside a made-up prompt."""
-    contexts = [
-        model.context_length
-        for core in app.view.cores.values()
-        for model in core.models
-        if model.context_length and model.name == core.default_model
-    ]
-    return max(16, min(contexts) // 2) if contexts else None
-
-
-async def _play(app: ConsoleApp, replaying: Replaying) -> None:
-    trouble: AiosError | None = None
-    try:
-        run = await replaying.run()
-    except AiosError as error:
-        trouble, run = error, replaying.result()
-    finally:
-        app.replaying = None
-        app.redraw_header()
-    if app.leaving:
-        return
-    view = replaying.view
-    if len(run.tasks):
-        complete = trouble is None and not replaying.stopped
-        await app.runs.keep(replaying.file, run, at=app.now(), complete=complete)
-    if trouble is not None:
-        raise trouble
-    app.bridge.flush()
-    failed = f", {view.failed:,} not well" if view.failed else ""
-    if replaying.stopped:
-        app.tell(f"{view.name} stopped: {view.sent:,} of {_tasks(view.total)} sent, which stay; c compares what ended")
-    else:
-        app.tell(f"{view.name} ended: {_tasks(view.ended)} in {words.took(view.elapsed)}{failed}; c compares it")
-
-
-def _toggle(app: ConsoleApp, _: Situation) -> None:
+def _toggle(app: ConsoleBase, _: Situation) -> None:
     if app.replaying is not None:
         paused = app.replaying.toggle()
         app.tell(
@@ -145,7 +70,7 @@ def _toggle(app: ConsoleApp, _: Situation) -> None:
         app.redraw_header()
 
 
-def _step(app: ConsoleApp, _: Situation) -> None:
+def _step(app: ConsoleBase, _: Situation) -> None:
     if app.replaying is not None:
         app.replaying.step()
         app.tell("the next arrival, now; the replay is paused")
@@ -153,7 +78,7 @@ def _step(app: ConsoleApp, _: Situation) -> None:
 
 
 def _speed(steps: int) -> Operation:
-    def change(app: ConsoleApp, _: Situation) -> None:
+    def change(app: ConsoleBase, _: Situation) -> None:
         if app.replaying is not None:
             app.tell(f"replay speed: {speed_words(app.replaying.change_speed(steps))}")
             app.redraw_header()
@@ -161,19 +86,9 @@ def _speed(steps: int) -> Operation:
     return change
 
 
-def _stop(app: ConsoleApp, _: Situation) -> None:
+def _stop(app: ConsoleBase, _: Situation) -> None:
     if app.replaying is not None:
         app.replaying.stop()
-
-
-def _tasks(count: int) -> str:
-    return "1 task" if count == 1 else f"{count:,} tasks"
-
-
-def recording_mark(app: ConsoleApp) -> tuple[str, int] | None:
-    """The name and count of the recording for the header, None when nothing is recorded."""
-    path = app.session.recording
-    return None if path is None else (one_line(path.name.removesuffix(".jsonl"), 60), app.session.recorded)
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -97,7 +97,8 @@ def replay(ctx: click.Context, /, workload: str, **given: Any) -> int:
     names = take(ctx, "policy")
     _check(ctx, given)
     loaded = settings_of(ctx)
-    from aios_tui.cli.replaying import Plan, run_replay
+    from aios_tui.cli.replay_plan import Plan
+    from aios_tui.cli.replaying import run_replay
 
     plan = Plan(
         workload=workload,

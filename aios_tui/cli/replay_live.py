@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from aios_tui.cli.exits import FAILED, INTERRUPTED, WELL
 from aios_tui.cli.headless import Interrupted, Stopper
 from aios_tui.cli.output import Output
-from aios_tui.cli.replaying import Plan, keep, tell_kept
+from aios_tui.cli.replay_keep import keep, tell_kept
+from aios_tui.cli.replay_plan import Plan
 from aios_tui.reporting.results import Results, gather
 from aios_tui.session import Session
 from engine.cores.port import CoreInfo

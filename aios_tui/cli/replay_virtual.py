@@ -11,7 +11,8 @@ from aios_tui import places
 from aios_tui.bench_results import rates_of, read
 from aios_tui.cli.exits import WELL
 from aios_tui.cli.output import Output
-from aios_tui.cli.replaying import Plan, keep_virtual
+from aios_tui.cli.replay_keep import keep_virtual
+from aios_tui.cli.replay_plan import Plan
 from aios_tui.reporting.results import Results, gather
 from engine.agents.catalogue import load_catalogue
 from engine.errors import UsageError

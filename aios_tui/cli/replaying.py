@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from aios_tui.cli.exits import FAILED, WELL
 from aios_tui.cli.output import Output
-from aios_tui.reporting.results import Result, Results
-from aios_tui.settings import Settings
+from aios_tui.cli.replay_plan import Plan
+from aios_tui.reporting.results import Results
 from aios_tui.workload_files import find_workload
-from engine.errors import StoreError
-from engine.scheduling import Policy
-from persistence import SqliteStore
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be replayed, and how, as the command line said it."""
-
-    workload: str
-    policies: tuple[Policy, ...]
-    settings: Settings
-    virtual: bool = False
-    speed: float | None = None
-    seed: int | None = None
-    max_tokens: int | None = None
-    prefill: float | None = None
-    decode: float | None = None
-    calibrate: str | None = None
-    loads: dict[str, float] = field(default_factory=dict)
-    switches: bool = False
-    report: Path | None = None
-    as_json: bool = False
-    keep: bool = True
-    model_given: bool = False
 
 
 async def run_replay(plan: Plan) -> int:
@@ -104,32 +76,3 @@ def show(results: Results, out: Output, *, as_json: bool) -> None:
 
         if drawn := plots(results):
             out.plot(drawn)
-
-
-async def keep_virtual(plan: Plan, results: Results, out: Output) -> None:
-    """Keep the runs in the history; when another program has it, say so and go on."""
-    store = SqliteStore(plan.settings.db, program="replay")
-    try:
-        await store.open()
-        try:
-            kept = await keep(store, results.workload, results.results)
-        finally:
-            await store.close()
-    except StoreError as error:
-        out.say(f"the runs are not kept: {error}")
-        return
-    tell_kept(kept, out)
-
-
-async def keep(store: SqliteStore, workload: str, results: Iterable[Result], core: str | None = None) -> list[int]:
-    """Keep `results`; returns their ids. Raises StoreError."""
-    from aios_tui.reporting.keeping import new_replay
-
-    at = time.time()
-    return [await store.keep_replay(new_replay(workload, result, at=at, core=core)) for result in results]
-
-
-def tell_kept(ids: list[int], out: Output) -> None:
-    if ids:
-        told = ", ".join(map(str, ids))
-        out.say(f"kept as run{'' if len(ids) == 1 else 's'} {told}; see `aios-tui runs`")

@@ -22,7 +22,7 @@ from engine.errors import AiosError
 from engine.text import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
     from engine.agents.declarative import DeclarativeAgent
 
 NAME_WIDTH = 22
@@ -43,8 +43,8 @@ class AgentsScreen(ModalScreen[None]):
         self._shown: list[DeclarativeAgent] = []
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="box") as box:

@@ -28,7 +28,7 @@ from engine.errors import AiosError
 from engine.text import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 KEYS: tuple[tuple[str, str, str], ...] = (
     ("escape,q", "leave", "back"),
@@ -82,8 +82,8 @@ class CompareScreen(Beneath):
         self._trouble = ""
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     @property
     def shown(self) -> list[Measured]:

@@ -17,7 +17,7 @@ from aios_tui.widgets import words
 from engine.text import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
     from engine.cores.port import ModelInfo
 
 
@@ -37,8 +37,8 @@ class DeleteModelScreen(ModalScreen[bool]):
         self._core, self._model = core, model
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="delete") as box:

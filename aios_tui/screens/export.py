@@ -22,7 +22,7 @@ from engine.errors import UsageError
 from engine.text import one_line, sanitise
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 
 class PathInput(LineInput):
@@ -44,8 +44,8 @@ class ExportScreen(ModalScreen[Path | None]):
         self._replace: Path | None = None
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="export") as box:

@@ -17,6 +17,7 @@ from textual.widgets import Input
 from aios_tui.actions import ACTIONS
 from aios_tui.actions import Pane as PaneName
 from aios_tui.bridge.state import Changes, ViewState
+from aios_tui.live_jobs import recording_mark
 from aios_tui.screens.beneath import Beneath
 from aios_tui.widgets import words
 from aios_tui.widgets.activity import ActivityView
@@ -28,10 +29,9 @@ from aios_tui.widgets.queue import QueueList
 from aios_tui.widgets.quick_line import QuickLine
 from aios_tui.widgets.replay_line import ReplayLine
 from aios_tui.widgets.results import ResultList
-from aios_tui.workload_operations import recording_mark
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 ORDER: tuple[PaneName, ...] = ("queue", "activity", "results")
 SAMPLE_S = 2.0
@@ -74,8 +74,8 @@ class MainScreen(Beneath):
         yield self.footer
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def on_mount(self) -> None:
         self.console.frames.subscribe(self, self.on_frame)

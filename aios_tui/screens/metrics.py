@@ -25,7 +25,7 @@ from engine.errors import AiosError
 from engine.text import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
     from aios_tui.bridge.state import Changes
 
 SPANS: tuple[tuple[str, str, float, int, float], ...] = (
@@ -75,8 +75,8 @@ class MetricsScreen(Beneath):
         self.found: Measures | None = None
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def compose(self) -> ComposeResult:
         yield Flow(id="head", gap=2)

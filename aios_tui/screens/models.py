@@ -23,7 +23,7 @@ from engine.errors import AiosError
 from engine.text import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
     from engine.cores.port import CoreInfo
 
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -55,8 +55,8 @@ class ModelsScreen(Beneath):
     BINDINGS: ClassVar[list[BindingType]] = [Binding(keys, action, words, show=False) for keys, action, words in KEYS]
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     @property
     def rows(self) -> ModelList:
@@ -227,7 +227,7 @@ class ModelsScreen(Beneath):
 
 
 def ask_for_pull(
-    app: ConsoleApp,
+    app: ConsoleBase,
     *,
     core: str | None = None,
     model: str = "",

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 from aios_tui.bridge.state import Changes
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 Choice = Literal["drain", "stop"]
 
@@ -35,8 +35,8 @@ class QuitScreen(ModalScreen[Choice | None]):
     ]
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def compose(self) -> ComposeResult:
         with Vertical(id="quit") as box:

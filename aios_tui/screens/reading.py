@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 
 class ReadingScreen(ModalScreen[None]):
@@ -23,8 +23,8 @@ class ReadingScreen(ModalScreen[None]):
     ]
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def action_scroll(self, where: str) -> None:
         getattr(self.query_one(VerticalScroll), f"action_scroll_{where}")()

@@ -22,7 +22,7 @@ from engine.model import MAX_PROMPT_CHARS, TaskSpec
 from engine.text import one_line, sanitise
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 LONG_KEYS = "ctrl+s submit   tab next field   esc leave, keeping the draft"
 SHORT_KEYS = "ctrl+s submit  tab next  esc leave"
@@ -53,8 +53,8 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
         self.session = session
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def compose(self) -> ComposeResult:
         last = self.console.memory.values.form

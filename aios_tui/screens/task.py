@@ -25,7 +25,7 @@ from engine.model import TaskState
 from engine.text import one_line, sanitise
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 KEYS: tuple[tuple[str, str, str], ...] = (
     ("escape,q", "leave", "back to the main screen"),
@@ -79,8 +79,8 @@ class TaskScreen(Beneath):
         self._stand: tuple[object, ...] = ()
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     @property
     def page(self) -> TaskPage | None:

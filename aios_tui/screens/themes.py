@@ -17,7 +17,7 @@ from engine.text import one_line
 from themes import Theme
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 WIDTH = 50
 SWATCHES = ("primary", "secondary", "accent", "success", "warning", "error")
@@ -36,8 +36,8 @@ class ThemeScreen(ModalScreen[None]):
         self._before = ""
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     def compose(self) -> ComposeResult:
         self._before = self.console.theme

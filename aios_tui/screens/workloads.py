@@ -16,15 +16,16 @@ from textual.widgets import Input, OptionList, Static
 
 from aios_tui import shelf
 from aios_tui.actions import BY_ID
+from aios_tui.live_jobs import start_replay
 from aios_tui.measured import ASSUMED, measured, rates_words
 from aios_tui.replaying import speed_of
 from aios_tui.screens.beneath import Beneath
+from aios_tui.screens.compare import CompareScreen
 from aios_tui.screens.export import PathInput
 from aios_tui.shelf import Bench, Entry
 from aios_tui.widgets.flow import Flow, Hints, hint
 from aios_tui.widgets.workload_shelf import About, Shelf
 from aios_tui.widgets.workload_words import head_of, switches_words
-from aios_tui.workload_operations import compare, start_replay
 from engine.errors import AiosError, UsageError
 from engine.text import one_line
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
     from engine.workloads.summary import Summary
 
 KEYS: tuple[tuple[str, str, str], ...] = (
@@ -71,8 +72,8 @@ class WorkloadScreen(Beneath):
         self._summaries: dict[str, Summary | str] = {}
 
     @property
-    def console(self) -> ConsoleApp:
-        return cast("ConsoleApp", self.app)
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
 
     @property
     def shelf(self) -> Shelf:
@@ -231,7 +232,7 @@ class WorkloadScreen(Beneath):
         self.console.act(action)
 
     def action_compare(self) -> None:
-        compare(self.console)
+        self.app.push_screen(CompareScreen())
 
     def action_help(self) -> None:
         from aios_tui.screens.help import HelpScreen
@@ -344,7 +345,7 @@ class WorkloadScreen(Beneath):
             if self.is_mounted:
                 self._draw()
         if self.is_current:
-            compare(self.console, kept[::-1])
+            self.app.push_screen(CompareScreen(kept[::-1]))
         else:
             self.console.tell(f"{one_line(entry.name, 60)} is simulated; c compares")
 

@@ -28,16 +28,16 @@ from engine.model import TaskSpec
 from engine.text import sanitise
 
 if TYPE_CHECKING:
-    from aios_tui.app import ConsoleApp
+    from aios_tui.app_base import ConsoleBase
 
 PLACEHOLDER = "write a task here: @story_teller !2 Tell me a funny story"
 REST = f"i  {PLACEHOLDER}"
 """Shown while the line has not got the focus: which key goes there."""
 
 
-def console(widget: Widget) -> ConsoleApp:
+def console(widget: Widget) -> ConsoleBase:
     """The app, typed; not imported from `app`, which imports this."""
-    return cast("ConsoleApp", widget.app)
+    return cast("ConsoleBase", widget.app)
 
 
 class QuickInput(LineInput):

@@ -4,15 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Protocol
 
+from engine.cores.port import Core, CoreInfo
 from engine.errors import KernelClosed
-from engine.events import KernelStateChanged, Notice, PolicyChanged, SlotChanged
-from engine.model import KernelState
+from engine.events import Durable, Event, KernelStateChanged, Notice, PolicyChanged, SlotChanged
+from engine.kernel.config import KernelConfig
+from engine.kernel.dispatcher import Dispatcher
+from engine.kernel.slots import SlotTable
+from engine.kernel.watch import CoreWatch
+from engine.model import KernelState, Task
+from engine.scheduling import Policy
 from engine.store import Recovery, Store
 
-if TYPE_CHECKING:
-    from engine.kernel.kernel import Kernel
+
+class LifeHost(Protocol):
+    """The kernel, as far as starting and stopping it goes."""
+
+    cores: tuple[Core, ...]
+    config: KernelConfig
+    now: Callable[[], float]
+    dispatcher: Dispatcher
+    slots: SlotTable
+    watch: CoreWatch
+
+    @property
+    def policy(self) -> Policy: ...
+    @property
+    def running_count(self) -> int: ...
+    def publish(self, event: Event) -> None: ...
+    def emit(self, event: Durable) -> None: ...
+    def take_up(self, task: Task, *, interrupted: bool) -> None: ...
+    def interrupt_all(self) -> list[asyncio.Task[None]]: ...
+    def leave_all(self) -> None: ...
+    async def inspect(self) -> list[CoreInfo]: ...
+
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +55,7 @@ class Life:
         closed: nothing more is accepted. over: nothing more goes on.
     """
 
-    def __init__(self, kernel: Kernel, store: Store) -> None:
+    def __init__(self, kernel: LifeHost, store: Store) -> None:
         self._kernel = kernel
         self._store = store
         self.state = KernelState.STOPPED

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from tenacity import AsyncRetrying, RetryCallState, wait_exponential, wait_random
 from tenacity.retry import retry_if_exception_type
 
 from engine.agents.protocol import Agent, Reply
-from engine.cores.port import Attempt, Done, Fault, Lost, Message, Rejected, SlotState
+from engine.cores.port import Attempt, Core, CoreInfo, Done, Fault, Lost, Message, Rejected, SlotState
 from engine.errors import AiosError
-from engine.events import AttemptEnded, TaskRecovered
+from engine.events import AttemptEnded, Durable, Event, TaskRecovered
+from engine.kernel.config import KernelConfig
+from engine.kernel.dispatcher import Dispatcher
 from engine.kernel.execution import Execution
 from engine.kernel.slots import Place
+from engine.kernel.watch import CoreWatch
 from engine.model import AttemptState, GenerationOptions, Task, TaskSpec
 
-if TYPE_CHECKING:
-    from engine.kernel.kernel import Kernel
+
+class TurnHost(Protocol):
+    """What a running task asks of its kernel."""
+
+    config: KernelConfig
+    now: Callable[[], float]
+    dispatcher: Dispatcher
+    watch: CoreWatch
+
+    def publish(self, event: Event) -> None: ...
+    def emit(self, event: Durable) -> None: ...
+    def info_of(self, core: Core) -> CoreInfo | None: ...
+    def quarantine(self, place: Place, reason: str) -> None: ...
+    def relieve(self, place: Place) -> None: ...
 
 
 class SyscallFailed(AiosError):
@@ -74,7 +89,7 @@ class _TransientError(Exception):
 class Turn:
     """Implements `AgentContext` for one running task. It begins with the slot that the task was dispatched on."""
 
-    def __init__(self, kernel: Kernel, live: LiveTask, granted: Place) -> None:
+    def __init__(self, kernel: TurnHost, live: LiveTask, granted: Place) -> None:
         self._kernel = kernel
         self._live = live
         self._granted: Place | None = granted

@@ -2,7 +2,8 @@
 
 from engine.scheduling.affinity import Affinity, with_affinity_of
 from engine.scheduling.lanes import Fit, LaneScheduler, Offer
-from engine.scheduling.policy import Policy, parse_policies, parse_policy, policy_names
+from engine.scheduling.policy import Policy
+from engine.scheduling.registry import parse_policies, parse_policy, policy_names
 from engine.scheduling.scheduler import Ready, Scheduler
 
 __all__ = [

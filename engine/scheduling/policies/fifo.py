@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from engine.scheduling.policy import Rankable, register
+from engine.scheduling.policy import Rankable
+from engine.scheduling.registry import register
 
 
 @register("fifo")

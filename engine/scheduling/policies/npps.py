@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engine.scheduling.policy import Rankable, register
+from engine.scheduling.policy import Rankable
+from engine.scheduling.registry import register
 
 MAX_AGEING_S = 1e9
 
