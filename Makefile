@@ -39,7 +39,7 @@ bench: install $(VENV)/.test ## run the benchmarks one after the other (ARGS="hi
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 screenshot: install $(VENV)/.test ## draw docs/screenshot.svg from the console itself
-	@$(BIN)/python -m tests.ui.screenshot docs/screenshot.svg
+	@$(BIN)/python -m tests.aios_tui.console.screenshot docs/screenshot.svg
 
 lock: $(VENV)/.made ## resolve the requirements anew (Python 3.11)
 	@$(BIN)/python -m pip --quiet install pip-tools

@@ -13,10 +13,10 @@ import sys
 import time
 from dataclasses import dataclass
 
-from engine.replay.build import columns
-from engine.replay.columns import Tasks
+from engine.replay.inputs import columns
 from engine.replay.metrics import Metrics, measure
-from engine.replay.virtual import Plant, simulate
+from engine.replay.simulate import Plant, simulate
+from engine.replay.tables import Tasks
 from engine.scheduling import parse_policy
 from engine.workloads.generate import Draw, TaskClass, generate
 

@@ -20,11 +20,11 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import DataTable
 
-from aios_tui.app import ConsoleApp
+from aios_tui.console.app import ConsoleApp
 from engine import events as e
 from engine.cores.port import SlotState
-from engine.model import KernelState, TaskSpec
-from tests.ui.doubles import FakeSession, FakeSubscription
+from engine.task import KernelState, TaskSpec
+from tests.aios_tui.console.fake_runtime import FakeSession, FakeSubscription
 
 STREAMS, PRESSES, SIZE = 8, 60, (120, 40)
 

@@ -26,8 +26,8 @@ from engine.cores.embedded import weights
 from engine.cores.embedded.core import EmbeddedCore, available, default_threads
 from engine.cores.port import Attempt, Chunk, Done, Message
 from engine.kernel import Kernel
-from engine.model import GenerationOptions, TaskSpec, TaskState
 from engine.scheduling import parse_policy
+from engine.task import GenerationOptions, TaskSpec, TaskState
 from persistence.store import SqliteStore
 
 N_CTX = 4096

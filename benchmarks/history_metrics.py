@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aios_tui.measures import measure
-from aios_tui.screens.metrics import SPANS
+from aios_tui.console.screens.metrics import SPANS
+from aios_tui.reporting.history_metrics import measure
 from persistence import History, schema
 
 NOW = 1_800_000_000.0

@@ -18,9 +18,9 @@ from engine.agents.catalogue import load_catalogue
 from engine.cores.port import Attempt, Message
 from engine.cores.scripted import ScriptedCore
 from engine.kernel import Kernel
-from engine.model import TaskSpec
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore, Store
+from engine.task import TaskSpec
 from persistence import SqliteStore
 
 CORE = "tokens=5,tps=0,ttft=0"

@@ -19,9 +19,9 @@ from array import array
 from collections.abc import Callable, Generator
 from typing import Any
 
-from engine.replay.columns import Tasks
 from engine.replay.metrics import measure
-from engine.replay.virtual import Plant, simulate
+from engine.replay.simulate import Plant, simulate
+from engine.replay.tables import Tasks
 from engine.scheduling import parse_policy
 
 Record = tuple["array[float]", "array[float]", "array[int]"]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from engine.cores.port import Usage
 from engine.events import AttemptEnded, AttemptStarted, TaskAccepted, TaskEnded, TaskStarted
-from engine.model import AttemptState, Task, TaskSpec, TaskState
+from engine.task import AttemptState, Task, TaskSpec, TaskState
 from persistence import SqliteStore
 from persistence.schema import create
 from persistence.statements import Record, write

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from engine.cores.port import CoreInfo, FaultKind, SlotState, ToolCall, Usage
-from engine.model import AttemptState, KernelState, Task, TaskSpec, TaskState
+from engine.task import AttemptState, KernelState, Task, TaskSpec, TaskState
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from engine.events import Durable
-from engine.model import Task
+from engine.task import Task
 
 
 @dataclass(frozen=True, slots=True)

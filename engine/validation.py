@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from engine.text import one_line
+from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from persistence.lives import Life, lives, slots_seen
+from persistence.program_runs import Life, lives, slots_seen
 
 WAITING, BUSY, TOKENS = "waiting", "busy", "tokens"
 MAX_BUCKETS = 2_000

@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 
 from engine.errors import StoreError
-from engine.text import one_line
+from engine.sanitise import one_line
 
 
 def wal_of(path: Path) -> Path:

@@ -12,12 +12,12 @@ from typing import Any, Self, TypedDict, TypeVar, Unpack
 from pydantic import BaseModel
 
 from engine.errors import StoreError
-from engine.model import TaskRecord, TaskState
-from engine.text import sanitise
-from persistence import activity, checks, replays
+from engine.sanitise import sanitise
+from engine.task import TaskRecord, TaskState
+from persistence import activity, integrity, replays
 from persistence.activity import Activity
-from persistence.patience import PatientReader
-from persistence.reader import Reader
+from persistence.cancellable_reader import PatientReader
+from persistence.read_connection import Reader
 from persistence.replays import ReplayDetail, ReplayRow
 from persistence.rows import (
     RECORD_COLUMNS,
@@ -238,7 +238,7 @@ class History:
         if not self.path.exists():
             raise StoreError(f"no history at {self.path}")
         try:
-            return await self._reader.run(checks.problems)
+            return await self._reader.run(integrity.problems)
         except StoreError as error:
             return [str(error)]
 

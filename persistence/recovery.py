@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import StoreError
-from engine.model import GenerationOptions, Priority, Task, TaskSpec, TaskState
-from engine.query import LlmQuery
+from engine.llm_query import LlmQuery
+from engine.sanitise import one_line, sanitise
 from engine.store import Recovery
-from engine.text import one_line, sanitise
+from engine.task import GenerationOptions, Priority, Task, TaskSpec, TaskState
 
 _SPEC = (
     "agent, prompt, asked_priority, asked_model, client, deadline, options, ref, workload, input_tokens, output_tokens"

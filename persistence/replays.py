@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from engine.text import sanitise
+from engine.sanitise import sanitise
 from persistence.rows import Row, to_model
 
 _ABOUT = "at, workload, policy, mode, core, note, complete, tasks, metrics"

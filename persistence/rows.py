@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError, computed_field
 
-from engine.model import AttemptState, GenerationOptions, TaskRecord, TaskState
-from engine.query import clean_json
-from engine.text import one_line, sanitise
+from engine.llm_query import clean_json
+from engine.sanitise import one_line, sanitise
+from engine.task import AttemptState, GenerationOptions, TaskRecord, TaskState
 
 Model = TypeVar("Model", bound=BaseModel)
 

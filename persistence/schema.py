@@ -11,8 +11,8 @@ from importlib import resources
 from pathlib import Path
 
 from engine.errors import StoreError
+from persistence.connection import ThreadedConnection
 from persistence.files import make_private_file, sync_folder, wal_of
-from persistence.threaded import ThreadedConnection
 
 APPLICATION_ID = 0x41494F53  # "AIOS"
 

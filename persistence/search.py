@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engine.text import sanitise
+from engine.sanitise import sanitise
 
 MAX_CHARS, MAX_WORDS = 1000, 32
 

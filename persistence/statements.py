@@ -20,8 +20,8 @@ from engine.events import (
     TaskRequeued,
     TaskStarted,
 )
-from engine.model import GenerationOptions
-from engine.text import sanitise
+from engine.sanitise import sanitise
+from engine.task import GenerationOptions
 
 Row = tuple[Any, ...]
 MAX_INTEGER = 2**63 - 1

@@ -15,12 +15,12 @@ import aiosqlite
 
 from engine.errors import StoreError
 from engine.events import Durable
-from engine.model import Task
 from engine.store import Recovery
-from persistence import recovery, replays, schema, trouble
+from engine.task import Task
+from persistence import errors, recovery, replays, schema
+from persistence.connection import ThreadedConnection
 from persistence.files import OwnerLock, make_private_folder
 from persistence.statements import MAX_INTEGER, CoreNamed, RunEnded
-from persistence.threaded import ThreadedConnection
 from persistence.writer import Writer
 
 _LOG = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ class SqliteStore:
             except BaseException:
                 await self._let_go()
                 raise
-        except (sqlite3.Error, OSError, *trouble.DAMAGES) as error:
-            raise StoreError(trouble.line(self.path, "can't be opened", error)) from error
+        except (sqlite3.Error, OSError, *errors.DAMAGES) as error:
+            raise StoreError(errors.line(self.path, "can't be opened", error)) from error
 
     async def _open(self) -> None:
         if not self.path.exists():
@@ -181,7 +181,7 @@ class SqliteStore:
             if connection is not None:
                 await connection.close()
         except aiosqlite.Error as error:
-            _LOG.error("%s", trouble.line(self.path, "was not closed cleanly", error))
+            _LOG.error("%s", errors.line(self.path, "was not closed cleanly", error))
         finally:
             self._lock.release()
 
@@ -191,8 +191,8 @@ class SqliteStore:
             raise StoreError(f"history {self.path} is not open")
         try:
             return await connection.run(function)
-        except (sqlite3.Error, *trouble.DAMAGES) as error:
-            raise StoreError(trouble.line(self.path, what, error)) from error
+        except (sqlite3.Error, *errors.DAMAGES) as error:
+            raise StoreError(errors.line(self.path, what, error)) from error
 
     def _opened(self) -> Writer:
         if self._writer is None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.model import TaskSpec, TaskState
+from engine.task import TaskSpec, TaskState
 from persistence.rows import Row, to_options
 
 COLUMNS = (
@@ -71,7 +71,7 @@ def _spec(values: Mapping[str, Any]) -> TaskSpec | None:
 
 
 def _query(values: Mapping[str, Any]) -> dict[str, Any]:
-    from engine.query import LlmQuery
+    from engine.llm_query import LlmQuery
 
     if values["query"] is None:
         return {}

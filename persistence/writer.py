@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import StoreError
-from engine.text import one_line
-from persistence import trouble
+from engine.sanitise import one_line
+from persistence import errors
+from persistence.connection import ThreadedConnection
 from persistence.files import SameFile
 from persistence.statements import Record, Refused, RunEnded, all_acceptances, describe, write
-from persistence.threaded import ThreadedConnection
 
 _LOG = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ class Writer:
 
     def _failed(self, batch: list[_Entry], error: Exception) -> bool:
         """Put `batch` back. Returns True when submissions were dropped from it, so that another try may do better."""
-        line = trouble.line(self._path, "can't be written", error)
+        line = errors.line(self._path, "can't be written", error)
         if line != self._trouble:
             _LOG.error("%s", line)
             self._trouble = line

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import pytest
 
-from aios_tui.actions import ACTIONS
 from aios_tui.cli.output import FIRST
 from aios_tui.cli.root import COMMANDS, root
-from aios_tui.settings import Settings
+from aios_tui.config.settings import Settings
+from aios_tui.console.actions import ACTIONS
 from engine.cores.embedded import weights
 from themes import Colours, Theme, load_theme
 
@@ -69,7 +69,7 @@ def test_the_documented_theme_can_be_used(tmp_path: Path) -> None:
 
 def test_the_model_has_one_size() -> None:
     size = f"{weights.SIZE / 1e6:.0f} MB"
-    for path in ("README.md", "Makefile", "aios_tui/cli/models.py"):
+    for path in ("README.md", "Makefile", "aios_tui/cli/commands/models.py"):
         assert set(re.findall(r"\b9\d MB\b", (ROOT / path).read_text(encoding="utf-8"))) == {size}, path
 
 

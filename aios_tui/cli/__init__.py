@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
-from aios_tui.cli.exits import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
+from aios_tui.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -53,7 +53,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _one_line(text: str) -> str:
-    from engine.text import one_line
+    from engine.sanitise import one_line
 
     return one_line(text, 1000)
 
@@ -90,11 +90,11 @@ def _unwritable(error: OSError) -> int:
 def _unexpected(error: Exception) -> int:
     import logging
 
-    from aios_tui import logs, places
+    from aios_tui.config import log_file, paths
 
-    ready = any(handler.name == logs.HANDLER for handler in logging.getLogger().handlers)
-    kept = ready or logs.set_up(places.log_file(), "info") is None
+    ready = any(handler.name == log_file.HANDLER for handler in logging.getLogger().handlers)
+    kept = ready or log_file.set_up(paths.log_file(), "info") is None
     logging.getLogger("aios_tui").critical("unexpected error", exc_info=error)
-    where = f"; the details are in {places.log_file()}" if kept else ""
+    where = f"; the details are in {paths.log_file()}" if kept else ""
     _say(f"unexpected {_one_line(f'{type(error).__name__}: {error}')}{where}")
     return FAILED

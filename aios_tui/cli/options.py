@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from engine.text import one_line
+from engine.sanitise import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.settings import Loaded, Settings
+    from aios_tui.config.settings import Loaded, Settings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _KEY = "aios_tui.options"
@@ -25,7 +25,7 @@ def _one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list
 
 def _themes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For shell completion, which passes over what is bad in the settings: the command itself says so."""
-    from aios_tui.settings import read_settings
+    from aios_tui.config.settings import read_settings
 
     return [name for name in _theme_names(read_settings()[0].settings.themes_folder) if name.startswith(incomplete)]
 
@@ -38,7 +38,7 @@ def _theme_names(folder: Path) -> list[str]:
 
 def _cores(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """For shell completion: the user's own cores first."""
-    from aios_tui.settings import read_settings
+    from aios_tui.config.settings import read_settings
 
     words = [*read_settings()[0].settings.cores, "auto", "embedded", "ollama", "scripted:"]
     return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
@@ -148,8 +148,8 @@ def readable_settings_of(ctx: click.Context) -> tuple[Loaded, list[str]]:
     """The same; what is bad is left at its default, and told in a line each."""
     from dataclasses import replace
 
-    from aios_tui import logs, places
-    from aios_tui.settings import read_settings
+    from aios_tui.config import log_file, paths
+    from aios_tui.config.settings import read_settings
 
     options = dict(ctx.find_root().meta.get(_KEY, {}))
     if "record" in options:
@@ -159,7 +159,7 @@ def readable_settings_of(ctx: click.Context) -> tuple[Loaded, list[str]]:
         problems.append(unknown)
         origins = {key: origin for key, origin in loaded.origins.items() if key != "theme"}
         loaded = replace(loaded, settings=loaded.settings.model_copy(update={"theme": None}), origins=origins)
-    logs.set_up(places.log_file(), loaded.settings.log_level)
+    log_file.set_up(paths.log_file(), loaded.settings.log_level)
     return loaded, problems
 
 

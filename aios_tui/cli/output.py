@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine.errors import UsageError
-from engine.text import one_line, sanitise
+from engine.sanitise import one_line, sanitise
 
 if TYPE_CHECKING:
-    from engine.model import TaskRecord
+    from engine.task import TaskRecord
 
 FIRST = [
     "id",

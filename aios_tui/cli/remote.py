@@ -6,18 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from aios_tui.cli.output import FIRST, Output, duration
-from engine.text import one_line
+from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     import click
 
-    from aios_tui.remote import Remote
+    from aios_tui.runtime.client import Remote
 
 
 def remote_of(ctx: click.Context) -> Remote:
     """The running console or service. Raises UsageError when there is none."""
     from aios_tui.cli.options import settings_of
-    from aios_tui.remote import find
+    from aios_tui.runtime.client import find
 
     return find(settings_of(ctx).settings)
 

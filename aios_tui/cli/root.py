@@ -10,7 +10,7 @@ import click
 
 from aios_tui import __version__
 from aios_tui.cli.options import common, recording, serving
-from engine.text import one_line
+from engine.sanitise import one_line
 
 COMMANDS = {
     "run": ("run:run", "Run tasks to their end and print the results."),
@@ -53,7 +53,7 @@ class LazyGroup(click.Group):
             hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
             raise click.UsageError(f"unknown command {one_line(cmd_name, 80)!r}: {hint}", ctx)
         module, _, name = COMMANDS[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"aios_tui.cli.{module}"), name)
+        command: click.Command = getattr(importlib.import_module(f"aios_tui.cli.commands.{module}"), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -84,6 +84,6 @@ def root(ctx: click.Context, /, listen: int | None, **_: Any) -> int | None:
         if listen is not None:
             raise click.UsageError("--listen is for the console; `aios-tui serve` serves without one")
         return None
-    from aios_tui.cli.console import console
+    from aios_tui.cli.commands.console import console
 
     return console(ctx, listen)

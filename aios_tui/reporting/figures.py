@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aios_tui.reporting.results import Result, Results
 from engine.replay.metrics import queue_length, waiting_cdf
-from engine.text import one_line
+from engine.sanitise import one_line
 
 # Okabe and Ito's palette, which people with any colour vision can tell apart; each with its own dash as well.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

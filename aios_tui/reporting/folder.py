@@ -10,7 +10,7 @@ from aios_tui.reporting.markdown import markdown
 from aios_tui.reporting.results import Results
 from aios_tui.reporting.schema import report_of
 from engine.errors import UsageError
-from engine.replay.report import tasks_csv
+from engine.replay.export import tasks_csv
 
 
 def prepare(folder: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from aios_tui.reporting.results import Result, Results
 from aios_tui.reporting.table import lines, number
 from engine.replay.metrics import Distribution, Group
-from engine.text import one_line
+from engine.sanitise import one_line
 
 _STATISTICS = ("mean", "p50", "p95", "p99", "max")
 _MEASURES = (("waiting", "waiting s"), ("turnaround", "turnaround s"), ("slowdown", "slowdown"), ("ttft", "TTFT s"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engine.replay.columns import Run
 from engine.replay.metrics import Metrics, measure
+from engine.replay.tables import Run
 
 
 @dataclass(frozen=True, slots=True)

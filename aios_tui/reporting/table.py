@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aios_tui.reporting.results import Results
-from engine.replay.report import compared
+from engine.replay.export import compared
 
 MARK = "*"
 ALIKE = 0.005

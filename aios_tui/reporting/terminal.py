@@ -9,7 +9,7 @@ import plotext
 
 from aios_tui.reporting.results import Results
 from engine.replay.metrics import queue_length, waiting_cdf
-from engine.text import one_line
+from engine.sanitise import one_line
 
 _COLOURS = ("blue", "orange", "green", "magenta", "cyan", "yellow", "red")
 _MARKERS = ("braille", "dot", "sd", "hd", "fhd", "x", "+")

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.agents.declarative import DeclarativeAgent, parse_agent
 from engine.agents.query import QUERY_AGENT, QueryAgent
 from engine.errors import UsageError
-from engine.text import one_line
+from engine.sanitise import one_line
 
 BUILT_IN = "built in"
 _QUERY = QueryAgent()

@@ -31,8 +31,8 @@ from engine.agents.protocol import AgentContext, AgentResult
 from engine.agents.template import Template, parse
 from engine.cores.port import Message
 from engine.errors import UsageError
-from engine.model import GenerationOptions, Text
-from engine.text import one_line
+from engine.sanitise import one_line
+from engine.task import GenerationOptions, Text
 from engine.validation import reason
 
 MAX_ROUNDS = 64

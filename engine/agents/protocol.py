@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypedDict
 
 from engine.cores.port import Message, ToolCall, Usage
-from engine.model import GenerationOptions, TaskSpec
+from engine.task import GenerationOptions, TaskSpec
 
 
 class AgentResult(TypedDict):

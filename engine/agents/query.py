@@ -15,9 +15,9 @@ from typing import Any
 from engine.agents.protocol import AgentContext, AgentResult
 from engine.cores.port import Message, ToolCall
 from engine.errors import AiosError
-from engine.model import GenerationOptions
-from engine.query import LlmQuery, QueryMessage
-from engine.text import one_line
+from engine.llm_query import LlmQuery, QueryMessage
+from engine.sanitise import one_line
+from engine.task import GenerationOptions
 
 QUERY_AGENT = "kernel/query"
 _FENCED = re.compile(r"```[a-zA-Z]*\n(.*?)```", re.DOTALL)

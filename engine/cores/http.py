@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from engine.text import one_line
+from engine.sanitise import one_line
 
 LINE_CAP = 1 << 20
 BODY_CAP = 16 << 20

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.text import one_line
+from engine.sanitise import one_line
 
 FILE_NAME = "keys.toml"
 """Its name in the configuration folder."""

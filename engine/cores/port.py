@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from engine.model import DEFAULT_PRIORITY, GenerationOptions
+from engine.task import DEFAULT_PRIORITY, GenerationOptions
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -240,7 +240,7 @@ class Explaining(Protocol):
 class Core(Protocol):
     """An embedded model, a model server, or a script: to the kernel they are the same.
 
-    `tests/cores/conformance.py` is the one suite that every core passes.
+    `tests/engine/cores/conformance.py` is the one suite that every core passes.
     """
 
     @property

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from engine.agents.protocol import Agents
-from engine.gateway import metrics, problems
+from engine.gateway import errors, metrics
 from engine.gateway.aios import agents as aios_agents
 from engine.gateway.aios import components, llms, query
 from engine.gateway.config import GatewayConfig
@@ -41,7 +41,7 @@ def make_app(
         app.include_router(part.router)
     if exposition is not None:
         app.include_router(metrics.router(exposition))
-    problems.install(app)
+    errors.install(app)
     if config.origins:
         app.add_middleware(
             CORSMiddleware,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
 
-from engine.gateway.problems import PROBLEMS
+from engine.gateway.errors import PROBLEMS
 
 Exposition = Callable[[str], tuple[bytes, str]]
 """From the `Accept` header to the text and its content type."""

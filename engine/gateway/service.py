@@ -16,8 +16,8 @@ from engine.gateway.clients import Clients
 from engine.gateway.config import GatewayConfig
 from engine.gateway.guard import basic
 from engine.kernel import Kernel
-from engine.model import Task, TaskRecord, TaskSpec, TaskState
-from engine.text import one_line
+from engine.sanitise import one_line
+from engine.task import Task, TaskRecord, TaskSpec, TaskState
 from engine.validation import reason
 
 MAX_ID = 2**62

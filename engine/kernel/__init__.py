@@ -1,8 +1,8 @@
 """The async kernel: takes tasks, schedules their syscalls onto cores, tells what happens."""
 
-from engine.kernel.bus import Subscription
 from engine.kernel.config import KernelConfig
+from engine.kernel.event_bus import Subscription
 from engine.kernel.kernel import Kernel
-from engine.kernel.turn import SyscallFailed
+from engine.kernel.task_run import SyscallFailed
 
 __all__ = ["Kernel", "KernelConfig", "Subscription", "SyscallFailed"]

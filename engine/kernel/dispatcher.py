@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from engine.events import Event, ModelSwapped
-from engine.kernel.slots import Place, SlotTable
-from engine.kernel.swaps import SwapPlanner
-from engine.model import Task
+from engine.kernel.slot_table import Place, SlotTable
+from engine.kernel.swap_planner import SwapPlanner
 from engine.scheduling import Affinity, Fit, LaneScheduler, Policy, Ready
+from engine.task import Task
 
 SyscallId = tuple[int, int]
 """(task, round); round 0 stands for a task whose first turn has not come."""

@@ -28,18 +28,18 @@ from engine.events import (
     TaskRequeued,
     TaskStarted,
 )
-from engine.kernel.bus import EventBus, Subscription
 from engine.kernel.clock import unix_clock
 from engine.kernel.config import KernelConfig
+from engine.kernel.core_monitor import CoreWatch
 from engine.kernel.dispatcher import Dispatcher, SyscallId
-from engine.kernel.life import Life
-from engine.kernel.slots import Place
-from engine.kernel.turn import LiveTask, Turn
-from engine.kernel.watch import CoreWatch
-from engine.model import KernelState, Task, TaskSpec, TaskState
+from engine.kernel.event_bus import EventBus, Subscription
+from engine.kernel.lifecycle import Life
+from engine.kernel.slot_table import Place
+from engine.kernel.task_run import LiveTask, Turn
+from engine.sanitise import described, one_line, sanitise
 from engine.scheduling import Policy, parse_policy
 from engine.store import Recovery, Store
-from engine.text import described, one_line, sanitise
+from engine.task import KernelState, Task, TaskSpec, TaskState
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable
 
 from engine.events import AttemptEnded, Event, TaskEnded, TaskRecovered, TaskStarted
 from engine.kernel import Kernel, Subscription
-from engine.model import TaskSpec
-from engine.replay.columns import Run
-from engine.replay.filler import MAX_TOKENS, filler
-from engine.replay.ledger import Fate, Ledger, Progress
+from engine.replay.live_results import Fate, Ledger, Progress
+from engine.replay.synthetic_prompt import MAX_TOKENS, filler
+from engine.replay.tables import Run
+from engine.task import TaskSpec
+from engine.workloads.format import ControlRow, Item, TaskRow
 from engine.workloads.reader import Workload
-from engine.workloads.records import ControlRow, Item, TaskRow
 
 Change = Callable[[TaskSpec], TaskSpec]
 

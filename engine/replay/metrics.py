@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from itertools import chain
 from math import isnan
 
-from engine.model import LEAST_URGENT
-from engine.replay.columns import Run
+from engine.replay.tables import Run
+from engine.task import LEAST_URGENT
 
 
 @dataclass(frozen=True, slots=True)

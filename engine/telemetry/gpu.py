@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import psutil
 
-from engine.text import one_line
+from engine.sanitise import one_line
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine import events as e
 from engine.cores.port import SlotState
-from engine.model import AttemptState, TaskState
+from engine.task import AttemptState, TaskState
 from engine.telemetry.windows import BUCKET_S, Quantiles, Samples, Spell, Sums
 
 _Key = tuple[int, int, int]

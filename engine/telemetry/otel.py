@@ -22,8 +22,8 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from engine import events as e
 from engine.cores.port import CoreInfo
-from engine.model import AttemptState, TaskState
-from engine.telemetry.measured import (
+from engine.task import AttemptState, TaskState
+from engine.telemetry.conventions import (
     DURATION_BUCKETS,
     TOKEN_BUCKETS,
     TPOT_BUCKETS,

@@ -14,7 +14,8 @@ from prometheus_client.exposition import choose_encoder
 
 from engine import events as e
 from engine.cores.port import SlotState
-from engine.telemetry.measured import (
+from engine.sanitise import one_line
+from engine.telemetry.conventions import (
     DURATION_BUCKETS,
     LOAD_S,
     TPOT_BUCKETS,
@@ -23,7 +24,6 @@ from engine.telemetry.measured import (
     Names,
     time_per_output_token,
 )
-from engine.text import one_line
 
 WAITING_BUCKETS = (0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 

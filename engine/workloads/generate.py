@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from engine.errors import UsageError
-from engine.model import DEFAULT_PRIORITY
-from engine.text import one_line
-from engine.workloads.records import TaskRow, WorkloadHeader
+from engine.sanitise import one_line
+from engine.task import DEFAULT_PRIORITY
+from engine.workloads.format import TaskRow, WorkloadHeader
 
 _SHAPES: dict[str, tuple[int, Callable[[random.Random, Sequence[float]], float]]] = {
     "const": (1, lambda rng, p: p[0]),

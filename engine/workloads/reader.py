@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from engine.errors import UsageError
 from engine.validation import reason
-from engine.workloads.records import MAX_LINE_BYTES, EndRow, Item, TaskRow, WorkloadHeader, line_adapter
-from engine.workloads.streams import open_lines
+from engine.workloads.compression import open_lines
+from engine.workloads.format import MAX_LINE_BYTES, EndRow, Item, TaskRow, WorkloadHeader, line_adapter
 
 
 class WorkloadReader:

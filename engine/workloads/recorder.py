@@ -9,8 +9,8 @@ from typing import IO
 
 from engine.errors import UsageError
 from engine.events import Event, KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskHeld, TaskReprioritised
-from engine.model import GenerationOptions, KernelState, TaskSpec, TaskState
-from engine.workloads.records import ControlRow, Item, TaskRow, WorkloadHeader
+from engine.task import GenerationOptions, KernelState, TaskSpec, TaskState
+from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.writer import WorkloadWriter
 
 

@@ -10,7 +10,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from engine.errors import UsageError
-from engine.workloads.streams import create
+from engine.workloads.compression import create
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from statistics import fmean, pstdev
 
-from engine.model import DEFAULT_PRIORITY
+from engine.task import DEFAULT_PRIORITY
+from engine.workloads.format import TaskRow, WorkloadHeader
 from engine.workloads.reader import WorkloadReader
-from engine.workloads.records import TaskRow, WorkloadHeader
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import IO
 
 from engine.errors import UsageError
-from engine.workloads.records import MAX_LINE_BYTES, EndRow, Item, TaskRow, WorkloadHeader, encode
-from engine.workloads.streams import create
+from engine.workloads.compression import create
+from engine.workloads.format import MAX_LINE_BYTES, EndRow, Item, TaskRow, WorkloadHeader, encode
 
 
 class WorkloadWriter:

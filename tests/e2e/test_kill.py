@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from engine.model import TaskState
-from tests.cli.program import call, start
+from engine.task import TaskState
+from tests.aios_tui.cli.helpers import call, start
 
 HISTORIES, KILLS = 5, 7
 BATCH = 24

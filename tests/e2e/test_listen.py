@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from aios_tui import discovery
+from aios_tui.runtime import discovery
 from tests.e2e.terminal import Terminal
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform == "win32", reason="needs a pty")]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cores.fake_ollama import FakeOllama, InThread
-from tests.cores.ollama_frames import FETCHED, LAYER, FakeModel, Progress, Request, Script, Wait, say
 from tests.e2e.terminal import Terminal, counts
+from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
+from tests.engine.cores.ollama.frames import FETCHED, LAYER, FakeModel, Progress, Request, Script, Wait, say
 
 pytestmark = pytest.mark.e2e
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cores.fake_ollama import FakeOllama, InThread
 from tests.e2e.terminal import Terminal
+from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
 
 pytestmark = pytest.mark.e2e
 

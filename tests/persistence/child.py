@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from persistence import SqliteStore
-from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
+from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
 
 
 def say(line: str) -> None:

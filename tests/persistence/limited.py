@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.errors import StoreError
 from persistence import SqliteStore
-from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
+from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
 
 LONG = "words that need room " * 5_000
 

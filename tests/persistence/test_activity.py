@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios_tui.measures import NAMES, Measures, measure
+from aios_tui.reporting.history_metrics import NAMES, Measures, measure
 from engine.errors import StoreError
 from persistence import History, SqliteStore
 from persistence.activity import activity
-from persistence.lives import lives
-from persistence.patience import PatientReader
-from persistence.reader import Reader
-from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
-from tests.persistence.made_activity import STATES, Made, MadeAttempt, MadeTask, Slow, blank, write
+from persistence.cancellable_reader import PatientReader
+from persistence.program_runs import lives
+from persistence.read_connection import Reader
+from tests.persistence.generated_activity import STATES, Made, MadeAttempt, MadeTask, Slow, blank, write
+from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
 
 SINCE, UNTIL = 1_000.0, 1_300.0
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from engine.cores.port import ToolCall
 from engine.errors import StoreError
 from engine.events import TaskAccepted
-from engine.model import TaskSpec, TaskState
+from engine.task import TaskSpec, TaskState
 from persistence import History, SqliteStore
 from persistence.rows import to_record
 from persistence.search import parse
-from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
+from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
 
 
 async def fill(store: SqliteStore) -> None:

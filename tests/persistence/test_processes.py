@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.model import AttemptState, TaskState
+from engine.task import AttemptState, TaskState
 from persistence import History, SqliteStore
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import StoreError
 from persistence import History, SqliteStore, schema
 from persistence.schema import APPLICATION_ID, Migration, migrations
-from tests.persistence.events import accepted
+from tests.persistence.helpers import accepted
 
 NEXT = Migration(
     len(migrations()) + 1, "colours", "ALTER TABLE tasks ADD COLUMN colour TEXT; UPDATE tasks SET colour = 'red';"

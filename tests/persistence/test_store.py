@@ -8,9 +8,9 @@ import pytest
 
 from engine.errors import StoreError
 from engine.events import PolicyChanged, TaskAccepted, TaskHeld, TaskReprioritised, TaskRequeued
-from engine.model import GenerationOptions, TaskRecord, TaskSpec, TaskState
+from engine.task import GenerationOptions, TaskRecord, TaskSpec, TaskState
 from persistence import History, SqliteStore
-from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
+from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
 
 
 async def test_a_task_from_acceptance_to_its_end_reads_back_as_its_record(store: SqliteStore) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from engine.errors import StoreError
 from engine.events import TaskAccepted, TaskStarted
-from engine.model import AttemptState, TaskSpec, TaskState
+from engine.task import AttemptState, TaskSpec, TaskState
 from persistence import History, SqliteStore
-from tests.persistence.events import accepted, attempt, attempt_ended, ended, started
+from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
 from tests.persistence.raw import count_transactions, fill_disk, free_disk, on_connection
 
 LONG = "many words that do not fit " * 2000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.themes.wcag import contrast
+from tests.themes.helpers import contrast
 from themes import DEFAULT_THEME, Theme, builtin_themes
 
 THEMES = {theme.name: theme for theme in builtin_themes()}

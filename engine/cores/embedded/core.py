@@ -26,7 +26,7 @@ from engine.cores.port import (
     SlotState,
 )
 from engine.errors import CoreError
-from engine.text import one_line
+from engine.sanitise import one_line
 
 SMALLEST_CONTEXT, TRAINED_CONTEXT = 256, 8192
 _EXIT_PATIENCE_S = 10.0

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-from engine.cores.embedded.control import as_words
+from engine.cores.embedded.control_tokens import as_words
 from engine.cores.embedded.model import LoadedModel
 from engine.cores.embedded.weights import MODEL
 from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Outcome, Usage
-from engine.text import one_line
+from engine.sanitise import one_line
 
 DEFAULT_TEMPERATURE = 0.2
 DEFAULT_MAX_TOKENS = 512

@@ -18,10 +18,10 @@ from typing import Any
 
 import psutil
 
-from engine.cores.embedded.turns import ReadingTurns
+from engine.cores.embedded.prefill_queue import ReadingTurns
 from engine.cores.embedded.weights import FETCH_COMMAND
 from engine.errors import CoreError
-from engine.text import one_line
+from engine.sanitise import one_line
 
 ENGINE = "xllamacpp"
 BATCH_TOKENS = 64

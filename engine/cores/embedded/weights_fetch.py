@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from engine.cores.embedded import weights
 from engine.errors import CoreError
-from engine.text import one_line
+from engine.sanitise import one_line
 
 
 def fetch_weights(target: Path | None = None, progress: Callable[[str], None] = lambda _line: None) -> Path:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from engine.cores.keys import checked_key, without_login
 from engine.errors import UsageError
-from engine.text import one_line
+from engine.sanitise import one_line
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 11434
 _PORTS = {"http": 80, "https": 443}

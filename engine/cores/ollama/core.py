@@ -13,14 +13,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from engine.cores.call import Emit
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address, key_for, parse_address
-from engine.cores.ollama.asking import Exchange, Unfit
 from engine.cores.ollama.faults import is_foreign, missing_model
-from engine.cores.ollama.keeping import OllamaKeeping
+from engine.cores.ollama.model_management import OllamaKeeping
 from engine.cores.ollama.records import Record
+from engine.cores.ollama.request import Exchange, Unfit
 from engine.cores.ollama.slots import ServerSlots
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import (
@@ -34,8 +33,9 @@ from engine.cores.port import (
     Rejected,
     ToolCall,
 )
-from engine.cores.server import ServerCore
-from engine.text import one_line
+from engine.cores.server_core import ServerCore
+from engine.cores.stream_call import Emit
+from engine.sanitise import one_line
 
 _SUCH_AS, _USUAL = "smollm2:135m", parse_address(None).label
 
@@ -46,7 +46,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
     Args:
         address: the server, as `parse_address` reads it; None for the usual place.
         slots: how many requests it is given at a time. None to go by `OLLAMA_NUM_PARALLEL` in `environ` for a server on
-            this machine, and else to learn it: see `engine.cores.ollama.learning`.
+            this machine, and else to learn it: see `engine.cores.ollama.slot_learning`.
         default_model: what answers when a task names no model; None to choose among what is loaded and installed.
         connect_s: to reach the server. read_s: the longest silence in a stream, beyond what the kernel's timers allow.
         look_s: one look at versions and models.

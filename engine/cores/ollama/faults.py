@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from engine.cores.http import StatusError, WireError
 from engine.cores.port import Fault, FaultKind
-from engine.text import one_line
+from engine.sanitise import one_line
 
 _NAMES_SHOWN = 12
 _NAMES_COMPARED = 1_000  # a list has no end that we set; comparing takes a while, and holds everything else up

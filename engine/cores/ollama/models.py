@@ -15,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ValidationError
 from engine.cores.http import StatusError, WireError
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import ModelInfo
-from engine.text import one_line
+from engine.sanitise import one_line
 
 FIRST_SAFE = (0, 35, 0)
 _NEVER_S = 100 * 365 * 86_400.0

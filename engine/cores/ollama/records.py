@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
 
-from engine.cores.arguments import check_json
 from engine.cores.port import Chunk, ToolCall, Usage
-from engine.query import clean_json
-from engine.text import one_line, sanitise
+from engine.cores.tool_arguments import check_json
+from engine.llm_query import clean_json
+from engine.sanitise import one_line, sanitise
 
 MAX_CALLS = 256
 

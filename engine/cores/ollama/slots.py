@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 
-from engine.cores.health import SlotHealth
 from engine.cores.ollama.address import Address
-from engine.cores.ollama.learning import SlotLearner, parallel_in
 from engine.cores.ollama.records import Record
+from engine.cores.ollama.slot_learning import SlotLearner, parallel_in
+from engine.cores.slot_health import SlotHealth
 
 
 class ServerSlots:

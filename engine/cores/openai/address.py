@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from engine.cores.keys import without_login
 from engine.errors import UsageError
-from engine.text import one_line
+from engine.sanitise import one_line
 
 _PATH = "/v1"
 

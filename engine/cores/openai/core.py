@@ -13,14 +13,12 @@ from dataclasses import replace
 import httpx
 from pydantic import SecretStr
 
-from engine.cores.call import Emit
-from engine.cores.health import SlotHealth
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.keys import FILE_NAME, checked_key, redact
-from engine.cores.openai import records, requests
+from engine.cores.openai import chunks, requests
 from engine.cores.openai.address import parse_base_url
 from engine.cores.openai.catalogue import Catalogue
-from engine.cores.openai.dialogue import Dialogue
+from engine.cores.openai.chat_stream import Dialogue
 from engine.cores.openai.faults import Place, outcome_of, rest_of
 from engine.cores.openai.presets import Preset, Quirks
 from engine.cores.openai.wire import Connection
@@ -33,8 +31,10 @@ from engine.cores.port import (
     Outcome,
     Rejected,
 )
-from engine.cores.server import ServerCore
-from engine.text import one_line
+from engine.cores.server_core import ServerCore
+from engine.cores.slot_health import SlotHealth
+from engine.cores.stream_call import Emit
+from engine.sanitise import one_line
 
 
 class OpenAICore(ServerCore):
@@ -180,7 +180,7 @@ class OpenAICore(ServerCore):
             await self._look()
         return self._catalogue.default()
 
-    def _done(self, answer: records.Answer, model: str) -> Done | Fault:
+    def _done(self, answer: chunks.Answer, model: str) -> Done | Fault:
         if answer.reason in ("error", "insufficient_system_resource"):
             return Fault(FaultKind.SERVER, f"{self._place.who} gave up in mid-answer ({answer.reason})", True)
         self._health.up()
@@ -220,4 +220,4 @@ class OpenAICore(ServerCore):
 
 def _of_the_model(error: Exception) -> bool:
     """Whether it was the model that failed, and not its server: calls of tools that make no sense."""
-    return isinstance(error, records.BadCallError)
+    return isinstance(error, chunks.BadCallError)

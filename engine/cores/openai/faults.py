@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 
 from engine.cores.http import StatusError, WireError, error_text
-from engine.cores.openai.records import MidstreamError
+from engine.cores.openai.chunks import MidstreamError
 from engine.cores.port import Fault, FaultKind, Rejected
-from engine.text import one_line
+from engine.sanitise import one_line
 
 LONGEST_REST_S = 60.0
 DEFAULT_REST_S = 5.0

@@ -11,7 +11,7 @@ from engine.cores.http import WireError
 from engine.cores.openai.presets import Quirks
 from engine.cores.openai.wire import Connection
 from engine.cores.port import ModelInfo
-from engine.text import one_line
+from engine.sanitise import one_line
 
 Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
 

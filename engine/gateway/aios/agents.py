@@ -12,9 +12,9 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.gateway.aios.components import MaxTokens
-from engine.gateway.problems import PROBLEMS, Problem
+from engine.gateway.errors import PROBLEMS, Problem
 from engine.gateway.service import MAX_ID, Service, client_of, service
-from engine.model import Name, Priority, Task, TaskRecord, TaskState, Text
+from engine.task import Name, Priority, Task, TaskRecord, TaskState, Text
 
 router = APIRouter(prefix="/agents", tags=["AIOS: agents"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]

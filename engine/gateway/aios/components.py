@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
-from engine.gateway.problems import PROBLEMS
+from engine.gateway.errors import PROBLEMS
 from engine.gateway.service import Service, client_of, service
-from engine.model import Name
+from engine.task import Name
 
 router = APIRouter(prefix="/core", tags=["AIOS: components"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]

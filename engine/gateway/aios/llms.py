@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.gateway.problems import PROBLEMS
+from engine.gateway.errors import PROBLEMS
 from engine.gateway.service import Service, client_of, service
-from engine.model import Name
+from engine.task import Name
 
 router = APIRouter(tags=["AIOS: models"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]

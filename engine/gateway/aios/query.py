@@ -12,10 +12,10 @@ from engine.agents.query import QUERY_AGENT, tool_calls
 from engine.gateway.aios.agents import CANCELLED, FAILED, Seconds
 from engine.gateway.aios.components import MaxTokens
 from engine.gateway.aios.llms import LlmChoice
-from engine.gateway.problems import PROBLEMS
+from engine.gateway.errors import PROBLEMS
 from engine.gateway.service import Service, client_of, service
-from engine.model import Name, Priority, Task, TaskState
-from engine.query import MAX_MESSAGES, MAX_TOOLS, LlmQuery
+from engine.llm_query import MAX_MESSAGES, MAX_TOOLS, LlmQuery
+from engine.task import Name, Priority, Task, TaskState
 from engine.validation import reason
 
 router = APIRouter(tags=["AIOS: query"], responses=PROBLEMS)

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, Field
 
-from engine.gateway.problems import PROBLEMS
+from engine.gateway.errors import PROBLEMS
 from engine.gateway.service import Service, service
-from engine.model import KernelState
+from engine.task import KernelState
 
 router = APIRouter(prefix="/v1", tags=["v1: kernel"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]

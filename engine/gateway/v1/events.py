@@ -13,9 +13,9 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from engine.events import AttemptProgress, Event
-from engine.gateway.problems import PROBLEMS
+from engine.gateway.errors import PROBLEMS
 from engine.gateway.service import Service, service
-from engine.model import Task, TaskRecord, TaskSpec
+from engine.task import Task, TaskRecord, TaskSpec
 
 router = APIRouter(prefix="/v1", tags=["v1: events"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]

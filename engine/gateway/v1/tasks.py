@@ -9,10 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.gateway.aios.agents import Seconds
 from engine.gateway.aios.components import MaxTokens
-from engine.gateway.problems import PROBLEMS
+from engine.gateway.errors import PROBLEMS
 from engine.gateway.service import MAX_ID, Service, client_of, service
-from engine.model import GenerationOptions, Name, Priority, Task, TaskRecord, TaskState, Text
-from engine.text import one_line
+from engine.sanitise import one_line
+from engine.task import GenerationOptions, Name, Priority, Task, TaskRecord, TaskState, Text
 
 MAX_LISTED = 10_000
 

@@ -12,11 +12,11 @@ from pydantic import ValidationError
 
 from engine.errors import UsageError
 from engine.validation import reason
-from engine.workloads.assign import Assignment
+from engine.workloads.assignment import Assignment
+from engine.workloads.compression import open_lines
+from engine.workloads.format import TaskRow, WorkloadHeader
 from engine.workloads.importers import prompts, traces
 from engine.workloads.importers.lines import Lines
-from engine.workloads.records import TaskRow, WorkloadHeader
-from engine.workloads.streams import open_lines
 
 
 @dataclass(frozen=True, slots=True)

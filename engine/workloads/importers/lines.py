@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from engine.errors import UsageError
-from engine.workloads.records import MAX_LINE_BYTES
+from engine.workloads.format import MAX_LINE_BYTES
 
 
 class Lines:

@@ -1,0 +1,82 @@
+"""`aios-tui serve`: the kernel over HTTP, without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aios_tui.cli.exit_codes import INTERRUPTED
+from aios_tui.cli.options import common, recording, serving, settings_of, take
+
+if TYPE_CHECKING:
+    import socket
+    from pathlib import Path
+
+    from aios_tui.cli.output import Output
+    from aios_tui.cli.runner.headless import Stopper
+    from aios_tui.config.settings import Settings
+    from aios_tui.runtime.served import ServedSession
+
+
+@click.command()
+@recording
+@serving
+@common
+@click.pass_context
+def serve(ctx: click.Context, /, **_: Any) -> int:
+    """Serve AIOS clients, and our own API, until interrupted. Tasks that an earlier run left are taken up.
+
+    Running tasks are queued again when it is stopped, and go on at the next start.
+
+    Exit codes: 2 it could not start, 130 interrupted, 143 terminated.
+    """
+    record = take(ctx, "record")
+    settings = settings_of(ctx).settings
+    from aios_tui.runtime.served import open_sockets
+
+    return asyncio.run(_serve(settings, open_sockets(settings), record))
+
+
+async def _serve(settings: Settings, sockets: list[socket.socket], record: Path | None) -> int:
+    from aios_tui.cli.output import Output
+    from aios_tui.cli.runner.headless import Interrupted, Stopper
+    from aios_tui.runtime.served import ServedSession
+
+    session = ServedSession(settings, sockets)
+    session.record_to = record
+    out = Output()
+    with Stopper() as stopper:
+        try:
+            await session.open()
+            for problem in session.agent_problems:
+                out.say(problem)
+            await _until_stopped(session, stopper, out)
+        except Interrupted:
+            left = session.kernel.running_count if hasattr(session, "kernel") else 0
+            out.say(f"stopping{f'; {left} running go back to the queue' if left else ''}")
+            return stopper.code or INTERRUPTED
+        finally:
+            await session.close()
+    return 0
+
+
+async def _until_stopped(session: ServedSession, stopper: Stopper, out: Output) -> None:
+    """Serve, and tell what the operator should know. Raises Interrupted, in the end."""
+    recovery = await stopper.unless(session.start())
+    for line in session.told_cores():
+        out.say(line)
+    if recovery.queued:
+        out.say(f"{len(recovery.queued)} left by an earlier run, {len(recovery.interrupted)} of them interrupted")
+    url = await stopper.unless(session.serving())
+    out.say(f"serving at {url}, policy {session.kernel.policy.name}; its API is described at {url}/docs")
+    await stopper.unless(_tell_notices(session, out))
+
+
+async def _tell_notices(session: ServedSession, out: Output) -> None:
+    from engine.events import Notice
+
+    async for event in session.kernel.subscribe():
+        if isinstance(event, Notice) and event.level != "info":
+            out.say(event.text)

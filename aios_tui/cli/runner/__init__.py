@@ -1,0 +1,1 @@
+"""Run tasks and replays without the console."""

@@ -1,0 +1,283 @@
+"""Settings: from the command line, `AIOS_TUI_*`, a TOML file and the defaults, in that order of precedence."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypedDict
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from aios_tui.config import paths
+from aios_tui.config.sources import from_environment, from_file
+from engine.cores.config import CoreConfig, CoreConfigs, kinds
+from engine.errors import UsageError
+from engine.kernel.config import KernelConfig
+from engine.sanitise import one_line
+from engine.scheduling import parse_policy
+from engine.validation import wording
+
+PREFIX = "AIOS_TUI_"
+
+
+def _path(value: Any) -> Any:
+    if value == "":
+        raise ValueError("the path is empty")
+    return Path(value).expanduser().absolute() if isinstance(value, str | Path) else value
+
+
+def _policy(value: str) -> str:
+    try:
+        return parse_policy(value).name
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+
+
+def _core(value: str, info: ValidationInfo) -> str:
+    from engine.cores.factory import check_core_choice
+
+    try:
+        check_core_choice(value, info.data.get("cores", {}))
+    except UsageError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _otel(value: Any) -> Any:
+    """True, false, or the base address of a collector."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() in ("true", "1", "yes", "on"):
+        return True
+    if value.lower() in ("", "false", "0", "no", "off"):
+        return False
+    try:
+        parts = urlsplit(value)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("neither true nor false nor a collector's address, such as http://127.0.0.1:4318")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("the address has a name or password in it: OTEL_EXPORTER_OTLP_HEADERS is the place for keys")
+    if "?" in value or "#" in value:
+        raise ValueError("the address has a query or fragment in it: OTEL_EXPORTER_OTLP_HEADERS is the place for keys")
+    return value.rstrip("/")
+
+
+PathSetting = Annotated[Path, BeforeValidator(_path)]
+Name = Annotated[str, Field(min_length=1, max_length=500)]
+OptionalName = Annotated[Name | None, BeforeValidator(_blank_is_none)]
+CoreName = Annotated[str, AfterValidator(_core)]
+Otel = Annotated[bool | str, BeforeValidator(_otel)]
+PolicyName = Annotated[str, AfterValidator(_policy)]
+Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class MakingArguments(TypedDict):
+    """What `make_core` wants to know beside the core."""
+
+    slots: int | None
+    default_model: str | None
+    environ: Mapping[str, str]
+    keys: Path
+
+
+class CoreArguments(MakingArguments):
+    """What `choose_cores` and `survey` want to know beside the choice."""
+
+    configured: Mapping[str, CoreConfig]
+
+
+class Settings(BaseSettings):
+    """All settings. Each one is a key of the TOML file, and an `AIOS_TUI_` variable in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    cores: CoreConfigs = Field(default_factory=dict)
+    """Your own cores, a table [cores.NAME] each; see docs/cores.md."""
+    core: CoreName = "auto"
+    """What executes: auto, or with commas: your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…"""
+    model: OptionalName = None
+    """The model of tasks that name none; without it the core chooses."""
+    slots: Annotated[int, Field(ge=1, le=256)] | None = None
+    """How many tasks a core runs at a time if its table does not say; else Ollama's is learnt, others' is their own."""
+    policy: PolicyName = "fifo"
+    """The order of the queue at start: fifo, npps or npps:ageing=SECONDS, each with affinity=PASSES."""
+    db: PathSetting = Field(default_factory=paths.default_database)
+    """The history database."""
+    theme: OptionalName = None
+    """The console's colour theme; without it the one used last."""
+    agents_folder: PathSetting = Field(default_factory=lambda: paths.config_folder() / "agents")
+    """Your own agents, one TOML file each."""
+    themes_folder: PathSetting = Field(default_factory=lambda: paths.config_folder() / "themes")
+    """Your own themes, one TOML file each."""
+    workloads_folder: PathSetting = Field(default_factory=lambda: paths.data_folder() / "workloads")
+    """Your workload files; recordings go there."""
+    first_token_s: Limit = 300.0
+    """Seconds from dispatch to the first sign of progress; 0 is without limit."""
+    gap_s: Limit = 120.0
+    """Seconds between two pieces of a stream; 0 is without limit."""
+    total_s: Limit = 1800.0
+    """Seconds for one attempt in all; 0 is without limit."""
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """Tries of one round, the first among them; also how often a task may be found interrupted before it fails."""
+    backoff_s: Limit = 1.0
+    """Seconds before the second try, doubled for each further one."""
+    backoff_max_s: Limit = 30.0
+    """The longest wait before another try, in seconds."""
+    host: Name = "127.0.0.1"
+    """The address that `serve` and `--listen` answer on; any but a loopback one needs a token."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    """The port that `serve` and `--listen` answer on; 0 takes a free one."""
+    token: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
+    """What a client must show to use the service; at least 16 characters."""
+    aliases: dict[Name, Name] = Field(default_factory=dict)
+    """Model names that clients use, and the model that serves each."""
+    hosts: tuple[Name, ...] = ()
+    """Further names by which clients may address the service."""
+    origins: tuple[Name, ...] = ()
+    """Web pages, such as https://desk.example, whose scripts may use the service."""
+    status_wait_s: Limit = 300.0
+    """How long the service holds a client's question whether its task is done, in seconds, while it is not."""
+    request_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 200.0
+    """Requests a second that one address may make; five times as many at once."""
+    max_request_mb: Annotated[float, Field(gt=0, le=1024)] = 8.0
+    """The largest request, in MB."""
+    metrics: bool = False
+    """Whether the service answers GET /metrics with Prometheus' text; needs the extra `metrics`."""
+    otel: Otel = False
+    """Whether OpenTelemetry spans and metrics are sent: true, or the collector's address; needs the extra `otel`."""
+    service: OptionalName = None
+    """The service that submit, ps, watch … act on, as http://HOST:PORT; without it, the one that has the history."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """What goes into the log file. Prompts and replies do not, at any level but debug."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`load_settings` reads the sources itself, to be able to say where each value comes from."""
+        return (init_settings,)
+
+    def core_arguments(self) -> CoreArguments:
+        """The cores' part of the settings, with this process's environment."""
+        return {"configured": self.cores, **self.making_arguments()}
+
+    def making_arguments(self) -> MakingArguments:
+        """The same without the cores themselves."""
+        return {
+            "slots": self.slots,
+            "default_model": self.model,
+            "environ": os.environ,
+            "keys": paths.keys_file(),
+        }
+
+    def kernel_config(self) -> KernelConfig:
+        """The kernel's part of the settings."""
+        return KernelConfig(
+            first_token_s=self.first_token_s or None,
+            gap_s=self.gap_s or None,
+            total_s=self.total_s or None,
+            max_attempts=self.max_attempts,
+            backoff_s=self.backoff_s,
+            backoff_max_s=self.backoff_max_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and where they come from.
+
+    Attributes:
+        origins: for each field that is not at its default, where it was set: `option --slots`, `AIOS_TUI_SLOTS`
+            or `settings file PATH`.
+        config: the settings file, whether it exists or not.
+    """
+
+    settings: Settings
+    origins: Mapping[str, str]
+    config: Path
+
+
+def load_settings(
+    options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
+) -> Loaded:
+    """Read settings; `options` are the command line's, None among them meaning not given.
+
+    Raises:
+        UsageError: a file, variable or option is bad. One line with which one, the key and the reason.
+    """
+    loaded, problems = read_settings(options, config=config, environ=environ)
+    if problems:
+        raise UsageError(problems[0])
+    return loaded
+
+
+def read_settings(
+    options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
+) -> tuple[Loaded, list[str]]:
+    """As `load_settings`; what is bad is left at its default, and told in a line each."""
+    environ = os.environ if environ is None else environ
+    named = config or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
+    path = (named or paths.default_config()).expanduser().absolute()
+    problems: list[str] = []
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for found, origin in (
+        (
+            from_file(path, Settings.model_fields, problems, required=named is not None),
+            lambda key: f"settings file {path}",
+        ),
+        (from_environment(environ, Settings, PREFIX, problems), lambda key: f"{PREFIX}{key.upper()}"),
+        ({key: value for key, value in (options or {}).items() if value is not None}, _option),
+    ):
+        values |= found
+        origins |= {key: origin(key) for key in found}
+    while True:
+        try:
+            return Loaded(Settings(**values), origins, path), problems
+        except ValidationError as error:
+            told = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_url=False))
+            bad = [key for key in told if key in values]
+            if not bad:
+                raise
+            problems += (one_line(_complaint(error, key, origins)) for key in bad)
+            values = {key: value for key, value in values.items() if key not in bad}
+            origins = {key: value for key, value in origins.items() if key not in bad}
+
+
+def _complaint(error: ValidationError, key: str, origins: Mapping[str, str]) -> str:
+    """The first thing wrong with `key`: where it was set, the key unless that tells it, the reason."""
+    first = next(each for each in error.errors(include_url=False) if each["loc"][0] == key)
+    _, *inner = (str(part) for part in first["loc"] if part != "[key]")
+    where, what = origins.get(key, "default"), wording(first)
+    if key == "cores" and first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(inner[-1], CoreConfig.model_fields, n=1, cutoff=0.5)
+        what = f"a core has no such key; {f'did you mean {near[0]}?' if near else _core_keys()}"
+    if key == "cores" and first["type"] == "missing":
+        what = f"missing; it is one of {', '.join(kinds())}"
+    path = ".".join([key, *inner])
+    return f"{where}: {path}: {what}" if inner or where.startswith("settings") else f"{where}: {what}"
+
+
+def _core_keys() -> str:
+    return f"there are {', '.join(CoreConfig.model_fields)}"
+
+
+def _option(key: str) -> str:
+    return f"option --{key.replace('_', '-')}"

@@ -1,0 +1,76 @@
+"""Where settings are read from: a TOML file and the environment. What is bad is told, and the rest is read."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
+
+from engine.sanitise import one_line
+
+MAX_FILE_BYTES = 1 << 20
+PATHS = ("db", "agents_folder", "themes_folder", "workloads_folder")
+"""Keys whose values in the file may be relative to it."""
+
+
+def from_file(path: Path, known: Collection[str], problems: list[str], *, required: bool) -> dict[str, Any]:
+    """The file's values; a line for each thing that is wrong is added to `problems`. `required`: it has to be there."""
+    where = f"settings file {path}"
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        if required or not isinstance(error, FileNotFoundError | NotADirectoryError):
+            problems.append(f"{where}: {error.strerror or error}")
+        return {}
+    if len(raw) > MAX_FILE_BYTES:
+        problems.append(f"{where}: larger than {MAX_FILE_BYTES >> 20} MiB")
+        return {}
+    try:
+        values = tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(one_line(f"{where}: not TOML: {error}"))
+        return {}
+    found = {key: value for key, value in values.items() if _known(key, where, str, known, problems)}
+    for key in PATHS:
+        if isinstance(found.get(key), str) and found[key]:
+            found[key] = path.parent / Path(found[key]).expanduser()
+    tables = found.get("cores")
+    for table in tables.values() if isinstance(tables, dict) else ():
+        if isinstance(table, dict) and isinstance(table.get("key_file"), str) and table["key_file"]:
+            table["key_file"] = path.parent / Path(table["key_file"]).expanduser()
+    return found
+
+
+def from_environment(
+    environ: Mapping[str, str], settings: type[BaseSettings], prefix: str, problems: list[str]
+) -> dict[str, Any]:
+    """The variables' values; a line for each that is bad is added to `problems`."""
+    mine = {key.upper(): value for key, value in environ.items() if key.upper().startswith(prefix)}
+    mine.pop(f"{prefix}CONFIG", None)
+    found: dict[str, Any] = {}
+    for variable, value in mine.items():
+        key = variable.removeprefix(prefix).lower()
+        if not _known(key, "environment", lambda key: f"{prefix}{key.upper()}", settings.model_fields, problems):
+            continue
+        source = EnvSettingsSource(settings, env_prefix=prefix)
+        source.env_vars = {variable.lower(): value}
+        try:
+            found |= source()
+        except SettingsError:
+            problems.append(f"{variable}: not JSON, which a table or list has to be here")
+    return found
+
+
+def _known(key: str, where: str, spell: Callable[[str], str], known: Collection[str], problems: list[str]) -> bool:
+    """Whether there is a setting `key`; a line is added to `problems` when there is none."""
+    if key in known:
+        return True
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {spell(near[0])}?" if near else "`aios-tui settings` lists them all"
+    problems.append(one_line(f"{where}: no setting is called {spell(key)}; {hint}"))
+    return False

@@ -1,0 +1,1 @@
+"""Carry out the actions that keys and the palette start."""

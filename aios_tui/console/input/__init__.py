@@ -1,0 +1,1 @@
+"""Keyboard, paste and text input, in the order in which they arrive."""

@@ -1,0 +1,264 @@
+"""The main screen: queue, activity and results, with a header above and the quick line and footer below."""
+
+from __future__ import annotations
+
+import asyncio
+from time import monotonic
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.events import DescendantBlur, DescendantFocus, Resize
+from textual.geometry import Size
+from textual.widgets import Input
+
+from aios_tui.console.actions import ACTIONS
+from aios_tui.console.actions import Pane as PaneName
+from aios_tui.console.jobs.workloads import recording_mark
+from aios_tui.console.screens.base import Beneath
+from aios_tui.console.state.view_state import Changes, ViewState
+from aios_tui.console.widgets.activity import ActivityView
+from aios_tui.console.widgets.footer import Footer
+from aios_tui.console.widgets.header import Header
+from aios_tui.console.widgets.line_list import LineList
+from aios_tui.console.widgets.pane import Pane
+from aios_tui.console.widgets.queue import QueueList
+from aios_tui.console.widgets.quick_line import QuickLine
+from aios_tui.console.widgets.replay_line import ReplayLine
+from aios_tui.console.widgets.results import ResultList
+from aios_tui.formatting import numbers
+
+if TYPE_CHECKING:
+    from aios_tui.console.app_base import ConsoleBase
+
+ORDER: tuple[PaneName, ...] = ("queue", "activity", "results")
+SAMPLE_S = 2.0
+NOTICED_S = 1.0
+"""After this long an operator has seen that the selection moved."""
+
+
+class MainScreen(Beneath):
+    """From 100 columns on two panes stand over one; below they are stacked; on very small screens one is shown."""
+
+    AUTO_FOCUS = "#queue"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), f"app.act('{action.id}')", action.label, show=False)
+        for action in ACTIONS
+        if action.keys and not action.moves and action.id != "palette"
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="main")
+        self.pane: PaneName = "queue"
+        self.queue_list = QueueList()
+        self.activity = ActivityView()
+        self.result_list = ResultList()
+        self.panes: dict[PaneName, Pane] = {
+            "queue": Pane("queue", 1, self.queue_list),
+            "activity": Pane("activity", 2, self.activity),
+            "results": Pane("results", 3, self.result_list),
+        }
+        self.header = Header()
+        self.footer = Footer()
+        self.replay_line = ReplayLine()
+        self.quick_line = QuickLine()
+
+    def compose(self) -> ComposeResult:
+        yield self.header
+        with Container(id="panes"):
+            yield from self.panes.values()
+        yield self.replay_line
+        yield self.quick_line
+        yield self.footer
+
+    @property
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
+
+    def on_mount(self) -> None:
+        self.console.frames.subscribe(self, self.on_frame)
+        self.set_interval(SAMPLE_S, self._sample)
+        self.call_after_refresh(self._sample)
+        self.panes["queue"].add_class("-current")
+        self._fit(self.app.size)  # already now, so that the first frame is drawn as all later ones
+        self.on_frame(Changes(everything=True))
+
+    # Drawing
+
+    def on_frame(self, changes: Changes) -> None:
+        """Give each pane that something changed for the state to draw."""
+        view = self.console.view
+        if changes.header or changes.clock or changes.everything or changes.cores:
+            self.header.recording = recording_mark(self.console)
+            self.header.pulling = self.console.model_jobs.mark()
+            self.header.show(view)
+            replaying = self.console.replaying
+            self.replay_line.show(None if replaying is None else replaying.view)
+        if changes.queue or changes.clock or changes.everything:
+            self.queue_list.show(view)
+            self.panes["queue"].say(_queue_words(view, self.queue_list))
+        if changes.lanes or changes.cores or changes.clock or changes.everything:
+            self.activity.show(view)
+            self.panes["activity"].say(_activity_words(view))
+        if changes.results or changes.everything:
+            self.result_list.show(view)
+            self.panes["results"].say(_results_words(view, self.result_list))
+        if changes.header or changes.queue or changes.lanes or changes.results or changes.everything:
+            self.show_footer()
+
+    def show_footer(self) -> None:
+        """Draw the footer for what is selected and focused now."""
+        if self.is_mounted:
+            self.footer.show(self.console.situation(), self._typing_keys())
+
+    def _typing_keys(self) -> str:
+        """What enter does while an input has the focus; empty when none has it."""
+        if not isinstance(self.focused, Input):
+            return ""
+        return "submit" if self.focused is self.quick_line.input else "done"
+
+    def show_notice(self, text: str, severity: str) -> None:
+        """Show a line in the footer's place for some seconds."""
+        self.footer.tell(text, severity)
+
+    def _sample(self) -> None:
+        self.console.background(self._sampled, group="telemetry", exclusive=True)
+
+    async def _sampled(self) -> None:
+        sample = await asyncio.to_thread(self.console.session.telemetry.sample)
+        if sample != self.activity.sample:
+            self.activity.sample = sample
+            self.activity.redraw()
+
+    # Selection and focus
+
+    @property
+    def selected(self) -> int | None:
+        """The task selected in the current pane."""
+        if self.pane == "activity":
+            return self.activity.selected
+        return cast(LineList, self.panes[self.pane].body).cursor_key
+
+    def moved_selection(self) -> tuple[int, int] | None:
+        """When the queue's selected task left by itself just now, too late to notice: it, and the one now selected."""
+        rows = self.queue_list
+        moved, rows.moved = rows.moved, None
+        return moved if self.pane == "queue" and monotonic() - rows.moved_at < NOTICED_S else None
+
+    def focus_pane(self, name: str) -> None:
+        """Go to a pane by name, at once: the next key may be here already, and is meant for it."""
+        self.set_focus(self.panes[cast(PaneName, name)].body)
+        self._follow_focus()
+
+    def turn_pane(self, step: int) -> None:
+        """Go to the next pane, or the one before."""
+        self.focus_pane(ORDER[(ORDER.index(self.pane) + step) % len(ORDER)])
+
+    def focus_quick_line(self) -> None:
+        """Go to the quick line."""
+        self.add_class("-typing")
+        self.quick_line.focus()
+
+    def begin_typing(self) -> None:
+        """Go to the quick line at once, for what is already on its way there."""
+        self.add_class("-typing")
+        self.set_focus(self.quick_line.input)
+
+    def open_filter(self) -> None:
+        """Open the current pane's filter."""
+        self.panes[self.pane].open_filter()
+
+    def toggle_zoom(self) -> None:
+        """Give the current pane the whole room, or end that."""
+        self.toggle_class("-zoom")
+
+    def step_back(self) -> None:
+        """What escape does: one step, the nearest first."""
+        pane = self.panes[self.pane]
+        filtered = bool(pane.body.needle)
+        if self.focused not in (pane.body, pane.filter_input) or pane.close_filter(clear=True) or filtered:
+            self.set_focus(pane.body)
+        else:
+            self.remove_class("-zoom")
+
+    def on_descendant_focus(self, _: DescendantFocus) -> None:
+        self._follow_focus()
+
+    def _follow_focus(self) -> None:
+        """The pane that has the focus now is the current one: not the event's widget, the focus may have moved on."""
+        for name, pane in self.panes.items():
+            if self.focused is not None and pane in self.focused.ancestors:
+                self.pane = name
+                for other in self.panes.values():
+                    other.set_class(other is pane, "-current")
+        self.show_footer()
+
+    def on_descendant_blur(self, _: DescendantBlur) -> None:
+        self.set_class(isinstance(self.focused, Input), "-typing")
+
+    def on_resize(self, event: Resize) -> None:
+        self._fit(event.size)
+
+    def _fit(self, size: Size) -> None:
+        """Choose the layout for a size."""
+        width, height = size
+        one = width < 50 or height < 15
+        self.set_class(one, "-one")
+        self.set_class(not one and width >= 100, "-wide")
+        self.set_class(height < 20, "-low")
+
+    # Messages of the panes
+
+    @on(LineList.Pointed)
+    def _pointed(self) -> None:
+        self.show_footer()
+
+    @on(LineList.Opened)
+    def _opened(self, event: LineList.Opened) -> None:
+        self.console.act("open", event.key)
+
+    @on(Footer.Chosen)
+    def _chosen(self, event: Footer.Chosen) -> None:
+        self.console.act(event.action)
+
+    @on(Pane.Filtered)
+    def _filtered(self) -> None:
+        self.on_frame(Changes(everything=True))
+
+    @on(QuickLine.Left)
+    def _left(self) -> None:
+        if self.focused is self.quick_line.input:  # a key behind enter may have gone elsewhere already
+            self.focus_pane(self.pane)
+
+    @on(QuickLine.Submitted)
+    def _submitted(self, event: QuickLine.Submitted) -> None:
+        self.console.submit([event.spec])
+
+
+def _queue_words(view: ViewState, rows: QueueList) -> str:
+    order = view.order
+    held = f", {order.held:,} held" if order.held else ""
+    since = view.oldest_ready()
+    if since is None:
+        return f"nothing ready{held}"
+    oldest = f", oldest {numbers.clock(view.now - since)}"
+    if held and rows.needle:  # a filter shows held ones, too
+        return f"{_shown(len(order), rows)} queued{held}{oldest}"
+    return f"{_shown(order.ready, rows)} ready{held}{oldest}"
+
+
+def _activity_words(view: ViewState) -> str:
+    lanes = view.shown_lanes
+    busy, slots = sum(1 for lane in lanes if lane.task is not None), len(lanes)
+    return f"{busy} of {slots} {'slot' if slots == 1 else 'slots'} busy" if slots else ""
+
+
+def _results_words(view: ViewState, rows: ResultList) -> str:
+    return f"{_shown(len(view.results), rows)}, newest first" if view.results else ""
+
+
+def _shown(total: int, rows: LineList) -> str:
+    """How many there are, and while a filter is on how many of them are shown."""
+    return f"{rows.count():,} of {total:,}" if rows.needle else f"{total:,}"

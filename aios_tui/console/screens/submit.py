@@ -1,0 +1,175 @@
+"""The form for a new task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from pydantic import ValidationError
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Select, Static, TextArea
+
+from aios_tui.console.preferences import MAX_COUNT, FormValues
+from aios_tui.console.state.ports import ConsoleSession
+from aios_tui.console.state.task_choices import agent_choices, default_models, model_choices
+from aios_tui.console.widgets.priority_picker import PriorityPicker
+from engine.sanitise import one_line, sanitise
+from engine.task import MAX_PROMPT_CHARS, TaskSpec
+
+if TYPE_CHECKING:
+    from aios_tui.console.app_base import ConsoleBase
+
+LONG_KEYS = "ctrl+s submit   tab next field   esc leave, keeping the draft"
+SHORT_KEYS = "ctrl+s submit  tab next  esc leave"
+NO_MODEL = ""
+"""Stands in the list of models for the core's own."""
+
+
+class PromptArea(TextArea):
+    """A text of several lines. Tab leaves it; what is pasted is cleaned first."""
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.text = sanitise(event.text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
+    """Returns the tasks to submit, None when it was left. What was left is there next time; a submission clears it."""
+
+    CSS_PATH = "submit.tcss"
+    AUTO_FOCUS = "#prompt"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+s", "submit", "submit", priority=True),
+        Binding("escape", "leave", "leave, keeping the draft"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012  (typed by the base class)
+
+    def __init__(self, session: ConsoleSession) -> None:
+        super().__init__()
+        self.session = session
+
+    @property
+    def console(self) -> ConsoleBase:
+        return cast("ConsoleBase", self.app)
+
+    def compose(self) -> ComposeResult:
+        last = self.console.memory.values.form
+        agents = agent_choices(self.session.agents)
+        cores = list(self.console.view.cores.values())
+        models = model_choices(cores)
+        own = default_models(cores)
+        with Vertical(id="form") as form:
+            form.border_title = Content("New task")
+            yield Static(SHORT_KEYS, id="keys", markup=False)
+            prompt = PromptArea(
+                last.draft,
+                id="prompt",
+                soft_wrap=True,
+                compact=True,
+                highlight_cursor_line=False,
+                placeholder=Content("What is the agent to do?"),
+            )
+            prompt.cursor_blink = False
+            yield prompt
+            with Horizontal(classes="field"):
+                yield Static("agent", classes="label", markup=False)
+                yield Select(
+                    [(self._described(name, words), name) for name, words in agents.items()],
+                    value=last.agent if last.agent in agents else next(iter(agents)),
+                    allow_blank=False,
+                    compact=True,
+                    id="agent",
+                )
+            with Horizontal(classes="field"):
+                yield Static("priority", classes="label", markup=False)
+                yield PriorityPicker(last.priority, id="priority")
+            with Horizontal(classes="field"):
+                yield Static("model", classes="label", markup=False)
+                yield Select(
+                    [
+                        (self._described("the core's own", own), NO_MODEL),
+                        *((Text(one_line(name, 100)), name) for name in models),
+                    ],
+                    value=last.model if last.model in models else NO_MODEL,
+                    allow_blank=False,
+                    compact=True,
+                    id="model",
+                )
+            with Horizontal(classes="field"):
+                yield Static("count", classes="label", markup=False)
+                yield Input(str(last.count), id="count", compact=True, restrict=r"\d*", max_length=4)
+                yield Static("how many tasks", id="count-note", markup=False)
+            yield Static("", id="problems", markup=False)
+
+    def _described(self, name: str, words: str) -> Text:
+        """A choice. A Text, since only in those, and in markup, does a list find what is typed."""
+        muted = self.app.theme_variables["muted"]
+        return Text.assemble(one_line(name, 60), (f"  {words}" if words else "", muted))
+
+    def on_resize(self, event: events.Resize) -> None:
+        roomy = event.size.width >= len(LONG_KEYS) + 6
+        self.query_one("#form").border_subtitle = Content(LONG_KEYS if roomy else SHORT_KEYS)
+
+    def on_mount(self) -> None:
+        self.query_one("#count", Input).cursor_blink = False
+        prompt = self.query_one(PromptArea)
+        prompt.move_cursor(prompt.document.end)
+
+    def action_submit(self) -> None:
+        """Return the tasks, or say what is missing, one line each, and go to the first field concerned."""
+        problems = self._problems()
+        if problems:
+            self.query_one("#problems", Static).update(Content("\n").join(Content(text) for _, text in problems))
+            self.query_one(f"#{problems[0][0]}").focus()
+            return
+        values = self._values()
+        spec = TaskSpec(prompt=values.draft, agent=values.agent, priority=values.priority, model=values.model)
+        self.console.memory.update(form=FormValues())
+        self.dismiss([spec] * self._count)
+
+    def action_leave(self) -> None:
+        """Return nothing, and keep what was written for next time."""
+        try:
+            self.console.memory.update(form=self._values())
+        except ValidationError:
+            self.console.tell("the draft is too long to be kept", "warning")
+        self.dismiss(None)
+
+    @on(TextArea.Changed)
+    @on(Input.Changed)
+    def _edited(self) -> None:
+        self.query_one("#problems", Static).update("")
+
+    @on(Input.Submitted)
+    def _entered(self) -> None:
+        self.action_submit()
+
+    def _problems(self) -> list[tuple[str, str]]:
+        """What keeps the form from being submitted: the field's id, and one line."""
+        prompt = self.query_one(PromptArea).text
+        problems = []
+        if not prompt.strip():
+            problems.append(("prompt", "prompt: write what the agent is to do"))
+        if len(prompt) > MAX_PROMPT_CHARS:
+            problems.append(("prompt", f"prompt: {len(prompt):,} characters, at most {MAX_PROMPT_CHARS:,} are taken"))
+        if not 1 <= self._count <= MAX_COUNT:
+            problems.append(("count", f"count: a number from 1 to {MAX_COUNT:,}"))
+        return problems
+
+    @property
+    def _count(self) -> int:
+        text = self.query_one("#count", Input).value
+        return int(text) if text.isascii() and text.isdigit() else 0
+
+    def _values(self) -> FormValues:
+        return FormValues(
+            draft=self.query_one(PromptArea).text,
+            agent=str(self.query_one("#agent", Select).value),
+            priority=self.query_one(PriorityPicker).value,
+            model=str(self.query_one("#model", Select).value) or None,
+            count=min(max(self._count, 1), MAX_COUNT),
+        )

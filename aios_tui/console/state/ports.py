@@ -1,0 +1,138 @@
+"""What the console needs of a session and its kernel. The real ones fit these shapes; so do the doubles in tests."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from engine.cores.port import Core
+from engine.events import Event
+from engine.store import Recovery
+from engine.task import Task, TaskRecord, TaskSpec, TaskState
+
+if TYPE_CHECKING:
+    from aios_tui.console.state.task_details import TaskFacts
+    from engine.agents.catalogue import AgentCatalogue
+    from engine.telemetry import TelemetrySample
+    from persistence import Activity
+
+
+class SubscriptionPort(Protocol):
+    """A kernel's event stream: see `engine.kernel.Subscription`."""
+
+    @property
+    def lost(self) -> bool: ...
+    @property
+    def closed(self) -> bool: ...
+    def drain(self) -> list[Event]: ...
+    async def wait(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class KernelPort(Protocol):
+    """The kernel as the console uses it: see `engine.kernel.Kernel`."""
+
+    @property
+    def cores(self) -> Sequence[Core]: ...
+    async def submit(self, spec: TaskSpec) -> int: ...
+    async def submit_many(self, specs: Sequence[TaskSpec]) -> list[int]: ...
+    async def wait(self, task_id: int) -> Task: ...
+    async def cancel(self, task_id: int, reason: str = ...) -> bool: ...
+    async def retry(self, task_id: int) -> int: ...
+    def reprioritise(self, task_id: int, priority: int) -> bool: ...
+    def hold(self, task_id: int) -> bool: ...
+    def release(self, task_id: int) -> bool: ...
+    def switch_policy(self, policy: str) -> None: ...
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+    async def drain(self) -> None: ...
+    def subscribe(self) -> SubscriptionPort: ...
+    def snapshot(self) -> list[Event]: ...
+    def inspect(self, name: str | None = ...) -> Awaitable[object]: ...
+
+
+class AgentDone(Protocol):
+    """How an agent has done so far: counts of its tasks, means over those that were done, in seconds, and tokens."""
+
+    @property
+    def tasks(self) -> int: ...
+    @property
+    def done(self) -> int: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def cancelled(self) -> int: ...
+    @property
+    def waiting_s(self) -> float | None: ...
+    @property
+    def turnaround_s(self) -> float | None: ...
+    @property
+    def tokens_in(self) -> int: ...
+    @property
+    def tokens_out(self) -> int: ...
+
+
+class HistoryPort(Protocol):
+    """The read side of the history."""
+
+    async def list(self, *, limit: int = ...) -> Sequence[TaskRecord]:
+        """The newest tasks, newest first."""
+
+    async def counts(self) -> dict[TaskState, int]:
+        """How many tasks there are in each state."""
+
+    async def by_agent(self) -> Mapping[str, AgentDone]:
+        """How each agent has done, by its plain name."""
+
+    async def timings(self, limit: int | None = ...) -> Sequence[tuple[str | None, int, int, float, float]]:
+        """Of the newest attempts that ended well: model, tokens in and out, seconds of prefill and of decoding."""
+
+    async def show(self, task_id: int) -> TaskFacts | None:
+        """All about one task, None when there is no such one."""
+
+    async def activity(self, since: float, until: float, buckets: int = ...) -> Activity:
+        """What went on from `since` to `until`, Unix seconds, in equal parts."""
+
+
+class TelemetryPort(Protocol):
+    """Samples this machine; blocks for some milliseconds."""
+
+    def sample(self) -> TelemetrySample: ...
+
+
+class ConsoleSession(Protocol):
+    """An opened session: history and agents are there; `kernel` is after `start`."""
+
+    @property
+    def kernel(self) -> KernelPort: ...
+    @property
+    def history(self) -> HistoryPort: ...
+    @property
+    def agents(self) -> AgentCatalogue: ...
+    @property
+    def agent_problems(self) -> Sequence[str]: ...
+    @property
+    def telemetry(self) -> TelemetryPort: ...
+    @property
+    def recording(self) -> Path | None:
+        """The file that is recorded to."""
+
+    @property
+    def recorded(self) -> int:
+        """Tasks in it so far."""
+
+    @property
+    def recording_over(self) -> bool:
+        """It ended by itself."""
+
+    async def record(self, path: Path) -> None:
+        """Record what is submitted from now on. Raises UsageError."""
+
+    async def stop_recording(self) -> Path | None:
+        """Finish the recording. Raises UsageError."""
+
+    async def start(self, *, recover: bool = ..., paused: bool = ...) -> Recovery:
+        """Choose and start the core, and take up what an earlier run left. Raises AiosError."""
+
+    async def close(self, *, drain_s: float = ...) -> None: ...

@@ -1,0 +1,376 @@
+"""The one reducer: it folds kernel events into the view state. Live, replay and tests all use it.
+
+Folding is total: an event about a task or slot that is not known changes nothing, so a lost or repeated event can
+never bring the console down. Snapshots folded from nothing give the same state as the events that led there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aios_tui.console.state.view_state import MAX_TAIL, LaneView, ResultView, TaskView, ViewState
+from engine import events as e
+from engine.cores.port import SlotState
+from engine.sanitise import one_line, sanitise
+from engine.task import AttemptState, Task, TaskRecord, TaskSpec, TaskState
+
+
+def fold(state: ViewState, event: e.Event) -> None:
+    """Take one event into the state, and note in `state.changes` what it changed."""
+    _FOLDS[type(event)](state, event)
+
+
+def fold_all(state: ViewState, events: Iterable[e.Event]) -> ViewState:
+    """Take events in, in order; returns the state for convenience."""
+    folds = _FOLDS
+    for event in events:
+        folds[type(event)](state, event)
+    return state
+
+
+def resync(state: ViewState, snapshot: Iterable[e.Event]) -> ViewState:
+    """A fresh state from a kernel's snapshot, which keeps what no snapshot tells: ends, results, meters, notices."""
+    fresh = ViewState(
+        now=state.now,
+        why=state.why,
+        counts=state.counts,
+        notices=state.notices,
+    )
+    events = list(snapshot)
+    fresh.set_results(state.results)
+    fold_all(fresh, events)
+    fresh.meters = state.meters
+    fresh.meters.resync(events)
+    for slot, lane in fresh.lanes.items():
+        old = state.lanes.get(slot)
+        if old is not None and _same_attempt(old, lane) and old.first_token_at is not None:
+            lane.first_token_at = old.first_token_at
+            lane.version += old.version
+    for task in fresh.tasks.values():
+        if task.state is TaskState.RUNNING:
+            known = state.tasks.get(task.id)
+            task.rounds = max(_rounds_before(fresh, task), 0 if known is None else known.rounds)
+    fresh.changes.everything = True
+    return fresh
+
+
+def _rounds_before(state: ViewState, task: TaskView) -> int:
+    """How many rounds a task has behind it, from those that it has before it: all that a snapshot tells."""
+    active = [*task.waiting, *(lane.round for lane in state.lanes.values() if lane.task == task.id)]
+    return max(active) - len(active) if active else 0
+
+
+def result_of(record: TaskRecord) -> ResultView:
+    """A line of the results pane from a record of the history."""
+    return ResultView(
+        id=record.id,
+        state=record.state,
+        agent=record.agent,
+        priority=record.priority,
+        ended_at=record.ended_at if record.ended_at is not None else record.submitted_at,
+        waited_s=record.waiting_s,
+        took_s=record.took_s,
+        rounds=record.rounds,
+        tokens_per_s=record.tokens_per_s,
+        line=one_line(_said(record.state, record.result, record.error), 300),
+        result=sanitise(_said(record.state, record.result, record.error)),
+        prompt=sanitise(record.prompt),
+        client=record.client,
+    )
+
+
+def _said(state: TaskState, result: str | None, error: str | None) -> str:
+    return (result or "") if state is TaskState.DONE else (error or str(state))
+
+
+def _ready(state: ViewState, task: TaskView, round_: int, at: float) -> None:
+    task.waiting[round_] = at
+    state.order.add(task)
+    state.changes.queue = True
+
+
+def _unready(state: ViewState, task: TaskView, round_: int) -> None:
+    if task.waiting.pop(round_, None) is None:
+        return
+    if task.waiting:
+        state.order.add(task)
+    else:
+        state.order.discard(task.id)
+    state.changes.queue = True
+
+
+def _same_attempt(one: LaneView, other: LaneView | e.AttemptProgress | e.AttemptEnded) -> bool:
+    return (one.task, one.round, one.attempt) == (other.task, other.round, other.attempt)
+
+
+def _vacate(state: ViewState, lane: LaneView) -> None:
+    task = state.tasks.get(lane.task) if lane.task is not None else None
+    if task is not None:
+        task.executing -= 1
+    lane.last_task, lane.task = lane.task, None
+    lane.version += 1
+    state.changes.lanes = True
+
+
+def _leave(state: ViewState, task: TaskView) -> None:
+    """The task neither executes nor waits any more."""
+    if task.executing:
+        for lane in state.lanes.values():
+            if lane.task == task.id:
+                _vacate(state, lane)
+    task.waiting.clear()
+    if state.order.discard(task.id):
+        state.changes.queue = True
+
+
+def _known(state: ViewState, id: int) -> TaskView | None:
+    task = state.tasks.get(id)
+    if task is not None:
+        state.changes.tasks.add(id)
+    return task
+
+
+def _kernel_state(state: ViewState, event: e.KernelStateChanged) -> None:
+    state.kernel, state.kernel_reason, state.trouble = event.state, one_line(event.reason), None
+    state.changes.header = True
+
+
+def _policy(state: ViewState, event: e.PolicyChanged) -> None:
+    state.policy = event.policy
+    state.order.switch(event.policy, [state.tasks[task] for task in state.order])
+    state.changes.header = state.changes.queue = True
+
+
+def _appear(state: ViewState, task: TaskView) -> None:
+    old = state.tasks.get(task.id)
+    if old is not None:
+        _leave(state, old)
+        state.running -= old.state is TaskState.RUNNING
+    state.tasks[task.id] = task
+    state.order.add(task)
+    state.changes.header = state.changes.queue = True
+    state.changes.tasks.add(task.id)
+
+
+def _accepted(state: ViewState, event: e.TaskAccepted) -> None:
+    spec: TaskSpec = event.spec
+    _appear(state, TaskView(event.task, spec, spec.priority, event.at, {0: event.at}, retry_of=event.retry_of))
+
+
+def _recovered(state: ViewState, event: e.TaskRecovered) -> None:
+    at = event.submitted_at
+    _appear(
+        state,
+        TaskView(
+            event.task, event.spec, event.priority, at, {0: at}, interrupted=event.interrupted, retry_of=event.retry_of
+        ),
+    )
+
+
+def _started(state: ViewState, event: e.TaskStarted) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    if task.state is not TaskState.RUNNING:
+        state.running += 1
+    task.state, task.started_at, task.round_total = TaskState.RUNNING, event.at, event.round_total
+    task.held = False
+    _unready(state, task, 0)
+    state.changes.header = True
+
+
+def _requeued(state: ViewState, event: e.TaskRequeued) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    _leave(state, task)
+    state.running -= task.state is TaskState.RUNNING
+    task.state, task.started_at, task.rounds, task.retry_at = TaskState.QUEUED, None, 0, None
+    task.interrupted = True
+    _ready(state, task, 0, task.arrival)
+    state.changes.header = True
+
+
+def _reprioritised(state: ViewState, event: e.TaskReprioritised) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    task.priority = event.priority
+    if task.id in state.order:
+        state.order.add(task)
+        state.changes.queue = True
+
+
+def _held(state: ViewState, event: e.TaskHeld) -> None:
+    task = _known(state, event.task)
+    if task is None or task.state is not TaskState.QUEUED:
+        return
+    task.held = event.held
+    state.order.add(task)
+    state.changes.queue = True
+
+
+def _syscall_ready(state: ViewState, event: e.SyscallReady) -> None:
+    task = _known(state, event.task)
+    if task is None:
+        return
+    task.retry_at = None
+    _ready(state, task, event.round, event.at)
+
+
+def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
+    state.meters.fold(event)
+    task = _known(state, event.task)
+    if task is None:
+        return
+    _unready(state, task, event.round)
+    task.retry_at = None
+    task.attempts += 1
+    task.executing += 1
+    old = state.lanes.get(event.slot)
+    if old is not None and old.task is not None:
+        _vacate(state, old)
+    state.lanes[event.slot] = LaneView(
+        slot=event.slot,
+        core=event.core,
+        state=old.state if old else SlotState.UP,
+        reason=old.reason if old else "",
+        task=event.task,
+        agent=task.agent,
+        round=event.round,
+        round_total=task.round_total,
+        attempt=event.attempt,
+        model=event.model,
+        started_at=event.at,
+        version=old.version + 1 if old else 1,
+    )
+    state.changes.lanes = True
+
+
+def _progress(state: ViewState, event: e.AttemptProgress) -> None:
+    state.meters.fold(event)
+    lane = state.lanes.get(event.slot)
+    if lane is None or not _same_attempt(lane, event):
+        return
+    state.changes.lanes = True
+    state.changes.tasks.add(event.task)
+    lane.version += 1
+    if event.kind == "progress":
+        lane.read, lane.to_read = event.done, event.total
+        return
+    if lane.first_token_at is None:
+        lane.first_token_at = event.at
+    lane.last_token_at = event.at
+    lane.tokens += event.tokens
+    if event.kind == "text":
+        lane.talking = True
+        lane.text, cut = _grown(lane.text, event.text)
+        lane.dropped += cut
+    else:
+        lane.thinking, cut = _grown(lane.thinking, event.text)
+        lane.thinking_dropped += cut
+
+
+def _grown(text: str, more: str) -> tuple[str, int]:
+    """The text with more at its end, and how many characters were cut from its start: rarely, then many."""
+    text += sanitise(more)
+    cut = len(text) - MAX_TAIL if len(text) > 2 * MAX_TAIL else 0
+    return text[cut:], cut
+
+
+def _attempt_ended(state: ViewState, event: e.AttemptEnded) -> None:
+    state.meters.fold(event)
+    task = _known(state, event.task)
+    if task is None:
+        return
+    lane = state.lanes.get(event.slot)
+    if lane is not None and _same_attempt(lane, event):
+        _vacate(state, lane)
+    if event.state is AttemptState.DONE:
+        task.rounds += 1
+    elif event.error is not None:
+        task.last_error = one_line(event.error)
+    task.retry_at = None if event.retry_in_s is None else event.at + event.retry_in_s
+
+
+def _ended(state: ViewState, event: e.TaskEnded) -> None:
+    task = state.tasks.pop(event.task, None)
+    state.changes.tasks.add(event.task)
+    if task is not None:
+        _leave(state, task)
+        state.running -= task.state is TaskState.RUNNING
+        state.changes.header = True
+    if state.result(event.task) is not None:
+        return
+    state.meters.fold(event)
+    final: Task = event.final
+    if event.state is TaskState.DONE:
+        state.counts.done += 1
+    elif event.state is TaskState.FAILED:
+        state.counts.failed += 1
+    else:
+        state.counts.cancelled += 1
+    state.add_result(result_of(TaskRecord.of(final)))
+    state.changes.header = state.changes.results = True
+
+
+def _core(state: ViewState, event: e.CoreChanged) -> None:
+    state.cores[event.info.name] = event.info
+    state.looked_at[event.info.name] = event.at
+    if event.info.healthy:
+        state.unwell_since.pop(event.info.name, None)
+    else:
+        state.unwell_since.setdefault(event.info.name, event.at)
+    if event.info.why and not state.why:
+        state.why = one_line(event.info.why)
+    state.changes.cores = state.changes.header = True
+
+
+def _swap_planned(state: ViewState, event: e.SwapPlanned) -> None:
+    if event.to_model:
+        state.swaps[event.core] = event
+    else:
+        state.swaps.pop(event.core, None)
+    state.changes.cores = True
+
+
+def _swapped(state: ViewState, event: e.ModelSwapped) -> None:
+    state.swaps.pop(event.core, None)
+    state.changes.cores = True
+
+
+def _slot(state: ViewState, event: e.SlotChanged) -> None:
+    state.meters.fold(event)
+    lane = state.lanes.setdefault(event.slot, LaneView(event.slot, event.core))
+    lane.state, lane.reason = event.state, one_line(event.reason)
+    lane.version += 1
+    state.changes.lanes = True
+
+
+def _notice(state: ViewState, event: e.Notice) -> None:
+    notice = e.Notice(event.at, event.level, one_line(event.text))
+    state.notices.append(notice)
+    state.changes.notices.append(notice)
+
+
+_FOLDS: dict[type[Any], Callable[[ViewState, Any], None]] = {
+    e.KernelStateChanged: _kernel_state,
+    e.PolicyChanged: _policy,
+    e.TaskAccepted: _accepted,
+    e.TaskRecovered: _recovered,
+    e.TaskStarted: _started,
+    e.TaskRequeued: _requeued,
+    e.TaskReprioritised: _reprioritised,
+    e.TaskHeld: _held,
+    e.SyscallReady: _syscall_ready,
+    e.AttemptStarted: _attempt_started,
+    e.AttemptProgress: _progress,
+    e.AttemptEnded: _attempt_ended,
+    e.TaskEnded: _ended,
+    e.CoreChanged: _core,
+    e.SlotChanged: _slot,
+    e.SwapPlanned: _swap_planned,
+    e.ModelSwapped: _swapped,
+    e.Notice: _notice,
+}

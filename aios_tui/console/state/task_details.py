@@ -1,0 +1,281 @@
+"""What the task screen shows of a task, as plain data: from the view state while it lives, and from the history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Protocol
+
+from aios_tui.console.state.view_state import LaneView, ResultView, TaskView, ViewState
+from engine.sanitise import one_line, sanitise
+from engine.task import AttemptState, TaskRecord, TaskState
+
+
+class ToolCallFacts(Protocol):
+    """What a model asked to have called."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def arguments(self) -> Mapping[str, Any]: ...
+
+
+class AttemptFacts(Protocol):
+    """One execution of a syscall as the history has it; see `persistence.AttemptRow`."""
+
+    @property
+    def start(self) -> int: ...
+    @property
+    def round(self) -> int: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def state(self) -> AttemptState: ...
+    @property
+    def slot(self) -> str: ...
+    @property
+    def core(self) -> str: ...
+    @property
+    def model(self) -> str | None: ...
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def reply(self) -> str: ...
+    @property
+    def thinking(self) -> str: ...
+    @property
+    def tokens_in(self) -> int: ...
+    @property
+    def tokens_out(self) -> int: ...
+    @property
+    def decode_s(self) -> float: ...
+    @property
+    def ttft_s(self) -> float | None: ...
+    @property
+    def service_s(self) -> float: ...
+    @property
+    def waiting_s(self) -> float: ...
+    @property
+    def fault(self) -> str | None: ...
+    @property
+    def error(self) -> str | None: ...
+    @property
+    def tool_calls(self) -> Sequence[ToolCallFacts]: ...
+
+
+class TaskFacts(Protocol):
+    """All that the history knows of a task; see `persistence.TaskDetail`."""
+
+    @property
+    def record(self) -> TaskRecord: ...
+    @property
+    def starts(self) -> int: ...
+    @property
+    def interruptions(self) -> int: ...
+    @property
+    def round_total(self) -> int | None: ...
+    @property
+    def attempts(self) -> Sequence[AttemptFacts]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoundPage:
+    """One round: its attempts in order, the last of which has the reply, if any has."""
+
+    start: int
+    number: int
+    attempts: tuple[AttemptFacts, ...]
+
+    @property
+    def last(self) -> AttemptFacts:
+        return self.attempts[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """A task as the screen shows it. Moments are Unix seconds, durations seconds; None is not known, or not yet.
+
+    Attributes:
+        waited_s: up to now while the task is queued. since_start_s: up to now while it runs.
+        rounds: of the present start; `earlier` are the attempts of starts that were interrupted.
+        lanes: where rounds run now, mostly one. result: of an ended task, whole.
+    """
+
+    id: int
+    state: TaskState
+    agent: str
+    priority: int
+    prompt: str
+    client: str | None = None
+    retry_of: int | None = None
+    held: bool = False
+    core: str | None = None
+    model: str | None = None
+    rounds_done: int = 0
+    round_total: int | None = None
+    waited_s: float | None = None
+    since_start_s: float | None = None
+    service_s: float | None = None
+    turnaround_s: float | None = None
+    ttft_s: float | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_per_s: float | None = None
+    attempts: int = 0
+    interruptions: int = 0
+    error: str | None = None
+    result: str | None = None
+    rounds: tuple[RoundPage, ...] = ()
+    earlier: tuple[AttemptFacts, ...] = ()
+    lanes: tuple[LaneView, ...] = ()
+
+    @property
+    def retries(self) -> int:
+        """Attempts beyond the first of each round."""
+        return sum(attempt.attempt > 1 for each in self.rounds for attempt in each.attempts)
+
+    @property
+    def text(self) -> str:
+        """What there is to copy: the result, else what streams, else the last reply, else the prompt."""
+        if self.result:
+            return self.result
+        streaming = [lane.text for lane in self.lanes if lane.text]
+        if streaming:
+            return streaming[-1]
+        replies = [attempt.reply for each in self.rounds for attempt in each.attempts if attempt.reply]
+        return sanitise(replies[-1]) if replies else self.prompt
+
+
+def in_words(call: ToolCallFacts) -> str:
+    """A call of a tool on one line: `asks for look_up (city: "Brno", days: 2)`."""
+    given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
+    return one_line(f"asks for {call.name} ({given})" if given else f"asks for {call.name}", 1_000)
+
+
+def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage | None:
+    """The page of a task as things are now, None when neither view state nor history knows it."""
+    live = view.tasks.get(task_id)
+    if live is not None:
+        return _live_page(live, view, facts)
+    if facts is not None and facts.record.state.ended:
+        return _ended_page(facts)
+    result = view.result(task_id)
+    if result is not None:
+        return _listed_page(result, facts)
+    return None if facts is None else _ended_page(facts)
+
+
+def _rounds(facts: TaskFacts | None) -> tuple[tuple[RoundPage, ...], tuple[AttemptFacts, ...]]:
+    """The rounds of the last start, and the attempts of earlier ones."""
+    if facts is None:
+        return (), ()
+    start = facts.starts
+    present = sorted((a for a in facts.attempts if a.start == start), key=lambda a: (a.round, a.attempt))
+    rounds = tuple(RoundPage(start, number, tuple(group)) for number, group in groupby(present, lambda a: a.round))
+    return rounds, tuple(attempt for attempt in facts.attempts if attempt.start != start)
+
+
+def _without_executing(rounds: Sequence[RoundPage]) -> tuple[RoundPage, ...]:
+    """What executes is shown from the view state, where it streams."""
+    kept = []
+    for each in rounds:
+        attempts = tuple(attempt for attempt in each.attempts if attempt.state is not AttemptState.EXECUTING)
+        if attempts:
+            kept.append(RoundPage(each.start, each.number, attempts))
+    return tuple(kept)
+
+
+def _ended_page(facts: TaskFacts) -> TaskPage:
+    record = facts.record
+    rounds, earlier = _rounds(facts)
+    return TaskPage(
+        id=record.id,
+        state=record.state,
+        agent=record.agent,
+        priority=record.priority,
+        prompt=record.prompt,
+        client=record.client,
+        retry_of=record.retry_of,
+        core=record.core,
+        model=record.model,
+        rounds_done=record.rounds,
+        round_total=facts.round_total,
+        waited_s=record.waiting_s,
+        service_s=record.service_s,
+        turnaround_s=record.turnaround_s,
+        ttft_s=record.ttft_s,
+        tokens_in=record.tokens_in,
+        tokens_out=record.tokens_out,
+        tokens_per_s=record.tokens_per_s,
+        attempts=record.attempts,
+        interruptions=facts.interruptions,
+        error=record.error,
+        result=record.result,
+        rounds=rounds,
+        earlier=earlier,
+    )
+
+
+def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> TaskPage:
+    lanes = tuple(sorted((lane for lane in view.lanes.values() if lane.task == task.id), key=lambda lane: lane.round))
+    lane = lanes[0] if lanes else None
+    rounds, earlier = _rounds(facts)
+    if task.state is TaskState.QUEUED:  # what is there is of a start that was interrupted
+        rounds, earlier = (), tuple(facts.attempts) if facts else ()
+    ended = [attempt for each in rounds for attempt in each.attempts if attempt.state is not AttemptState.EXECUTING]
+    decode_s = sum(attempt.decode_s for attempt in ended)
+    tokens_out = sum(attempt.tokens_out for attempt in ended)
+    first = next((attempt.ttft_s for attempt in ended if attempt.ttft_s is not None), None)
+    start = task.started_at
+    return TaskPage(
+        id=task.id,
+        state=task.state,
+        agent=task.agent,
+        priority=task.priority,
+        prompt=task.spec.prompt,
+        client=task.spec.client,
+        retry_of=task.retry_of,
+        held=task.held,
+        core=lane.core if lane else (ended[-1].core if ended else None),
+        model=(lane.model if lane else None) or (ended[-1].model if ended else None) or task.spec.model,
+        rounds_done=max(task.rounds, len({attempt.round for attempt in ended if attempt.state is AttemptState.DONE})),
+        round_total=task.round_total,
+        waited_s=max(0.0, (view.now if start is None else start) - task.arrival),
+        since_start_s=None if start is None else max(0.0, view.now - start),
+        service_s=sum(attempt.service_s for attempt in ended) if ended else None,
+        ttft_s=first if first is not None else (lane.ttft_s if lane else None),
+        tokens_in=sum(attempt.tokens_in for attempt in ended),
+        tokens_out=tokens_out + sum(each.tokens for each in lanes),
+        tokens_per_s=lane.tokens_per_s if lane else (tokens_out / decode_s if decode_s > 0 else None),
+        attempts=len(ended) + len(lanes),
+        interruptions=facts.interruptions if facts else 0,
+        error=task.last_error,
+        rounds=_without_executing(rounds),
+        earlier=earlier,
+        lanes=lanes,
+    )
+
+
+def _listed_page(result: ResultView, facts: TaskFacts | None) -> TaskPage:
+    """From the results list alone: the history has not been read yet, or can't be."""
+    rounds, earlier = _rounds(facts)
+    done = result.state is TaskState.DONE
+    return TaskPage(
+        id=result.id,
+        state=result.state,
+        agent=result.agent,
+        priority=result.priority,
+        prompt=result.prompt,
+        client=result.client,
+        rounds_done=result.rounds,
+        waited_s=result.waited_s,
+        service_s=None,
+        turnaround_s=None if result.took_s is None or result.waited_s is None else result.took_s + result.waited_s,
+        tokens_per_s=result.tokens_per_s,
+        error=None if done else result.result,
+        result=result.result if done else None,
+        rounds=rounds,
+        earlier=earlier,
+    )

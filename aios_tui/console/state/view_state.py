@@ -1,0 +1,257 @@
+"""The view state: all that the console draws, as plain data. Only the reducer changes it.
+
+Nothing here knows the kernel or Textual, so tests, replay and the live console fold the same events into the same
+state. Times are Unix seconds on the kernel's clock, durations are seconds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from aios_tui.console.state.ready_order import ReadyOrder
+from engine.cores.port import CoreInfo, SlotState
+from engine.events import Notice, SwapPlanned
+from engine.sanitise import one_line
+from engine.task import KernelState, TaskSpec, TaskState
+from engine.telemetry.meters import Meters
+
+MAX_RESULTS = 500
+MAX_TAIL = 8_000
+"""How many characters of a stream a lane keeps at least; a screen shows the end of it only."""
+
+
+@dataclass(slots=True, eq=False)
+class TaskView:
+    """A task that has not ended.
+
+    Attributes:
+        arrival: when it was submitted, in Unix seconds; what ageing policies rank by.
+        waiting: its ready syscalls, by round, with the moment since when; of a queued task, round 0. An agent may have
+            several at once. executing: how many attempts run.
+        retry_at: when another attempt will follow by itself, after one that failed.
+        interrupted: an earlier run of the program died while it ran.
+        held: it stands in the queue, after what is ready, and is not dispatched before it is released.
+    """
+
+    id: int
+    spec: TaskSpec
+    priority: int
+    arrival: float
+    waiting: dict[int, float]
+    state: TaskState = TaskState.QUEUED
+    started_at: float | None = None
+    rounds: int = 0
+    round_total: int | None = None
+    attempts: int = 0
+    retry_at: float | None = None
+    last_error: str | None = None
+    interrupted: bool = False
+    held: bool = False
+    retry_of: int | None = None
+    executing: int = 0
+    _preview: str | None = None
+
+    @property
+    def ready_since(self) -> float | None:
+        """Since when its longest-waiting syscall is ready; None while none is."""
+        return min(self.waiting.values()) if self.waiting else None
+
+    @property
+    def agent(self) -> str:
+        """The agent's name without its author."""
+        return self.spec.agent.rpartition("/")[2]
+
+    @property
+    def preview(self) -> str:
+        """The start of the prompt, sanitised, on one line."""
+        if self._preview is None:
+            spec = self.spec
+            self._preview = one_line(spec.prompt, 300) or f"({spec.input_tokens} tokens of a recorded workload)"
+        return self._preview
+
+
+@dataclass(slots=True, eq=False)
+class LaneView:
+    """A slot, and the attempt that runs on it.
+
+    Attributes:
+        task: None while the slot is idle; then `last_task` is who had it.
+        round, attempt: counted from 1. ttft_s: from dispatch to the first token.
+        text, thinking: the end of the stream, sanitised, at most twice MAX_TAIL characters each; `dropped` and
+            `thinking_dropped` say how many were before. `talking`: text has begun, so thinking is over.
+        read, to_read: prompt tokens read, of how many, while the prompt is read; 0, 0 where the core doesn't say.
+        version: changes whenever the lane does.
+    """
+
+    slot: str
+    core: str
+    state: SlotState = SlotState.UP
+    reason: str = ""
+    task: int | None = None
+    last_task: int | None = None
+    agent: str = ""
+    round: int = 0
+    round_total: int | None = None
+    attempt: int = 0
+    model: str | None = None
+    started_at: float = 0.0
+    first_token_at: float | None = None
+    last_token_at: float | None = None
+    tokens: int = 0
+    text: str = ""
+    dropped: int = 0
+    thinking: str = ""
+    thinking_dropped: int = 0
+    talking: bool = False
+    read: int = 0
+    to_read: int = 0
+    version: int = 0
+
+    @property
+    def ttft_s(self) -> float | None:
+        return None if self.first_token_at is None else self.first_token_at - self.started_at
+
+    @property
+    def tokens_per_s(self) -> float | None:
+        """Tokens after the first, over the time since it; None before there are two."""
+        if self.first_token_at is None or self.last_token_at is None or self.tokens < 2:
+            return None
+        elapsed = self.last_token_at - self.first_token_at
+        return (self.tokens - 1) / elapsed if elapsed > 0 else None
+
+
+@dataclass(slots=True, frozen=True)
+class ResultView:
+    """A task that has ended, as one line. `line` is the start of its result or its error, sanitised, on one line."""
+
+    id: int
+    state: TaskState
+    agent: str
+    priority: int
+    ended_at: float
+    waited_s: float | None
+    took_s: float | None
+    rounds: int
+    tokens_per_s: float | None
+    line: str
+    result: str
+    prompt: str
+    client: str | None = None
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many tasks of this history ended how."""
+
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+@dataclass(slots=True)
+class Changes:
+    """What changed since the last frame; a pane looks here to know whether it has to draw.
+
+    `tasks` are the ids of all tasks that anything happened to; `notices` those that came.
+    """
+
+    header: bool = False
+    queue: bool = False
+    lanes: bool = False
+    cores: bool = False
+    results: bool = False
+    clock: bool = False
+    everything: bool = False
+    tasks: set[int] = field(default_factory=set)
+    notices: list[Notice] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.header
+            or self.queue
+            or self.lanes
+            or self.cores
+            or self.results
+            or self.clock
+            or self.everything
+            or self.tasks
+            or self.notices
+        )
+
+
+@dataclass(slots=True)
+class ViewState:
+    """Everything the console shows.
+
+    Attributes:
+        now: the time to draw clocks against; set by the bridge each frame, never read from a clock by a widget.
+        kernel: None while the core starts. trouble: why there is no kernel, one line, when the start failed.
+        tasks: all that have not ended, by id. order: those whose next syscall is ready, in the policy's order.
+        lanes: by slot id, in the order in which they were announced. results: newest first, bounded;
+            change them through `add_result` and `set_results`.
+        why: how the core came to be chosen.
+        meters: what cores and slots did in the last minutes. looked_at: when each core was last inspected.
+        unwell_since: since when each core that is not healthy was found so.
+        swaps: the model that a core will load next, by core, where one is known.
+    """
+
+    now: float = 0.0
+    kernel: KernelState | None = None
+    kernel_reason: str = ""
+    trouble: str | None = None
+    policy: str = "npps"
+    why: str = ""
+    tasks: dict[int, TaskView] = field(default_factory=dict)
+    order: ReadyOrder = field(default_factory=ReadyOrder)
+    lanes: dict[str, LaneView] = field(default_factory=dict)
+    cores: dict[str, CoreInfo] = field(default_factory=dict)
+    results: deque[ResultView] = field(default_factory=deque)
+    counts: Counts = field(default_factory=Counts)
+    meters: Meters = field(default_factory=Meters)
+    looked_at: dict[str, float] = field(default_factory=dict)
+    unwell_since: dict[str, float] = field(default_factory=dict)
+    swaps: dict[str, SwapPlanned] = field(default_factory=dict)
+    notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=100))
+    running: int = 0
+    changes: Changes = field(default_factory=Changes)
+    _results_by_id: dict[int, ResultView] = field(default_factory=dict)
+
+    @property
+    def queued(self) -> int:
+        """Tasks that have not started."""
+        return len(self.tasks) - self.running
+
+    @property
+    def shown_lanes(self) -> list[LaneView]:
+        """The lanes of slots that are offered: one that its server has not shown to have is none yet."""
+        return [lane for lane in self.lanes.values() if lane.state is not SlotState.UNPROVEN or lane.task is not None]
+
+    def oldest_ready(self) -> float | None:
+        """Since when the longest-waiting ready syscall is ready; None when none is."""
+        return self.order.oldest()
+
+    def take_changes(self) -> Changes:
+        """What changed since this was last asked."""
+        taken, self.changes = self.changes, Changes()
+        return taken
+
+    def result(self, task: int) -> ResultView | None:
+        """An ended task by id, if it is among those still listed."""
+        return self._results_by_id.get(task)
+
+    def add_result(self, result: ResultView) -> None:
+        """Put the newest result on top; the oldest goes when there are too many."""
+        if len(self.results) == MAX_RESULTS:
+            del self._results_by_id[self.results.pop().id]
+        self.results.appendleft(result)
+        self._results_by_id[result.id] = result
+
+    def set_results(self, results: Iterable[ResultView]) -> None:
+        """Take these results, and of those that were there the ones not among them."""
+        merged = self._results_by_id | {result.id: result for result in results}
+        newest = sorted(merged.values(), key=lambda result: (result.ended_at, result.id), reverse=True)[:MAX_RESULTS]
+        self.results = deque(newest)
+        self._results_by_id = {result.id: result for result in newest}
+        self.changes.results = True

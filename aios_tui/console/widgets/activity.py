@@ -1,0 +1,124 @@
+"""The activity pane: a lane a slot with its stream, what its core did lately, and how busy the machine is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.events import Click
+
+from aios_tui.console.actions import ACTIONS
+from aios_tui.console.state.view_state import LaneView, ViewState
+from aios_tui.console.widgets.activity_layout import Plan, plan_for
+from aios_tui.console.widgets.canvas import Canvas
+from aios_tui.console.widgets.field_lines import cut
+from aios_tui.console.widgets.line_list import LineList
+from aios_tui.console.widgets.slot_lines import draw_lane
+from aios_tui.console.widgets.styled_lines import Line
+
+if TYPE_CHECKING:
+    from engine.telemetry import TelemetrySample
+
+
+class ActivityView(Canvas, can_focus=True):
+    """Lanes and machine. The cursor is on a lane; what is selected is the task that runs there."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), f"move('{action.id}')", action.label, show=False)
+        for action in ACTIONS
+        if action.moves
+    ]
+
+    def __init__(self, *, id: str = "activity") -> None:
+        super().__init__(id=id)
+        self.view = ViewState()
+        self.sample: TelemetrySample | None = None
+        self.needle = ""
+        self.cursor = 0
+        self._spans: list[tuple[int, int]] = []
+        """For each lane shown: its number, and the first line after it."""
+
+    def show(self, view: ViewState) -> None:
+        """Draw from this state; call it whenever a lane, a core or the clock changed."""
+        self.view = view
+        self.redraw()
+
+    @property
+    def lanes(self) -> list[LaneView]:
+        """The lanes shown, after the filter."""
+        needle = self.needle.casefold()
+        lanes = self.view.shown_lanes
+        return (
+            [lane for lane in lanes if needle in f"{lane.slot} {lane.agent} #{lane.task}".casefold()]
+            if needle
+            else lanes
+        )
+
+    @property
+    def selected(self) -> int | None:
+        """The task on the lane under the cursor."""
+        lanes = self.lanes
+        return lanes[min(self.cursor, len(lanes) - 1)].task if lanes else None
+
+    def action_move(self, how: str) -> None:
+        """Move to another lane."""
+        last = len(self.lanes) - 1
+        steps = {"down": 1, "up": -1, "page_down": 4, "page_up": -4, "top": -last - 1, "bottom": last + 1}
+        self.cursor = max(0, min(last, self.cursor + steps[how]))
+        self.redraw()
+        self.post_message(LineList.Pointed(self.selected))
+
+    def build(self, width: int, height: int) -> list[Line]:
+        self._spans = []
+        lanes = self.lanes
+        self.cursor = max(0, min(self.cursor, len(lanes) - 1))
+        plan = plan_for(self.view, lanes, self.sample, width, height)
+        lines: list[Line] = []
+        if not lanes:
+            lines.append(((cut(self._nothing(), width), "dim"),))
+        elif plan.scrolls:
+            first = max(0, min(self.cursor - plan.room + 1, len(lanes) - plan.room))
+            self._draw(lines, lanes[first : first + max(1, plan.room)], first, plan, width)
+        else:
+            number = 0
+            for block in plan.blocks:
+                lines += [entry.line for entry in block.head]
+                self._draw(lines, block.lanes, number, plan, width)
+                number += len(block.lanes)
+        foot = [entry.line for entry in plan.foot]
+        return lines + [()] * (height - len(lines) - len(foot)) + foot
+
+    def _draw(self, lines: list[Line], lanes: list[LaneView], first: int, plan: Plan, width: int) -> None:
+        """Add these lanes, the first of which has this number."""
+        for number, lane in enumerate(lanes, first):
+            if number == self.cursor and self.has_focus:
+                self.bases[len(lines)] = "cursor"
+            height = 1 if plan.scrolls else plan.heights[lane.slot]
+            lines += draw_lane(lane, self.view, width, height, named=plan.named, told=plan.titled)
+            self._spans.append((number, len(lines)))
+
+    def _nothing(self) -> str:
+        if self.view.trouble is not None:
+            return "No core is running. ctrl+p, Restart tries again."
+        if self.needle:
+            return "No slot matches."
+        return "The core is starting …" if self.view.kernel is None else "No slots."
+
+    def on_click(self, event: Click) -> None:
+        position = event.get_content_offset(self)
+        if position is None:
+            return
+        for number, end in self._spans:
+            if position.y < end:
+                self.cursor = number
+                self.redraw()
+                self.post_message(LineList.Pointed(self.selected))
+                if event.chain == 2 and self.selected is not None:
+                    self.post_message(LineList.Opened(self.selected))
+                return
+
+    def on_focus(self) -> None:
+        self.call_next(self.redraw)  # `has_focus` is set only after this handler
+
+    def on_blur(self) -> None:
+        self.call_next(self.redraw)

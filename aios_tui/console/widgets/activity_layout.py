@@ -1,0 +1,135 @@
+"""What the activity pane shows in the room it has: which lines stay, and how many each lane gets.
+
+With one core the lanes come first and all else stands below them. With several cores each is a block: its title with
+its figures and models, and below it its lanes. A running lane is given `COMFORT` lines before anything else takes more
+than a quarter of the pane, and `AMPLE` before what goes on in further lines is shown; of what else there is the lines
+of the lowest ranks stay. In a pane too low for that the lanes stand alone, and scroll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aios_tui.console.state.view_state import LaneView, ViewState
+from aios_tui.console.widgets import core_summary
+from aios_tui.console.widgets.core_summary import FIGURES, FIRST, MORE, SPACE
+from aios_tui.console.widgets.field_lines import Entry, choose, entries, lay
+from aios_tui.console.widgets.slot_lines import heights
+from aios_tui.console.widgets.system_stats import draw_machine
+
+if TYPE_CHECKING:
+    from engine.telemetry import TelemetrySample
+
+COMFORT, AMPLE = 4, 8
+LOW = 5
+"""Below this many lines there are only lanes."""
+
+
+@dataclass(slots=True)
+class Block:
+    """A core: what stands above its lanes, and these."""
+
+    head: list[Entry]
+    lanes: list[LaneView]
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is drawn.
+
+    Attributes:
+        foot: at the bottom of the pane. heights: lines for each lane, by slot. room: lines for all lanes together.
+        scrolls: the lanes don't fit, and each that is shown gets one line. titled: each core has a title. named: lanes
+            say which slot they are.
+    """
+
+    blocks: list[Block]
+    foot: list[Entry]
+    room: int
+    heights: dict[str, int] = field(default_factory=dict)
+    scrolls: bool = False
+    titled: bool = False
+    named: bool = False
+
+
+def plan_for(view: ViewState, lanes: list[LaneView], sample: TelemetrySample | None, width: int, height: int) -> Plan:
+    """The plan for a pane of this size with these lanes."""
+    several = len(view.cores) > 1
+    gpu = sample is not None and bool(sample.gpus)
+    running = sum(lane.task is not None for lane in lanes)
+    left = height - len(lanes) - 1
+    budget = 0 if height < LOW else max(1, height // 4, left - running * (COMFORT - 1))
+    titled = several and budget > len(view.cores)
+    blocks = _blocks(view, lanes, width, gpu=gpu) if titled else [Block([], lanes)]
+    foot = [
+        *_foot(view, width, budget, titled=titled, gpu=gpu),
+        *(draw_machine(sample, width) if sample is not None else []),
+    ]
+    used = _keep(blocks, foot, budget, left - running * (AMPLE - 1))
+    gap = 1 if used and height > 8 else 0
+    room = height - used - gap
+    if len(lanes) > room:
+        foot = choose(foot, max(1, height // 4) if height >= LOW else 0)
+        return Plan([], foot, height - len(foot), scrolls=True, named=several)
+    shown = [lane for block in blocks for lane in block.lanes]
+    sizes = dict(zip((lane.slot for lane in shown), heights(shown, room), strict=True))
+    return Plan(blocks, foot, room, sizes, titled=titled, named=several and not titled)
+
+
+def _blocks(view: ViewState, lanes: Sequence[LaneView], width: int, *, gpu: bool) -> list[Block]:
+    """A block a core; lanes of a core that has not been looked at yet come last."""
+    blocks: list[Block] = []
+    for name, info in view.cores.items():
+        reading = view.meters.core(name, view.now)
+        head = entries(core_summary.title(info, reading, width, view.now), FIRST, FIGURES)
+        if info.healthy:
+            head += core_summary.warnings(info, width, gpu=gpu)
+            head += core_summary.models(info, view.now, width, titled=True)
+            head += _next(view, name, width)
+        if blocks:
+            head.insert(0, Entry(SPACE, ()))
+        blocks.append(Block(head, [lane for lane in lanes if lane.core == name]))
+    strays = [lane for lane in lanes if lane.core not in view.cores]
+    return [*blocks, Block([], strays)] if strays else blocks
+
+
+def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) -> list[Entry]:
+    """The strip of all cores; where the cores have no titles, what else is to be said of them, too."""
+    fields = []
+    found: list[Entry] = []
+    if not titled:
+        for name, info in view.cores.items():
+            reading = view.meters.core(name, view.now)
+            if budget < COMFORT:
+                fields += core_summary.spill_field(info, gpu=gpu)
+            if len(view.cores) == 1:
+                figures = core_summary.figures(reading, rate=False)
+                if budget < COMFORT:
+                    fields += figures
+                elif figures:
+                    found += entries(lay("core", figures, width), FIGURES, MORE)
+            found += core_summary.warnings(info, width, gpu=gpu)
+            if info.healthy:
+                found += [*core_summary.models(info, view.now, width), *_next(view, name, width)]
+    if not view.cores and not view.lanes:
+        return found
+    return [Entry(FIRST, core_summary.throughput(view, width, fields)), *found]
+
+
+def _next(view: ViewState, core: str, width: int) -> list[Entry]:
+    plan = view.swaps.get(core)
+    return [] if plan is None else core_summary.next_swap(plan, view.now, width)
+
+
+def _keep(blocks: Sequence[Block], foot: list[Entry], budget: int, ample: int) -> int:
+    """Leave in blocks and foot the entries that stay; returns how many. Further lines need an `ample` budget."""
+    groups = [*(block.head for block in blocks), foot]
+    found = [entry for group in groups for entry in group]
+    kept = choose([entry for entry in found if entry.rank < MORE], budget)
+    kept += choose([entry for entry in found if entry.rank >= MORE], min(budget, ample) - len(kept))
+    stay = {id(entry) for entry in kept}
+    for group in groups:
+        group[:] = [entry for entry in group if id(entry) in stay]
+    return len(kept)

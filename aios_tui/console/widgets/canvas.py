@@ -1,0 +1,51 @@
+"""A widget of a few drawn lines, of which only those that changed are drawn again."""
+
+from __future__ import annotations
+
+from textual.geometry import Region
+from textual.strip import Strip
+
+from aios_tui.console.widgets.styled_lines import Inked, Line
+
+
+class Canvas(Inked):
+    """Subclasses give `build`; calling `redraw` compares with what is shown and refreshes the lines that differ."""
+
+    _shown: list[tuple[str, Line]] | None = None
+    bases: dict[int, str]
+    """For each line the ink that lies under it, where it is not the widget's own; `build` fills it anew."""
+
+    def build(self, width: int, height: int) -> list[Line]:
+        """The lines to show, at most `height`, each at most `width` cells."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Build again, and refresh what changed."""
+        width, height = self.size
+        if not width or not height or not self.is_attached:
+            return
+        old, new = self._shown, self._built(width, height)
+        self._shown = new
+        if old is None or len(old) != len(new):
+            self.refresh()
+            return
+        for y, (before, after) in enumerate(zip(old, new, strict=True)):
+            if before != after:
+                self.refresh(Region(0, y, width, 1))
+
+    def _built(self, width: int, height: int) -> list[tuple[str, Line]]:
+        self.bases = {}
+        lines = self.build(width, height)[:height]
+        lines += [()] * (height - len(lines))
+        return [(self.bases.get(y, ""), line) for y, line in enumerate(lines)]
+
+    def on_resize(self) -> None:
+        self._shown = None
+        self.redraw()
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        if self._shown is None or len(self._shown) != height:
+            self._shown = self._built(width, height)
+        base, line = self._shown[y] if y < len(self._shown) else ("", ())
+        return self.strip_of(line, width, base)

@@ -1,0 +1,64 @@
+"""The table of a comparison as text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from aios_tui.console.widgets.cells import cell_len, fit, plain
+from aios_tui.console.widgets.comparison_plots import colour_of
+from aios_tui.reporting.comparison import LETTERS, Measured
+from aios_tui.reporting.table import Line
+from engine.sanitise import one_line
+
+LABEL = 18
+WIDTH = 9
+PARTS = ("waiting mean s", "turnaround mean s", "slowdown mean", "TTFT mean s")
+"""Rows before which a line is left free."""
+SPLIT = "waiting mean s, "
+"""What rows by priority and by client begin with."""
+
+
+def drawn_table(runs: Sequence[Measured], rows: Sequence[Line]) -> Content:
+    """The table with the better value of each row marked."""
+    if not runs:
+        return Content.styled("Nothing is marked.", "$muted")
+    width = max(WIDTH, *(cell_len(value) for row in rows for value in row.cells))
+    lines = [_titles(runs, width)]
+    split = False
+    for row in rows:
+        if row.label.startswith(SPLIT) and not split:
+            split = True
+            lines += [Content(""), Content.styled("waiting mean s, by", "$muted")]
+        elif row.label in PARTS:
+            lines.append(Content(""))
+        lines.append(_line(row, width))
+    if len(runs) > 1:
+        lines += [Content(""), Content.styled("✓ the better value", "$muted")]
+    return Content("\n").join(lines)
+
+
+def short_policy(name: str) -> str:
+    """A policy in few letters: `npps:60` for `npps:ageing=60`."""
+    return one_line(name.replace("ageing=", ""), 40)
+
+
+def _titles(runs: Sequence[Measured], width: int) -> Content:
+    cells = [Content(" " * LABEL)]
+    for place, run in enumerate(runs):
+        title = f"{LETTERS[place]} {fit(short_policy(run.kept.policy), width - 2).rstrip()}"
+        cells.append(Content.styled(f"{title.rjust(width)}  ", f"bold {colour_of(place)}"))
+    return Content("").join(cells)
+
+
+def _line(row: Line, width: int) -> Content:
+    label = row.label.removeprefix(SPLIT)
+    if label != row.label:
+        label = f"  {label}"
+    parts = [Content.styled(fit(plain(label), LABEL), "$muted")]
+    for place, value in enumerate(row.cells):
+        best = place in row.best
+        parts.append(Content.styled(value.rjust(width), "bold $success" if best else ""))
+        parts.append(Content.styled(" ✓" if best else "  ", "$success"))
+    return Content("").join(parts)

@@ -1,0 +1,324 @@
+"""The quick line at the bottom of the main screen: one line of text that becomes a task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.cells import cell_len
+from rich.highlighter import Highlighter
+from rich.style import Style
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from aios_tui.console.input.task_line import Completion, QuickError, accept, complete, parse, tokens
+from aios_tui.console.preferences import Memory
+from aios_tui.console.state.task_choices import agent_choices, model_choices
+from aios_tui.console.widgets.completion import CompletionList
+from aios_tui.console.widgets.line_input import LineInput
+from engine.sanitise import sanitise
+from engine.task import TaskSpec
+
+if TYPE_CHECKING:
+    from aios_tui.console.app_base import ConsoleBase
+
+PLACEHOLDER = "write a task here: @story_teller !2 Tell me a funny story"
+REST = f"i  {PLACEHOLDER}"
+"""Shown while the line has not got the focus: which key goes there."""
+
+
+def console(widget: Widget) -> ConsoleBase:
+    """The app, typed; not imported from `app`, which imports this."""
+    return cast("ConsoleBase", widget.app)
+
+
+class QuickInput(LineInput):
+    """The input itself: tells of the keys that its line acts on, and lets the others be."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab", "accept", "complete", show=False),
+        Binding("right", "accept_or_right", "complete", show=False),
+        Binding("up", "older", "older", show=False),
+        Binding("down", "newer", "newer", show=False),
+        Binding("escape", "close", "close", show=False),
+    ]
+
+    @property
+    def line(self) -> QuickLine:
+        return next(node for node in self.ancestors if isinstance(node, QuickLine))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Tab completes and escape closes only while candidates are shown; otherwise they are the screen's keys."""
+        if action in ("accept", "close"):
+            self.line.catch_up()
+            return self.line.completing
+        return super().check_action(action, parameters)
+
+    def action_accept(self) -> None:
+        self.line.accept()
+
+    def action_accept_or_right(self) -> None:
+        if self.line.completing:
+            self.line.accept()
+        else:
+            self.action_cursor_right()
+
+    def action_older(self) -> None:
+        self.line.step(-1)
+
+    def action_newer(self) -> None:
+        self.line.step(+1)
+
+    def action_close(self) -> None:
+        self.line.close_completion()
+
+    async def action_submit(self) -> None:
+        self.line.submit()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Make one clean line of what is pasted; the base class inserts it afterwards."""
+        event.text = sanitise(" ".join(event.text.splitlines()).replace("\t", " "))
+
+
+class TokenHighlighter(Highlighter):
+    """Colours the tokens of the line, and underlines what an error is about."""
+
+    def __init__(self, line: QuickLine) -> None:
+        self._line = line
+
+    def highlight(self, text: Text) -> None:
+        colours = self._line.app.theme_variables
+        for token in tokens(text.plain)[0]:
+            match token.kind:
+                case "agent":
+                    colour = colours["accent"]
+                case "model":
+                    colour = colours["secondary"]
+                case "priority":
+                    colour = colours.get(f"priority-{token.word}", colours["error"])
+            text.stylize(Style(color=colour, bold=True), token.start, token.end)
+        if (error := self._line.error) is not None:
+            text.stylize(Style(color=colours["error"], underline=True), error.start, error.end)
+
+
+class QuickLine(Widget):
+    """An input, above it candidates while a name is typed, and a line that says what is wrong with what was entered.
+
+    Escape, when no candidates are shown, is the screen's: it gives the focus back to the last pane.
+
+    Args:
+        agents: gives the names that can be used now, with a description each. models: gives the models' names.
+        memory: where the history is kept. Without them: those of the console the line is in.
+        agent: whose a task is when the line names no agent.
+    """
+
+    DEFAULT_CSS = """
+    QuickLine { height: auto; }
+    QuickLine Horizontal { height: 1; background: $background; }
+    QuickLine #sign { width: 3; padding: 0 1; color: $muted; }
+    QuickLine:focus-within { background: $background; }
+    QuickLine:focus-within #sign { color: $accent; text-style: bold; }
+    QuickLine QuickInput { width: 1fr; border: none; height: 1; padding: 0; background: $background; }
+    QuickLine QuickInput:focus { border: none; background: $background; }
+    QuickLine QuickInput > .input--placeholder { color: $muted; }
+    QuickLine #error { display: none; height: 1; padding: 0 1 0 3; color: $error; text-overflow: ellipsis;
+        text-wrap: nowrap; }
+    QuickLine.-error #error { display: block; }
+    """
+
+    @dataclass
+    class Submitted(Message):
+        """A line was entered, and is a valid task."""
+
+        spec: TaskSpec
+
+    class Left(Message):
+        """Enter on an empty line: nothing more is to be written."""
+
+    def __init__(
+        self,
+        *,
+        agents: Callable[[], Mapping[str, str]] | None = None,
+        models: Callable[[], Sequence[str]] | None = None,
+        memory: Memory | None = None,
+        agent: str = "chat",
+        id: str | None = None,
+    ) -> None:
+        super().__init__(id=id)
+        self._agents = agents or (lambda: agent_choices(console(self).session.agents))
+        self._models = models or (lambda: model_choices(console(self).view.cores.values()))
+        self._given_memory = memory
+        self._agent = agent
+        self._completion: Completion | None = None
+        self._moved = False
+        self._at: int | None = None  # the place in the history, from the newest back; None: what is being written
+        self._written = ""
+        self._quiet = ""  # a value that was put in, for which no candidates are wanted
+        self._wrong = False
+        self._taken = ""
+        self.error: QuickError | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="error", markup=False)
+        with Horizontal():
+            yield Static("›", id="sign", markup=False)
+            yield CompletionList()
+            line = QuickInput(
+                placeholder=REST,
+                compact=True,
+                select_on_focus=False,
+                highlighter=TokenHighlighter(self),
+            )
+            line.cursor_blink = False
+            yield line
+
+    @property
+    def _memory(self) -> Memory:
+        return console(self).memory if self._given_memory is None else self._given_memory
+
+    @property
+    def input(self) -> Input:
+        """The input itself."""
+        return self.query_one(QuickInput)
+
+    @property
+    def value(self) -> str:
+        """What is written."""
+        return self.input.value
+
+    @property
+    def completing(self) -> bool:
+        """Whether candidates are shown."""
+        return self._completion is not None
+
+    def focus(self, scroll_visible: bool = True) -> QuickLine:
+        """Put the cursor into the line."""
+        self.input.focus(scroll_visible)
+        return self
+
+    def accept(self) -> None:
+        """Put the chosen candidate into the line."""
+        chosen = self.query_one(CompletionList).chosen
+        if self._completion is None or chosen is None:
+            return
+        text, cursor = accept(self.value, self._completion, chosen)
+        self._put(text, cursor)
+
+    def step(self, by: int) -> None:
+        """Go through the candidates while they are shown, else through the history."""
+        self.catch_up()
+        if self.completing:
+            self._moved = True
+            self.query_one(CompletionList).move(by)
+            return
+        history = self._memory.values.history
+        place = (len(history) if self._at is None else self._at) + by
+        if not 0 <= place <= len(history) or not history:
+            return
+        if self._at is None:
+            self._written = self.value
+        self._at = None if place == len(history) else place
+        text = self._written if self._at is None else history[place]
+        self._put(text, len(text))
+
+    def close_completion(self) -> None:
+        """Hide the candidates."""
+        self._completion = None
+        self._moved = False
+        self.query_one(CompletionList).close()
+
+    def _put(self, text: str, cursor: int) -> None:
+        self._quiet = text
+        self.input.value = text
+        self.input.cursor_position = cursor
+        self.close_completion()
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Take up what is written now; a key may come before the message that says so."""
+        value = self.value
+        if value == self._taken:
+            return
+        self._taken = value
+        if self.error is not None:
+            self._check()
+        if value == self._quiet:
+            self.close_completion()  # the line may be empty again, with nothing left to complete
+            return
+        self._quiet = ""
+        self._at = None
+        self._suggest()
+
+    def _suggest(self) -> None:
+        """Show what could stand at the cursor, or nothing."""
+        box = self.input
+        agents, models = self._agents(), self._models()
+        self._completion = complete(box.value, box.cursor_position, agents, models)
+        self._moved = False
+        shown = self.query_one(CompletionList)
+        if self._completion is None or self.screen.focused is not box:
+            self.close_completion()
+            return
+        found = self._completion
+        notes = [agents.get(name[1:], "") for name in found.candidates] if found.kind == "agent" else ()
+        shown.open(found.candidates, notes, column=cell_len(box.value[: found.start]))
+
+    def _check(self) -> TaskSpec | None:
+        """The task that the line means; else say why it is none. An empty line says nothing, blanks that they are."""
+        spec = None
+        error = None
+        if self.value:
+            try:
+                spec = parse(self.value, self._agents(), self._models(), agent=self._agent)
+            except QuickError as problem:
+                error = problem
+        self._wrong = error is not None
+        self._tell(error)
+        return spec
+
+    def _tell(self, error: QuickError | None) -> None:
+        self.error = error
+        self.set_class(error is not None, "-error")
+        self.query_one("#error", Static).update(Content(str(error or "")))
+        self.input.refresh()
+
+    def submit(self) -> None:
+        """Post the task that the line means and clear it; or take the candidate that was moved to."""
+        self.catch_up()
+        if self.completing and self._moved:
+            self.accept()
+            return
+        self.close_completion()
+        spec = self._check()
+        if spec is None:
+            if not self.value:
+                self.post_message(self.Left())
+            return
+        self._memory.add_history(self.value.strip())
+        self._at, self._written = None, ""
+        self._put("", 0)
+        self.post_message(self.Submitted(spec))
+
+    def on_descendant_blur(self) -> None:
+        """Leaving keeps the text; the candidates and what is wrong with it go."""
+        self.input.placeholder = REST
+        self.close_completion()
+        self._tell(None)
+
+    def on_descendant_focus(self) -> None:
+        """Coming back to a text that was wrong says so again."""
+        self.input.placeholder = PLACEHOLDER
+        if self._wrong:
+            self._check()

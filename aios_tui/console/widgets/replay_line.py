@@ -1,0 +1,80 @@
+"""The line that says how a live replay is getting on, and which keys steer it."""
+
+from __future__ import annotations
+
+from aios_tui.console.actions import BY_ID
+from aios_tui.console.state.replay_view import ReplayView, speed_words
+from aios_tui.console.widgets.canvas import Canvas
+from aios_tui.console.widgets.cells import cell_len, fit, plain
+from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.formatting import numbers
+
+NAME = 28
+STEERING = (
+    ("pause", "replay_pause"),
+    ("next", "replay_step"),
+    ("speed", "replay_slower", "replay_faster"),
+    ("stop", "replay_stop"),
+)
+
+
+class ReplayLine(Canvas):
+    """One line, there only while something is replayed."""
+
+    def __init__(self) -> None:
+        super().__init__(id="replay")
+        self.display = False
+        self._replay: ReplayView | None = None
+
+    def show(self, replay: ReplayView | None) -> None:
+        """Draw this, or go away."""
+        self._replay = replay
+        self.display = replay is not None
+        self.redraw()
+
+    def build(self, width: int, height: int) -> list[Line]:
+        replay = self._replay
+        if replay is None:
+            return []
+        left = _said(replay, width)
+        for right in (_keys(), _keys(bare=True)):
+            gap = width - _size(left) - _size(right)
+            if gap >= 2:
+                return [(*left, (" " * gap, ""), *right)]
+        return [clip(left, width)]
+
+
+def _said(replay: ReplayView, width: int) -> list[Span]:
+    name, small = plain(replay.name), width < 60
+    room = NAME if width >= 100 else 14
+    spans: list[Span] = [
+        ("‖ " if replay.paused else "▶ ", "warn" if replay.paused else "accent"),
+        (fit(name, room) if cell_len(name) > room else name, "strong"),
+        (f"  {replay.sent:,}/{replay.total:,}", ""),
+        ("" if small else " sent", "dim"),
+        (f"  {replay.ended:,}", ""),
+        ("" if small else " ended", "dim"),
+    ]
+    if replay.failed:
+        spans += [(f"  {replay.failed:,}", "bad"), ("✗" if small else " failed", "bad" if small else "dim")]
+    if not small:
+        spans += [(f"  {numbers.clock(replay.elapsed)}", "")]
+    if width >= 100 and not replay.all_sent:
+        spans += [(f"  at {numbers.clock(replay.position)} of {numbers.clock(replay.span)}", "dim")]
+    if replay.paused and not replay.all_sent:
+        spans += [("  paused", "warn")]
+    else:
+        spans += [(f"  {speed_words(replay.speed)}" if not replay.all_sent else "  all sent", "primary")]
+    return spans
+
+
+def _keys(bare: bool = False) -> list[Span]:
+    spans: list[Span] = []
+    for word, *actions in STEERING:
+        keys = "/".join(BY_ID[action].shown_key for action in actions)
+        spans += [("  " if spans else "", ""), (keys, "key"), ("" if bare else f" {word}", "dim")]
+    return spans
+
+
+def _size(spans: list[Span]) -> int:
+    return sum(cell_len(text) for text, _ in spans)

@@ -1,0 +1,153 @@
+"""One round of a task: what was asked, thought, answered, and what went wrong."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Collapsible, Static
+
+from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, in_words
+from aios_tui.console.state.view_state import LaneView
+from aios_tui.console.widgets.hint_bar import Flow
+from aios_tui.console.widgets.text_lines import TextLines
+from aios_tui.formatting import numbers
+from engine.sanitise import one_line, sanitise
+from engine.task import AttemptState
+
+LIVE_CHARACTERS = 3_500
+
+
+def count_words(text: str) -> str:
+    """How long a text is, for a heading that hides it."""
+    count = len(text.split())
+    return "1 word" if count == 1 else f"{count:,} words"
+
+
+def heading(number: int, total: int | None, parts: list[str]) -> list[Content]:
+    """A round's heading: its number, and facts about it."""
+    of = f" of {total}" if total else ""
+    return [
+        Content.styled(f"Round {number}{of}", "bold $primary"),
+        *(Content.styled(part, "$muted") for part in parts if part),
+    ]
+
+
+class RoundView(Vertical):
+    """A round that has ended; it doesn't change any more, except by another attempt, which makes another view."""
+
+    DEFAULT_CSS = """
+    RoundView { height: auto; margin-top: 1; }
+    RoundView .wrong { height: auto; color: $error; padding-left: 2; }
+    RoundView TextLines { padding-left: 2; }
+    RoundView .call { height: auto; color: $accent; padding-left: 2; }
+    RoundView .aside { color: $muted; }
+    """
+
+    def __init__(self, each: RoundPage, page: TaskPage) -> None:
+        super().__init__()
+        self.key = key_of(each)
+        self._round = each
+        self._page = page
+
+    def compose(self) -> ComposeResult:
+        last, page = self._round.last, self._page
+        yield Flow(heading(self._round.number, page.round_total, _figures(last)), gap=2)
+        if last.prompt.strip() and last.prompt.strip() != page.prompt.strip():
+            with Collapsible(title=f"prompt, {count_words(last.prompt)}"):
+                yield TextLines(sanitise(last.prompt), classes="aside")
+        for attempt in self._round.attempts:
+            if attempt.state is not AttemptState.DONE:
+                yield Static(Content(_wrong(attempt)), classes="wrong", markup=False)
+        if last.thinking:
+            with Collapsible(title=f"thinking, {count_words(last.thinking)}"):
+                yield TextLines(sanitise(last.thinking), classes="aside")
+        if last.reply:
+            yield TextLines(sanitise(last.reply).strip(), kind="markdown", classes="reply")
+        for call in last.tool_calls:
+            yield Static(Content(in_words(call)), classes="call", markup=False)
+
+
+class LiveView(Vertical):
+    """The round that runs now: its stream as plain text, which becomes Markdown when it has ended."""
+
+    DEFAULT_CSS = """
+    LiveView { height: auto; margin-top: 1; display: none; }
+    LiveView.-live { display: block; }
+    LiveView TextLines { padding-left: 2; }
+    LiveView .aside { color: $muted; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Flow(id="live-heading", gap=2)
+        with Collapsible(title="thinking", id="live-thinking"):
+            yield TextLines("", classes="aside", id="live-thought")
+        yield TextLines("", id="live-text")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._given: tuple[LaneView | None, int | None, float] = (None, None, 0.0)
+
+    def on_mount(self) -> None:
+        self.show(*self._given)
+
+    def show(self, lane: LaneView | None, total: int | None, now: float) -> None:
+        """Draw a lane as it is, or nothing."""
+        self._given = (lane, total, now)
+        self.set_class(lane is not None, "-live")
+        if lane is None or not self.is_mounted:
+            return
+        figures = [
+            one_line(f"{lane.model or ''} on {lane.slot}", 80),
+            numbers.clock(now - lane.started_at),
+            f"TTFT {numbers.took(lane.ttft_s)}" if lane.ttft_s is not None else "",
+            f"{lane.tokens:,} tokens" if lane.tokens else "",
+            f"{numbers.rate(lane.tokens_per_s)} tok/s" if lane.tokens_per_s is not None else "",
+            f"attempt {lane.attempt}" if lane.attempt > 1 else "",
+        ]
+        self.query_one("#live-heading", Flow).update(heading(lane.round, total, figures))
+        thinking = self.query_one("#live-thinking", Collapsible)
+        thinking.display = bool(lane.thinking)
+        if lane.thinking:
+            thinking.title = f"thinking, {lane.thinking_dropped + len(lane.thinking):,} characters"
+            if not thinking.collapsed:
+                self.query_one("#live-thought", TextLines).update(_tail(lane.thinking, lane.thinking_dropped))
+        text = _tail(lane.text, lane.dropped) if lane.text else _waiting(lane)
+        self.query_one("#live-text", TextLines).update(text)
+
+
+def key_of(each: RoundPage) -> tuple[int, int, int, str]:
+    """What tells a round's view from one that is out of date."""
+    return each.start, each.number, len(each.attempts), str(each.last.state)
+
+
+def _tail(text: str, dropped: int) -> str:
+    """The end of a stream: as much as is laid out at once, ten times a second."""
+    cut = max(0, len(text) - LIVE_CHARACTERS)
+    text, dropped = text[cut:], dropped + cut
+    return f"… {dropped:,} characters before this\n{text}" if dropped else text
+
+
+def _waiting(lane: LaneView) -> str:
+    if lane.thinking:
+        return "thinking …"
+    return (
+        f"reading the prompt, {lane.read:,} of {lane.to_read:,} tokens …" if lane.to_read else "waiting for a token …"
+    )
+
+
+def _figures(attempt: AttemptFacts) -> list[str]:
+    rate = attempt.tokens_out / attempt.decode_s if attempt.decode_s > 0 else None
+    return [
+        one_line(f"{attempt.model or ''} on {attempt.slot}", 80),
+        f"waited {numbers.took(attempt.waiting_s)}",
+        f"took {numbers.took(attempt.service_s)}",
+        f"TTFT {numbers.took(attempt.ttft_s)}" if attempt.ttft_s is not None else "",
+        f"{attempt.tokens_in:,} → {attempt.tokens_out:,} tokens",
+        f"{numbers.rate(rate)} tok/s" if rate is not None else "",
+    ]
+
+
+def _wrong(attempt: AttemptFacts) -> str:
+    kind = f"{attempt.fault}: " if attempt.fault else ""
+    return one_line(f"attempt {attempt.attempt} {attempt.state}: {kind}{attempt.error or 'no reason was given'}", 1_000)

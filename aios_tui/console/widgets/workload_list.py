@@ -1,0 +1,100 @@
+"""The list of workloads, and what is in the one that is pointed at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import OptionList, Sparkline, Static
+from textual.widgets.option_list import Option
+
+from aios_tui.console.widgets.workload_summary import facts_of, span_of
+from aios_tui.workloads.catalogue import Entry
+from engine.sanitise import one_line
+
+if TYPE_CHECKING:
+    from engine.workloads.summary import Summary
+
+BINS = 200
+
+
+class Shelf(OptionList):
+    """Samples and files. A click only points; enter is the screen's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.replay", show=False)]
+
+    def __init__(self) -> None:
+        super().__init__(id="shelf", markup=False)
+        self._entries: dict[str, Entry] = {}
+
+    @property
+    def key(self) -> str:
+        """What is pointed at, by a name of its own; empty when nothing is."""
+        option = self.highlighted_option
+        return "" if option is None else option.id or ""
+
+    @property
+    def entry(self) -> Entry | None:
+        """The workload that is pointed at."""
+        return self._entries.get(self.key)
+
+    def show(self, shipped: Sequence[Entry], folder: Path | None, files: Sequence[Entry]) -> None:
+        """List these anew."""
+        self.clear_options()
+        self._entries.clear()
+        self.add_option(Option(Content("Samples"), disabled=True))
+        for entry in shipped:
+            self._add(f"sample {entry.name}", entry)
+        if folder is not None:
+            self.add_option(Option(Content(one_line(str(folder), 300)), disabled=True))
+            if not files:
+                nothing = "  nothing yet; R on the main screen records into it"
+                self.add_option(Option(Content.styled(nothing, "$muted"), disabled=True))
+        for entry in files:
+            self._add(f"file {entry.path}", entry)
+        self.highlighted = 1
+
+    def point_to(self, entry: Entry) -> None:
+        """Point to a file, which is added when it isn't listed."""
+        key = f"file {entry.path}"
+        if key not in self._entries:
+            self._add(key, entry)
+        self.highlighted = self.get_option_index(key)
+
+    def _add(self, key: str, entry: Entry) -> None:
+        self._entries[key] = entry
+        words = Content.assemble(one_line(entry.name, 200), (f"  {one_line(entry.about, 200)}", "$muted"))
+        self.add_option(Option(words, id=key))
+
+
+class About(VerticalScroll):
+    """Facts and arrivals of one workload."""
+
+    def __init__(self) -> None:
+        super().__init__(id="about", can_focus=False)
+
+    def compose(self) -> ComposeResult:
+        yield Static("", id="facts", markup=False)
+        yield Sparkline([], id="arrivals")
+        yield Static("", id="axis", markup=False)
+
+    def show(self, entry: Entry | None, found: Summary | str | None) -> None:
+        """Draw what was found in `entry`: a summary, why it can't be read, or nothing yet."""
+        self.border_title = Content(one_line(entry.name, 60)) if entry is not None else Content("")
+        facts = self.query_one("#facts", Static)
+        several = not isinstance(found, str) and found is not None and found.duration > 0
+        self.set_class(not several, "-one")
+        if found is None:
+            facts.update(Content.styled("reading …" if entry is not None else "", "$muted"))
+        elif isinstance(found, str):
+            facts.update(Content.styled(found, "$error"))
+        else:
+            facts.update(facts_of(found))
+            if several:
+                self.query_one("#arrivals", Sparkline).data = [float(count) for count in found.arrivals(BINS)]
+                self.query_one("#axis", Static).update(Content(f"arrivals over {span_of(found)}"))

@@ -1,0 +1,99 @@
+"""What a workload's summary says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from aios_tui.formatting import numbers
+from aios_tui.workloads.catalogue import Entry
+from engine.sanitise import one_line
+
+if TYPE_CHECKING:
+    from engine.workloads.summary import Summary
+
+LABEL = 11
+MOST = 6
+
+
+def head_of(entry: Entry | None, busy: str) -> list[Content]:
+    """The screen's first line."""
+    cells = [Content.styled("Workloads", "bold")]
+    if busy:
+        cells.append(Content.styled(busy, "$warning"))
+    elif entry is not None:
+        cells.append(Content.styled(one_line(entry.about, 200), "$muted"))
+    return cells
+
+
+def span_of(summary: Summary) -> str:
+    """How long the arrivals go on."""
+    return numbers.took(summary.duration)
+
+
+def facts_of(summary: Summary) -> Content:
+    """A line a fact."""
+    rate, spread = summary.rate, summary.gap_cv
+    pace = "all at once" if not summary.duration else f"over {span_of(summary)}"
+    if rate is not None:
+        pace += f", {rate:.3g} a second"
+    if spread is not None:
+        pace += f", gaps CV {spread:.2f}"
+    lines = [_line("tasks", Content.assemble((f"{summary.tasks:,}", "bold"), f" {pace}"))]
+    lines.append(_line("agents", _counted({one_line(name, 40): n for name, n in summary.agents.items()})))
+    lines.append(_line("priorities", _priorities(summary.priorities)))
+    if set(summary.clients) - {""}:
+        lines.append(_line("clients", _counted({one_line(name, 40) or "–": n for name, n in summary.clients.items()})))
+    if set(summary.models) - {""}:
+        lines.append(
+            _line("models", _counted({one_line(name, 60) or "the core's own": n for name, n in summary.models.items()}))
+        )
+    text = "all with a prompt" if summary.with_prompt == summary.tasks else f"{summary.with_prompt:,} with a prompt"
+    if summary.with_prompt == 0:
+        text = "none: prompts of the given length are made up"
+    lines.append(_line("text", Content(text)))
+    if summary.counted:
+        tokens = f"{summary.input_tokens:,} in, {summary.output_tokens:,} out, given for {summary.counted:,} tasks"
+        lines.append(_line("tokens", Content(tokens)))
+    if summary.switches:
+        said = ", ".join(f"{numbers.policy(name)} at {numbers.clock(at)}" for at, name in summary.switches[:MOST])
+        more = f" and {len(summary.switches) - MOST:,} more" if len(summary.switches) > MOST else ""
+        lines.append(_line("switches", Content(one_line(said, 300) + more)))
+    if summary.controls:
+        lines.append(_line("controls", _counted(dict(summary.controls))))
+    if not summary.complete:
+        lines.append(_line("end", Content.styled("no end record: cut off, or written by hand", "$warning")))
+    return Content("\n").join(lines)
+
+
+def switches_words(summary: Summary | None, on: bool) -> str:
+    """What becomes of the file's own switches of policy and pauses. `summary` None: it is not read yet."""
+    done = "are done" if on else "are left out"
+    if summary is None:
+        return f"the file's own switches of policy, and pauses, {done}"
+    if pauses := summary.controls["pause"]:
+        return f"the file's switches of policy, {len(summary.switches):,}, and pauses, {pauses:,}, {done}"
+    if summary.switches:
+        return f"the file's switches of policy, {len(summary.switches):,}, {done}"
+    return "the file has no switches of policy of its own"
+
+
+def _line(label: str, what: Content) -> Content:
+    return Content.assemble((label.ljust(LABEL), "$muted"), what)
+
+
+def _counted(counts: dict[str, int]) -> Content:
+    common = Counter(counts).most_common()
+    parts = [Content.assemble(name, (f" {count:,}", "$muted")) for name, count in common[:MOST]]
+    if len(common) > MOST:
+        parts.append(Content.styled(f"and {len(common) - MOST:,} more", "$muted"))
+    return Content("  ").join(parts)
+
+
+def _priorities(counts: Counter[int]) -> Content:
+    return Content("  ").join(
+        Content.assemble((str(level), f"bold $priority-{level}"), (f" {counts[level]:,}", "$muted"))
+        for level in sorted(counts)
+    )

@@ -1,0 +1,1 @@
+"""Numbers, durations and model names as text."""

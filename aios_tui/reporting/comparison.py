@@ -1,0 +1,66 @@
+"""Several runs side by side: what a comparison shows of each, worked out off the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aios_tui.reporting.results import Result, Results, gather
+from aios_tui.reporting.run_store import KeptRun, plain_name
+from aios_tui.reporting.table import Line, lines
+from engine.replay.metrics import Metrics, queue_length, waiting_cdf
+from engine.replay.tables import Run
+
+LETTERS = "ABCDEF"
+"""What the runs of a comparison are called; there are at most so many."""
+CURVE_POINTS = 200
+
+Curve = list[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run, measured. `waiting`: share of tasks over seconds; `queue`: tasks over seconds from the first arrival."""
+
+    kept: KeptRun
+    result: Result = field(repr=False)
+    waiting: Curve = field(repr=False)
+    queue: Curve = field(repr=False)
+
+    @property
+    def metrics(self) -> Metrics:
+        return self.result.metrics
+
+    @property
+    def by_priority(self) -> dict[int, float]:
+        """Mean waiting time by priority, where any was measured."""
+        groups = self.metrics.by_priority.items()
+        return {level: group.waiting.mean for level, group in groups if group.waiting is not None}
+
+
+def measured(kept: KeptRun, run: Run) -> Measured:
+    """Work out what is shown of a run. O(n log n); blocks."""
+    (result,) = gather(kept.workload, [(run, kept.complete)]).results
+    first = run.tasks.at[0] if len(run.tasks) else 0.0
+    queue = [(at - first, float(length)) for at, length in queue_length(run, CURVE_POINTS)]
+    return Measured(kept, result, [(0.0, 0.0), *waiting_cdf(run, CURVE_POINTS)], queue)
+
+
+def table(runs: Sequence[Measured]) -> list[Line]:
+    """The whole table of a comparison, as reports have it."""
+    return lines(Results("", tuple(run.result for run in runs)))
+
+
+def suggested(kept: Sequence[KeptRun]) -> list[int]:
+    """What to compare first: the newest run, and of its workload the newest under each other policy.
+
+    Only runs of its kind, unless there is no other of it. `kept`: the newest first.
+    """
+    if not kept:
+        return []
+    first = kept[0]
+    same = [run for run in kept if plain_name(run.workload) == plain_name(first.workload)]
+    alike = {run.policy: run.id for run in reversed(same) if run.kind == first.kind}
+    if len(alike) < 2:
+        alike = {f"{run.policy} {run.kind}": run.id for run in reversed(same)}
+    return sorted(alike.values(), key=[run.id for run in kept].index)[:4]

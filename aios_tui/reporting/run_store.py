@@ -1,0 +1,126 @@
+"""Runs that were kept to be compared."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from engine.errors import UsageError
+from engine.sanitise import one_line
+
+if TYPE_CHECKING:
+    from aios_tui.runtime.runtime import Session
+    from engine.replay.tables import Run
+    from persistence import NewReplay
+
+LISTED = 200
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRun:
+    """What a list says of a run. `at`: when it was made, Unix seconds; `complete`: it was not broken off."""
+
+    id: int
+    at: float
+    workload: str
+    policy: str
+    kind: str
+    tasks: int
+    note: str = ""
+    complete: bool = True
+
+
+class Runs(Protocol):
+    """Where runs are kept."""
+
+    async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
+        """Keep a run; returns its id. Raises AiosError."""
+
+    async def listed(self) -> Sequence[KeptRun]:
+        """All that are kept, the newest first. Raises AiosError."""
+
+    async def load(self, id: int) -> Run:
+        """One with its tasks. Raises AiosError when it is not there any more, or can't be read."""
+
+    async def delete(self, id: int) -> None:
+        """Let one go. Raises AiosError."""
+
+
+class MemoryRuns:
+    """Runs kept as long as the program runs."""
+
+    def __init__(self) -> None:
+        self._runs: dict[int, tuple[KeptRun, Run]] = {}
+        self._last = 0
+
+    async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
+        self._last += 1
+        kept = KeptRun(
+            self._last, at, one_line(workload, 100), run.policy, run.kind, len(run.tasks), run.note, complete
+        )
+        self._runs[kept.id] = kept, run
+        return kept.id
+
+    async def listed(self) -> Sequence[KeptRun]:
+        return [kept for kept, _ in reversed(self._runs.values())]
+
+    async def load(self, id: int) -> Run:
+        if id not in self._runs:
+            raise UsageError(f"run {id} is not kept any more")
+        return self._runs[id][1]
+
+    async def delete(self, id: int) -> None:
+        self._runs.pop(id, None)
+
+
+class HistoryRuns:
+    """Runs kept in a session's history, beside those of `aios-tui replay`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
+        if run.kind == "live":
+            run.note = f"core {self._session.core_names}, {run.note}"
+        new = await asyncio.to_thread(_packed, workload, run, at, complete, self._core(run))
+        return await self._session.store.keep_replay(new)
+
+    def _core(self, run: Run) -> str | None:
+        return self._session.core_names if run.kind == "live" else None
+
+    async def listed(self) -> Sequence[KeptRun]:
+        rows = await self._session.history.replays(LISTED)
+        return [
+            KeptRun(row.id, row.at, one_line(row.workload, 100), one_line(row.policy, 60), one_line(row.mode, 12),
+                    row.tasks, one_line(row.note, 300), row.complete)
+            for row in rows
+        ]  # fmt: skip
+
+    async def load(self, id: int) -> Run:
+        from engine.replay.codec import unpack
+
+        found = await self._session.history.replay(id)
+        if found is None:
+            raise UsageError(f"run {id} is not kept any more")
+        return await asyncio.to_thread(unpack, found.columns)
+
+    async def delete(self, id: int) -> None:
+        await self._session.store.delete_replay(id)
+
+
+def _packed(workload: str, run: Run, at: float, complete: bool, core: str | None) -> NewReplay:
+    from aios_tui.reporting.results import gather
+    from aios_tui.reporting.run_record import new_replay
+
+    (result,) = gather(workload, [(run, complete)]).results
+    return new_replay(workload, result, at=at, core=core)
+
+
+def plain_name(workload: str) -> str:
+    """A workload's name without what its file's name ends in."""
+    from aios_tui.workloads.files import SUFFIXES
+
+    name = one_line(workload, 100)
+    return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)

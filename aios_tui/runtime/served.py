@@ -1,0 +1,152 @@
+"""A session whose kernel can be reached: over HTTP where that is wanted, and by its owner's commands over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+from aios_tui import __version__
+from aios_tui.config.settings import Settings
+from aios_tui.runtime import discovery
+from aios_tui.runtime.runtime import Session
+from engine.errors import AiosError, UsageError
+from engine.events import Notice
+from engine.store import Recovery
+
+if TYPE_CHECKING:
+    from engine.gateway.config import GatewayConfig
+    from engine.gateway.server import GatewayServer
+
+log = logging.getLogger(__name__)
+
+NEEDS = "the HTTP service needs fastapi and uvicorn: pip install 'aios-tui[serve]'"
+
+
+class ServedSession(Session):
+    """A session that serves its kernel once it runs, and stops serving before it stops.
+
+    Args:
+        sockets: listening ones for HTTP, from `open_sockets`; none serves the owner's commands only.
+    """
+
+    def __init__(self, settings: Settings, sockets: list[socket.socket] | None = None) -> None:
+        super().__init__(settings)
+        self.exports.served = True
+        self._sockets = sockets or []
+        self._server: GatewayServer | None = None
+        self._beginning: asyncio.Task[str | None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
+        recovery = await super().start(recover=recover, paused=paused)
+        self._beginning = asyncio.create_task(self._begin(), name="begin to serve")
+        self._beginning.add_done_callback(self._tell)
+        self._watching = asyncio.create_task(self.watch_agents(), name="watch agents")
+        return recovery
+
+    async def serving(self) -> str | None:
+        """Return once requests are answered: the address for HTTP clients, or None. Raises AiosError."""
+        if self._beginning is None:
+            raise UsageError("the session has not started")
+        return await asyncio.shield(self._beginning)
+
+    async def close(self, *, drain_s: float = 0.0) -> None:
+        beginning, self._beginning = self._beginning, None
+        if beginning is not None:
+            beginning.cancel()
+            await asyncio.wait({beginning})
+            await asyncio.to_thread(discovery.withdraw, self.settings.db)
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait({self._watching})
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop()
+        for each in self._sockets:
+            each.close()
+        await super().close(drain_s=drain_s)
+
+    async def _begin(self) -> str | None:
+        # The libraries take their time to load: not on the loop, where a console answers keys.
+        make_app, server_type = await asyncio.to_thread(_load)
+        config = gateway_config(self.settings)
+        config.check()
+        app = make_app(
+            self.kernel,
+            lambda: self.agents,
+            self.history,
+            config,
+            version=__version__,
+            exposition=self.exports.exposition,
+        )
+        self._server = server = server_type(app, config)
+        own = await asyncio.to_thread(discovery.own_socket, self.settings.db)
+        if own is not None:
+            await server.serve([own], trusted=True)
+        url = None
+        if self._sockets:
+            url = url_of(self.settings.host, self._sockets[0].getsockname()[1])
+            await server.serve(self._sockets, trusted=False)
+        await asyncio.to_thread(discovery.announce, self.settings.db, url)
+        return url
+
+    def _tell(self, done: asyncio.Task[str | None]) -> None:
+        """Say what came of it to whoever watches the kernel."""
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            if url := done.result():
+                self.kernel.publish(Notice(self.kernel.now(), "info", f"clients are served at {url}"))
+            return
+        known = isinstance(error, AiosError | OSError)
+        log.warning("nothing is served: %s", error, exc_info=None if known else error)
+        if self._sockets or not isinstance(error, UsageError):
+            text = f"clients can't be served: {error if known else type(error).__name__}"
+            self.kernel.publish(Notice(self.kernel.now(), "error", text))
+
+
+def gateway_config(settings: Settings) -> GatewayConfig:
+    """The service's part of the settings."""
+    from engine.gateway.config import GatewayConfig
+
+    return GatewayConfig(
+        host=settings.host,
+        token=None if settings.token is None else settings.token.get_secret_value(),
+        hosts=settings.hosts,
+        origins=settings.origins,
+        aliases=settings.aliases,
+        wait_s=settings.status_wait_s,
+        rate=settings.request_rate,
+        burst=max(1, round(settings.request_rate * 5)),
+        max_body_bytes=round(settings.max_request_mb * 1e6),
+    )
+
+
+def open_sockets(settings: Settings) -> list[socket.socket]:
+    """Take the port. Raises UsageError with one line: it is in use, needs a token, or the libraries are missing."""
+    gateway_config(settings).check()
+    _load()
+    from engine.gateway.server import listen
+
+    return listen(settings.host, settings.port)
+
+
+def url_of(host: str, port: int) -> str:
+    """How a client addresses us; a host that means every address is told as this machine."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{name}:{port}"
+
+
+def _load() -> tuple[Any, type[GatewayServer]]:
+    try:
+        app = importlib.import_module("engine.gateway.app")
+        server = importlib.import_module("engine.gateway.server")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("fastapi", "uvicorn", "starlette"):
+            raise UsageError(NEEDS) from None
+        raise
+    return app.make_app, server.GatewayServer

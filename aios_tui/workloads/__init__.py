@@ -1,0 +1,1 @@
+"""Workload files on disk and their calibration."""

@@ -1,0 +1,210 @@
+"""Measure a core through the port: load time, time to first token, time per token, tokens a second at 1, 2, 4 streams.
+
+All times are seen from here, by a monotonic clock, in seconds: what the server says of itself is not taken on trust.
+Prompts are unlike from their first words on, so that no server has read one before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from uuid import uuid4
+
+from engine.cores.model_management import keeper_of
+from engine.cores.port import Attempt, Chunk, Core, Done, Message, Slot
+from engine.errors import CoreError
+from engine.replay.synthetic_prompt import filler
+from engine.task import GenerationOptions
+
+MOST_STREAMS = 16
+"""Looking for what a server runs at a time, no more than this is tried."""
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One attempt as it was seen. Moments are seconds of a monotonic clock.
+
+    Attributes:
+        tokens_in, tokens_out: as the model counted them; where it does not say, the pieces that came.
+    """
+
+    begun: float
+    first: float
+    last: float
+    ended: float
+    tokens_in: int
+    tokens_out: int
+
+    @property
+    def ttft_s(self) -> float:
+        return self.first - self.begun
+
+    @property
+    def tpot_s(self) -> float | None:
+        """Seconds for each token after the first; None for a reply without such."""
+        return (self.last - self.first) / (self.tokens_out - 1) if self.tokens_out > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The middle one of some values, the lowest and the highest."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Spread:
+        """Raises ValueError when there are none."""
+        found = sorted(values)
+        if not found:
+            raise ValueError("nothing was measured")
+        return cls(median(found), found[0], found[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """So many streams at a time.
+
+    Attributes:
+        ttft_s: dispatch to first token. tpot_s: a token after the first.
+        stream_tps: tokens a second of one stream, after its first token. total_tps: of all together, from
+            the first dispatch to the last end, one value a run.
+        prompt_tps: prompt tokens a second, over the TTFT.
+        at_once: how many streams were seen to be written at the same moment, the highest of all runs.
+        tokens_in, tokens_out: of a reply, medians.
+    """
+
+    streams: int
+    runs: int
+    ttft_s: Spread
+    tpot_s: Spread
+    stream_tps: Spread
+    total_tps: Spread
+    prompt_tps: Spread
+    at_once: int
+    tokens_in: float
+    tokens_out: float
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is asked: `tokens` of a reply, some `prompt_tokens` of a prompt, `runs` times. Limits in seconds or None."""
+
+    model: str
+    tokens: int = 64
+    prompt_tokens: int = 128
+    runs: int = 3
+    first_token_s: float | None = None
+    gap_s: float | None = None
+
+
+async def load_time(core: Core, model: str) -> float | None:
+    """Seconds from asking for a cold model to its being loaded; None where models can't be taken out of memory.
+
+    Raises:
+        CoreError: the server refuses.
+    """
+    keeper = keeper_of(core)
+    if keeper is None:
+        return None
+    await keeper.unload(model)
+    return await keeper.load(model)
+
+
+async def measure(core: Core, streams: int, work: Work) -> AsyncIterator[list[Reply]]:
+    """Run `streams` attempts at a time, `work.runs` times, and give each run's replies as it ends; see `level`.
+
+    Raises:
+        CoreError: an attempt failed.
+    """
+    for _ in range(work.runs):
+        yield await _batch(core, streams, work)
+
+
+async def warm_up(core: Core, work: Work) -> None:
+    """One short attempt, so that what comes once is not measured. Raises CoreError."""
+    short = Work(work.model, min(4, work.tokens), min(16, work.prompt_tokens), 1, work.first_token_s, work.gap_s)
+    await _batch(core, 1, short)
+
+
+def level(streams: int, batches: Sequence[Sequence[Reply]]) -> Level:
+    """The figures of some runs of `streams` replies each. Raises CoreError when no reply has two tokens."""
+    replies = [reply for batch in batches for reply in batch]
+    tpots = [tpot for reply in replies if (tpot := reply.tpot_s) is not None and tpot > 0]
+    if not tpots:
+        raise CoreError("the replies are too short to measure by; ask for more with --tokens")
+    return Level(
+        streams=streams,
+        runs=len(batches),
+        ttft_s=Spread.of(reply.ttft_s for reply in replies),
+        tpot_s=Spread.of(tpots),
+        stream_tps=Spread.of(1 / tpot for tpot in tpots),
+        total_tps=Spread.of(_total(batch) for batch in batches),
+        prompt_tps=Spread.of(reply.tokens_in / reply.ttft_s for reply in replies if reply.ttft_s > 0),
+        at_once=max(overlap(batch) for batch in batches),
+        tokens_in=median(reply.tokens_in for reply in replies),
+        tokens_out=median(reply.tokens_out for reply in replies),
+    )
+
+
+def overlap(replies: Iterable[Reply]) -> int:
+    """How many of them were being written at one moment. One that ends as another begins does not count with it."""
+    edges = sorted(edge for reply in replies for edge in ((reply.first, 1), (reply.last, -1)))
+    return max(itertools.accumulate(step for _, step in edges), default=0)
+
+
+def _total(batch: Sequence[Reply]) -> float:
+    wall = max(reply.ended for reply in batch) - min(reply.begun for reply in batch)
+    return sum(reply.tokens_out for reply in batch) / wall if wall > 0 else 0.0
+
+
+async def _batch(core: Core, streams: int, work: Work) -> list[Reply]:
+    """So many attempts at a time; when one fails, or we are cancelled, none goes on."""
+    slots = core.slots()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_attempt(core, slots[n % len(slots)], work)) for n in range(streams)]
+    except* CoreError as failed:
+        raise CoreError(str(failed.exceptions[0])) from None
+    return [task.result() for task in tasks]
+
+
+async def _attempt(core: Core, slot: Slot, work: Work) -> Reply:
+    number = next(_NUMBERS)
+    prompt = f"{uuid4().hex[:8]}: {filler(work.prompt_tokens - 8)}"
+    options = GenerationOptions(max_tokens=work.tokens, temperature=0.8, seed=number)
+    attempt = Attempt(number, 1, 1, (Message("user", prompt),), work.model, options)
+    begun = time.monotonic()
+    moments: list[float] = []
+    counted = 0
+    stream = core.run(attempt, slot)
+    try:
+        while True:
+            limit = work.gap_s if moments else work.first_token_s
+            async with asyncio.timeout(limit):
+                piece = await anext(stream)
+            if isinstance(piece, Chunk):
+                if piece.kind != "progress":
+                    moments.append(time.monotonic())
+                    counted += piece.tokens
+            elif isinstance(piece, Done) and moments:
+                usage = piece.usage
+                ended = time.monotonic()
+                written = usage.tokens_out or counted
+                return Reply(begun, moments[0], moments[-1], ended, usage.tokens_in, written)
+            else:
+                raise CoreError(f"{work.model}: {getattr(piece, 'reason', '') or 'the model said nothing'}")
+    except TimeoutError:
+        raise CoreError(f"{work.model}: nothing came for {limit:g} s") from None
+    except StopAsyncIteration:
+        raise CoreError(f"{work.model}: the stream ended without its end") from None
+    finally:
+        close = getattr(stream, "aclose", None)
+        if close is not None:
+            await close()

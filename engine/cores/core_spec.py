@@ -1,0 +1,132 @@
+"""The `--core` choice taken apart: configured names and forms, with commas between them.
+
+A comma begins another core, but for one case: what reads `key=value` belongs to the `scripted:` before it. No name
+and no form begins with a word and `=`, so there is only one way to read a choice.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from engine.cores.config import CoreConfig, is_kind, kinds
+from engine.cores.keys import without_login
+from engine.cores.ollama.address import parse_address
+from engine.errors import UsageError
+from engine.sanitise import one_line
+from engine.validation import wording
+
+FORMS = "auto, embedded, ollama, ollama@URL, openai@URL, a preset's name or scripted[:KEY=VALUE,…]"
+_OPTION = re.compile(r"\w+\s*=")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A core that is asked for. `configured`: by its name in the settings."""
+
+    name: str
+    config: CoreConfig
+    configured: bool = False
+
+
+def parse_cores(choice: str, configured: Mapping[str, CoreConfig]) -> list[Wanted] | None:
+    """The cores that `choice` means, in its order; None for `auto` with none configured. Looks at nothing but its text.
+
+    `auto` means all that are configured. Raises UsageError, with one line, if the choice can't be meant.
+    """
+    parts = _split(choice)
+    if parts == ["auto"]:
+        return [Wanted(name, config, True) for name, config in configured.items()] or None
+    if "auto" in parts:
+        raise UsageError("core auto stands alone: it means all cores that are configured, or else what is found")
+    wanted = [
+        Wanted(part, configured[part], True) if part in configured else Wanted("", _form(part, configured))
+        for part in parts
+    ]
+    return _named(wanted, set(configured))
+
+
+def _split(choice: str) -> list[str]:
+    parts: list[str] = []
+    for part in choice.split(","):
+        text = part.strip()
+        if parts and parts[-1].startswith("scripted:") and (_OPTION.match(text) or not text):
+            parts[-1] += f",{text}"
+        else:
+            parts.append(text)
+    return parts
+
+
+def _form(part: str, configured: Mapping[str, CoreConfig]) -> CoreConfig:
+    kind, rest = part, ""
+    for start in ("ollama@", "openai@", "scripted:"):
+        if part.startswith(start):
+            kind, rest = start[:-1], part.removeprefix(start)
+    if not is_kind(kind) or (kind not in (part, "scripted") and not rest):
+        names = f"{', '.join(configured)} (configured), " if configured else ""
+        word, at, address = part.partition("@")
+        near = difflib.get_close_matches(word if at else kind, [*configured, *kinds()], n=1, cutoff=0.75)
+        hint = f"; did you mean {near[0]}?" if near else f"; use {names}{FORMS}"
+        # What stands before the @ is a kind with a slip in it, or part of a password.
+        shown = f"{word if near else '…'}@{without_login(address)}" if at else without_login(part)
+        raise UsageError(f"unknown core '{one_line(shown, 80)}'{hint}")
+    try:
+        if kind == "scripted":
+            return CoreConfig(kind=kind, script=rest or None)
+        return CoreConfig(kind=kind, url=rest or None)
+    except ValidationError as error:
+        raise UsageError(one_line(wording(error.errors(include_url=False)[0]))) from None
+
+
+def _named(wanted: list[Wanted], taken: set[str]) -> list[Wanted]:
+    """Give each form a name of its own, not `taken`: its kind's, and where there are several of a kind, its host's."""
+    found: dict[str, Wanted] = {}
+    kinds = [each.config.kind for each in wanted if not each.configured]
+    hosts = [
+        (each.config.kind, _host(each.config)[0])
+        for each in wanted
+        if not each.configured and each.config.url is not None
+    ]
+    for each in wanted:
+        name = each.name
+        if not each.configured:
+            several = kinds.count(each.config.kind) > 1
+            alike = [host for kind, host in hosts if kind == each.config.kind]
+            names = _names(each.config, several, alike)
+            name = next(name for name in names if name not in found and name not in taken)
+        elif name in found:
+            raise UsageError(f"core {name} stands there twice")
+        if each.config.kind == "embedded" and any(other.config.kind == "embedded" for other in found.values()):
+            raise UsageError("there is one embedded core, not two")
+        if each.config in [other.config for other in found.values()] and each.config.kind != "scripted":
+            raise UsageError(f"core {one_line(each.config.url or each.config.kind, 80)} stands there twice")
+        found[name] = Wanted(name, each.config, each.configured)
+    return list(found.values())
+
+
+def _names(config: CoreConfig, several: bool, hosts: list[str]) -> list[str]:
+    """What it may be called, the best first. `hosts` are those of its kind: two alike both have their port."""
+    numbered = [f"{config.kind}-{number}" for number in range(2, 100)]
+    if config.url is None or not several:
+        return [config.kind, *numbered]
+    host, port = _host(config)
+    alone = [host] if hosts.count(host) == 1 else []
+    return [*alone, f"{host}:{port}", *numbered]
+
+
+def _host(config: CoreConfig) -> tuple[str, str]:
+    if config.family == "ollama":
+        url = parse_address(config.url).url
+    else:
+        from engine.cores.openai.address import parse_base_url
+
+        url = parse_base_url(config.url or "").url
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return (f"[{host}]" if ":" in host else host), str(port)

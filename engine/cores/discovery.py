@@ -1,0 +1,182 @@
+"""All cores there are: those that are configured, those that the choice names, and those found on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from engine.cores.config import CoreConfig
+from engine.cores.core_spec import Wanted, parse_cores
+from engine.cores.factory import choose_cores, make_core
+from engine.cores.keys import find_key
+from engine.cores.ollama.address import parse_address
+from engine.cores.port import CoreInfo, SlotState
+from engine.errors import AiosError
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """One core, looked at without being started.
+
+    Attributes:
+        configured: it has a table in the settings. chosen: tasks would run on it.
+        usable: it answers, or can be started. problem: what is wrong with it, usable or not.
+        slots: how many attempts it would be given at a time. slots_from: how that number is known.
+        key_env: the name of its access key, None where it needs none. key_set: there is one; the key itself is nowhere.
+        info: what it says of itself; a core that could not even be made says nothing.
+    """
+
+    name: str
+    kind: str
+    configured: bool
+    chosen: bool
+    usable: bool
+    problem: str = ""
+    slots: int = 0
+    slots_from: str = ""
+    key_env: str | None = None
+    key_set: bool = False
+    info: CoreInfo = field(default_factory=lambda: CoreInfo("", False, None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    wanted: Wanted
+    chosen: bool
+    slots: int | None
+    default_model: str | None
+    environ: Mapping[str, str]
+    keys: Path | None
+
+
+async def survey(
+    choice: str,
+    *,
+    configured: Mapping[str, CoreConfig],
+    slots: int | None = None,
+    default_model: str | None = None,
+    environ: Mapping[str, str],
+    keys: Path | None = None,
+) -> list[Surveyed]:
+    """Look at every core, all at the same time; those that tasks would run on first. For arguments see `choose_cores`.
+
+    Raises:
+        UsageError: the choice is none.
+    """
+    wanted = parse_cores(choice, configured)
+    chosen = wanted if wanted is not None else []
+    rest = [Wanted(name, config, True) for name, config in configured.items()]
+    others = [each for each in (*rest, *found(environ, keys)) if not _among(each, chosen, environ)]
+    unlike = [each for index, each in enumerate(others) if not _among(each, others[:index], environ)]
+    names = [each.name for each in (*chosen, *rest)]
+    unlike = [each if each.configured else _renamed(each, names, environ) for each in unlike]
+    looks = [_Look(each, True, slots, default_model, environ, keys) for each in chosen]
+    looks += [_Look(each, False, slots, default_model, environ, keys) for each in unlike]
+    seen = list(await asyncio.gather(*map(_look, looks)))
+    if wanted is None:
+        seen = await _mark_automatic(seen, slots=slots, default_model=default_model, environ=environ)
+    return sorted(seen, key=lambda each: not each.chosen)
+
+
+def found(environ: Mapping[str, str], keys: Path | None) -> list[Wanted]:
+    """What is there unconfigured: Ollama in its usual place, the embedded model, and presets whose key is set."""
+    from engine.cores.openai.presets import load_presets
+
+    keyed = []
+    for name, preset in load_presets().items():
+        try:
+            key = find_key(preset.key_env, environ=environ, file=keys)
+        except AiosError:
+            continue  # `doctor` says what is wrong with the file
+        if key is not None:
+            keyed.append(name)
+    return [Wanted(kind, CoreConfig(kind=kind)) for kind in ("ollama", "embedded", *keyed)]
+
+
+def _among(one: Wanted, others: list[Wanted], environ: Mapping[str, str]) -> bool:
+    return any(_place(one, environ) == _place(other, environ) for other in others)
+
+
+def _place(wanted: Wanted, environ: Mapping[str, str]) -> tuple[str, str]:
+    """What makes two the same core, whatever they are called."""
+    config = wanted.config
+    if config.kind == "embedded":
+        return config.kind, ""
+    if config.family == "openai":
+        from engine.cores.openai.address import parse_base_url
+
+        preset = config.preset
+        return "openai", parse_base_url(config.url or (preset.base_url if preset else "")).url
+    if config.kind == "ollama":
+        try:
+            return config.kind, parse_address(config.url or environ.get("OLLAMA_HOST")).url
+        except AiosError:
+            return config.kind, "OLLAMA_HOST"
+    return config.kind, wanted.name
+
+
+def _renamed(found: Wanted, taken: list[str], environ: Mapping[str, str]) -> Wanted:
+    """Found Ollama where another core has its name: it is called by its place."""
+    return replace(found, name=_place(found, environ)[1].partition("://")[2]) if found.name in taken else found
+
+
+async def _mark_automatic(seen: list[Surveyed], **given: object) -> list[Surveyed]:
+    """With nothing configured, `auto` looks for itself: mark what it takes."""
+    try:
+        (taken,) = await choose_cores("auto", **given)  # type: ignore[arg-type]
+    except AiosError:
+        return seen
+    await taken.core.stop(drain_s=0)
+    return [
+        replace(each, chosen=True, info=replace(each.info, why=taken.why)) if each.name == taken.core.name else each
+        for each in seen
+    ]
+
+
+async def _look(look: _Look) -> Surveyed:
+    wanted = look.wanted
+    kind = wanted.config.kind
+    try:
+        made = make_core(
+            wanted,
+            slots=look.slots,
+            default_model=look.default_model,
+            environ=look.environ,
+            keys=look.keys,
+            must_answer=False,
+        )
+    except AiosError as error:
+        return Surveyed(wanted.name, kind, wanted.configured, look.chosen, False, str(error), key_env=_key_env(wanted))
+    core = made.core
+    try:
+        info = await core.inspect()
+        slots = sum(slot.state is not SlotState.UNPROVEN for slot in core.slots())
+    finally:
+        await core.stop(drain_s=0)
+    ready = info.healthy or kind == "embedded"  # that one is made ready at the start; make_core saw that it can be
+    told = "configured" if wanted.config.slots or look.slots else _told(info.slots_from)
+    return Surveyed(
+        wanted.name,
+        info.kind or kind,
+        wanted.configured,
+        look.chosen,
+        ready,
+        "" if kind == "embedded" else info.detail,
+        slots,
+        told,
+        _key_env(wanted),
+        find_key(_key_env(wanted), environ=look.environ, file=wanted.config.key_file or look.keys) is not None,
+        info,
+    )
+
+
+def _key_env(wanted: Wanted) -> str | None:
+    preset = wanted.config.preset
+    return wanted.config.key_env or (preset.key_env if preset else None)
+
+
+def _told(slots_from: str) -> str:
+    """A core takes the number that it is given as configured; where nobody configured that, it is the default."""
+    return "default" if slots_from in ("", "configured") else slots_from

@@ -1,0 +1,102 @@
+"""One attempt's request to an OpenAI-compatible server, and its stream, until the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from engine.cores.http import StatusError, WireError
+from engine.cores.keys import redact
+from engine.cores.openai import chunks, requests
+from engine.cores.openai.presets import Quirks
+from engine.cores.openai.wire import Connection
+from engine.cores.port import Attempt, Chunk, Done
+from engine.cores.stream_call import Emit
+from engine.sanitise import one_line
+
+_EXTRAS, _EXTRAS_CHARS = 1_000, 8 << 20
+_TAIL_S = 1.0
+_A_KEY = 12  # characters; a shorter one may be a word
+
+
+class Dialogue:
+    """How one server is talked to.
+
+    Attributes:
+        quirks: the server's, as known beforehand and as its refusals have shown.
+    """
+
+    def __init__(self, connection: Connection, quirks: Quirks, key: SecretStr | None, *, priority: bool) -> None:
+        self._connection, self._key, self._priority = connection, key, priority
+        self._extras: OrderedDict[str, Mapping[str, Any]] = OrderedDict()
+        self._sizes: dict[str, int] = {}  # of the extras, in characters of JSON
+        self.quirks = quirks
+
+    def begin(self) -> chunks.Answer:
+        """What an attempt's answer is collected in."""
+        return chunks.Answer(self.quirks, time.monotonic())
+
+    async def hold(self, attempt: Attempt, model: str, answer: chunks.Answer, emit: Emit) -> None:
+        """Ask, and read to the end. Raises what `Connection.stream` and `read_record` raise.
+
+        Refused for a field that can be left out, it asks once more without; so it does from then on.
+        """
+        try:
+            await self._ask(attempt, model, answer, emit)
+        except StatusError as refusal:
+            learnt = requests.learnt(self.quirks, refusal.message) if refusal.status in (400, 422) else None
+            if learnt is None:
+                raise
+            self.quirks = learnt
+            await self._ask(attempt, model, answer, emit)
+
+    async def _ask(self, attempt: Attempt, model: str, answer: chunks.Answer, emit: Emit) -> None:
+        body = requests.body_of(attempt, model, self.quirks, priority=self._priority, extras=self._extras)
+        async with self._connection.stream(body, raw=requests.is_raw(attempt)) as events:
+            async for data in events:
+                if data.strip() == chunks.DONE:
+                    answer.end()
+                    await _finish(events)
+                    return
+                for chunk in answer.take(chunks.read_record(data), time.monotonic()):
+                    await emit(self._without_key(chunk))
+
+    def done(self, answer: chunks.Answer, model: str) -> Done:
+        """The outcome of a finished answer. Raises BadCallError."""
+        done = answer.done(model)
+        self._keep(answer.extras)
+        if self.quirks.ignores_model:  # and so calls the model by any name it was asked for
+            return done
+        # A provider may say which version it was.
+        name = one_line(answer.model.removeprefix(self.quirks.model_prefix), 200)
+        return replace(done, model=redact(name, self._key.get_secret_value() if self._key else None) or model)
+
+    def _keep(self, extras: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep what goes back with calls; the oldest goes when there are too many, or they are too large in all."""
+        for name, extra in extras.items():
+            self._extras.pop(name, None)
+            self._extras[name], self._sizes[name] = extra, len(name) + len(json.dumps(extra))
+        while len(self._extras) > _EXTRAS or sum(self._sizes.values()) > _EXTRAS_CHARS:
+            del self._sizes[self._extras.popitem(last=False)[0]]
+
+    def _without_key(self, chunk: Chunk) -> Chunk:
+        """Some proxies answer with an error as if the model had said it. Parts of a key may be words of the model."""
+        key = self._key.get_secret_value() if self._key else ""
+        return replace(chunk, text=redact(chunk.text, key)) if len(key) >= _A_KEY and key in chunk.text else chunk
+
+
+async def _finish(events: AsyncIterator[str]) -> None:
+    """Read to the end of the response, so that the connection can be used again; what comes there no longer counts."""
+    with suppress(TimeoutError, httpx.HTTPError, StatusError, WireError):
+        async with asyncio.timeout(_TAIL_S):
+            async for _ in events:
+                pass

@@ -1,0 +1,173 @@
+"""A run as bytes, to be kept and read again: a header of JSON, then its columns, deflated.
+
+    "aios-run 1\\n", then deflated: length of the header (4 bytes, big-endian), the header, each column it names
+
+Columns are little-endian whatever machine wrote them; ids that are `t1`, `t2`, … are not written.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import zlib
+from array import array
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from engine.errors import UsageError
+from engine.replay.tables import Run, Tasks
+from engine.sanitise import one_line
+
+_MAGIC = b"aios-run 1\n"
+MAX_BYTES = 1 << 30
+"""What a run may be, unpacked: about fifteen million tasks."""
+
+_COLUMNS = {  # in the order in which they are written: name, where it is, type, bytes an entry
+    "at": ("tasks", "d", 8),
+    "priority": ("tasks", "b", 1),
+    "service": ("tasks", "d", 8),
+    "client": ("tasks", "L", 4),
+    "start": ("run", "d", 8),
+    "end": ("run", "d", 8),
+    "order": ("run", "L", 4),
+    "ttft": ("run", "d", 8),
+}
+
+
+Line = Annotated[str, AfterValidator(lambda text: one_line(text, 1000))]
+
+
+class _Header(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    policy: Line
+    kind: Literal["virtual", "live"]
+    slots: int = Field(ge=1)
+    counts: dict[str, int]
+    clients: list[Line]
+    ids: list[Line]
+    failed: list[int]
+    swaps: int
+    load_s: float
+    switches: list[tuple[float, Line]]
+    note: Line
+
+
+def pack(run: Run) -> bytes:
+    """The run as bytes. Service is kept as executed; models and rounds are not, no metric is made from them."""
+    tasks = run.tasks
+    columns = {name: _column(run, name) for name in _COLUMNS}
+    plain = not tasks.ids or all(name == f"t{place}" for place, name in enumerate(tasks.ids, 1))
+    header = _Header(
+        policy=run.policy,
+        kind=run.kind,
+        slots=max(1, run.slots),
+        counts={name: len(column) for name, column in columns.items()},
+        clients=tasks.clients,
+        ids=[] if plain else list(tasks.ids),
+        failed=sorted(run.failed),
+        swaps=run.swaps,
+        load_s=run.load_s,
+        switches=list(run.switches),
+        note=run.note,
+    )
+    said = header.model_dump_json().encode()
+    deflate = zlib.compressobj(level=6)
+    parts = [_MAGIC, deflate.compress(len(said).to_bytes(4, "big") + said)]
+    parts += [deflate.compress(_bytes(columns[name], size)) for name, (_, _, size) in _COLUMNS.items()]
+    return b"".join([*parts, deflate.flush()])
+
+
+def unpack(data: bytes) -> Run:
+    """The run again.
+
+    Raises:
+        UsageError: the bytes are no such run, are damaged, or are of a newer kind.
+    """
+    if not data.startswith(_MAGIC):
+        raise UsageError("this run was not kept by this version of the program, or is damaged")
+    try:
+        raw = _inflated(data[len(_MAGIC) :])
+        length = int.from_bytes(raw[:4], "big")
+        header = _Header.model_validate_json(raw[4 : 4 + length])
+        run = _assembled(header, raw[4 + length :])
+    except (zlib.error, ValueError, KeyError, json.JSONDecodeError) as error:
+        what = "its header" if isinstance(error, ValidationError) else str(error)
+        raise UsageError(f"this kept run is damaged: {what}") from None
+    return run
+
+
+def _inflated(data: bytes) -> bytes:
+    inflate = zlib.decompressobj()
+    raw = inflate.decompress(data, MAX_BYTES)
+    if not inflate.eof:
+        raise ValueError("it is cut, or too long")
+    return raw
+
+
+def _assembled(header: _Header, raw: bytes) -> Run:
+    columns: dict[str, array[Any]] = {}
+    offset = 0
+    for name, (_, code, size) in _COLUMNS.items():
+        end = offset + header.counts[name] * size
+        if end < offset or end > len(raw):
+            raise ValueError("its columns are cut")
+        columns[name] = _array(code, size, raw[offset:end])
+        offset = end
+    n = len(columns["at"])
+    whole = all(len(columns[name]) == n for name in ("start", "end"))
+    known = all(len(columns[name]) in (0, n) for name in ("ttft", "client"))
+    if not (whole and known and len(columns["order"]) <= n and len(header.ids) in (0, n)):
+        raise ValueError("its columns do not belong together")
+    if max(columns["order"], default=0) >= max(n, 1) or max(columns["client"], default=0) >= len(header.clients):
+        raise ValueError("its columns point outside")
+    if any(not 0 <= place < n for place in header.failed) or any(not 0 <= p <= 9 for p in columns["priority"]):
+        raise ValueError("its columns point outside")
+    tasks = Tasks(
+        at=columns["at"],
+        priority=columns["priority"],
+        service=columns["service"],
+        client=columns["client"],
+        clients=header.clients,
+        ids=header.ids,
+    )
+    return Run(
+        policy=header.policy,
+        kind=header.kind,
+        slots=header.slots,
+        tasks=tasks,
+        start=columns["start"],
+        end=columns["end"],
+        service=tasks.service,
+        order=columns["order"],
+        ttft=columns["ttft"],
+        failed=frozenset(header.failed),
+        swaps=header.swaps,
+        load_s=header.load_s,
+        switches=tuple(header.switches),
+        note=header.note,
+    )
+
+
+def _column(run: Run, name: str) -> array[Any]:
+    column: array[Any] = getattr(run.tasks if _COLUMNS[name][0] == "tasks" else run, name)
+    return column
+
+
+def _bytes(column: array[Any], size: int) -> bytes:
+    """Little-endian; a column of machine words as `size` bytes each, so that all machines read it."""
+    if column.itemsize != size:
+        column = array("I", column)
+    if sys.byteorder == "big":
+        column = array(column.typecode, column)
+        column.byteswap()
+    return column.tobytes()
+
+
+def _array(code: str, size: int, raw: bytes) -> array[Any]:
+    column: array[Any] = array("I" if code == "L" and array("L").itemsize != size else code)
+    column.frombytes(raw)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return array(code, column)

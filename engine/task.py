@@ -1,0 +1,263 @@
+"""The things the kernel is about: tasks, their specification, and the record of one that history and scripts read."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+
+from engine.llm_query import LlmQuery, clean_json
+from engine.sanitise import one_line, sanitise
+
+MOST_URGENT, LEAST_URGENT, DEFAULT_PRIORITY = 0, 9, 5
+MAX_PROMPT_CHARS = 1_048_576
+
+
+def _clean(value: Any) -> Any:
+    return sanitise(value.replace("\r\n", "\n")) if isinstance(value, str) else value
+
+
+def _name(value: str) -> str:
+    return one_line(value, 200)
+
+
+Priority = Annotated[int, Field(ge=MOST_URGENT, le=LEAST_URGENT)]
+Text = Annotated[str, BeforeValidator(_clean), Field(max_length=MAX_PROMPT_CHARS)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
+
+
+class TaskState(StrEnum):
+    """`queued → running → done | failed | cancelled`. Between two rounds a task is running."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED)
+
+
+class AttemptState(StrEnum):
+    """How one execution of a syscall stands. `interrupted`: the process died or was stopped meanwhile."""
+
+    EXECUTING = "executing"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    INTERRUPTED = "interrupted"
+
+
+class KernelState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    DRAINING = "draining"
+    STOPPED = "stopped"
+
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+StopText = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _duration(value: str) -> str:
+    if not re.fullmatch(r"-1|0|\d{1,9}(\.\d{1,9})?(s|m|h)", value, re.ASCII):
+        raise ValueError("that is no such time; use 300s, 5m or 1h, 0 for no time, or -1 for ever")
+    return value
+
+
+KeepAlive = Annotated[str, AfterValidator(_duration)]
+"""How long a model stays in memory after use: `300s`, `5m`, `1h`, `0` for no time, `-1` for ever."""
+
+
+class GenerationOptions(BaseModel):
+    """How the model is to generate; what is None is left to the agent, and then to the core.
+
+    A core that has no such option ignores it.
+
+    Attributes:
+        max_tokens: of the reply (Ollama: `num_predict`). num_ctx: tokens of context; another one reloads the model.
+        think: whether, or how much, a reasoning model thinks before it answers; its thoughts come apart.
+        format: `json`, or the JSON schema that the reply must meet; enforced by the server's grammar.
+        keep_alive: how long the model stays in memory after this.
+        endpoint: `chat` with the model's template; `generate` the same from one plain prompt, the last message, and the
+            system message; `raw` that prompt without any template.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    temperature: Annotated[float, Field(ge=0, le=10)] | None = None
+    seed: int | None = None
+    num_ctx: Annotated[int, Field(ge=1)] | None = None
+    top_k: Annotated[int, Field(ge=0)] | None = None
+    top_p: Probability | None = None
+    min_p: Probability | None = None
+    repeat_penalty: Annotated[float, Field(ge=0, le=10)] | None = None
+    stop: Annotated[tuple[StopText, ...], BeforeValidator(clean_json), Field(max_length=16)] | None = None
+    think: bool | Literal["low", "medium", "high"] | None = None
+    format: Annotated[Literal["json"] | dict[str, JsonValue], BeforeValidator(clean_json)] | None = None
+    keep_alive: KeepAlive | None = None
+    endpoint: Literal["chat", "generate", "raw"] | None = None
+
+    def over(self, base: GenerationOptions) -> GenerationOptions:
+        """These options, with `base`'s where these say nothing."""
+        return base.model_copy(update=self.model_dump(exclude_none=True))
+
+
+class TaskSpec(BaseModel):
+    """What an operator or client submits.
+
+    `deadline` is in seconds after submission and is recorded, not enforced. `ref` is the submitter's own id for the
+    task, `workload` the file it came from. A trace row without text gives `input_tokens` in place of a prompt.
+    `query` is a client's whole conversation, for the agent `kernel/query`; `prompt` is then its last words, to show.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: Text = ""
+    agent: Name = "chat"
+    priority: Priority = DEFAULT_PRIORITY
+    model: Name | None = None
+    client: Name | None = None
+    deadline: Annotated[float, Field(gt=0)] | None = None
+    options: GenerationOptions = GenerationOptions()
+    ref: Name | None = None
+    workload: Name | None = None
+    input_tokens: Annotated[int, Field(ge=0)] | None = None
+    output_tokens: Annotated[int, Field(ge=0)] | None = None
+    query: LlmQuery | None = None
+
+    @model_validator(mode="after")
+    def _has_something_to_do(self) -> Self:
+        if not self.prompt.strip() and self.input_tokens is None and self.query is None:
+            raise ValueError("the prompt is empty")
+        return self
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A task as the kernel keeps it while it is not ended. Times are Unix seconds; durations are seconds.
+
+    Attributes:
+        id: given at submission, ever growing within a history: it is the arrival number too.
+        dispatch_order: 1 for the task first dispatched in this run of the program.
+        rounds: llm syscalls completed; `round_total` is what the agent announced, where it did.
+        interruptions: how often a process died while this task ran.
+        core, model: who answered last. ttft_s: dispatch of the first round to its first token.
+        service_s: time spent executing, over all attempts; decode_s: of that, from first to last token.
+        held: queued, but not dispatched before it is released; it keeps its priority and arrival meanwhile.
+
+    A task that was interrupted begins again: attempts, tokens and times are those since then. What an earlier beginning
+    cost is with its attempts in the history; only a task failed for its interruptions has the sum of all.
+    """
+
+    id: int
+    spec: TaskSpec
+    submitted_at: float
+    priority: int
+    state: TaskState = TaskState.QUEUED
+    started_at: float | None = None
+    ended_at: float | None = None
+    dispatch_order: int | None = None
+    rounds: int = 0
+    round_total: int | None = None
+    attempts: int = 0
+    interruptions: int = 0
+    retry_of: int | None = None
+    core: str | None = None
+    model: str | None = None
+    result: str | None = None
+    error: str | None = None
+    ttft_s: float | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    service_s: float = 0.0
+    decode_s: float = 0.0
+    held: bool = False
+
+
+class TaskRecord(BaseModel):
+    """One task as scripts and history read it: the line that `--json` prints.
+
+    `waiting_s` = started − submitted, `turnaround_s` = ended − submitted, `tokens_per_s` = tokens out over decoding
+    time, all in seconds; the three moments are Unix seconds.
+    `agent` is the agent's name in the catalogue, `agent_name` the name it was asked for by.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: int
+    agent: str
+    agent_name: str
+    prompt: str
+    priority: int
+    state: TaskState
+    result: str | None = None
+    rounds: int = 0
+    core: str | None = None
+    model: str | None = None
+    submitted_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+    waiting_s: float | None = None
+    turnaround_s: float | None = None
+    service_s: float | None = None
+    ttft_s: float | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    tokens_per_s: float | None = None
+    attempts: int = 0
+    error: str | None = None
+    dispatch_order: int | None = None
+    client: str | None = None
+    deadline: float | None = None
+    ref: str | None = None
+    workload: str | None = None
+    retry_of: int | None = None
+    held: bool = False
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds from its first start to its end; None before it has ended, and when it never started."""
+        return None if self.started_at is None or self.ended_at is None else self.ended_at - self.started_at
+
+    @classmethod
+    def of(cls, task: Task) -> TaskRecord:
+        """The record of a task as it stands now."""
+        spec = task.spec
+        return cls(
+            id=task.id,
+            agent=spec.agent.rpartition("/")[2],
+            agent_name=spec.agent,
+            prompt=spec.prompt,
+            priority=task.priority,
+            state=task.state,
+            result=task.result,
+            rounds=task.rounds,
+            core=task.core,
+            model=task.model,
+            submitted_at=task.submitted_at,
+            started_at=task.started_at,
+            ended_at=task.ended_at,
+            waiting_s=None if task.started_at is None else task.started_at - task.submitted_at,
+            turnaround_s=None if task.ended_at is None else task.ended_at - task.submitted_at,
+            service_s=task.service_s if task.attempts else None,
+            ttft_s=task.ttft_s,
+            tokens_in=task.tokens_in,
+            tokens_out=task.tokens_out,
+            tokens_per_s=task.tokens_out / task.decode_s if task.decode_s > 0 else None,
+            attempts=task.attempts,
+            error=task.error,
+            dispatch_order=task.dispatch_order,
+            client=spec.client,
+            deadline=spec.deadline,
+            ref=spec.ref,
+            workload=spec.workload,
+            retry_of=task.retry_of,
+            held=task.held,
+        )

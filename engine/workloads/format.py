@@ -1,0 +1,191 @@
+"""The lines of a workload file: a header, tasks and controls, and an end. JSONL, version 1, nothing unknown allowed.
+
+    {"kind": "workload", "version": 1, "seed": 7, "defaults": {}, "origin": {"what": "…", "assigned": "…"}}
+    {"kind": "task", "id": "t1", "at": 0.0, "agent": "chat", "prompt": "…", "priority": 3}
+    {"kind": "task", "id": "t2", "at": 0.4, "input_tokens": 374, "output_tokens": 44}
+    {"kind": "control", "at": 5.0, "op": "policy", "policy": "npps"}
+    {"kind": "control", "at": 6.0, "op": "priority", "task": "t1", "priority": 0}
+    {"kind": "control", "at": 7.0, "op": "cancel", "task": "t2"}
+    {"kind": "end", "tasks": 2, "sha256": "…"}
+
+`at` is in seconds from the start. The end record counts the tasks and hashes the bytes of all lines before it, line
+ends included; hand-written files may leave it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+
+from engine.errors import UsageError
+from engine.llm_query import LlmQuery
+from engine.sanitise import one_line
+from engine.scheduling import parse_policy
+from engine.task import DEFAULT_PRIORITY, GenerationOptions, Name, Priority, TaskSpec, Text
+
+MAX_LINE_BYTES = 1_048_576
+MAX_AT = 1e10
+"""About three hundred years: a time in milliseconds or since 1970 in nanoseconds is a mistake, not an offset."""
+
+At = Annotated[float, Field(ge=0, le=MAX_AT, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+
+
+def _note(value: Any) -> Any:
+    return one_line(value, 1000) if isinstance(value, str) else value
+
+
+Note = Annotated[str | int | float | bool | None, BeforeValidator(_note)]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Defaults(_Record):
+    """What a task is that does not say it itself."""
+
+    agent: Name | None = None
+    priority: Priority | None = None
+    model: Name | None = None
+    client: Name | None = None
+    deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    options: GenerationOptions | None = None
+
+
+class WorkloadHeader(_Record):
+    """The first line. `origin` is notes for people: `what` it is, what was `assigned` and how, `licence`, `source`."""
+
+    kind: Literal["workload"] = "workload"
+    version: Literal[1] = 1
+    seed: int | None = None
+    defaults: Defaults = Defaults()
+    origin: Annotated[dict[Annotated[str, Field(max_length=100)], Note], Field(max_length=100)] = {}
+
+    def noting(self, **notes: str | float | None) -> WorkloadHeader:
+        """This header with further notes in its origin; a note that is there already goes on after a semicolon."""
+        origin = dict(self.origin)
+        for key, value in notes.items():
+            before = origin.get(key)
+            origin[key] = f"{before}; {value}" if before else value
+        return self.model_copy(update={"origin": origin})
+
+
+class TaskRow(_Record):
+    """One task. What is None is as the header's defaults say, and otherwise as `TaskSpec` does.
+
+    Attributes:
+        id: the task's name in reports; the reader gives `t1`, `t2`, … to those without.
+        query: a client's own llm call, for the agent `kernel/query`.
+        service: seconds of execution, where that is known from elsewhere than tokens; for virtual time.
+    """
+
+    kind: Literal["task"] = "task"
+    id: Name | None = None
+    at: At = 0.0
+    agent: Name | None = None
+    prompt: Text | None = None
+    priority: Priority | None = None
+    model: Name | None = None
+    client: Name | None = None
+    deadline: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    options: GenerationOptions | None = None
+    input_tokens: Count | None = None
+    output_tokens: Count | None = None
+    query: LlmQuery | None = None
+    service: Annotated[float, Field(ge=0, le=MAX_AT, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _has_something_to_do(self) -> Self:
+        counted = self.input_tokens is not None or self.service is not None
+        if not (self.prompt or "").strip() and not counted and self.query is None:
+            raise ValueError("a task has a prompt, input_tokens, query or service")
+        return self
+
+    def spec(self, defaults: Defaults, workload: str | None = None) -> TaskSpec:
+        """The task as it is submitted. A row of counts alone keeps its counts, and its prompt stays empty.
+
+        A row that only gives its service time has no work that a real core could do: it counts as no tokens.
+        """
+        options = self.options or GenerationOptions()
+        text = self.prompt or ""
+        nothing = not text.strip() and self.input_tokens is None and self.query is None
+        return TaskSpec(
+            prompt=text,
+            agent=self.agent or defaults.agent or "chat",
+            priority=next((p for p in (self.priority, defaults.priority) if p is not None), DEFAULT_PRIORITY),
+            model=self.model or defaults.model,
+            client=self.client or defaults.client,
+            deadline=self.deadline or defaults.deadline,
+            options=options.over(defaults.options) if defaults.options else options,
+            ref=self.id,
+            workload=workload,
+            input_tokens=0 if nothing else self.input_tokens,
+            output_tokens=self.output_tokens,
+            query=self.query,
+        )
+
+
+_OPERANDS: Mapping[str, frozenset[str]] = {
+    "policy": frozenset({"policy"}),
+    "priority": frozenset({"task", "priority"}),
+    "cancel": frozenset({"task"}),
+    "hold": frozenset({"task"}),
+    "release": frozenset({"task"}),
+    "pause": frozenset(),
+    "resume": frozenset(),
+}
+
+
+class ControlRow(_Record):
+    """Something an operator did on the way. What each `op` needs is there, and nothing else.
+
+    `policy`: a switch to the policy of that canonical name. `priority`, `cancel`, `hold`, `release`: of the task with
+    that id, which is in the file as well. `pause`, `resume`: of all dispatching.
+    """
+
+    kind: Literal["control"] = "control"
+    at: At
+    op: Literal["policy", "priority", "cancel", "hold", "release", "pause", "resume"] = "policy"
+    policy: Annotated[str, Field(max_length=200)] | None = None
+    task: Name | None = None
+    priority: Priority | None = None
+
+    @field_validator("policy")
+    @classmethod
+    def _is_a_policy(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return parse_policy(value).name
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _has_its_operands(self) -> Self:
+        needs = _OPERANDS[self.op]
+        for name in ("policy", "task", "priority"):
+            if (getattr(self, name) is not None) != (name in needs):
+                raise ValueError(f"op {self.op!r} {'needs' if name in needs else 'takes no'} {name}")
+        return self
+
+
+class EndRow(_Record):
+    """The last line: how many tasks came before it, and the SHA-256 of all bytes before it, in hexadecimal."""
+
+    kind: Literal["end"] = "end"
+    tasks: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+Item = TaskRow | ControlRow
+Line = Annotated[WorkloadHeader | TaskRow | ControlRow | EndRow, Field(discriminator="kind")]
+
+line_adapter: TypeAdapter[WorkloadHeader | TaskRow | ControlRow | EndRow] = TypeAdapter(Line)
+
+
+def encode(record: BaseModel) -> bytes:
+    """One line of a file: what is not set is left out."""
+    return record.model_dump_json(exclude_none=True).encode() + b"\n"

@@ -1,0 +1,48 @@
+"""Opens the console over a scene, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from textual.pilot import Pilot
+
+from aios_tui.console.app import ConsoleApp
+from engine.events import Event
+from tests.aios_tui.console import scene
+from tests.aios_tui.console.fake_runtime import FakeSession
+
+
+def app_over(events: Sequence[Event] | None = None, **session: Any) -> ConsoleApp:
+    """A console whose clock stands at the scene's moment."""
+    fake = FakeSession(scene.whole() if events is None else events, **session)
+    return ConsoleApp(fake, now=lambda: scene.NOW)
+
+
+@asynccontextmanager
+async def opened(
+    events: Sequence[Event] | None = None, *, size: tuple[int, int] = (120, 40), **session: Any
+) -> AsyncIterator[tuple[ConsoleApp, Pilot[int], FakeSession]]:
+    """The console, open and drawn."""
+    app = app_over(events, **session)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.pause()
+        app.bridge.flush()
+        await pilot.pause()
+        session_ = app.session
+        assert isinstance(session_, FakeSession)
+        yield app, pilot, session_
+
+
+def lines(app: ConsoleApp) -> list[str]:
+    """What the screen shows, as plain lines."""
+    width, height = app.size
+    compositor = app.screen._compositor
+    strips = compositor.render_strips()
+    return ["".join(segment.text for segment in strip)[:width] for strip in strips[:height]]
+
+
+def text(app: ConsoleApp) -> str:
+    """What the screen shows, as one text."""
+    return "\n".join(lines(app))

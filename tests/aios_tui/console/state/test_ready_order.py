@@ -1,0 +1,70 @@
+"""The queue's order is the scheduler's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aios_tui.console.state.ready_order import ReadyOrder
+from engine.scheduling import Ready, Scheduler, parse_policy
+
+POLICIES = ["fifo", "npps", "npps:ageing=60"]
+
+
+@dataclass
+class Waiting:
+    id: int
+    priority: int
+    arrival: float
+    ready_since: float | None = None
+    held: bool = False
+
+
+@given(
+    st.sampled_from(POLICIES),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 500)), max_size=30),
+    st.lists(st.tuples(st.sampled_from(["drop", "change", "switch", "hold"]), st.integers(0, 29), st.integers(0, 9))),
+)
+def test_any_mix_of_changes_gives_the_schedulers_order(
+    policy: str, tasks: list[tuple[int, int]], changes: list[tuple[str, int, int]]
+) -> None:
+    order = ReadyOrder(policy)
+    scheduler: Scheduler[int] = Scheduler(parse_policy(policy))
+    items = {n: Waiting(n, priority, float(arrival)) for n, (priority, arrival) in enumerate(tasks)}
+    for item in items.values():
+        order.add(item)
+        scheduler.push(Ready(item.id, item.priority, item.arrival, item.id))
+    held: dict[int, Waiting] = {}
+    for what, task, priority in changes:
+        if what == "switch":
+            scheduler.switch(parse_policy(POLICIES[priority % 3]))
+            order.switch(POLICIES[priority % 3], list(items.values()))
+        elif task in items and what == "drop":
+            del items[task]
+            scheduler.remove(task)
+            held.pop(task, None)
+            assert order.discard(task) and not order.discard(task)
+        elif task in items and what == "hold":
+            items[task].held = not items[task].held
+            order.add(items[task])
+            if items[task].held:
+                scheduler.remove(task)
+                held[task] = items[task]
+            else:
+                del held[task]
+                scheduler.push(Ready(task, items[task].priority, items[task].arrival, task))
+        elif task in items:
+            items[task].priority = priority
+            scheduler.reprioritise(task, priority)
+            order.add(items[task])
+    expected = [ready.id for ready in scheduler.snapshot()]
+    assert (order.ready, order.held) == (len(expected), len(held))
+    for item in held.values():  # they come after, in the same order among themselves
+        scheduler.push(Ready(item.id, item.priority, item.arrival, item.id))
+    expected += [ready.id for ready in scheduler.snapshot() if ready.id in held]
+    assert list(order) == expected
+    assert [order.index(task) for task in expected] == list(range(len(expected)))
+    assert order.oldest() == min((item.arrival for item in items.values() if not item.held), default=None)
+    assert order.window(1, 3) == expected[1:3]
