@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 from engine.replay.inputs import columns
 from engine.replay.metrics import Metrics, measure
-from engine.replay.simulate import Plant, simulate
-from engine.replay.tables import Tasks
+from engine.replay.simulate import Capacity, simulate
+from engine.replay.tables import TaskTable
 from engine.scheduling import parse_policy
 from engine.workloads.generate import Draw, TaskClass, generate
 
@@ -45,7 +45,7 @@ class Outcome:
     seconds: float
 
 
-def workload(count: int, rate: float, seed: int) -> Tasks:
+def workload(count: int, rate: float, seed: int) -> TaskTable:
     classes = [
         TaskClass(share=share / 2, priority=priority, model=model, service=Draw("exp:4"))
         for priority, share in SHARES.items()
@@ -54,9 +54,9 @@ def workload(count: int, rate: float, seed: int) -> Tasks:
     return columns(generate(count, rate, seed=seed, classes=classes)[1]).tasks
 
 
-def played(tasks: Tasks, policy: str) -> Outcome:
+def played(tasks: TaskTable, policy: str) -> Outcome:
     begun = time.process_time()
-    run = simulate(tasks, parse_policy(policy), Plant(default_load_s=LOAD_S))
+    run = simulate(tasks, parse_policy(policy), Capacity(default_load_s=LOAD_S))
     return Outcome(measure(run), time.process_time() - begun)
 
 

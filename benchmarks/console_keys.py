@@ -24,7 +24,7 @@ from aios_tui.console.app import ConsoleApp
 from engine import events as e
 from engine.cores.port import SlotState
 from engine.task import KernelState, TaskSpec
-from tests.aios_tui.console.fake_runtime import FakeSession, FakeSubscription
+from tests.aios_tui.console.fake_runtime import FakeRuntime, FakeSubscription
 
 STREAMS, PRESSES, SIZE = 8, 60, (120, 40)
 
@@ -120,20 +120,20 @@ def _columns(rows: list[tuple[float, float]]) -> Sample:
 
 
 async def console(tasks: int, *, streams: bool) -> tuple[Sample, Sample, float]:
-    session = FakeSession(load(tasks, time.time()))
-    app = ConsoleApp(session)
+    runtime = FakeRuntime(load(tasks, time.time()))
+    app = ConsoleApp(runtime)
     started = time.process_time()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()
         app.bridge.flush()
         await pilot.pause()
         opened = time.process_time() - started
-        source = asyncio.create_task(stream(session.fake.subscription)) if streams else None
+        source = asyncio.create_task(stream(runtime.fake.subscription)) if streams else None
         await asyncio.sleep(0.5)
 
         def submit(n: int) -> None:
             """A new, urgent task goes to the head of the queue, so that every visible row moves."""
-            session.fake.subscription.put(e.TaskAccepted(time.time(), tasks + 100 + n, spec(0)))
+            runtime.fake.subscription.put(e.TaskAccepted(time.time(), tasks + 100 + n, spec(0)))
             app.bridge.flush()
 
         keys, changes = await measure(pilot, lambda: app.main.queue_list.cursor, submit)

@@ -20,14 +20,14 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from engine.replay.metrics import measure
-from engine.replay.simulate import Plant, simulate
-from engine.replay.tables import Tasks
+from engine.replay.simulate import Capacity, simulate
+from engine.replay.tables import TaskTable
 from engine.scheduling import parse_policy
 
 Record = tuple["array[float]", "array[float]", "array[int]"]
 
 
-def mmc(n: int, slots: int, rho: float = 0.8, seed: int = 1) -> Tasks:
+def mmc(n: int, slots: int, rho: float = 0.8, seed: int = 1) -> TaskTable:
     """Poisson arrivals, exponential service of mean 1, three priorities by shares .2 .3 .5."""
     rng = random.Random(seed)
     at, priority, service = array("d"), array("b"), array("d")
@@ -37,10 +37,10 @@ def mmc(n: int, slots: int, rho: float = 0.8, seed: int = 1) -> Tasks:
         at.append(clock)
         priority.append(klass)
         service.append(rng.expovariate(1))
-    return Tasks(at, priority, service)
+    return TaskTable(at, priority, service)
 
 
-def by_simpy(tasks: Tasks, slots: int) -> Record:
+def by_simpy(tasks: TaskTable, slots: int) -> Record:
     """The same work as simpy users write it: one process a task."""
     simpy = importlib.import_module("simpy")
     n = len(tasks)
@@ -66,12 +66,12 @@ def by_simpy(tasks: Tasks, slots: int) -> Record:
     return start, end, order
 
 
-def by_us(tasks: Tasks, slots: int) -> Record:
-    run = simulate(tasks, parse_policy("npps"), Plant(slots))
+def by_us(tasks: TaskTable, slots: int) -> Record:
+    run = simulate(tasks, parse_policy("npps"), Capacity(slots))
     return run.start, run.end, run.order
 
 
-def _timed(work: Callable[[Tasks, int], Record], tasks: Tasks, slots: int) -> tuple[float, Record]:
+def _timed(work: Callable[[TaskTable, int], Record], tasks: TaskTable, slots: int) -> tuple[float, Record]:
     begun = time.process_time()
     record = work(tasks, slots)
     return time.process_time() - begun, record
@@ -103,7 +103,7 @@ def alone(n: int, slots: int) -> None:
     tasks = mmc(n, slots)
     seconds, _ = _timed(by_us, tasks, slots)
     begun = time.process_time()
-    measure(simulate(tasks, parse_policy("npps"), Plant(slots)))
+    measure(simulate(tasks, parse_policy("npps"), Capacity(slots)))
     measured = time.process_time() - begun - seconds
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024) / 1024
     print(

@@ -26,7 +26,7 @@ _NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class BenchReply:
     """One attempt as it was seen. Moments are seconds of a monotonic clock.
 
     Attributes:
@@ -117,7 +117,7 @@ async def load_time(core: Core, model: str) -> float | None:
     return await keeper.load(model)
 
 
-async def measure(core: Core, streams: int, work: Work) -> AsyncIterator[list[Reply]]:
+async def measure(core: Core, streams: int, work: Work) -> AsyncIterator[list[BenchReply]]:
     """Run `streams` attempts at a time, `work.runs` times, and give each run's replies as it ends; see `level`.
 
     Raises:
@@ -133,7 +133,7 @@ async def warm_up(core: Core, work: Work) -> None:
     await _batch(core, 1, short)
 
 
-def level(streams: int, batches: Sequence[Sequence[Reply]]) -> Level:
+def level(streams: int, batches: Sequence[Sequence[BenchReply]]) -> Level:
     """The figures of some runs of `streams` replies each. Raises CoreError when no reply has two tokens."""
     replies = [reply for batch in batches for reply in batch]
     tpots = [tpot for reply in replies if (tpot := reply.tpot_s) is not None and tpot > 0]
@@ -153,18 +153,18 @@ def level(streams: int, batches: Sequence[Sequence[Reply]]) -> Level:
     )
 
 
-def overlap(replies: Iterable[Reply]) -> int:
+def overlap(replies: Iterable[BenchReply]) -> int:
     """How many of them were being written at one moment. One that ends as another begins does not count with it."""
     edges = sorted(edge for reply in replies for edge in ((reply.first, 1), (reply.last, -1)))
     return max(itertools.accumulate(step for _, step in edges), default=0)
 
 
-def _total(batch: Sequence[Reply]) -> float:
+def _total(batch: Sequence[BenchReply]) -> float:
     wall = max(reply.ended for reply in batch) - min(reply.begun for reply in batch)
     return sum(reply.tokens_out for reply in batch) / wall if wall > 0 else 0.0
 
 
-async def _batch(core: Core, streams: int, work: Work) -> list[Reply]:
+async def _batch(core: Core, streams: int, work: Work) -> list[BenchReply]:
     """So many attempts at a time; when one fails, or we are cancelled, none goes on."""
     slots = core.slots()
     try:
@@ -175,7 +175,7 @@ async def _batch(core: Core, streams: int, work: Work) -> list[Reply]:
     return [task.result() for task in tasks]
 
 
-async def _attempt(core: Core, slot: Slot, work: Work) -> Reply:
+async def _attempt(core: Core, slot: Slot, work: Work) -> BenchReply:
     number = next(_NUMBERS)
     prompt = f"{uuid4().hex[:8]}: {filler(work.prompt_tokens - 8)}"
     options = GenerationOptions(max_tokens=work.tokens, temperature=0.8, seed=number)
@@ -197,7 +197,7 @@ async def _attempt(core: Core, slot: Slot, work: Work) -> Reply:
                 usage = piece.usage
                 ended = time.monotonic()
                 written = usage.tokens_out or counted
-                return Reply(begun, moments[0], moments[-1], ended, usage.tokens_in, written)
+                return BenchReply(begun, moments[0], moments[-1], ended, usage.tokens_in, written)
             else:
                 raise CoreError(f"{work.model}: {getattr(piece, 'reason', '') or 'the model said nothing'}")
     except TimeoutError:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from persistence.program_runs import Life, lives, slots_seen
+from persistence.program_runs import Lifecycle, lives, slots_seen
 
 WAITING, BUSY, TOKENS = "waiting", "busy", "tokens"
 MAX_BUCKETS = 2_000
@@ -145,7 +145,11 @@ def activity(raw: sqlite3.Connection, since: float, until: float, buckets: int, 
 
 
 def _spread(
-    made: defaultdict[int, Share], raw: sqlite3.Connection, base: str, found: Sequence[Life], values: dict[str, Any]
+    made: defaultdict[int, Share],
+    raw: sqlite3.Connection,
+    base: str,
+    found: Sequence[Lifecycle],
+    values: dict[str, Any],
 ) -> None:
     """Add up the intervals, a bucket at a time. In SQL they are in units of buckets from the span's start."""
     width = values["width"]
@@ -165,7 +169,7 @@ def _spread(
             into[bucket] += weight * width
 
 
-def _covered(found: Iterable[Life], since: float, width: float, buckets: int) -> tuple[list[float], list[float]]:
+def _covered(found: Iterable[Lifecycle], since: float, width: float, buckets: int) -> tuple[list[float], list[float]]:
     """Seconds that programs ran, and slot-seconds that they had, in each bucket."""
     running, capacity = [0.0] * buckets, [0.0] * buckets
     for life in found:

@@ -74,7 +74,7 @@ _CLAUSES = {
 Model = TypeVar("Model", bound=BaseModel)
 
 
-class Wanted(TypedDict, total=False):
+class HistoryFilter(TypedDict, total=False):
     """Which tasks: in this state, of this agent (with or without its path), client; `since` ≤ submitted < `until`."""
 
     state: TaskState | None
@@ -113,7 +113,7 @@ class History:
         offset: int = 0,
         *,
         newest_first: bool = True,
-        **wanted: Unpack[Wanted],
+        **wanted: Unpack[HistoryFilter],
     ) -> Records:
         """Tasks by submission, such as are wanted. `limit` None: all."""
         where, values = _where(wanted)
@@ -142,18 +142,18 @@ class History:
         values["limit"] = max(0, min(limit, MAX_ROWS))
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
-    async def export(self, **wanted: Unpack[Wanted]) -> AsyncIterator[TaskRecord]:
+    async def export(self, **wanted: Unpack[HistoryFilter]) -> AsyncIterator[TaskRecord]:
         """All such tasks, oldest first. Holds a page of them at a time, and no read transaction between pages."""
         async for record in self._paged(RECORD_COLUMNS, to_record, wanted):
             yield record
 
-    async def submissions(self, **wanted: Unpack[Wanted]) -> AsyncIterator[Submission]:
+    async def submissions(self, **wanted: Unpack[HistoryFilter]) -> AsyncIterator[Submission]:
         """All such tasks as they were submitted, oldest first, in pages. What is damaged beyond use is left out."""
         async for submission in self._paged(COLUMNS, to_submission, wanted):
             if submission is not None:
                 yield submission
 
-    async def _paged(self, columns: str, made_of: Callable[[Any], T], wanted: Wanted) -> AsyncIterator[T]:
+    async def _paged(self, columns: str, made_of: Callable[[Any], T], wanted: HistoryFilter) -> AsyncIterator[T]:
         """What `made_of` makes of each wanted task's row, oldest first; `columns` has `id` among them."""
         where, values = _where(wanted)
         sql = (
@@ -250,7 +250,7 @@ class History:
         return await self._reader.run(read)
 
 
-def _where(wanted: Wanted) -> tuple[str, dict[str, Any]]:
+def _where(wanted: HistoryFilter) -> tuple[str, dict[str, Any]]:
     """A WHERE clause with bound values for the filters that are given."""
     state, agent, client = wanted.get("state"), wanted.get("agent"), wanted.get("client")
     values = {

@@ -34,7 +34,7 @@ _HAD_SLOT = """
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class Lifecycle:
     """A program had the history from `begin` to `end`, Unix seconds; `slots` different ones ran attempts meanwhile."""
 
     begin: float
@@ -47,7 +47,7 @@ def slots_seen(raw: sqlite3.Connection) -> list[str]:
     return [row[0] for row in raw.execute(_SEEN, {"limit": MAX_SLOTS})]
 
 
-def lives(raw: sqlite3.Connection, since: float, until: float, *, alive: bool) -> list[Life]:
+def lives(raw: sqlite3.Connection, since: float, until: float, *, alive: bool) -> list[Lifecycle]:
     """The programs of a span, oldest first; the slots are those of a program's whole time, not only of the span.
 
     One that was killed is taken to have ended with the last thing that it wrote down. `alive`: the newest was not.
@@ -63,7 +63,7 @@ def lives(raw: sqlite3.Connection, since: float, until: float, *, alive: bool) -
         if end <= begin or end <= since:
             continue
         slots = sum(raw.execute(_HAD_SLOT, {"slot": name, "begin": begin, "end": end}).fetchone()[0] for name in names)
-        found.append(Life(begin, min(end, until), slots))
+        found.append(Lifecycle(begin, min(end, until), slots))
     return found
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from engine.cores.model_management import PullProgress
 
-Report = Callable[["PullProgress"], None]
+TaskReport = Callable[["PullProgress"], None]
 
 MOST_BARS = 12
 LINE_EVERY_S = 5.0
@@ -25,7 +25,7 @@ LINE_EVERY_S = 5.0
 
 
 @contextmanager
-def telling(core: str, model: str, out: Output, *, as_json: bool) -> Iterator[Report]:
+def telling(core: str, model: str, out: Output, *, as_json: bool) -> Iterator[TaskReport]:
     """What to call with each step of a pull: a bar on stderr, when that is a terminal and nobody reads JSON."""
     if as_json:
         yield _json_lines(core, model, out)
@@ -36,7 +36,7 @@ def telling(core: str, model: str, out: Output, *, as_json: bool) -> Iterator[Re
             yield _bar_of(bar)
 
 
-def _lines(out: Output) -> Report:
+def _lines(out: Output) -> TaskReport:
     """A line of narration for each step, and for a long one every few seconds."""
     status, said_at = "", 0.0
 
@@ -52,7 +52,7 @@ def _lines(out: Output) -> Report:
     return report
 
 
-def _json_lines(core: str, model: str, out: Output) -> Report:
+def _json_lines(core: str, model: str, out: Output) -> TaskReport:
     """A line of data for each record that says something new."""
     last: PullProgress | None = None
 
@@ -80,7 +80,7 @@ def _bar() -> Progress:
     )
 
 
-def _bar_of(bar: Progress) -> Report:
+def _bar_of(bar: Progress) -> TaskReport:
     """A bar for each layer; a step without a size is a line above them."""
     tasks: dict[str, TaskID] = {}
     last = ""

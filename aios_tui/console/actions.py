@@ -21,7 +21,7 @@ Group = Literal["Tasks", "Scheduling", "Workloads", "Moving", "View", "Program"]
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class ActionContext:
     """Where the operator is: what `why_not` may look at. `selected` is a task id, `live` that there is a kernel.
 
     `replay` is the live replay that goes on, `recording` the name of the file that is recorded to.
@@ -61,41 +61,41 @@ class Situation:
 
 
 UNSELECTED = "no task is selected here"
-WhyNot = Callable[[Situation], str | None]
+WhyNot = Callable[[ActionContext], str | None]
 
 
-def _always(_: Situation) -> str | None:
+def _always(_: ActionContext) -> str | None:
     return None
 
 
-def _needs_kernel(now: Situation) -> str | None:
+def _needs_kernel(now: ActionContext) -> str | None:
     if now.live:
         return None
     return f"no core is running: {now.view.trouble}" if now.view.trouble else "the core is still starting"
 
 
-def _can_write(now: Situation) -> str | None:
+def _can_write(now: ActionContext) -> str | None:
     """A task may be written while the core starts: it is submitted once that is up."""
     return _needs_kernel(now) if now.view.trouble else None
 
 
-def _needs_selection(now: Situation) -> str | None:
+def _needs_selection(now: ActionContext) -> str | None:
     return None if now.selected is not None else UNSELECTED
 
 
-def _policy_label(now: Situation) -> str:
+def _policy_label(now: ActionContext) -> str:
     return "to NPPS" if now.view.policy.partition(":")[0] == "fifo" else "to FIFO"
 
 
-def _pause_label(now: Situation) -> str:
+def _pause_label(now: ActionContext) -> str:
     return "pause" if now.view.kernel in (None, KernelState.RUNNING) else "go on"
 
 
-def _can_pause(now: Situation) -> str | None:
+def _can_pause(now: ActionContext) -> str | None:
     return _needs_kernel(now) or ("the scheduler is stopped" if now.view.kernel is KernelState.STOPPED else None)
 
 
-def _needs_unended(now: Situation) -> str | None:
+def _needs_unended(now: ActionContext) -> str | None:
     if reason := _needs_kernel(now) or _needs_selection(now):
         return reason
     if now.selected not in now.view.tasks:
@@ -103,67 +103,67 @@ def _needs_unended(now: Situation) -> str | None:
     return None
 
 
-def _can_raise(now: Situation) -> str | None:
+def _can_raise(now: ActionContext) -> str | None:
     if reason := _needs_unended(now):
         return reason
     task = now.view.tasks[now.selected or 0]
     return f"#{task.id} has the most urgent priority already" if task.priority <= MOST_URGENT else None
 
 
-def _can_lower(now: Situation) -> str | None:
+def _can_lower(now: ActionContext) -> str | None:
     if reason := _needs_unended(now):
         return reason
     task = now.view.tasks[now.selected or 0]
     return f"#{task.id} has the least urgent priority already" if task.priority >= LEAST_URGENT else None
 
 
-def _can_hold(now: Situation) -> str | None:
+def _can_hold(now: ActionContext) -> str | None:
     if reason := _needs_unended(now):
         return reason
     task = now.view.tasks[now.selected or 0]
     return None if task.state is TaskState.QUEUED else f"#{task.id} has started; only a queued task can be held"
 
 
-def _hold_label(now: Situation) -> str:
+def _hold_label(now: ActionContext) -> str:
     task = now.view.tasks.get(now.selected or 0)
     return "release" if task is not None and task.held else "hold"
 
 
-def _can_retry(now: Situation) -> str | None:
+def _can_retry(now: ActionContext) -> str | None:
     if reason := _needs_kernel(now) or _needs_selection(now):
         return reason
     return f"#{now.selected} has not ended yet" if now.selected in now.view.tasks else None
 
 
-def _can_pull(now: Situation) -> str | None:
+def _can_pull(now: ActionContext) -> str | None:
     if reason := _needs_kernel(now) or _needs_selection(now):
         return reason
     return None if now.missing_model else f"#{now.selected} did not fail for want of a model"
 
 
-def _can_record(now: Situation) -> str | None:
+def _can_record(now: ActionContext) -> str | None:
     return None if now.recording is not None else _needs_kernel(now)
 
 
-def _record_label(now: Situation) -> str:
+def _record_label(now: ActionContext) -> str:
     return "record" if now.recording is None else "end recording"
 
 
-def _needs_replay(now: Situation) -> str | None:
+def _needs_replay(now: ActionContext) -> str | None:
     return None if now.replay is not None else "nothing is being replayed; w chooses a workload"
 
 
-def _needs_arrivals(now: Situation) -> str | None:
+def _needs_arrivals(now: ActionContext) -> str | None:
     if now.replay is None:
         return _needs_replay(now)
     return f"all of {now.replay.name} has been sent" if now.replay.all_sent else None
 
 
-def _replay_pause_label(now: Situation) -> str:
+def _replay_pause_label(now: ActionContext) -> str:
     return "replay on" if now.replay is not None and now.replay.paused else "pause replay"
 
 
-def _can_restart(now: Situation) -> str | None:
+def _can_restart(now: ActionContext) -> str | None:
     if now.live:
         return "the core is running"
     return None if now.view.trouble else "the core is still starting"
@@ -191,11 +191,11 @@ class Action:
     why_not: WhyNot = _always
     footer: int | None = None
     moves: bool = False
-    says: Callable[[Situation], str] | None = None
+    says: Callable[[ActionContext], str] | None = None
     pair: str = ""
     offered: bool = False
 
-    def label_now(self, now: Situation) -> str:
+    def label_now(self, now: ActionContext) -> str:
         """The label for the footer, as it is just now."""
         return self.label if self.says is None else self.says(now)
 

@@ -2,7 +2,7 @@
 
 For screens and widgets, `self.app` is the `ConsoleApp` (`aios_tui.console.app.console(self)` gives it typed):
 
-- `app.session`: history, agents, telemetry; `app.session.kernel` only while `app.live` is true.
+- `app.runtime`: history, agents, telemetry; `app.runtime.kernel` only while `app.live` is true.
 - `app.view`: the view state to draw from. Don't keep it, it may be replaced; don't change it.
 - `app.frames`: a Signal published after the view state changed, at most ten times a second, with the `Changes`.
   `app.frames.subscribe(self, self.on_frame)` in `on_mount`; look at `changes.tasks` to follow one task.
@@ -39,13 +39,13 @@ from aios_tui.console.input.paste import whole_pastes
 from aios_tui.console.input.terminal import as_it_is_now, lasting_terminal
 from aios_tui.console.jobs import core_refresh, workloads
 from aios_tui.console.jobs.models import ModelJobs
-from aios_tui.console.preferences import Memory
+from aios_tui.console.preferences import Preferences
 from aios_tui.console.screens.main import MainScreen
 from aios_tui.console.state.bridge import Bridge
-from aios_tui.console.state.ports import ConsoleSession
+from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.reducer import result_of
 from aios_tui.console.state.view_state import MAX_RESULTS, Changes, Counts
-from aios_tui.console.theming import Theming, variable_defaults
+from aios_tui.console.theming import ThemeManager, variable_defaults
 from aios_tui.console.widgets.footer import NOTICE_S
 from aios_tui.reporting.run_store import MemoryRuns, Runs
 from engine.errors import AiosError
@@ -53,7 +53,7 @@ from engine.sanitise import one_line
 from engine.task import TaskSpec, TaskState
 
 if TYPE_CHECKING:
-    from aios_tui.console.jobs.replay import Replaying
+    from aios_tui.console.jobs.replay import ReplayJob
 
 READ_CHARS_S = 20.0
 """How quickly people read, so that a long notice stays long enough."""
@@ -83,9 +83,9 @@ class ConsoleApp(ConsoleBase):
 
     def __init__(
         self,
-        session: ConsoleSession,
+        runtime: ConsoleRuntime,
         *,
-        memory: Memory | None = None,
+        memory: Preferences | None = None,
         themes_folder: Path | None = None,
         workloads_folder: Path | None = None,
         runs: Runs | None = None,
@@ -93,15 +93,15 @@ class ConsoleApp(ConsoleBase):
         now: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        self.session = session
-        self.memory = memory or Memory()
-        self.theming = Theming(
+        self.runtime = runtime
+        self.memory = memory or Preferences()
+        self.theming = ThemeManager(
             self, folder=themes_folder, memory=self.memory, told=lambda text: self.tell(text, "warning")
         )
         self.workloads_folder = workloads_folder
         self.runs: Runs = runs or MemoryRuns()
         self.model_jobs = ModelJobs(self)
-        self.replaying: Replaying | None = None
+        self.replaying: ReplayJob | None = None
         self.now = now
         self.started = asyncio.Event()
         self.leaving = False
@@ -144,7 +144,7 @@ class ConsoleApp(ConsoleBase):
         self.call_after_refresh(self.start)
 
     def _tick(self) -> None:
-        if self.session.recording_over:
+        if self.runtime.recording_over:
             self.carry_out(partial(workloads.end_broken_recording, self))
         self.bridge.tick()
         self._look_where_due()
@@ -158,7 +158,7 @@ class ConsoleApp(ConsoleBase):
         """Ask one core how it is, once at a time."""
         self._looking.add(core)
         try:
-            await self.session.kernel.inspect(core)
+            await self.runtime.kernel.inspect(core)
         finally:
             self._looking.discard(core)
 
@@ -171,7 +171,7 @@ class ConsoleApp(ConsoleBase):
         self.view.trouble = None
         await self.load_results()
         try:
-            recovery = await self.session.start()
+            recovery = await self.runtime.start()
         except AiosError as error:
             self.view.trouble = one_line(str(error))
             self.view.changes.header = True
@@ -179,10 +179,10 @@ class ConsoleApp(ConsoleBase):
             self.tell(str(error), "error")
             return
         self.started.set()
-        self.bridge.attach(self.session.kernel)
+        self.bridge.attach(self.runtime.kernel)
         self.background(self.bridge.run, group="bridge", exclusive=True)
         await self.load_results()
-        if problems := self.session.agent_problems:
+        if problems := self.runtime.agent_problems:
             count = f"{len(problems)} agents can't be used: " if len(problems) > 1 else ""
             self.tell(count + "; ".join(problems), "warning")
         if words := operator.recovered_words(recovery):
@@ -191,8 +191,8 @@ class ConsoleApp(ConsoleBase):
     async def load_results(self) -> None:
         """Fill the results from the history. After the start this is done again: tasks may have ended meanwhile."""
         try:
-            records = await self.session.history.list(limit=MAX_RESULTS)
-            counts = await self.session.history.counts()
+            records = await self.runtime.history.list(limit=MAX_RESULTS)
+            counts = await self.runtime.history.counts()
         except AiosError as error:
             self.tell(str(error), "error")
             return
@@ -227,7 +227,7 @@ class ConsoleApp(ConsoleBase):
 
     async def _leave(self, code: int) -> None:
         try:
-            await self.session.close(drain_s=0.0)
+            await self.runtime.close(drain_s=0.0)
         finally:
             self.exit(code)
 
@@ -257,13 +257,13 @@ class ConsoleApp(ConsoleBase):
             seconds = max(NOTICE_S[severity], len(self.last_notice) / READ_CHARS_S)
             self.notify(self.last_notice, severity=severity, markup=False, timeout=seconds)
 
-    def situation(self, task: int | None = None) -> actions.Situation:
+    def situation(self, task: int | None = None) -> actions.ActionContext:
         """Where the operator is; `task` stands in for what is selected on the main screen."""
         main = self.main
         selected = main.selected if task is None else task
         replay = None if self.replaying is None else self.replaying.view
-        recording = None if self.session.recording is None else self.session.recording.name
-        return actions.Situation(
+        recording = None if self.runtime.recording is None else self.runtime.recording.name
+        return actions.ActionContext(
             self.view, main.pane, selected, self.live and not self.leaving, replay=replay, recording=recording
         )
 
@@ -302,17 +302,17 @@ def console(widget: Widget) -> ConsoleApp:
     return cast(ConsoleApp, widget.app)
 
 
-async def run_console(session: ConsoleSession, **options: Any) -> int:
+async def run_console(runtime: ConsoleRuntime, **options: Any) -> int:
     """Run the console over an opened session until it is left, then close the session. Returns the exit code.
 
     `options` are ConsoleApp's. An unexpected exception in the app is raised again once the terminal is restored.
     """
-    app = ConsoleApp(session, **options)
+    app = ConsoleApp(runtime, **options)
     try:
         with lasting_terminal(), whole_pastes():
             code = await app.run_async()
         if app._exception is not None:
             raise app._exception.error if isinstance(app._exception, WorkerFailed) else app._exception
     finally:
-        await session.close(drain_s=0.0)
+        await runtime.close(drain_s=0.0)
     return app.return_code or 0 if code is None else code

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from textual.signal import Signal
 
-from aios_tui.console.actions import Situation
+from aios_tui.console.actions import ActionContext
 from aios_tui.console.input.ordered_keys import OrderedKeys
 from aios_tui.console.jobs.models import ModelJobs
-from aios_tui.console.preferences import Memory
+from aios_tui.console.preferences import Preferences
 from aios_tui.console.state.bridge import Bridge
-from aios_tui.console.state.ports import ConsoleSession
+from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.view_state import Changes, ViewState
-from aios_tui.console.theming import Theming
+from aios_tui.console.theming import ThemeManager
 from aios_tui.reporting.run_store import Runs
 from engine.errors import AiosError
 from engine.task import TaskSpec
 
 if TYPE_CHECKING:
-    from aios_tui.console.jobs.replay import Replaying
+    from aios_tui.console.jobs.replay import ReplayJob
 
 Severity = Literal["information", "warning", "error"]
 
@@ -31,13 +31,13 @@ Severity = Literal["information", "warning", "error"]
 class ConsoleBase(OrderedKeys):
     """The console without its screens and actions: the surface that they are written against."""
 
-    session: ConsoleSession
-    memory: Memory
-    theming: Theming
+    runtime: ConsoleRuntime
+    memory: Preferences
+    theming: ThemeManager
     workloads_folder: Path | None
     runs: Runs
     model_jobs: ModelJobs
-    replaying: Replaying | None
+    replaying: ReplayJob | None
     now: Callable[[], float]
     started: asyncio.Event
     leaving: bool
@@ -83,7 +83,7 @@ class ConsoleBase(OrderedKeys):
         """Run an action as its key would."""
         raise NotImplementedError
 
-    def situation(self, task: int | None = None) -> Situation:
+    def situation(self, task: int | None = None) -> ActionContext:
         """Where the operator is."""
         raise NotImplementedError
 

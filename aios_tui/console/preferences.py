@@ -43,7 +43,7 @@ class Remembered(BaseModel):
     history: tuple[Text, ...] = ()
 
 
-class Memory:
+class Preferences:
     """The remembered values, and the file they are kept in; without a path they last as long as the process."""
 
     def __init__(self, path: Path | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from textual.app import App
 from textual.theme import Theme as TextualTheme
 
-from aios_tui.console.preferences import Memory
+from aios_tui.console.preferences import Preferences
 from engine.sanitise import one_line
 from themes import DEFAULT_THEME, Theme, builtin_themes, load_files
 
@@ -87,7 +87,7 @@ def to_textual(theme: Theme) -> TextualTheme:
     )
 
 
-class Theming:
+class ThemeManager:
     """The themes of one app: built in, and the user's from a folder, by which a built-in one may be replaced.
 
     Args:
@@ -95,7 +95,7 @@ class Theming:
         told: is called with one line, untrusted text in it, when a user's theme can't be used.
     """
 
-    def __init__(self, app: App[Any], *, folder: Path | None, memory: Memory, told: Told) -> None:
+    def __init__(self, app: App[Any], *, folder: Path | None, memory: Preferences, told: Told) -> None:
         self._app = app
         self._folder = folder
         self._memory = memory

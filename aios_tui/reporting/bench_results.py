@@ -51,7 +51,7 @@ class BenchLevel(_Row):
         return cls.model_validate(level, from_attributes=True)
 
 
-class Bench(_Row):
+class BenchResult(_Row):
     """One model on one core. `at`: Unix seconds. `load_s`: None when it could not be measured."""
 
     at: float
@@ -76,16 +76,16 @@ class Bench(_Row):
 
 class _File(_Row):
     version: Literal[1] = 1
-    cores: Mapping[str, Mapping[str, Bench]] = Field(default_factory=dict)
+    cores: Mapping[str, Mapping[str, BenchResult]] = Field(default_factory=dict)
 
 
-def read(path: Path) -> list[Bench]:
+def read(path: Path) -> list[BenchResult]:
     """All that is kept, the newest first; nothing when there is no file. Raises UsageError when it can't be read."""
     found = [bench for models in _read(path).cores.values() for bench in models.values()]
     return sorted(found, key=lambda bench: bench.at, reverse=True)
 
 
-def keep(path: Path, bench: Bench) -> None:
+def keep(path: Path, bench: BenchResult) -> None:
     """Put it in place of what was known of that model on that core. Raises UsageError when it can't be written."""
     try:
         cores = {core: dict(models) for core, models in _read(path).cores.items()}
@@ -96,13 +96,15 @@ def keep(path: Path, bench: Bench) -> None:
     _write(path, _File(cores=cores).model_dump_json(indent=1) + "\n")
 
 
-def rates_of(benches: Iterable[Bench], core: str | None, streams: int) -> tuple[Rates, dict[str, Rates], list[Bench]]:
+def rates_of(
+    benches: Iterable[BenchResult], core: str | None, streams: int
+) -> tuple[Rates, dict[str, Rates], list[BenchResult]]:
     """Rates for all, those of each model, and what they are from: the newest of each model, of `core` if that is given.
 
     The rates for all are those of the newest measurement. Raises UsageError when there is none.
     """
     known = list(benches)
-    newest: dict[str, Bench] = {}
+    newest: dict[str, BenchResult] = {}
     for bench in known:
         if core in (None, bench.core):
             newest.setdefault(bench.model, bench)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from aios_tui.reporting.results import Result, Results, gather
-from aios_tui.reporting.run_store import KeptRun, plain_name
+from aios_tui.reporting.run_store import StoredRun, plain_name
 from aios_tui.reporting.table import Line, lines
 from engine.replay.metrics import Metrics, queue_length, waiting_cdf
 from engine.replay.tables import Run
@@ -19,10 +19,10 @@ Curve = list[tuple[float, float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredRun:
     """One run, measured. `waiting`: share of tasks over seconds; `queue`: tasks over seconds from the first arrival."""
 
-    kept: KeptRun
+    kept: StoredRun
     result: Result = field(repr=False)
     waiting: Curve = field(repr=False)
     queue: Curve = field(repr=False)
@@ -38,20 +38,20 @@ class Measured:
         return {level: group.waiting.mean for level, group in groups if group.waiting is not None}
 
 
-def measured(kept: KeptRun, run: Run) -> Measured:
+def measured(kept: StoredRun, run: Run) -> MeasuredRun:
     """Work out what is shown of a run. O(n log n); blocks."""
     (result,) = gather(kept.workload, [(run, kept.complete)]).results
     first = run.tasks.at[0] if len(run.tasks) else 0.0
     queue = [(at - first, float(length)) for at, length in queue_length(run, CURVE_POINTS)]
-    return Measured(kept, result, [(0.0, 0.0), *waiting_cdf(run, CURVE_POINTS)], queue)
+    return MeasuredRun(kept, result, [(0.0, 0.0), *waiting_cdf(run, CURVE_POINTS)], queue)
 
 
-def table(runs: Sequence[Measured]) -> list[Line]:
+def table(runs: Sequence[MeasuredRun]) -> list[Line]:
     """The whole table of a comparison, as reports have it."""
     return lines(Results("", tuple(run.result for run in runs)))
 
 
-def suggested(kept: Sequence[KeptRun]) -> list[int]:
+def suggested(kept: Sequence[StoredRun]) -> list[int]:
     """What to compare first: the newest run, and of its workload the newest under each other policy.
 
     Only runs of its kind, unless there is no other of it. `kept`: the newest first.

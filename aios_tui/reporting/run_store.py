@@ -11,7 +11,7 @@ from engine.errors import UsageError
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.runtime.runtime import Session
+    from aios_tui.runtime.runtime import Runtime
     from engine.replay.tables import Run
     from persistence import NewReplay
 
@@ -19,7 +19,7 @@ LISTED = 200
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRun:
+class StoredRun:
     """What a list says of a run. `at`: when it was made, Unix seconds; `complete`: it was not broken off."""
 
     id: int
@@ -38,7 +38,7 @@ class Runs(Protocol):
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
         """Keep a run; returns its id. Raises AiosError."""
 
-    async def listed(self) -> Sequence[KeptRun]:
+    async def listed(self) -> Sequence[StoredRun]:
         """All that are kept, the newest first. Raises AiosError."""
 
     async def load(self, id: int) -> Run:
@@ -52,18 +52,18 @@ class MemoryRuns:
     """Runs kept as long as the program runs."""
 
     def __init__(self) -> None:
-        self._runs: dict[int, tuple[KeptRun, Run]] = {}
+        self._runs: dict[int, tuple[StoredRun, Run]] = {}
         self._last = 0
 
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
         self._last += 1
-        kept = KeptRun(
+        kept = StoredRun(
             self._last, at, one_line(workload, 100), run.policy, run.kind, len(run.tasks), run.note, complete
         )
         self._runs[kept.id] = kept, run
         return kept.id
 
-    async def listed(self) -> Sequence[KeptRun]:
+    async def listed(self) -> Sequence[StoredRun]:
         return [kept for kept, _ in reversed(self._runs.values())]
 
     async def load(self, id: int) -> Run:
@@ -78,22 +78,22 @@ class MemoryRuns:
 class HistoryRuns:
     """Runs kept in a session's history, beside those of `aios-tui replay`."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
 
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
         if run.kind == "live":
-            run.note = f"core {self._session.core_names}, {run.note}"
+            run.note = f"core {self._runtime.core_names}, {run.note}"
         new = await asyncio.to_thread(_packed, workload, run, at, complete, self._core(run))
-        return await self._session.store.keep_replay(new)
+        return await self._runtime.store.keep_replay(new)
 
     def _core(self, run: Run) -> str | None:
-        return self._session.core_names if run.kind == "live" else None
+        return self._runtime.core_names if run.kind == "live" else None
 
-    async def listed(self) -> Sequence[KeptRun]:
-        rows = await self._session.history.replays(LISTED)
+    async def listed(self) -> Sequence[StoredRun]:
+        rows = await self._runtime.history.replays(LISTED)
         return [
-            KeptRun(row.id, row.at, one_line(row.workload, 100), one_line(row.policy, 60), one_line(row.mode, 12),
+            StoredRun(row.id, row.at, one_line(row.workload, 100), one_line(row.policy, 60), one_line(row.mode, 12),
                     row.tasks, one_line(row.note, 300), row.complete)
             for row in rows
         ]  # fmt: skip
@@ -101,13 +101,13 @@ class HistoryRuns:
     async def load(self, id: int) -> Run:
         from engine.replay.codec import unpack
 
-        found = await self._session.history.replay(id)
+        found = await self._runtime.history.replay(id)
         if found is None:
             raise UsageError(f"run {id} is not kept any more")
         return await asyncio.to_thread(unpack, found.columns)
 
     async def delete(self, id: int) -> None:
-        await self._session.store.delete_replay(id)
+        await self._runtime.store.delete_replay(id)
 
 
 def _packed(workload: str, run: Run, at: float, complete: bool, core: str | None) -> NewReplay:

@@ -22,7 +22,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Distribution(_Part):
+class DistributionModel(_Part):
     """Of `n` values: mean, quantiles (linear between order statistics), greatest."""
 
     n: Annotated[int, Field(ge=1)]
@@ -33,17 +33,17 @@ class Distribution(_Part):
     max: Number
 
 
-class Group(_Part):
+class GroupModel(_Part):
     """All tasks, or those of one priority or client."""
 
     n: Count
-    waiting: Distribution | None
-    turnaround: Distribution | None
-    slowdown: Distribution | None
-    ttft: Distribution | None
+    waiting: DistributionModel | None
+    turnaround: DistributionModel | None
+    slowdown: DistributionModel | None
+    ttft: DistributionModel | None
 
 
-class Jain(_Part):
+class JainModel(_Part):
     """Jain's index over `n` values; `over` says of what."""
 
     value: Number
@@ -77,10 +77,10 @@ class RunReport(_Part):
     inversions: Count
     swaps: Count
     load_s: Seconds
-    jain: Jain | None
-    overall: Group
-    by_priority: dict[Annotated[str, Field(pattern=r"^[0-9]$")], Group]
-    by_client: dict[str, Group]
+    jain: JainModel | None
+    overall: GroupModel
+    by_priority: dict[Annotated[str, Field(pattern=r"^[0-9]$")], GroupModel]
+    by_client: dict[str, GroupModel]
     switches: list[Switch]
 
 

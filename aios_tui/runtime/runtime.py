@@ -25,7 +25,7 @@ from persistence import History, SqliteStore
 log = logging.getLogger(__name__)
 
 
-class Session:
+class Runtime:
     """Settings, history, agents, cores and kernel, put together.
 
     `open`, then `start`, then `close`, which is right at any moment and may be called twice. `agents` is there after

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aios_tui import __version__
 from aios_tui.config.settings import Settings
 from aios_tui.runtime import discovery
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.errors import AiosError, UsageError
 from engine.events import Notice
 from engine.store import Recovery
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 NEEDS = "the HTTP service needs fastapi and uvicorn: pip install 'aios-tui[serve]'"
 
 
-class ServedSession(Session):
+class ServedRuntime(Runtime):
     """A session that serves its kernel once it runs, and stops serving before it stops.
 
     Args:

@@ -23,14 +23,14 @@ class Timings(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Calibration:
     """A service model, and in a line where its rates come from."""
 
     service: ServiceModel
     words: str
 
 
-ASSUMED = Measured(ServiceModel(), "assumed")
+ASSUMED = Calibration(ServiceModel(), "assumed")
 
 
 def rates_words(rates: Rates) -> str:
@@ -38,15 +38,15 @@ def rates_words(rates: Rates) -> str:
     return f"prefill {rates.prefill:,.0f}, decode {rates.decode:,.0f} tok/s"
 
 
-async def measured(history: Timings) -> Measured:
+async def measured(history: Timings) -> Calibration:
     """The rates of the newest attempts, overall and of each model that has enough of them. Raises StoreError."""
     seen = [Observation(*row) for row in await history.timings(NEWEST)]
     if len(seen) < ENOUGH:
-        return Measured(ServiceModel(), f"assumed until {ENOUGH} attempts are done")
+        return Calibration(ServiceModel(), f"assumed until {ENOUGH} attempts are done")
     try:
         rates, per_model = calibrate(seen)
     except ValueError:
-        return Measured(ServiceModel(), "assumed: no attempt has token counts and times")
+        return Calibration(ServiceModel(), "assumed: no attempt has token counts and times")
     told = [model for model in per_model if sum(each.model == model for each in seen) >= ENOUGH]
     words = f"measured: the newest {len(seen):,} attempts"
-    return Measured(ServiceModel(rates, {model: per_model[model] for model in told}), words)
+    return Calibration(ServiceModel(rates, {model: per_model[model] for model in told}), words)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from aios_tui.workloads.calibration import ASSUMED, Measured, rates_words
+from aios_tui.workloads.calibration import ASSUMED, Calibration, rates_words
 from aios_tui.workloads.files import mine
 from engine.errors import UsageError
 from engine.replay.inputs import columns
-from engine.replay.simulate import Plant, simulate
+from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import Run
 from engine.sanitise import one_line
 from engine.scheduling import parse_policy
@@ -27,7 +27,7 @@ POLICIES = ("fifo", "npps", "npps:ageing=60")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """One workload on the shelf: a packaged sample, or a file. `about` is a line for people."""
 
     name: str
@@ -60,14 +60,14 @@ class Entry:
             return load(path)
 
 
-def shipped() -> list[Entry]:
+def shipped() -> list[CatalogueEntry]:
     """The packaged samples."""
-    return [Entry(sample.name, sample.description, sample=sample) for sample in samples.SAMPLES]
+    return [CatalogueEntry(sample.name, sample.description, sample=sample) for sample in samples.SAMPLES]
 
 
-def found_in(folder: Path | None) -> list[Entry]:
+def found_in(folder: Path | None) -> list[CatalogueEntry]:
     """The workload files in a folder, the newest first; nothing when it isn't there. Blocks."""
-    found: list[tuple[float, Entry]] = []
+    found: list[tuple[float, CatalogueEntry]] = []
     for path in mine(folder) if folder is not None else ():
         try:
             stat = path.stat()
@@ -75,12 +75,14 @@ def found_in(folder: Path | None) -> list[Entry]:
             continue
         if not path.name.startswith("."):
             when = datetime.fromtimestamp(stat.st_mtime).astimezone()
-            found.append((stat.st_mtime, Entry(path.name, f"{when:%Y-%m-%d %H:%M}, {stat.st_size:,} bytes", path)))
+            found.append(
+                (stat.st_mtime, CatalogueEntry(path.name, f"{when:%Y-%m-%d %H:%M}, {stat.st_size:,} bytes", path))
+            )
     newest = sorted(found, key=lambda pair: (-pair[0], pair[1].name))
     return [entry for _, entry in newest[:MAX_FILES]]
 
 
-def typed(given: str) -> Entry:
+def typed(given: str) -> CatalogueEntry:
     """The file at a path as it was written. Raises UsageError when there is no file."""
     try:
         path = Path(given).expanduser().absolute()
@@ -89,7 +91,7 @@ def typed(given: str) -> Entry:
         there = False
     if not there:
         raise UsageError(f"{one_line(given, 200)}: there is no such file")
-    return Entry(path.name, str(path), path)
+    return CatalogueEntry(path.name, str(path), path)
 
 
 def recording_name(folder: Path, at: datetime) -> Path:
@@ -103,11 +105,11 @@ def recording_name(folder: Path, at: datetime) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class SimulationSetup:
     """What a simulation goes by: slots, service times, and how many rounds an agent takes (None: not known)."""
 
     slots: int = 1
-    measured: Measured = ASSUMED
+    measured: Calibration = ASSUMED
     rounds_of: Callable[[str], int | None] | None = None
 
     @property
@@ -117,7 +119,7 @@ class Bench:
         return f"{slots}, {rates_words(self.measured.service.rates)} ({self.measured.words})"
 
 
-def simulated(entry: Entry, bench: Bench) -> list[Run]:
+def simulated(entry: CatalogueEntry, bench: SimulationSetup) -> list[Run]:
     """Run a workload in virtual time under each of POLICIES; blocks. Its own switches of policy are left out;
     what else was done on the way is done.
 
@@ -126,7 +128,9 @@ def simulated(entry: Entry, bench: Bench) -> list[Run]:
     """
     with entry.file() as path, WorkloadReader(path) as reader:
         made = columns(reader, reader.header.defaults, bench.measured.service, bench.rounds_of)
-    runs = [simulate(made.tasks, parse_policy(policy), Plant(slots=bench.slots), acts=made.acts) for policy in POLICIES]
+    runs = [
+        simulate(made.tasks, parse_policy(policy), Capacity(slots=bench.slots), acts=made.acts) for policy in POLICIES
+    ]
     for run in runs:
         guessed = f", {made.estimated:,} of {len(made.tasks):,} tasks estimated" if made.estimated else ""
         run.note = f"{bench.words}{guessed}"

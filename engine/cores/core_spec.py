@@ -26,7 +26,7 @@ _OPTION = re.compile(r"\w+\s*=")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class CoreSpec:
     """A core that is asked for. `configured`: by its name in the settings."""
 
     name: str
@@ -34,18 +34,18 @@ class Wanted:
     configured: bool = False
 
 
-def parse_cores(choice: str, configured: Mapping[str, CoreConfig]) -> list[Wanted] | None:
+def parse_cores(choice: str, configured: Mapping[str, CoreConfig]) -> list[CoreSpec] | None:
     """The cores that `choice` means, in its order; None for `auto` with none configured. Looks at nothing but its text.
 
     `auto` means all that are configured. Raises UsageError, with one line, if the choice can't be meant.
     """
     parts = _split(choice)
     if parts == ["auto"]:
-        return [Wanted(name, config, True) for name, config in configured.items()] or None
+        return [CoreSpec(name, config, True) for name, config in configured.items()] or None
     if "auto" in parts:
         raise UsageError("core auto stands alone: it means all cores that are configured, or else what is found")
     wanted = [
-        Wanted(part, configured[part], True) if part in configured else Wanted("", _form(part, configured))
+        CoreSpec(part, configured[part], True) if part in configured else CoreSpec("", _form(part, configured))
         for part in parts
     ]
     return _named(wanted, set(configured))
@@ -83,9 +83,9 @@ def _form(part: str, configured: Mapping[str, CoreConfig]) -> CoreConfig:
         raise UsageError(one_line(wording(error.errors(include_url=False)[0]))) from None
 
 
-def _named(wanted: list[Wanted], taken: set[str]) -> list[Wanted]:
+def _named(wanted: list[CoreSpec], taken: set[str]) -> list[CoreSpec]:
     """Give each form a name of its own, not `taken`: its kind's, and where there are several of a kind, its host's."""
-    found: dict[str, Wanted] = {}
+    found: dict[str, CoreSpec] = {}
     kinds = [each.config.kind for each in wanted if not each.configured]
     hosts = [
         (each.config.kind, _host(each.config)[0])
@@ -105,7 +105,7 @@ def _named(wanted: list[Wanted], taken: set[str]) -> list[Wanted]:
             raise UsageError("there is one embedded core, not two")
         if each.config in [other.config for other in found.values()] and each.config.kind != "scripted":
             raise UsageError(f"core {one_line(each.config.url or each.config.kind, 80)} stands there twice")
-        found[name] = Wanted(name, each.config, each.configured)
+        found[name] = CoreSpec(name, each.config, each.configured)
     return list(found.values())
 
 

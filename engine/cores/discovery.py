@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.cores.config import CoreConfig
-from engine.cores.core_spec import Wanted, parse_cores
+from engine.cores.core_spec import CoreSpec, parse_cores
 from engine.cores.factory import choose_cores, make_core
 from engine.cores.keys import find_key
 from engine.cores.ollama.address import parse_address
@@ -43,7 +43,7 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    wanted: Wanted
+    wanted: CoreSpec
     chosen: bool
     slots: int | None
     default_model: str | None
@@ -67,7 +67,7 @@ async def survey(
     """
     wanted = parse_cores(choice, configured)
     chosen = wanted if wanted is not None else []
-    rest = [Wanted(name, config, True) for name, config in configured.items()]
+    rest = [CoreSpec(name, config, True) for name, config in configured.items()]
     others = [each for each in (*rest, *found(environ, keys)) if not _among(each, chosen, environ)]
     unlike = [each for index, each in enumerate(others) if not _among(each, others[:index], environ)]
     names = [each.name for each in (*chosen, *rest)]
@@ -80,7 +80,7 @@ async def survey(
     return sorted(seen, key=lambda each: not each.chosen)
 
 
-def found(environ: Mapping[str, str], keys: Path | None) -> list[Wanted]:
+def found(environ: Mapping[str, str], keys: Path | None) -> list[CoreSpec]:
     """What is there unconfigured: Ollama in its usual place, the embedded model, and presets whose key is set."""
     from engine.cores.openai.presets import load_presets
 
@@ -92,14 +92,14 @@ def found(environ: Mapping[str, str], keys: Path | None) -> list[Wanted]:
             continue  # `doctor` says what is wrong with the file
         if key is not None:
             keyed.append(name)
-    return [Wanted(kind, CoreConfig(kind=kind)) for kind in ("ollama", "embedded", *keyed)]
+    return [CoreSpec(kind, CoreConfig(kind=kind)) for kind in ("ollama", "embedded", *keyed)]
 
 
-def _among(one: Wanted, others: list[Wanted], environ: Mapping[str, str]) -> bool:
+def _among(one: CoreSpec, others: list[CoreSpec], environ: Mapping[str, str]) -> bool:
     return any(_place(one, environ) == _place(other, environ) for other in others)
 
 
-def _place(wanted: Wanted, environ: Mapping[str, str]) -> tuple[str, str]:
+def _place(wanted: CoreSpec, environ: Mapping[str, str]) -> tuple[str, str]:
     """What makes two the same core, whatever they are called."""
     config = wanted.config
     if config.kind == "embedded":
@@ -117,7 +117,7 @@ def _place(wanted: Wanted, environ: Mapping[str, str]) -> tuple[str, str]:
     return config.kind, wanted.name
 
 
-def _renamed(found: Wanted, taken: list[str], environ: Mapping[str, str]) -> Wanted:
+def _renamed(found: CoreSpec, taken: list[str], environ: Mapping[str, str]) -> CoreSpec:
     """Found Ollama where another core has its name: it is called by its place."""
     return replace(found, name=_place(found, environ)[1].partition("://")[2]) if found.name in taken else found
 
@@ -172,7 +172,7 @@ async def _look(look: _Look) -> Surveyed:
     )
 
 
-def _key_env(wanted: Wanted) -> str | None:
+def _key_env(wanted: CoreSpec) -> str | None:
     preset = wanted.config.preset
     return wanted.config.key_env or (preset.key_env if preset else None)
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from engine.cores.config import CoreConfig
-from engine.cores.core_spec import Wanted, parse_cores
+from engine.cores.core_spec import CoreSpec, parse_cores
 from engine.cores.ollama.address import Address, parse_address
 from engine.cores.port import Core
 from engine.errors import CoreError, UsageError
@@ -114,7 +114,7 @@ async def choose_core(
 
 
 def make_core(
-    wanted: Wanted,
+    wanted: CoreSpec,
     *,
     slots: int | None,
     default_model: str | None,
@@ -137,7 +137,7 @@ def make_core(
             return _ollama(wanted, address, making, f"Ollama at {address.label}, {asked}")
 
 
-def _ollama(wanted: Wanted, address: Address, making: _Making, why: str) -> CoreChoice:
+def _ollama(wanted: CoreSpec, address: Address, making: _Making, why: str) -> CoreChoice:
     from engine.cores.ollama.core import OllamaCore
 
     config = wanted.config
@@ -154,7 +154,7 @@ def _ollama(wanted: Wanted, address: Address, making: _Making, why: str) -> Core
     return CoreChoice(core, why)
 
 
-def _openai(wanted: Wanted, making: _Making, asked: str) -> CoreChoice:
+def _openai(wanted: CoreSpec, making: _Making, asked: str) -> CoreChoice:
     from engine.cores.keys import find_key
     from engine.cores.openai.core import OpenAICore
 
@@ -175,7 +175,7 @@ def _openai(wanted: Wanted, making: _Making, asked: str) -> CoreChoice:
     return CoreChoice(core, core.why)
 
 
-def _scripted(wanted: Wanted, making: _Making, why: str) -> CoreChoice:
+def _scripted(wanted: CoreSpec, making: _Making, why: str) -> CoreChoice:
     from engine.cores.scripted import ScriptedCore
 
     config = wanted.config

@@ -48,7 +48,7 @@ class Guard:
         self._app = app
         self._config = config
         self._trusted = trusted
-        self._rates = Rates(config.rate, config.burst, now)
+        self._rates = RateLimiter(config.rate, config.burst, now)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -96,7 +96,7 @@ class Guard:
         return b"".join(parts)
 
 
-class Rates:
+class RateLimiter:
     """A token bucket a client address; the addresses heard longest ago are forgotten."""
 
     def __init__(self, rate: float, burst: int, now: Callable[[], float]) -> None:

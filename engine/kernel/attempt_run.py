@@ -30,7 +30,7 @@ from engine.task import AttemptState
 log = logging.getLogger(__name__)
 
 
-class Execution:
+class AttemptRun:
     """Runs one attempt. The stream is read in a task of its own, so that a core that does not stop can be left behind.
 
     Attributes:

@@ -9,7 +9,7 @@ from engine.cores.port import CoreInfo
 from engine.scheduling import Fit
 
 
-class Models:
+class CoreModels:
     """From what a core said when last looked at, and what ran there since.
 
     Attributes:

@@ -14,7 +14,7 @@ LOOK_GAP_S = 1.0
 """Between two looks at a core because of what it said, at least."""
 
 
-class CoreWatch:
+class CoreMonitor:
     """Follows the cores, keeps the slot table true, and tells the subscribers.
 
     Attributes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from engine.events import Event, ModelSwapped
-from engine.kernel.slot_table import Place, SlotTable
+from engine.kernel.slot_table import KernelSlot, SlotTable
 from engine.kernel.swap_planner import SwapPlanner
 from engine.scheduling import Affinity, Fit, LaneScheduler, Policy, Ready
 from engine.task import Task
@@ -32,7 +32,7 @@ class Dispatcher:
         self,
         policy: Policy,
         *,
-        begin: Callable[[int, Place], None],
+        begin: Callable[[int, KernelSlot], None],
         must_wait: Callable[[SyscallId], None],
         publish: Callable[[Event], None],
         now: Callable[[], float],
@@ -47,7 +47,7 @@ class Dispatcher:
         self._now = now
         self._begin = begin
         self._must_wait = must_wait
-        self._grants: dict[SyscallId, asyncio.Future[Place]] = {}
+        self._grants: dict[SyscallId, asyncio.Future[KernelSlot]] = {}
         self._new: list[SyscallId] = []
         self._kicked = False
 
@@ -68,7 +68,7 @@ class Dispatcher:
         self._ready.push(Ready((task.id, 0), task.priority, task.submitted_at, task.id, task.spec.model))
         self.kick()
 
-    def acquire(self, task: Task, round_: int, model: str | None) -> asyncio.Future[Place]:
+    def acquire(self, task: Task, round_: int, model: str | None) -> asyncio.Future[KernelSlot]:
         """A round of a running task is ready, in its task's own place; the future gets its slot."""
         granted = self._grants[task.id, round_] = asyncio.get_running_loop().create_future()
         self._ready.push(Ready((task.id, round_), task.priority, task.submitted_at, task.id, model))
@@ -88,7 +88,7 @@ class Dispatcher:
         self._ready.reprioritise((task, round_), priority)
         self.kick()  # another one may be first now, and suit a slot that was kept free
 
-    def may_use(self, place: Place, model: str | None) -> bool:
+    def may_use(self, place: KernelSlot, model: str | None) -> bool:
         """Whether an attempt may have its task's slot for this model, or has to ask in the queue first.
 
         The slot was given for the model that the task names, but its agent may name another one.
@@ -98,7 +98,7 @@ class Dispatcher:
         fit = self.slots.fit(place, model)
         return fit < (Fit.SWAP if isinstance(self.policy, Affinity) else Fit.DRAIN)
 
-    def use(self, place: Place, task: int, model: str | None) -> bool:
+    def use(self, place: KernelSlot, task: int, model: str | None) -> bool:
         """An attempt begins, with this model, on a slot that it has. Whether the core did not hold the model."""
         new = not self.slots.models[place.slot.core].holds(model, ())
         gone = self.slots.use(place, model)
@@ -109,7 +109,7 @@ class Dispatcher:
             self.kick()
         return new
 
-    def release(self, place: Place) -> None:
+    def release(self, place: KernelSlot) -> None:
         """A slot is free. It is offered only after the agent that held it had the chance to ask for its next round."""
         self.slots.vacate(place)
         self.kick()
@@ -137,7 +137,7 @@ class Dispatcher:
                 self._must_wait(id_)
         self.swaps.update()
 
-    def _pairs(self) -> Iterator[tuple[Ready[SyscallId], Place]]:
+    def _pairs(self) -> Iterator[tuple[Ready[SyscallId], KernelSlot]]:
         """What goes next with the slot that it takes, until one of them runs out."""
         alike = self._alike()
         while self._anything() and (places := self.slots.first_free()):
@@ -170,7 +170,7 @@ class _Offer:
     """The first free slot of a core."""
 
     dispatcher: Dispatcher
-    place: Place
+    place: KernelSlot
 
     def fit(self, item: Ready[SyscallId]) -> Fit:
         if not self.dispatcher.admits(item):

@@ -30,12 +30,12 @@ from engine.events import (
 )
 from engine.kernel.clock import unix_clock
 from engine.kernel.config import KernelConfig
-from engine.kernel.core_monitor import CoreWatch
+from engine.kernel.core_monitor import CoreMonitor
 from engine.kernel.dispatcher import Dispatcher, SyscallId
 from engine.kernel.event_bus import EventBus, Subscription
-from engine.kernel.lifecycle import Life
-from engine.kernel.slot_table import Place
-from engine.kernel.task_run import LiveTask, Turn
+from engine.kernel.lifecycle import Lifecycle
+from engine.kernel.slot_table import KernelSlot
+from engine.kernel.task_run import LiveTask, TaskRun
 from engine.sanitise import described, one_line, sanitise
 from engine.scheduling import Policy, parse_policy
 from engine.store import Recovery, Store
@@ -66,8 +66,8 @@ class Kernel:
             policy, begin=self._begin, must_wait=self._must_wait, publish=self.publish, now=self.now
         )
         self.slots = self.dispatcher.slots
-        self.watch = CoreWatch(self.dispatcher, self.publish, self.now)
-        self._life = Life(self, store)
+        self.watch = CoreMonitor(self.dispatcher, self.publish, self.now)
+        self._life = Lifecycle(self, store)
         self._store = store
         self._agents = agents
         self._live: dict[int, LiveTask] = {}
@@ -324,11 +324,11 @@ class Kernel:
         self._store.append(event)
         self._bus.publish(event)
 
-    def quarantine(self, place: Place, reason: str) -> None:
+    def quarantine(self, place: KernelSlot, reason: str) -> None:
         slot = self.slots.quarantine(place.slot.id, reason)
         self.publish(SlotChanged(self.now(), slot.id, slot.core, slot.state, slot.reason))
 
-    def relieve(self, place: Place) -> None:
+    def relieve(self, place: KernelSlot) -> None:
         """What was lost on a slot has stopped after all; unless its core has said otherwise, it may be used again."""
         if place.quarantined and not self._life.over:
             slot = self.slots.relieve(place.slot.id)
@@ -371,7 +371,7 @@ class Kernel:
 
     # -- dispatching ---------------------------------------------------------------------------------------------------
 
-    def _begin(self, task_id: int, place: Place) -> None:
+    def _begin(self, task_id: int, place: KernelSlot) -> None:
         """A task's first turn came: its agent starts, on this slot."""
         live = self._live[task_id]
         self._dispatched += 1
@@ -382,7 +382,7 @@ class Kernel:
         task.round_total = live.agent.round_total
         self._running.add(task_id)
         self.emit(TaskStarted(task.started_at, task_id, task.dispatch_order, task.round_total))
-        live.turn = turn = Turn(self, live, place)
+        live.turn = turn = TaskRun(self, live, place)
         live.runner = asyncio.create_task(self._carry_out(live, turn), name=f"task {task_id}")
         # After the agent's first step: a slot it has not used by then serves others.
         asyncio.get_running_loop().call_soon(turn.give_back)
@@ -398,7 +398,7 @@ class Kernel:
 
     # -- the end of a task ---------------------------------------------------------------------------------------------
 
-    async def _carry_out(self, live: LiveTask, turn: Turn) -> None:
+    async def _carry_out(self, live: LiveTask, turn: TaskRun) -> None:
         state, result, error = TaskState.FAILED, None, None
         try:
             try:

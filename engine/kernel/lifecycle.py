@@ -11,7 +11,7 @@ from engine.cores.port import Core, CoreInfo
 from engine.errors import KernelClosed
 from engine.events import Durable, Event, KernelStateChanged, Notice, PolicyChanged, SlotChanged
 from engine.kernel.config import KernelConfig
-from engine.kernel.core_monitor import CoreWatch
+from engine.kernel.core_monitor import CoreMonitor
 from engine.kernel.dispatcher import Dispatcher
 from engine.kernel.slot_table import SlotTable
 from engine.scheduling import Policy
@@ -19,7 +19,7 @@ from engine.store import Recovery, Store
 from engine.task import KernelState, Task
 
 
-class LifeHost(Protocol):
+class LifecycleHost(Protocol):
     """The kernel, as far as starting and stopping it goes."""
 
     cores: tuple[Core, ...]
@@ -27,7 +27,7 @@ class LifeHost(Protocol):
     now: Callable[[], float]
     dispatcher: Dispatcher
     slots: SlotTable
-    watch: CoreWatch
+    watch: CoreMonitor
 
     @property
     def policy(self) -> Policy: ...
@@ -47,7 +47,7 @@ END_GRACE_S = 5.0
 """How long a stop waits for agents to end, beyond what their cores are given to stop."""
 
 
-class Life:
+class Lifecycle:
     """Starts and stops one kernel, once, and says what it may do meanwhile.
 
     Attributes:
@@ -55,7 +55,7 @@ class Life:
         closed: nothing more is accepted. over: nothing more goes on.
     """
 
-    def __init__(self, kernel: LifeHost, store: Store) -> None:
+    def __init__(self, kernel: LifecycleHost, store: Store) -> None:
         self._kernel = kernel
         self._store = store
         self.state = KernelState.STOPPED

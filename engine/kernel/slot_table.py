@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from engine.cores.port import Core, CoreInfo, Slot, SlotEvent, SlotState
-from engine.kernel.core_models import Models
+from engine.kernel.core_models import CoreModels
 from engine.scheduling import Fit
 
 
 @dataclass(slots=True)
-class Place:
+class KernelSlot:
     """A slot as the kernel keeps it.
 
     Attributes:
@@ -36,18 +36,18 @@ class SlotTable:
     """All slots of all cores, in their order."""
 
     def __init__(self) -> None:
-        self._places: dict[str, Place] = {}
-        self.models: dict[str, Models] = {}
+        self._places: dict[str, KernelSlot] = {}
+        self.models: dict[str, CoreModels] = {}
 
     def add(self, core: Core) -> None:
-        self.models[core.name] = Models()
+        self.models[core.name] = CoreModels()
         for slot in core.slots():
-            self._places[slot.id] = Place(core, slot)
+            self._places[slot.id] = KernelSlot(core, slot)
 
-    def __iter__(self) -> Iterator[Place]:
+    def __iter__(self) -> Iterator[KernelSlot]:
         return iter(self._places.values())
 
-    def place(self, slot: str) -> Place:
+    def place(self, slot: str) -> KernelSlot:
         return self._places[slot]
 
     @property
@@ -73,9 +73,9 @@ class SlotTable:
     def any_free(self) -> bool:
         return any(place.free for place in self)
 
-    def first_free(self) -> list[Place]:
+    def first_free(self) -> list[KernelSlot]:
         """The first free slot of each core that has one."""
-        found: dict[str, Place] = {}
+        found: dict[str, KernelSlot] = {}
         for place in self:
             if place.free:
                 found.setdefault(place.slot.core, place)
@@ -94,19 +94,19 @@ class SlotTable:
             return False  # it is looked at in a moment, and may not have the model while another one does
         return not having or core in having
 
-    def fit(self, place: Place, model: str | None) -> Fit:
+    def fit(self, place: KernelSlot, model: str | None) -> Fit:
         """How an attempt with the model suits the slot, but for what is on that slot itself."""
         core = place.slot.core
         if not self.suits(core, model):
             return Fit.NEVER
         return self.models[core].fit(model, self._executing(core, besides=place))
 
-    def occupy(self, place: Place, model: str | None) -> None:
+    def occupy(self, place: KernelSlot, model: str | None) -> None:
         """Give the slot to an attempt, which may not have begun."""
         place.busy = True
         place.model = self.models[place.slot.core].own_name(model)
 
-    def vacate(self, place: Place) -> None:
+    def vacate(self, place: KernelSlot) -> None:
         place.busy = False
         place.model = None
 
@@ -114,13 +114,13 @@ class SlotTable:
         """The models of the attempts that have slots of the core."""
         return self._executing(core)
 
-    def use(self, place: Place, model: str | None) -> str | None:
+    def use(self, place: KernelSlot, model: str | None) -> str | None:
         """An attempt begins on a slot that it has; returns the model that goes for it, if that is known."""
         models = self.models[place.slot.core]
         place.model = models.own_name(model)
         return models.use(model)
 
-    def _executing(self, core: str, besides: Place | None = None) -> set[str]:
+    def _executing(self, core: str, besides: KernelSlot | None = None) -> set[str]:
         others = [place for place in self if place.slot.core == core and place is not besides]
         models = [place.model for place in others if place.busy] + [place.lost for place in others if place.quarantined]
         return {model for model in models if model is not None}
@@ -160,5 +160,5 @@ class SlotTable:
                 changed.append(slot)
         return changed
 
-    def _of(self, core: Core, slot: str | None) -> Sequence[Place]:
+    def _of(self, core: Core, slot: str | None) -> Sequence[KernelSlot]:
         return [place for place in self if place.core is core and slot in (None, place.slot.id)]

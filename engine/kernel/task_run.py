@@ -14,27 +14,27 @@ from engine.agents.protocol import Agent, Reply
 from engine.cores.port import Attempt, Core, CoreInfo, Done, Fault, Lost, Message, Rejected, SlotState
 from engine.errors import AiosError
 from engine.events import AttemptEnded, Durable, Event, TaskRecovered
-from engine.kernel.attempt_run import Execution
+from engine.kernel.attempt_run import AttemptRun
 from engine.kernel.config import KernelConfig
-from engine.kernel.core_monitor import CoreWatch
+from engine.kernel.core_monitor import CoreMonitor
 from engine.kernel.dispatcher import Dispatcher
-from engine.kernel.slot_table import Place
+from engine.kernel.slot_table import KernelSlot
 from engine.task import AttemptState, GenerationOptions, Task, TaskSpec
 
 
-class TurnHost(Protocol):
+class TaskRunHost(Protocol):
     """What a running task asks of its kernel."""
 
     config: KernelConfig
     now: Callable[[], float]
     dispatcher: Dispatcher
-    watch: CoreWatch
+    watch: CoreMonitor
 
     def publish(self, event: Event) -> None: ...
     def emit(self, event: Durable) -> None: ...
     def info_of(self, core: Core) -> CoreInfo | None: ...
-    def quarantine(self, place: Place, reason: str) -> None: ...
-    def relieve(self, place: Place) -> None: ...
+    def quarantine(self, place: KernelSlot, reason: str) -> None: ...
+    def relieve(self, place: KernelSlot) -> None: ...
 
 
 class SyscallFailed(AiosError):
@@ -55,7 +55,7 @@ class LiveTask:
     task: Task
     agent: Agent
     runner: asyncio.Task[None] | None = None
-    turn: Turn | None = None
+    turn: TaskRun | None = None
     ended: asyncio.Future[Task] | None = None
     waiting: dict[int, float] = field(default_factory=dict)
     cancelled: str | None = None
@@ -86,17 +86,17 @@ class _TransientError(Exception):
         self.at_once = at_once
 
 
-class Turn:
+class TaskRun:
     """Implements `AgentContext` for one running task. It begins with the slot that the task was dispatched on."""
 
-    def __init__(self, kernel: TurnHost, live: LiveTask, granted: Place) -> None:
+    def __init__(self, kernel: TaskRunHost, live: LiveTask, granted: KernelSlot) -> None:
         self._kernel = kernel
         self._live = live
-        self._granted: Place | None = granted
+        self._granted: KernelSlot | None = granted
         self._rounds = 0
         self._over = False
         self._callers: set[asyncio.Task[object]] = set()
-        self.executing: dict[int, Execution] = {}
+        self.executing: dict[int, AttemptRun] = {}
 
     @property
     def spec(self) -> TaskSpec:
@@ -206,7 +206,7 @@ class Turn:
         task = self._live.task
         place, ready_at = await self._acquire(attempt)
         loads = self._kernel.dispatcher.use(place, task.id, attempt.model)
-        execution = Execution(
+        execution = AttemptRun(
             place.core,
             place.slot,
             replace(attempt, priority=task.priority),
@@ -239,12 +239,12 @@ class Turn:
         self._count(ended, execution)
         return self._judge(ended, execution, place)
 
-    def _out_of_use(self, place: Place) -> bool:
+    def _out_of_use(self, place: KernelSlot) -> bool:
         """Whether the slot of an attempt that failed is not to be used now, by its core's own word."""
         self._kernel.watch.settle(place.core)
         return place.slot.state is not SlotState.UP
 
-    def _judge(self, ended: AttemptEnded, execution: Execution, place: Place) -> Reply:
+    def _judge(self, ended: AttemptEnded, execution: AttemptRun, place: KernelSlot) -> Reply:
         outcome = execution.outcome
         match outcome:
             case Done():
@@ -262,7 +262,7 @@ class Turn:
                 self._kernel.emit(ended)
                 raise SyscallFailed(ended.error or f"{self._live.task.core}: the attempt was cancelled at the core")
 
-    async def _acquire(self, attempt: Attempt) -> tuple[Place, float]:
+    async def _acquire(self, attempt: Attempt) -> tuple[KernelSlot, float]:
         """Get a slot: the one the task was dispatched on, or the next that its place in the ready queue brings."""
         dispatcher, task = self._kernel.dispatcher, self._live.task
         if self._granted is not None:
@@ -281,7 +281,7 @@ class Turn:
         finally:
             del self._live.waiting[attempt.round]
 
-    def _count(self, ended: AttemptEnded, execution: Execution) -> None:
+    def _count(self, ended: AttemptEnded, execution: AttemptRun) -> None:
         task = self._live.task
         task.service_s += ended.service_s
         if task.ttft_s is None and execution.first_at is not None and task.started_at is not None:

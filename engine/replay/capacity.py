@@ -10,7 +10,7 @@ from engine.scheduling import Fit, Ready
 
 
 @dataclass(frozen=True, slots=True)
-class Plant:
+class Capacity:
     """What there is to execute on.
 
     Attributes:
@@ -39,7 +39,7 @@ class Plant:
 class Slots:
     """Which slots are free, and what model each holds. Models are numbers, 0 for none."""
 
-    def __init__(self, plant: Plant, models: Sequence[str]) -> None:
+    def __init__(self, plant: Capacity, models: Sequence[str]) -> None:
         self.load_s = [0.0, *(plant.load_s.get(name, plant.default_load_s) for name in models[1:])]
         self.free = list(range(plant.slots))
         self.holds = [0] * plant.slots

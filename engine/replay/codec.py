@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from engine.errors import UsageError
-from engine.replay.tables import Run, Tasks
+from engine.replay.tables import Run, TaskTable
 from engine.sanitise import one_line
 
 _MAGIC = b"aios-run 1\n"
@@ -124,7 +124,7 @@ def _assembled(header: _Header, raw: bytes) -> Run:
         raise ValueError("its columns point outside")
     if any(not 0 <= place < n for place in header.failed) or any(not 0 <= p <= 9 for p in columns["priority"]):
         raise ValueError("its columns point outside")
-    tasks = Tasks(
+    tasks = TaskTable(
         at=columns["at"],
         priority=columns["priority"],
         service=columns["service"],

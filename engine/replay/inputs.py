@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.replay.service_model import CHARS_PER_TOKEN, ServiceModel
-from engine.replay.tables import UNKNOWN, Act, Tasks
+from engine.replay.tables import UNKNOWN, Act, TaskTable
 from engine.scheduling import Policy, parse_policy
 from engine.task import DEFAULT_PRIORITY
 from engine.workloads.format import ControlRow, Defaults, Item, TaskRow
@@ -28,7 +28,7 @@ class ReplayInput:
         input_tokens, output_tokens: of each task, as the service times were made from.
     """
 
-    tasks: Tasks
+    tasks: TaskTable
     switches: list[tuple[float, Policy]] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
     strays: int = 0
@@ -79,7 +79,7 @@ def columns(
     evenly. Without it every task is one round.
     """
     service, defaults = service or ServiceModel(), defaults or Defaults()
-    tasks = Tasks(array("d"), array("b"), array("d"))
+    tasks = TaskTable(array("d"), array("b"), array("d"))
     made = ReplayInput(tasks)
     clients, models = _Names(), _Names()
     reply = service.replies()

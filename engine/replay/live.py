@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 
 from engine.events import AttemptEnded, Event, TaskEnded, TaskRecovered, TaskStarted
 from engine.kernel import Kernel, Subscription
-from engine.replay.live_results import Fate, Ledger, Progress
+from engine.replay.live_results import LiveResults, Progress, TaskOutcome
 from engine.replay.synthetic_prompt import MAX_TOKENS, filler
 from engine.replay.tables import Run
 from engine.task import TaskSpec
@@ -56,7 +56,7 @@ class LiveReplay:
         self._change = change
         self._told = told
         self._total = len(workload.tasks)
-        self._ledger = Ledger()
+        self._ledger = LiveResults()
         self._position = 0.0
         self._begun = self._since = kernel.now()
         self._policy = kernel.policy.name
@@ -223,7 +223,7 @@ class LiveReplay:
         submitted = self._kernel.now()
         for id_, row, spec in zip(await self._kernel.submit_many(specs), rows, specs, strict=True):
             name = row.id or f"t{len(self._ledger.fates) + 1}"
-            self._ledger.fates[id_] = Fate(name, spec, submitted)
+            self._ledger.fates[id_] = TaskOutcome(name, spec, submitted)
             self._ids[name] = id_
         await self._fold()
         self._tell()

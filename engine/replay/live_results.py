@@ -6,12 +6,12 @@ from array import array
 from dataclasses import dataclass
 
 from engine.events import AttemptEnded
-from engine.replay.tables import UNKNOWN, Run, Tasks
+from engine.replay.tables import UNKNOWN, Run, TaskTable
 from engine.task import AttemptState, Task, TaskSpec, TaskState
 
 
 @dataclass(slots=True)
-class Fate:
+class TaskOutcome:
     """What became of one task. Moments are Unix seconds; `id` is the workload's."""
 
     id: str
@@ -44,11 +44,11 @@ class Fate:
         return (self.final and self.final.model) or self.spec.model or ""
 
 
-class Ledger:
+class LiveResults:
     """The fates of tasks by the kernel's ids, in the order in which they were sent."""
 
     def __init__(self) -> None:
-        self.fates: dict[int, Fate] = {}
+        self.fates: dict[int, TaskOutcome] = {}
         self.started = self.done = self.failed = 0
         self._models: dict[str, str] = {}  # what each slot held last
         self._swaps = 0
@@ -58,7 +58,7 @@ class Ledger:
     def all_ended(self) -> bool:
         return self.done + self.failed == len(self.fates)
 
-    def start(self, fate: Fate, at: float, order: int) -> None:
+    def start(self, fate: TaskOutcome, at: float, order: int) -> None:
         """Note a first dispatch; a second one of the same task changes nothing."""
         if not fate.order:
             fate.started, fate.order = at, order
@@ -71,7 +71,7 @@ class Ledger:
             self._models[event.slot] = event.model
             self._load_s += event.usage.load_s
 
-    def end(self, fate: Fate, final: Task | None) -> None:
+    def end(self, fate: TaskOutcome, final: Task | None) -> None:
         """Note the one end of a task; None when it is known only that it has ended."""
         if fate.ended:
             return
@@ -89,7 +89,7 @@ class Ledger:
         clients = _indexed({fate.client for fate in fates})
         models = _indexed({fate.model for fate in fates})
         started = [index for index, fate in enumerate(fates) if fate.order]
-        tasks = Tasks(
+        tasks = TaskTable(
             at=array("d", [fate.submitted - begun for fate in fates]),
             priority=array("b", [fate.priority for fate in fates]),
             service=array("d", [fate.final.service_s if fate.final else UNKNOWN for fate in fates]),

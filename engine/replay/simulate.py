@@ -14,18 +14,18 @@ from array import array
 from collections.abc import Iterable, Sequence
 from heapq import heapreplace
 
-from engine.replay.capacity import Plant
-from engine.replay.simulator import General
-from engine.replay.tables import Act, Run, Tasks
+from engine.replay.capacity import Capacity
+from engine.replay.simulator import Simulator
+from engine.replay.tables import Act, Run, TaskTable
 from engine.scheduling import Policy, Ready, Scheduler
 
-__all__ = ["Plant", "simulate"]
+__all__ = ["Capacity", "simulate"]
 
 
 def simulate(
-    tasks: Tasks,
+    tasks: TaskTable,
     policy: Policy,
-    plant: Plant | None = None,
+    plant: Capacity | None = None,
     switches: Iterable[tuple[float, Policy]] = (),
     acts: Sequence[Act] = (),
 ) -> Run:
@@ -41,7 +41,7 @@ def simulate(
         ValueError: the columns do not belong together, or a switch has no finite time.
     """
     tasks.check()
-    plant = plant or Plant()
+    plant = plant or Capacity()
     changes = sorted(switches, key=lambda change: change[0])
     if not all(math.isfinite(at) for at, _ in changes):
         raise ValueError("a switch of policy has a finite time")
@@ -60,7 +60,7 @@ def simulate(
     )
     several_rounds = bool(tasks.rounds) and max(tasks.rounds, default=1) > 1
     if several_rounds or acts or (plant.loads and tasks.model):
-        General(run, policy, changes, plant, acts).run()
+        Simulator(run, policy, changes, plant, acts).run()
     else:
         _plain(run, Scheduler(policy), changes)
     return run

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from engine.replay.capacity import FreeSlot, Plant, Slots
+from engine.replay.capacity import Capacity, FreeSlot, Slots
 from engine.replay.tables import Act, Run
 from engine.scheduling import LaneScheduler, Policy, Ready
 
 
-class General:
+class Simulator:
     """One run, event by event. Runs share their tasks, so what acts change is copied first."""
 
     def __init__(
@@ -21,7 +21,7 @@ class General:
         run: Run,
         policy: Policy,
         changes: Sequence[tuple[float, Policy]],
-        plant: Plant,
+        plant: Capacity,
         acts: Sequence[Act] = (),
     ) -> None:
         if acts:

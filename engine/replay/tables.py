@@ -13,7 +13,7 @@ UNKNOWN = math.nan
 
 
 @dataclass(slots=True)
-class Tasks:
+class TaskTable:
     """The tasks of a replay in order of arrival. All columns have one entry a task, or are empty where said.
 
     Attributes:
@@ -94,7 +94,7 @@ class Run:
     policy: str
     kind: Literal["virtual", "live"]
     slots: int
-    tasks: Tasks
+    tasks: TaskTable
     start: array[float]
     end: array[float]
     service: array[float]

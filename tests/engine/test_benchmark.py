@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aios_tui.reporting.bench_results import Bench, BenchLevel, keep, rates_of, read
-from engine.benchmark import Reply, Work, level, load_time, measure, overlap, warm_up
+from aios_tui.reporting.bench_results import BenchLevel, BenchResult, keep, rates_of, read
+from engine.benchmark import BenchReply, Work, level, load_time, measure, overlap, warm_up
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Outcome, Slot, Usage
 from engine.cores.scripted import ScriptedCore, ScriptedOptions
@@ -54,8 +54,8 @@ class Silent(Server):
         yield Chunk("text", "never")
 
 
-def reply(begun: float, first: float, last: float, *, tokens: int = 11, prompt: int = 100) -> Reply:
-    return Reply(begun, first, last, last + 0.5, prompt, tokens)
+def reply(begun: float, first: float, last: float, *, tokens: int = 11, prompt: int = 100) -> BenchReply:
+    return BenchReply(begun, first, last, last + 0.5, prompt, tokens)
 
 
 def test_the_figures_are_what_the_moments_say() -> None:
@@ -120,11 +120,11 @@ async def test_the_load_is_that_of_a_model_that_was_taken_out_of_memory() -> Non
     assert await load_time(Server(1), "m") is None
 
 
-def bench(core: str, model: str, at: float, *, tps: float = 50.0) -> Bench:
+def bench(core: str, model: str, at: float, *, tps: float = 50.0) -> BenchResult:
     levels = [
         BenchLevel.of(level(n, [[reply(0, 1, 1 + 10 * n / tps)] * n])) for n in (1, 2, 4)
     ]  # 11 tokens: 10 after the first, tps / n of them a second; 100 of the prompt in a second
-    return Bench(at=at, core=core, kind="ollama", model=model, load_s=2.5, levels=tuple(levels))
+    return BenchResult(at=at, core=core, kind="ollama", model=model, load_s=2.5, levels=tuple(levels))
 
 
 def test_results_are_kept_by_core_and_model_for_the_owner_alone(tmp_path: Path) -> None:

@@ -38,21 +38,21 @@ def console(ctx: click.Context, listen: int | None = None) -> int:
 async def _open(settings: Settings, sockets: list[socket.socket], record: Path | None) -> int:
     from aios_tui.config import paths
     from aios_tui.console.app import run_console
-    from aios_tui.console.preferences import Memory
+    from aios_tui.console.preferences import Preferences
     from aios_tui.reporting.run_store import HistoryRuns
-    from aios_tui.runtime.served import ServedSession
+    from aios_tui.runtime.served import ServedRuntime
 
-    session = ServedSession(settings, sockets)
-    session.record_to = record
+    runtime = ServedRuntime(settings, sockets)
+    runtime.record_to = record
     try:
-        await session.open()  # before any screen: a history in use or broken is one line on stderr
+        await runtime.open()  # before any screen: a history in use or broken is one line on stderr
         return await run_console(
-            session,
-            memory=Memory(paths.state_folder() / "console.json"),
+            runtime,
+            memory=Preferences(paths.state_folder() / "console.json"),
             themes_folder=settings.themes_folder,
             workloads_folder=settings.workloads_folder,
-            runs=HistoryRuns(session),
+            runs=HistoryRuns(runtime),
             theme=settings.theme,
         )
     finally:
-        await session.close()
+        await runtime.close()

@@ -33,7 +33,7 @@ _name = click.argument("name", metavar="NAME")
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class ManagedModel:
     """A core, and the same as a keeper of models."""
 
     core: Core
@@ -48,7 +48,7 @@ class Kept:
 
 
 @asynccontextmanager
-async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator[Kept]:
+async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator[ManagedModel]:
     """The one core that is set and keeps models; of several the one that has the model `having`.
 
     `auto` without cores of the user's own means Ollama, also one that has no model yet: it may get one. Where none
@@ -66,7 +66,7 @@ async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator
         if found_out:
             await _must_answer(choices[0].core)
         found = [(each.core, keeper_of(each.core)) for each in choices]
-        keepers = [Kept(core, keeper) for core, keeper in found if keeper is not None]
+        keepers = [ManagedModel(core, keeper) for core, keeper in found if keeper is not None]
         if not keepers:
             names = " and ".join(core.name for core, _ in found)
             none = f"the {names} core has" if len(found) == 1 else f"the cores {names} have"
@@ -88,7 +88,7 @@ async def _must_answer(core: Core) -> None:
         raise UsageError(f"{told}; --core ollama@URL names one elsewhere")
 
 
-async def _picked(keepers: list[Kept], having: str | None, settings: Settings) -> Kept:
+async def _picked(keepers: list[ManagedModel], having: str | None, settings: Settings) -> ManagedModel:
     """Out of several the one that has the model."""
     names = " and ".join(kept.core.name for kept in keepers)
     if having is None:
@@ -106,7 +106,9 @@ async def _picked(keepers: list[Kept], having: str | None, settings: Settings) -
     return holders[0]
 
 
-def _carry_out(ctx: click.Context, work: Callable[[Kept], Awaitable[None]], *, having: str | None = None) -> int:
+def _carry_out(
+    ctx: click.Context, work: Callable[[ManagedModel], Awaitable[None]], *, having: str | None = None
+) -> int:
     """Run `work` on the keeper; what the server refuses is a failure of one line."""
 
     async def carried_out() -> int:
@@ -129,7 +131,7 @@ def _carry_out(ctx: click.Context, work: Callable[[Kept], Awaitable[None]], *, h
 def show(ctx: click.Context, /, name: str, as_json: bool) -> int:
     """Show all about one model."""
 
-    async def work(kept: Kept) -> None:
+    async def work(kept: ManagedModel) -> None:
         from aios_tui.formatting.models import details
 
         shown = await kept.keeper.show(name)
@@ -156,7 +158,7 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> int:
 def pull(ctx: click.Context, /, name: str, as_json: bool) -> int:
     """Fetch a model; ctrl-C stops it, and the next pull goes on from there."""
 
-    async def work(kept: Kept) -> None:
+    async def work(kept: ManagedModel) -> None:
         out = Output()
         with telling(kept.core.name, name, out, as_json=as_json) as report:
             async with aclosing(kept.keeper.pull(name)) as steps:
@@ -191,7 +193,7 @@ def rm(ctx: click.Context, /, name: str, yes: bool, as_json: bool) -> int:
             out.say("not deleted")
             return USAGE
 
-    async def work(kept: Kept) -> None:
+    async def work(kept: ManagedModel) -> None:
         found = await kept.model(name)
         called = name if found is None else found.name
         await kept.keeper.delete(called)
@@ -225,7 +227,7 @@ async def _question(settings: Settings, name: str) -> str:
 def load(ctx: click.Context, /, name: str, keep_alive: str | None, as_json: bool) -> int:
     """Have a model in memory now."""
 
-    async def work(kept: Kept) -> None:
+    async def work(kept: ManagedModel) -> None:
         from aios_tui.formatting.models import memory, warning
 
         took = await kept.keeper.load(name, keep_alive)
@@ -247,7 +249,7 @@ def load(ctx: click.Context, /, name: str, keep_alive: str | None, as_json: bool
 def unload(ctx: click.Context, /, name: str, as_json: bool) -> int:
     """Take a model out of memory now."""
 
-    async def work(kept: Kept) -> None:
+    async def work(kept: ManagedModel) -> None:
         await kept.keeper.unload(name)
         found = await kept.model(name)
         out = Output()
@@ -263,7 +265,9 @@ def unload(ctx: click.Context, /, name: str, as_json: bool) -> int:
 COMMANDS = (show, pull, rm, load, unload)
 
 
-def _told(out: Output, kept: Kept, model: str, done: str, *, as_json: bool, seconds: float | None = None) -> None:
+def _told(
+    out: Output, kept: ManagedModel, model: str, done: str, *, as_json: bool, seconds: float | None = None
+) -> None:
     """The one line of data that says what was done."""
     if as_json:
         took = {} if seconds is None else {"seconds": round(seconds, 3)}

@@ -98,9 +98,9 @@ def replay(ctx: click.Context, /, workload: str, **given: Any) -> int:
     _check(ctx, given)
     loaded = settings_of(ctx)
     from aios_tui.cli.runner.replay import run_replay
-    from aios_tui.cli.runner.replay_plan import Plan
+    from aios_tui.cli.runner.replay_plan import ReplayPlan
 
-    plan = Plan(
+    plan = ReplayPlan(
         workload=workload,
         policies=_policies(names),
         settings=loaded.settings,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aios_tui.cli.output import Output
     from aios_tui.cli.runner.headless import Stopper
     from aios_tui.config.settings import Settings
-    from aios_tui.runtime.served import ServedSession
+    from aios_tui.runtime.served import ServedRuntime
 
 
 @click.command()
@@ -42,41 +42,41 @@ def serve(ctx: click.Context, /, **_: Any) -> int:
 async def _serve(settings: Settings, sockets: list[socket.socket], record: Path | None) -> int:
     from aios_tui.cli.output import Output
     from aios_tui.cli.runner.headless import Interrupted, Stopper
-    from aios_tui.runtime.served import ServedSession
+    from aios_tui.runtime.served import ServedRuntime
 
-    session = ServedSession(settings, sockets)
-    session.record_to = record
+    runtime = ServedRuntime(settings, sockets)
+    runtime.record_to = record
     out = Output()
     with Stopper() as stopper:
         try:
-            await session.open()
-            for problem in session.agent_problems:
+            await runtime.open()
+            for problem in runtime.agent_problems:
                 out.say(problem)
-            await _until_stopped(session, stopper, out)
+            await _until_stopped(runtime, stopper, out)
         except Interrupted:
-            left = session.kernel.running_count if hasattr(session, "kernel") else 0
+            left = runtime.kernel.running_count if hasattr(runtime, "kernel") else 0
             out.say(f"stopping{f'; {left} running go back to the queue' if left else ''}")
             return stopper.code or INTERRUPTED
         finally:
-            await session.close()
+            await runtime.close()
     return 0
 
 
-async def _until_stopped(session: ServedSession, stopper: Stopper, out: Output) -> None:
+async def _until_stopped(runtime: ServedRuntime, stopper: Stopper, out: Output) -> None:
     """Serve, and tell what the operator should know. Raises Interrupted, in the end."""
-    recovery = await stopper.unless(session.start())
-    for line in session.told_cores():
+    recovery = await stopper.unless(runtime.start())
+    for line in runtime.told_cores():
         out.say(line)
     if recovery.queued:
         out.say(f"{len(recovery.queued)} left by an earlier run, {len(recovery.interrupted)} of them interrupted")
-    url = await stopper.unless(session.serving())
-    out.say(f"serving at {url}, policy {session.kernel.policy.name}; its API is described at {url}/docs")
-    await stopper.unless(_tell_notices(session, out))
+    url = await stopper.unless(runtime.serving())
+    out.say(f"serving at {url}, policy {runtime.kernel.policy.name}; its API is described at {url}/docs")
+    await stopper.unless(_tell_notices(runtime, out))
 
 
-async def _tell_notices(session: ServedSession, out: Output) -> None:
+async def _tell_notices(runtime: ServedRuntime, out: Output) -> None:
     from engine.events import Notice
 
-    async for event in session.kernel.subscribe():
+    async for event in runtime.kernel.subscribe():
         if isinstance(event, Notice) and event.level != "info":
             out.say(event.text)

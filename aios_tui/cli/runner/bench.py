@@ -12,9 +12,9 @@ from aios_tui.cli.runner.headless import Interrupted, Stopper
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
 from aios_tui.reporting import bench_results
-from aios_tui.reporting.bench_results import Bench, BenchLevel, Figures
-from engine.benchmark import MOST_STREAMS, Reply, Work, level, load_time, measure, overlap, warm_up
-from engine.cores.core_spec import Wanted
+from aios_tui.reporting.bench_results import BenchLevel, BenchResult, Figures
+from engine.benchmark import MOST_STREAMS, BenchReply, Work, level, load_time, measure, overlap, warm_up
+from engine.cores.core_spec import CoreSpec
 from engine.cores.factory import choose_core, make_core
 from engine.cores.port import Core, CoreInfo
 from engine.errors import CoreError, UsageError
@@ -69,7 +69,7 @@ async def run_bench(plan: BenchPlan) -> int:
     return code
 
 
-async def _wanted(plan: BenchPlan) -> Wanted:
+async def _wanted(plan: BenchPlan) -> CoreSpec:
     """The one core that is meant."""
     from engine.cores.config import CoreConfig
     from engine.cores.core_spec import parse_cores
@@ -78,31 +78,31 @@ async def _wanted(plan: BenchPlan) -> Wanted:
     if found is None:
         chosen = await choose_core(plan.core, **plan.settings.core_arguments())
         await chosen.core.stop(drain_s=0)
-        return Wanted(chosen.core.name, CoreConfig(kind=chosen.core.name))
+        return CoreSpec(chosen.core.name, CoreConfig(kind=chosen.core.name))
     if len(found) > 1:
         raise UsageError(f"which core? There are {', '.join(each.name for each in found)}")
     return found[0]
 
 
-def _looks(plan: BenchPlan, wanted: Wanted) -> bool:
+def _looks(plan: BenchPlan, wanted: CoreSpec) -> bool:
     """Whether to look for how many a server runs at a time."""
     return not plan.streams and wanted.config.family == "ollama"
 
 
-def _core(plan: BenchPlan, wanted: Wanted, slots: int) -> Core:
-    plain = Wanted(wanted.name, wanted.config.model_copy(update={"slots": slots}), wanted.configured)
+def _core(plan: BenchPlan, wanted: CoreSpec, slots: int) -> Core:
+    plain = CoreSpec(wanted.name, wanted.config.model_copy(update={"slots": slots}), wanted.configured)
     return make_core(plain, **plan.settings.making_arguments(), must_answer=True).core
 
 
 class _Measuring:
     """Takes one level after the other; what is there at any moment is what was measured by then."""
 
-    def __init__(self, plan: BenchPlan, wanted: Wanted, core: Core, out: Output) -> None:
+    def __init__(self, plan: BenchPlan, wanted: CoreSpec, core: Core, out: Output) -> None:
         self._plan, self._wanted, self._core, self._out = plan, wanted, core, out
         self._info: CoreInfo | None = None
         self._model = ""
         self._load_s: float | None = None
-        self._batches: dict[int, list[list[Reply]]] = {}
+        self._batches: dict[int, list[list[BenchReply]]] = {}
 
     async def carry_out(self, stopper: Stopper) -> int:
         """Measure. Returns the exit code. Raises AiosError when nothing was measured."""
@@ -175,12 +175,12 @@ class _Measuring:
     def _told(self, streams: int, run: int) -> None:
         self._out.say(f"{streams} stream{'' if streams == 1 else 's'}, run {run} of {self._plan.runs}")
 
-    def result(self) -> Bench | None:
+    def result(self) -> BenchResult | None:
         """What was measured, None when nothing was."""
         levels = [level(streams, batches) for streams, batches in self._batches.items() if batches]
         if not levels or self._info is None:
             return None
-        return Bench(
+        return BenchResult(
             at=time.time(),
             core=self._core.name,
             kind=self._info.kind or self._wanted.config.kind,
@@ -192,7 +192,7 @@ class _Measuring:
         )
 
 
-def _told(bench: Bench) -> Iterator[str]:
+def _told(bench: BenchResult) -> Iterator[str]:
     yield f"core {bench.core}, {bench.model}, {', '.join(filter(None, (bench.version, bench.where)))}"
     yield f"load time  {f'{bench.load_s:.2f} s' if bench.load_s is not None else 'not measured'}"
     head = ("streams", "TTFT s", "TPOT s", "tok/s a stream", "tok/s in all", "prompt tok/s", "at once")
@@ -209,7 +209,7 @@ def _told(bench: Bench) -> Iterator[str]:
         yield _finding(bench)
 
 
-def _finding(bench: Bench) -> str:
+def _finding(bench: BenchResult) -> str:
     """How many the server ran at a time."""
     top = max(bench.levels, key=lambda each: each.streams)
     found = max(each.at_once for each in bench.levels)

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from aios_tui.cli.exit_codes import FAILED, INTERRUPTED, TERMINATED, WELL
 from aios_tui.cli.output import Output, OutputLost
-from aios_tui.cli.runner.task_report import Report
+from aios_tui.cli.runner.task_report import TaskReport
 from aios_tui.config.settings import Settings
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.cores.port import CoreInfo, SlotState
 from engine.errors import StoreError, UsageError
 from engine.events import Notice, SlotChanged, TaskEnded
@@ -88,56 +88,56 @@ async def run_headless(
     Raises:
         AiosError: nothing was run; the line says why.
     """
-    session = Session(settings)
-    session.record_to = record
+    runtime = Runtime(settings)
+    runtime.record_to = record
     out = Output()
     with Stopper() as stopper:
         try:
-            await session.open()
-            for problem in session.agent_problems:
+            await runtime.open()
+            for problem in runtime.agent_problems:
                 out.say(problem)
-            _check_agents(session, specs or (), lines)
-            recovery = await stopper.unless(session.start(recover=specs is None, paused=True))
-            pending = await _take(session, specs, recovery, out, lines)
-            with Report(out, total=len(pending) + len(recovery.failed), as_json=as_json) as report:
-                await _report_failed(session, recovery.failed, report)
+            _check_agents(runtime, specs or (), lines)
+            recovery = await stopper.unless(runtime.start(recover=specs is None, paused=True))
+            pending = await _take(runtime, specs, recovery, out, lines)
+            with TaskReport(out, total=len(pending) + len(recovery.failed), as_json=as_json) as report:
+                await _report_failed(runtime, recovery.failed, report)
                 try:
-                    await stopper.unless(_follow(session, pending, report))
+                    await stopper.unless(_follow(runtime, pending, report))
                 except Interrupted:
-                    await session.kernel.stop()
-                    await _report_ended(session, pending, report)
-                    await _close(session, report)
+                    await runtime.kernel.stop()
+                    await _report_ended(runtime, pending, report)
+                    await _close(runtime, report)
                     report.interrupted(len(pending))
                     return stopper.code or INTERRUPTED
                 except OutputLost as lost:
-                    await session.kernel.stop()
-                    left = await _left(session, pending)
-                    await _close(session, report)
+                    await runtime.kernel.stop()
+                    left = await _left(runtime, pending)
+                    await _close(runtime, report)
                     report.interrupted(left, "nobody reads on" if lost.gone else "stopped")
                     raise
-                well = await _close(session, report)
+                well = await _close(runtime, report)
                 report.end()
                 return WELL if well and not report.bad else FAILED
         except Interrupted:
             out.say("interrupted before any task was accepted")
             return stopper.code or INTERRUPTED
         finally:
-            await session.close()
+            await runtime.close()
 
 
 async def _take(
-    session: Session, specs: Sequence[TaskSpec] | None, recovery: Recovery, out: Output, lines: Sequence[str]
+    runtime: Runtime, specs: Sequence[TaskSpec] | None, recovery: Recovery, out: Output, lines: Sequence[str]
 ) -> dict[int, TaskSpec]:
     """Have the tasks accepted, on the paused kernel, all before the first is dispatched."""
-    infos = await session.kernel.inspect()
-    for line in session.told_cores():
+    infos = await runtime.kernel.inspect()
+    for line in runtime.told_cores():
         out.say(line)
     if specs is None:
         out.say(_left_words(recovery))
         return {task.id: task.spec for task in recovery.queued if not task.held}  # nobody here could release the others
     _check_models(specs, infos, lines)
-    ids = await session.kernel.submit_many(specs)
-    out.say(f"{len(ids)} accepted, policy {session.kernel.policy.name}")
+    ids = await runtime.kernel.submit_many(specs)
+    out.say(f"{len(ids)} accepted, policy {runtime.kernel.policy.name}")
     return dict(zip(ids, specs, strict=True))
 
 
@@ -151,9 +151,9 @@ def _left_words(recovery: Recovery) -> str:
     return words
 
 
-async def _follow(session: Session, pending: dict[int, TaskSpec], report: Report) -> None:
+async def _follow(runtime: Runtime, pending: dict[int, TaskSpec], report: TaskReport) -> None:
     """Let the kernel run, and report every task of `pending` as it ends, taking it out."""
-    kernel = session.kernel
+    kernel = runtime.kernel
     subscription = kernel.subscribe()
     kernel.resume()
     try:
@@ -175,47 +175,47 @@ async def _follow(session: Session, pending: dict[int, TaskSpec], report: Report
         subscription.close()
 
 
-def _ended(task: Task, pending: dict[int, TaskSpec], report: Report) -> None:
+def _ended(task: Task, pending: dict[int, TaskSpec], report: TaskReport) -> None:
     del pending[task.id]
     report.task(TaskRecord.of(task))
 
 
-async def _report_failed(session: Session, ids: Sequence[int], report: Report) -> None:
+async def _report_failed(runtime: Runtime, ids: Sequence[int], report: TaskReport) -> None:
     """Tasks that were interrupted too often ended with the recovery itself."""
     for task_id in ids:
-        task = await session.store.load(task_id)
+        task = await runtime.store.load(task_id)
         if task is not None:
             report.task(TaskRecord.of(task))
 
 
-async def _report_ended(session: Session, pending: dict[int, TaskSpec], report: Report) -> None:
+async def _report_ended(runtime: Runtime, pending: dict[int, TaskSpec], report: TaskReport) -> None:
     """Tasks that ended after the last look, before the kernel stood still."""
     for task_id in list(pending):
-        task = await session.kernel.find(task_id)
+        task = await runtime.kernel.find(task_id)
         if task is not None and task.state.ended:
             _ended(task, pending, report)
 
 
-async def _left(session: Session, pending: Iterable[int]) -> int:
+async def _left(runtime: Runtime, pending: Iterable[int]) -> int:
     """How many of `pending` have not ended, now that the kernel stands still."""
-    tasks = [await session.kernel.find(task_id) for task_id in pending]
+    tasks = [await runtime.kernel.find(task_id) for task_id in pending]
     return sum(task is not None and not task.state.ended for task in tasks)
 
 
-async def _close(session: Session, report: Report) -> bool:
+async def _close(runtime: Runtime, report: TaskReport) -> bool:
     """Close the session; whether all could be written. If not, that is said, and the tasks have run all the same."""
     try:
-        await session.close()
+        await runtime.close()
     except StoreError as error:
         report.say(str(error))
         return False
     return True
 
 
-def _check_agents(session: Session, specs: Sequence[TaskSpec], lines: Sequence[str]) -> None:
+def _check_agents(runtime: Runtime, specs: Sequence[TaskSpec], lines: Sequence[str]) -> None:
     for name, line in _first((spec.agent for spec in specs), lines).items():
         try:
-            session.agents.get(name)
+            runtime.agents.get(name)
         except UsageError as error:
             raise UsageError(f"{line}{error}") from None
 

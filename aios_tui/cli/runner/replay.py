@@ -7,12 +7,12 @@ from pathlib import Path
 
 from aios_tui.cli.exit_codes import FAILED, WELL
 from aios_tui.cli.output import Output
-from aios_tui.cli.runner.replay_plan import Plan
+from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.reporting.results import Results
 from aios_tui.workloads.files import find_workload
 
 
-async def run_replay(plan: Plan) -> int:
+async def run_replay(plan: ReplayPlan) -> int:
     """Carry the plan out. Returns the exit code.
 
     Raises:
@@ -38,7 +38,7 @@ async def run_replay(plan: Plan) -> int:
     return code or (FAILED if results.failed else WELL)
 
 
-def tell(plan: Plan, results: Results, out: Output) -> None:
+def tell(plan: ReplayPlan, results: Results, out: Output) -> None:
     """Write the report's folder, and print the table or the JSON."""
     if plan.report is not None:
         write(plan.report, results, out)

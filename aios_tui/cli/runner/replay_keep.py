@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable
 
 from aios_tui.cli.output import Output
-from aios_tui.cli.runner.replay_plan import Plan
+from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.reporting.results import Result, Results
 from engine.errors import StoreError
 from persistence import SqliteStore
 
 
-async def keep_virtual(plan: Plan, results: Results, out: Output) -> None:
+async def keep_virtual(plan: ReplayPlan, results: Results, out: Output) -> None:
     """Keep the runs in the history; when another program has it, say so and go on."""
     store = SqliteStore(plan.settings.db, program="replay")
     try:

@@ -12,9 +12,9 @@ from aios_tui.cli.exit_codes import FAILED, INTERRUPTED, WELL
 from aios_tui.cli.output import Output
 from aios_tui.cli.runner.headless import Interrupted, Stopper
 from aios_tui.cli.runner.replay_keep import keep, tell_kept
-from aios_tui.cli.runner.replay_plan import Plan
+from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.reporting.results import Results, gather
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.cores.port import CoreInfo
 from engine.errors import AiosError, UsageError
 from engine.replay.live import LiveReplay
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-async def run_live(plan: Plan, path: Path, out: Output) -> tuple[Results | None, int]:
+async def run_live(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results | None, int]:
     """Replay the plan's workload under each of its policies. Ctrl-C ends it with what was measured by then.
 
     Raises:
@@ -76,7 +76,7 @@ def _own_policy(workload: Workload) -> str | None:
 class _Replay:
     """One replay under one policy: its own session, its kernel, its core."""
 
-    def __init__(self, plan: Plan, workload: Workload, policy: str, out: Output) -> None:
+    def __init__(self, plan: ReplayPlan, workload: Workload, policy: str, out: Output) -> None:
         self._plan = plan
         self._workload = workload
         self._policy = policy
@@ -85,16 +85,16 @@ class _Replay:
 
     async def play(self, stopper: Stopper) -> tuple[Run, bool]:
         """The run, and whether it is complete. Raises Interrupted when nothing had been sent."""
-        session = Session(self._plan.settings.model_copy(update={"policy": self._policy}))
+        runtime = Runtime(self._plan.settings.model_copy(update={"policy": self._policy}))
         try:
-            await session.open()
+            await runtime.open()
             for name in {row.agent or self._workload.header.defaults.agent or "chat" for row in self._workload.tasks}:
-                session.agents.get(name)
-            await stopper.unless(session.start(recover=False))
-            infos = await stopper.unless(session.kernel.inspect())
-            self._tell_cores(session)
+                runtime.agents.get(name)
+            await stopper.unless(runtime.start(recover=False))
+            infos = await stopper.unless(runtime.kernel.inspect())
+            self._tell_cores(runtime)
             replay = LiveReplay(
-                session.kernel,
+                runtime.kernel,
                 self._workload,
                 speed=self._plan.speed or 1.0,
                 switches=self._plan.switches or not self._plan.policies,
@@ -103,18 +103,18 @@ class _Replay:
             )
             complete = await self._run(replay, stopper)
             run = replay.result()
-            run.note = f"core {session.core_names}, {run.note}"
+            run.note = f"core {runtime.core_names}, {run.note}"
             if not replay.task_ids:
                 raise Interrupted
-            cancelling = [session.kernel.cancel(id_, "the replay was interrupted") for id_ in replay.unended]
+            cancelling = [runtime.kernel.cancel(id_, "the replay was interrupted") for id_ in replay.unended]
             await asyncio.gather(*cancelling)
             if self._plan.keep:
                 (result,) = gather(self._workload.name, [(run, complete)]).results
-                kept = await keep(session.store, self._workload.name, [result], session.core_names)
+                kept = await keep(runtime.store, self._workload.name, [result], runtime.core_names)
                 tell_kept(kept, self._out)
             return run, complete
         finally:
-            await session.close()
+            await runtime.close()
 
     async def _run(self, replay: LiveReplay, stopper: Stopper) -> bool:
         with Live(self._policy) as live:
@@ -130,8 +130,8 @@ class _Replay:
                 self._out.say(f"broken off: {error}")
         return False
 
-    def _tell_cores(self, session: Session) -> None:
-        for line in session.told_cores():
+    def _tell_cores(self, runtime: Runtime) -> None:
+        for line in runtime.told_cores():
             self._out.say(f"{self._policy} on {line}")
 
     def _changed(self, spec: TaskSpec) -> TaskSpec:

@@ -10,7 +10,7 @@ from engine.scheduling import Policy
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ReplayPlan:
     """What is to be replayed, and how, as the command line said it."""
 
     workload: str

@@ -10,7 +10,7 @@ from pathlib import Path
 from aios_tui.cli.exit_codes import WELL
 from aios_tui.cli.output import Output
 from aios_tui.cli.runner.replay_keep import keep_virtual
-from aios_tui.cli.runner.replay_plan import Plan
+from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.config import paths
 from aios_tui.reporting.bench_results import rates_of, read
 from aios_tui.reporting.results import Results, gather
@@ -18,7 +18,7 @@ from engine.agents.catalogue import load_catalogue
 from engine.errors import UsageError
 from engine.replay.inputs import ReplayInput, columns
 from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
-from engine.replay.simulate import Plant, simulate
+from engine.replay.simulate import Capacity, simulate
 from engine.scheduling import Policy, parse_policy
 from engine.workloads.reader import WorkloadReader
 from persistence import History
@@ -26,7 +26,7 @@ from persistence import History
 _DEFAULTS = Rates()
 
 
-async def run_virtual(plan: Plan, path: Path, out: Output) -> tuple[Results | None, int]:
+async def run_virtual(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results | None, int]:
     """Simulate the plan's workload under each of its policies."""
     if plan.calibrate is not None and plan.calibrate.startswith("bench"):
         plan, service, told = await asyncio.to_thread(_benched, plan)
@@ -40,11 +40,11 @@ async def run_virtual(plan: Plan, path: Path, out: Output) -> tuple[Results | No
     return results, WELL
 
 
-def _simulated(plan: Plan, path: Path, service: ServiceModel, told: str) -> Results:
+def _simulated(plan: ReplayPlan, path: Path, service: ServiceModel, told: str) -> Results:
     with WorkloadReader(path) as reader:
         made = columns(reader, reader.header.defaults, service, _rounds(plan))
         complete = reader.complete
-    plant = Plant(
+    plant = Capacity(
         slots=plan.settings.slots or 1,
         load_s={model: seconds for model, seconds in plan.loads.items() if model},
         default_load_s=plan.loads.get("", 0.0),
@@ -58,7 +58,7 @@ def _simulated(plan: Plan, path: Path, service: ServiceModel, told: str) -> Resu
     return gather(path.name, runs, _notes(plan, made, service, complete))
 
 
-def schedules(plan: Plan, own: list[tuple[float, Policy]]) -> list[tuple[Policy, list[tuple[float, Policy]]]]:
+def schedules(plan: ReplayPlan, own: list[tuple[float, Policy]]) -> list[tuple[Policy, list[tuple[float, Policy]]]]:
     """For each run the policy it begins with, and its switches. The workload's own count when none is asked for."""
     if plan.policies:
         return [(policy, own if plan.switches else []) for policy in plan.policies]
@@ -68,7 +68,7 @@ def schedules(plan: Plan, own: list[tuple[float, Policy]]) -> list[tuple[Policy,
     return [(first, rest)]
 
 
-def _notes(plan: Plan, made: ReplayInput, service: ServiceModel, complete: bool) -> list[str]:
+def _notes(plan: ReplayPlan, made: ReplayInput, service: ServiceModel, complete: bool) -> list[str]:
     notes = []
     if made.estimated:
         drawn = f", drawn from seed {service.seed} with that mean" if service.seed is not None else ""
@@ -88,7 +88,7 @@ def _notes(plan: Plan, made: ReplayInput, service: ServiceModel, complete: bool)
     return notes
 
 
-def _rounds(plan: Plan) -> Callable[[str], int | None]:
+def _rounds(plan: ReplayPlan) -> Callable[[str], int | None]:
     catalogue, _ = load_catalogue(plan.settings.agents_folder)
 
     def rounds_of(agent: str) -> int | None:
@@ -100,7 +100,7 @@ def _rounds(plan: Plan) -> Callable[[str], int | None]:
     return rounds_of
 
 
-async def _service(plan: Plan) -> tuple[ServiceModel, str]:
+async def _service(plan: ReplayPlan) -> tuple[ServiceModel, str]:
     """The service model, and how to say it."""
     if not plan.calibrate:
         given = plan.prefill is not None or plan.decode is not None
@@ -118,7 +118,7 @@ async def _service(plan: Plan) -> tuple[ServiceModel, str]:
     ), f"calibrated from {len(seen)} attempts: {told}"
 
 
-def _benched(plan: Plan) -> tuple[Plan, ServiceModel, str]:
+def _benched(plan: ReplayPlan) -> tuple[ReplayPlan, ServiceModel, str]:
     """The plan with the load times that `bench` measured unless others are given, its rates, and how to say them.
 
     Raises UsageError when nothing fits, or it can't be read.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-class Report(AbstractContextManager["Report"]):
+class TaskReport(AbstractContextManager["TaskReport"]):
     """Tells of each task once. A lone task's result is printed bare, several get a heading line each.
 
     Attributes:
@@ -34,7 +34,7 @@ class Report(AbstractContextManager["Report"]):
     def bad(self) -> int:
         return self._counts[TaskState.FAILED] + self._counts[TaskState.CANCELLED]
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> TaskReport:
         if self._total and sys.stderr is not None and sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

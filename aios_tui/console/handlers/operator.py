@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from aios_tui.console.actions import Situation
+from aios_tui.console.actions import ActionContext
 from aios_tui.console.handlers import workloads
 from engine.errors import AiosError
 from engine.scheduling import parse_policy, with_affinity_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aios_tui.console.app_base import ConsoleBase
     from aios_tui.console.screens.main import MainScreen
 
-Operation = Callable[["ConsoleBase", Situation], Awaitable[None] | None]
+Operation = Callable[["ConsoleBase", ActionContext], Awaitable[None] | None]
 
 
 def _main(app: ConsoleBase) -> MainScreen:
@@ -51,7 +51,7 @@ async def submit(app: ConsoleBase, specs: list[TaskSpec]) -> None:
     if not app.live:
         app.tell("the core is still starting; what you wrote is submitted as soon as it is up")
         await app.started.wait()
-    ids = await app.session.kernel.submit_many(specs)
+    ids = await app.runtime.kernel.submit_many(specs)
     app.bridge.flush()
     if len(ids) == 1:
         app.tell(f"#{ids[0]} is queued")
@@ -65,7 +65,7 @@ def use_policy(app: ConsoleBase, policy: str) -> None:
         app.tell("no core is running, so there is nothing to schedule", "warning")
         return
     try:
-        app.session.kernel.switch_policy(policy)
+        app.runtime.kernel.switch_policy(policy)
     except AiosError as error:
         app.tell(str(error), "error")
         return
@@ -73,7 +73,7 @@ def use_policy(app: ConsoleBase, policy: str) -> None:
     app.tell(f"policy {policy}: {app.view.order.ready} ready, ordered anew")
 
 
-def _new(app: ConsoleBase, _: Situation) -> None:
+def _new(app: ConsoleBase, _: ActionContext) -> None:
     """Open the form at once, not in the background: what is typed right behind its key belongs into it."""
     from aios_tui.console.screens.submit import SubmitScreen
 
@@ -81,42 +81,42 @@ def _new(app: ConsoleBase, _: Situation) -> None:
         if specs:
             app.carry_out(partial(submit, app, specs))
 
-    app.push_screen(SubmitScreen(app.session), written)
+    app.push_screen(SubmitScreen(app.runtime), written)
 
 
-def _quick(app: ConsoleBase, _: Situation) -> None:
+def _quick(app: ConsoleBase, _: ActionContext) -> None:
     _main(app).focus_quick_line()
 
 
-def _open(app: ConsoleBase, now: Situation) -> None:
+def _open(app: ConsoleBase, now: ActionContext) -> None:
     from aios_tui.console.screens.task import TaskScreen
 
     if now.selected is not None:
         app.push_screen(TaskScreen(now.selected))
 
 
-async def _cancel(app: ConsoleBase, now: Situation) -> None:
+async def _cancel(app: ConsoleBase, now: ActionContext) -> None:
     if now.selected is None:
         return
     moved = _main(app).moved_selection()
     if moved is not None and now.selected == moved[1] and app.screen is _main(app):
         app.tell(f"#{moved[0]} has just left the list; press again to cancel #{moved[1]}", "warning")
         return
-    if await app.session.kernel.cancel(now.selected):
+    if await app.runtime.kernel.cancel(now.selected):
         app.bridge.flush()
         app.tell(f"cancelled #{now.selected}")
     else:
         app.tell(f"#{now.selected} had ended already", "warning")
 
 
-async def _retry(app: ConsoleBase, now: Situation) -> None:
+async def _retry(app: ConsoleBase, now: ActionContext) -> None:
     if now.selected is not None:
-        new = await app.session.kernel.retry(now.selected)
+        new = await app.runtime.kernel.retry(now.selected)
         app.bridge.flush()
         app.tell(f"#{now.selected} is queued again, as #{new}")
 
 
-def _copy(app: ConsoleBase, now: Situation) -> None:
+def _copy(app: ConsoleBase, now: ActionContext) -> None:
     if now.selected is None:
         return
     result = app.view.result(now.selected)
@@ -127,20 +127,20 @@ def _copy(app: ConsoleBase, now: Situation) -> None:
 
 
 def _urgency(step: int) -> Operation:
-    def change(app: ConsoleBase, now: Situation) -> None:
+    def change(app: ConsoleBase, now: ActionContext) -> None:
         task = app.view.tasks.get(now.selected or 0)
-        if task is not None and app.session.kernel.reprioritise(task.id, task.priority + step):
+        if task is not None and app.runtime.kernel.reprioritise(task.id, task.priority + step):
             app.bridge.flush()
             app.tell(f"#{task.id} has priority {task.priority}")
 
     return change
 
 
-def _hold(app: ConsoleBase, now: Situation) -> None:
+def _hold(app: ConsoleBase, now: ActionContext) -> None:
     task = app.view.tasks.get(now.selected or 0)
     if task is None:
         return
-    kernel, hold = app.session.kernel, not task.held
+    kernel, hold = app.runtime.kernel, not task.held
     if kernel.hold(task.id) if hold else kernel.release(task.id):
         app.bridge.flush()
         app.tell(f"#{task.id} is held; h releases it" if hold else f"#{task.id} is released")
@@ -148,7 +148,7 @@ def _hold(app: ConsoleBase, now: Situation) -> None:
         app.tell(f"#{task.id} has just started", "warning")
 
 
-def _policy(app: ConsoleBase, now: Situation) -> None:
+def _policy(app: ConsoleBase, now: ActionContext) -> None:
     """Between FIFO and the priority policy that was used last, its ageing included. Affinity stays as it is."""
     present = parse_policy(now.view.policy)
     if now.view.policy.partition(":")[0] == "fifo":
@@ -158,8 +158,8 @@ def _policy(app: ConsoleBase, now: Situation) -> None:
     use_policy(app, with_affinity_of(present, parse_policy(wanted)).name)
 
 
-def _pause(app: ConsoleBase, now: Situation) -> None:
-    kernel = app.session.kernel
+def _pause(app: ConsoleBase, now: ActionContext) -> None:
+    kernel = app.runtime.kernel
     if now.view.kernel is KernelState.RUNNING:
         kernel.pause()
         app.tell("paused: running rounds end, no other begins; p goes on")
@@ -169,82 +169,82 @@ def _pause(app: ConsoleBase, now: Situation) -> None:
     app.bridge.flush()
 
 
-async def _drain(app: ConsoleBase, _: Situation) -> None:
+async def _drain(app: ConsoleBase, _: ActionContext) -> None:
     app.tell("draining: running tasks finish, no other begins; p goes on")
-    await app.session.kernel.drain()
+    await app.runtime.kernel.drain()
     if app.view.kernel is KernelState.DRAINING:
         app.tell("drained: nothing runs; p goes on")
 
 
-def _restart(app: ConsoleBase, _: Situation) -> None:
+def _restart(app: ConsoleBase, _: ActionContext) -> None:
     app.start()
 
 
-async def _inspect(app: ConsoleBase, _: Situation) -> None:
-    await app.session.kernel.inspect()
+async def _inspect(app: ConsoleBase, _: ActionContext) -> None:
+    await app.runtime.kernel.inspect()
     app.bridge.flush()
 
 
-def _filter(app: ConsoleBase, _: Situation) -> None:
+def _filter(app: ConsoleBase, _: ActionContext) -> None:
     _main(app).open_filter()
 
 
-def _zoom(app: ConsoleBase, _: Situation) -> None:
+def _zoom(app: ConsoleBase, _: ActionContext) -> None:
     _main(app).toggle_zoom()
 
 
-def _escape(app: ConsoleBase, _: Situation) -> None:
+def _escape(app: ConsoleBase, _: ActionContext) -> None:
     if app.draining:
         app.draining = False
-        app.session.kernel.resume()
+        app.runtime.kernel.resume()
         app.bridge.flush()
         app.tell("staying: the scheduler goes on")
     else:
         _main(app).step_back()
 
 
-def _agents(app: ConsoleBase, _: Situation) -> None:
+def _agents(app: ConsoleBase, _: ActionContext) -> None:
     from aios_tui.console.screens.agents import AgentsScreen
 
     app.push_screen(AgentsScreen())
 
 
-def _models(app: ConsoleBase, _: Situation) -> None:
+def _models(app: ConsoleBase, _: ActionContext) -> None:
     from aios_tui.console.screens.models import ModelsScreen
 
     app.push_screen(ModelsScreen())
 
 
-def _pull_model(app: ConsoleBase, now: Situation) -> None:
+def _pull_model(app: ConsoleBase, now: ActionContext) -> None:
     """Ask to pull the model that a task failed for want of."""
     from aios_tui.console.screens.models import ask_for_pull
 
     ask_for_pull(app, core=now.lacking_core, model=now.missing_model or "")
 
 
-def _metrics(app: ConsoleBase, _: Situation) -> None:
+def _metrics(app: ConsoleBase, _: ActionContext) -> None:
     from aios_tui.console.screens.metrics import MetricsScreen
 
     app.push_screen(MetricsScreen())
 
 
-def _theme(app: ConsoleBase, _: Situation) -> None:
+def _theme(app: ConsoleBase, _: ActionContext) -> None:
     from aios_tui.console.screens.themes import ThemeScreen
 
     app.push_screen(ThemeScreen())
 
 
-def _help(app: ConsoleBase, now: Situation) -> None:
+def _help(app: ConsoleBase, now: ActionContext) -> None:
     from aios_tui.console.screens.help import HelpScreen
 
     app.push_screen(HelpScreen(now.pane))
 
 
-def _palette(app: ConsoleBase, _: Situation) -> None:
+def _palette(app: ConsoleBase, _: ActionContext) -> None:
     app.action_command_palette()
 
 
-async def _quit(app: ConsoleBase, now: Situation) -> None:
+async def _quit(app: ConsoleBase, now: ActionContext) -> None:
     if app.leaving:
         return
     if not now.live or not now.view.running:
@@ -266,7 +266,7 @@ async def _quit(app: ConsoleBase, now: Situation) -> None:
 async def _drain_and_leave(app: ConsoleBase) -> None:
     """Wait for the running tasks, saying how many are left; escape, or resuming, ends the wait and stays."""
     app.draining = True
-    drained = asyncio.ensure_future(app.session.kernel.drain())
+    drained = asyncio.ensure_future(app.runtime.kernel.drain())
     try:
         while app.draining and not drained.done():
             app.tell(f"{_tasks(app.view.running)} running, leaving when done; esc stays, q again stops now")
@@ -282,14 +282,14 @@ async def _drain_and_leave(app: ConsoleBase) -> None:
 
 
 def _pane(name: str) -> Operation:
-    def go(app: ConsoleBase, _: Situation) -> None:
+    def go(app: ConsoleBase, _: ActionContext) -> None:
         _main(app).focus_pane(name)
 
     return go
 
 
 def _turn(step: int) -> Operation:
-    def go(app: ConsoleBase, _: Situation) -> None:
+    def go(app: ConsoleBase, _: ActionContext) -> None:
         _main(app).turn_pane(step)
 
     return go

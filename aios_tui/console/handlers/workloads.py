@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from aios_tui.console.actions import Situation
+from aios_tui.console.actions import ActionContext
 from aios_tui.console.jobs.workloads import tasks_words
 from aios_tui.console.state.replay_view import speed_words
 from engine.errors import UsageError
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     from aios_tui.console.app_base import ConsoleBase
 
-Operation = Callable[["ConsoleBase", Situation], Awaitable[None] | None]
+Operation = Callable[["ConsoleBase", ActionContext], Awaitable[None] | None]
 
 
-def _workloads(app: ConsoleBase, _: Situation) -> None:
+def _workloads(app: ConsoleBase, _: ActionContext) -> None:
     from aios_tui.console.screens.workloads import WorkloadScreen
 
     if not isinstance(app.screen, WorkloadScreen):  # a comparison that was left may have come from one
         app.push_screen(WorkloadScreen(app.workloads_folder))
 
 
-def _compare(app: ConsoleBase, _: Situation) -> None:
+def _compare(app: ConsoleBase, _: ActionContext) -> None:
     from aios_tui.console.screens.compare import CompareScreen
 
     app.push_screen(CompareScreen())
@@ -35,12 +35,12 @@ def _compare(app: ConsoleBase, _: Situation) -> None:
 # Recording
 
 
-async def _record(app: ConsoleBase, _: Situation) -> None:
-    session = app.session
-    if session.recording is not None:
-        count = session.recorded
+async def _record(app: ConsoleBase, _: ActionContext) -> None:
+    runtime = app.runtime
+    if runtime.recording is not None:
+        count = runtime.recorded
         try:
-            path = await session.stop_recording()
+            path = await runtime.stop_recording()
         finally:
             app.redraw_header()
         app.tell(f"recorded {tasks_words(count)} to {_file(path)}")
@@ -51,7 +51,7 @@ async def _record(app: ConsoleBase, _: Situation) -> None:
     if folder is None:
         raise UsageError("there is no folder for workloads")
     path = recording_name(folder, datetime.fromtimestamp(app.now()).astimezone())
-    await session.record(path)
+    await runtime.record(path)
     app.redraw_header()
     app.tell(f"recording to {path.name}; R again ends it, w lists it")
 
@@ -61,7 +61,7 @@ def _file(path: Path | None) -> str:
     return "a file" if path is None else f"{path.name} in {path.parent}"
 
 
-def _toggle(app: ConsoleBase, _: Situation) -> None:
+def _toggle(app: ConsoleBase, _: ActionContext) -> None:
     if app.replaying is not None:
         paused = app.replaying.toggle()
         app.tell(
@@ -70,7 +70,7 @@ def _toggle(app: ConsoleBase, _: Situation) -> None:
         app.redraw_header()
 
 
-def _step(app: ConsoleBase, _: Situation) -> None:
+def _step(app: ConsoleBase, _: ActionContext) -> None:
     if app.replaying is not None:
         app.replaying.step()
         app.tell("the next arrival, now; the replay is paused")
@@ -78,7 +78,7 @@ def _step(app: ConsoleBase, _: Situation) -> None:
 
 
 def _speed(steps: int) -> Operation:
-    def change(app: ConsoleBase, _: Situation) -> None:
+    def change(app: ConsoleBase, _: ActionContext) -> None:
         if app.replaying is not None:
             app.tell(f"replay speed: {speed_words(app.replaying.change_speed(steps))}")
             app.redraw_header()
@@ -86,7 +86,7 @@ def _speed(steps: int) -> Operation:
     return change
 
 
-def _stop(app: ConsoleBase, _: Situation) -> None:
+def _stop(app: ConsoleBase, _: ActionContext) -> None:
     if app.replaying is not None:
         app.replaying.stop()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from aios_tui.console.state.bridge import Bridge
-    from aios_tui.console.state.ports import ConsoleSession
+    from aios_tui.console.state.ports import ConsoleRuntime
     from aios_tui.console.state.view_state import ViewState
 
 
@@ -25,7 +25,7 @@ class JobHost(Protocol):
     """What jobs ask of the console."""
 
     leaving: bool
-    session: ConsoleSession
+    runtime: ConsoleRuntime
     bridge: Bridge
 
     @property
@@ -77,7 +77,7 @@ class ModelJobs:
         """The cores that keep models, by name."""
         if not self._app.live:
             return {}
-        found = {core.name: keeper_of(core) for core in self._app.session.kernel.cores}
+        found = {core.name: keeper_of(core) for core in self._app.runtime.kernel.cores}
         return {name: keeper for name, keeper in found.items() if keeper is not None}
 
     def job(self, core: str, model: str) -> Job | None:

@@ -18,7 +18,7 @@ SPEEDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, math.in
 AS_FAST = ("max", "inf")
 
 
-class Replaying:
+class ReplayJob:
     """Plays `workload` into a kernel; see `LiveReplay`. `now` gives Unix seconds."""
 
     def __init__(

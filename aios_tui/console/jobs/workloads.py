@@ -12,7 +12,7 @@ from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from aios_tui.console.app_base import ConsoleBase
-    from aios_tui.console.jobs.replay import Replaying
+    from aios_tui.console.jobs.replay import ReplayJob
     from engine.kernel import Kernel
     from engine.workloads.reader import Workload
 
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 async def end_broken_recording(app: ConsoleBase) -> None:
     """A recording is over by itself: close it, and say why. Raises UsageError."""
     try:
-        await app.session.stop_recording()
+        await app.runtime.stop_recording()
     finally:
         app.redraw_header()
 
 
 def start_replay(app: ConsoleBase, workload: Workload, *, speed: float, switches: bool) -> None:
     """Replay a workload into the running kernel, in the background."""
-    from aios_tui.console.jobs.replay import Replaying
+    from aios_tui.console.jobs.replay import ReplayJob
 
-    replaying = Replaying(
-        cast("Kernel", app.session.kernel),
+    replaying = ReplayJob(
+        cast("Kernel", app.runtime.kernel),
         workload,
         speed=speed,
         switches=switches,
@@ -54,7 +54,7 @@ def _longest_prompt(app: ConsoleBase) -> int | None:
     return max(16, min(contexts) // 2) if contexts else None
 
 
-async def _play(app: ConsoleBase, replaying: Replaying) -> None:
+async def _play(app: ConsoleBase, replaying: ReplayJob) -> None:
     trouble: AiosError | None = None
     try:
         run = await replaying.run()
@@ -83,8 +83,8 @@ async def _play(app: ConsoleBase, replaying: Replaying) -> None:
 
 def recording_mark(app: ConsoleBase) -> tuple[str, int] | None:
     """The name and count of the recording for the header, None when nothing is recorded."""
-    path = app.session.recording
-    return None if path is None else (one_line(path.name.removesuffix(".jsonl"), 60), app.session.recorded)
+    path = app.runtime.recording
+    return None if path is None else (one_line(path.name.removesuffix(".jsonl"), 60), app.runtime.recorded)
 
 
 def tasks_words(count: int) -> str:

@@ -16,7 +16,7 @@ from textual.widgets.option_list import Option
 
 from aios_tui.console.state.ports import AgentDone
 from aios_tui.console.state.view_state import Changes
-from aios_tui.console.widgets.option_list import Options
+from aios_tui.console.widgets.option_list import PlainOptionList
 from aios_tui.formatting.numbers import took
 from engine.errors import AiosError
 from engine.sanitise import one_line
@@ -50,7 +50,7 @@ class AgentsScreen(ModalScreen[None]):
         with Vertical(id="box") as box:
             box.border_title = Content("Agents")
             box.border_subtitle = Content("esc leave")
-            yield Options(id="agents")
+            yield PlainOptionList(id="agents")
             with VerticalScroll(id="about", can_focus=False):
                 yield Static("", id="words", markup=False)
 
@@ -62,21 +62,21 @@ class AgentsScreen(ModalScreen[None]):
     def _on_frame(self, changes: Changes) -> None:
         if changes.results:
             self.console.background(self._load, group="agents", exclusive=True)
-        elif self._shown != self.console.session.agents.agents():
+        elif self._shown != self.console.runtime.agents.agents():
             self._fill()
 
     async def _load(self) -> None:
         """Ask the history how they have done."""
         try:
-            self._done = await self.console.session.history.by_agent()
+            self._done = await self.console.runtime.history.by_agent()
         except AiosError as error:
             self.console.tell(str(error), "warning")
         if self.is_attached:
             self._fill()
 
     def _fill(self) -> None:
-        self._shown = self.console.session.agents.agents()
-        options = self.query_one(Options)
+        self._shown = self.console.runtime.agents.agents()
+        options = self.query_one(PlainOptionList)
         before = options.highlighted or 0
         options.clear_options()
         options.add_options([Option(self._row(agent), id=agent.name) for agent in self._shown])

@@ -22,8 +22,8 @@ from aios_tui.console.widgets.comparison_plots import Plot, QueueCurve, WaitingB
 from aios_tui.console.widgets.comparison_table import drawn_table
 from aios_tui.console.widgets.hint_bar import Flow, Hints, hint
 from aios_tui.console.widgets.run_line import run_words
-from aios_tui.reporting.comparison import LETTERS, Measured, measured, suggested, table
-from aios_tui.reporting.run_store import KeptRun, plain_name
+from aios_tui.reporting.comparison import LETTERS, MeasuredRun, measured, suggested, table
+from aios_tui.reporting.run_store import StoredRun, plain_name
 from engine.errors import AiosError
 from engine.sanitise import one_line
 
@@ -76,8 +76,8 @@ class CompareScreen(Beneath):
     def __init__(self, marked: Sequence[int] = ()) -> None:
         super().__init__()
         self.marked = list(marked)[: len(LETTERS)]
-        self._kept: dict[int, KeptRun] = {}
-        self._measured: dict[int, Measured] = {}
+        self._kept: dict[int, StoredRun] = {}
+        self._measured: dict[int, MeasuredRun] = {}
         self._delete: int | None = None
         self._trouble = ""
 
@@ -86,7 +86,7 @@ class CompareScreen(Beneath):
         return cast("ConsoleBase", self.app)
 
     @property
-    def shown(self) -> list[Measured]:
+    def shown(self) -> list[MeasuredRun]:
         """What is compared, as far as it is worked out."""
         return [self._measured[id_] for id_ in self.marked if id_ in self._measured]
 
@@ -177,7 +177,7 @@ class CompareScreen(Beneath):
                  ("esc", "back"), ("?", "help"))  # fmt: skip
         self.query_one("#hints", Flow).update([hint(*each) for each in hints])
 
-    def _head(self, shown: Sequence[Measured]) -> list[Content]:
+    def _head(self, shown: Sequence[MeasuredRun]) -> list[Content]:
         cells = [Content.styled("Compare", "bold")]
         if len(shown) < 2:
             said = "mark two or more runs with space" if len(self._kept) > 1 else ""
@@ -236,7 +236,7 @@ class CompareScreen(Beneath):
         else:
             getattr(part, f"action_{'' if how.startswith('page') else 'scroll_'}{how}")()
 
-    def _pointed(self) -> KeptRun | None:
+    def _pointed(self) -> StoredRun | None:
         option = self.query_one(RunList).highlighted_option
         return None if option is None or option.id is None else self._kept.get(int(option.id))
 
@@ -272,7 +272,7 @@ class CompareScreen(Beneath):
             self._let_go(run)
 
     @work(group="actions")
-    async def _let_go(self, run: KeptRun) -> None:
+    async def _let_go(self, run: StoredRun) -> None:
         try:
             await self.console.runs.delete(run.id)
         except AiosError as error:
@@ -285,6 +285,6 @@ class CompareScreen(Beneath):
         self._read()
 
 
-def _name(run: KeptRun) -> str:
+def _name(run: StoredRun) -> str:
     """A run as no other one is called."""
     return f"run {run.id}, {run.policy} {run.kind} of {plain_name(run.workload)}"

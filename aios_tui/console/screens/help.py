@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
-from aios_tui.console.actions import ACTIONS, UNSELECTED, Action, Situation, show_key
+from aios_tui.console.actions import ACTIONS, UNSELECTED, Action, ActionContext, show_key
 from aios_tui.console.screens.text_dialog import ReadingScreen
 from engine.sanitise import one_line
 
@@ -97,7 +97,7 @@ class HelpScreen(ReadingScreen):
 
     def _places(self) -> list[tuple[str, str]]:
         """Where the settings, the history and the log are; nothing when the session has no settings."""
-        settings = getattr(self.console.session, "settings", None)
+        settings = getattr(self.console.runtime, "settings", None)
         if not isinstance(settings, Settings):
             return []
         found = [
@@ -118,7 +118,7 @@ def _place(action: Action) -> int:
     return _GROUPS.index(action.group)
 
 
-def _row(action: Action, now: Situation) -> tuple[str, str, str]:
+def _row(action: Action, now: ActionContext) -> tuple[str, str, str]:
     keys = _shown(",".join(action.keys)) or f"ctrl+p {action.command.lower()}"
     return keys, action.description, one_line(action.why_not(now) or "", 120)
 

@@ -127,7 +127,7 @@ class MainScreen(Beneath):
         self.console.background(self._sampled, group="telemetry", exclusive=True)
 
     async def _sampled(self) -> None:
-        sample = await asyncio.to_thread(self.console.session.telemetry.sample)
+        sample = await asyncio.to_thread(self.console.runtime.telemetry.sample)
         if sample != self.activity.sample:
             self.activity.sample = sample
             self.activity.redraw()

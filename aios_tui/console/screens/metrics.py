@@ -122,7 +122,7 @@ class MetricsScreen(Beneath):
         begun = time.monotonic()
         until = self.console.now()
         try:
-            activity = await self.console.session.history.activity(until - seconds, until, buckets)
+            activity = await self.console.runtime.history.activity(until - seconds, until, buckets)
             self.found = await asyncio.to_thread(measure, activity)
             self._trouble = ""
         except AiosError as error:

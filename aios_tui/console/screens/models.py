@@ -16,7 +16,7 @@ from aios_tui.console.screens.base import Beneath
 from aios_tui.console.state.view_state import Changes
 from aios_tui.console.widgets.hint_bar import Flow, Hints
 from aios_tui.console.widgets.line_list import LineList
-from aios_tui.console.widgets.model_list import ModelList, Row, rows_of
+from aios_tui.console.widgets.model_list import ModelList, ModelRow, rows_of
 from aios_tui.console.widgets.pane import Titles
 from aios_tui.formatting import models
 from engine.errors import AiosError
@@ -102,7 +102,7 @@ class ModelsScreen(Beneath):
                                    else "$muted"))  # fmt: skip
         self.query_one("#hints", Flow).update([_hint(*hint) for hint in self._hints(row)])
 
-    def _hints(self, row: Row | None) -> list[tuple[str, str, bool]]:
+    def _hints(self, row: ModelRow | None) -> list[tuple[str, str, bool]]:
         info = None if row is None else row.info
         kept = row is not None and row.core in self.console.model_jobs.keepers()
         idle = kept and info is not None and row is not None and row.job is None
@@ -126,7 +126,7 @@ class ModelsScreen(Beneath):
     @work(exclusive=True, group="history")
     async def _look(self) -> None:
         try:
-            await self.console.session.kernel.inspect()
+            await self.console.runtime.kernel.inspect()
         except AiosError as error:
             self.console.tell(str(error), "error")
         self.console.bridge.flush()
@@ -212,7 +212,7 @@ class ModelsScreen(Beneath):
 
         self.app.push_screen(DeleteModelScreen(row.core, row.info), answered)
 
-    def _kept(self) -> Row | None:
+    def _kept(self) -> ModelRow | None:
         """The installed model that is pointed at, if its core lets its models be managed; says why not."""
         row = self.rows.row
         if row is None or row.info is None:

@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Select, Static, TextArea
 
 from aios_tui.console.preferences import MAX_COUNT, FormValues
-from aios_tui.console.state.ports import ConsoleSession
+from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.task_choices import agent_choices, default_models, model_choices
 from aios_tui.console.widgets.priority_picker import PriorityPicker
 from engine.sanitise import one_line, sanitise
@@ -48,9 +48,9 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
     ]
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012  (typed by the base class)
 
-    def __init__(self, session: ConsoleSession) -> None:
+    def __init__(self, runtime: ConsoleRuntime) -> None:
         super().__init__()
-        self.session = session
+        self.runtime = runtime
 
     @property
     def console(self) -> ConsoleBase:
@@ -58,7 +58,7 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
 
     def compose(self) -> ComposeResult:
         last = self.console.memory.values.form
-        agents = agent_choices(self.session.agents)
+        agents = agent_choices(self.runtime.agents)
         cores = list(self.console.view.cores.values())
         models = model_choices(cores)
         own = default_models(cores)

@@ -138,7 +138,7 @@ class TaskScreen(Beneath):
     async def _read_history(self) -> None:
         task_id = self.task_id
         try:
-            facts = await self.console.session.history.show(task_id)
+            facts = await self.console.runtime.history.show(task_id)
         except AiosError as error:
             self._trouble = one_line(str(error))
         else:

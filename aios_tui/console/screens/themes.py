@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from aios_tui.console.widgets.option_list import Options
+from aios_tui.console.widgets.option_list import PlainOptionList
 from engine.sanitise import one_line
 from themes import Theme
 
@@ -44,7 +44,7 @@ class ThemeScreen(ModalScreen[None]):
         themes = self.console.theming.themes
         width = min(WIDTH, self.app.size.width) - 5
         name_width = min(max(len(name) for name in themes), width - 19)
-        options = Options(
+        options = PlainOptionList(
             *(Option(_row(theme, name_width, width), id=name) for name, theme in themes.items()), id="themes"
         )
         options.border_title = Content("Theme")
@@ -53,7 +53,7 @@ class ThemeScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         names = list(self.console.theming.themes)
-        self.query_one(Options).highlighted = names.index(self._before) if self._before in names else 0
+        self.query_one(PlainOptionList).highlighted = names.index(self._before) if self._before in names else 0
 
     @on(OptionList.OptionHighlighted)
     def _preview(self, event: OptionList.OptionHighlighted) -> None:

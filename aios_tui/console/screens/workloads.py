@@ -25,7 +25,7 @@ from aios_tui.console.widgets.workload_list import About, Shelf
 from aios_tui.console.widgets.workload_summary import head_of, switches_words
 from aios_tui.workloads import catalogue
 from aios_tui.workloads.calibration import ASSUMED, measured, rates_words
-from aios_tui.workloads.catalogue import Bench, Entry
+from aios_tui.workloads.catalogue import CatalogueEntry, SimulationSetup
 from engine.errors import AiosError, UsageError
 from engine.sanitise import one_line
 
@@ -80,7 +80,7 @@ class WorkloadScreen(Beneath):
         return self.query_one(Shelf)
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> CatalogueEntry | None:
         """What is pointed at."""
         return self.shelf.entry
 
@@ -146,7 +146,7 @@ class WorkloadScreen(Beneath):
     async def _measure(self) -> None:
         """Look at how quick the models were, for simulations; what is not known stays assumed."""
         try:
-            self.measured = await measured(self.console.session.history)
+            self.measured = await measured(self.console.runtime.history)
         except AiosError as error:
             self._say(str(error))
         told = f"{rates_words(self.measured.service.rates)}  {self.measured.words}"
@@ -330,7 +330,7 @@ class WorkloadScreen(Beneath):
         if entry is None:
             return
         await self._measure()
-        bench = Bench(max(1, len(self.console.view.shown_lanes)), self.measured, self._rounds_of)
+        bench = SimulationSetup(max(1, len(self.console.view.shown_lanes)), self.measured, self._rounds_of)
         self.busy = f"simulating {one_line(entry.name, 60)} …"
         self._draw()
         try:
@@ -351,6 +351,6 @@ class WorkloadScreen(Beneath):
 
     def _rounds_of(self, agent: str) -> int | None:
         try:
-            return self.console.session.agents.get(agent).round_total
+            return self.console.runtime.agents.get(agent).round_total
         except AiosError:
             return None

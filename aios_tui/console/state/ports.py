@@ -101,7 +101,7 @@ class TelemetryPort(Protocol):
     def sample(self) -> TelemetrySample: ...
 
 
-class ConsoleSession(Protocol):
+class ConsoleRuntime(Protocol):
     """An opened session: history and agents are there; `kernel` is after `start`."""
 
     @property

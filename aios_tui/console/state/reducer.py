@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aios_tui.console.state.view_state import MAX_TAIL, LaneView, ResultView, TaskView, ViewState
+from aios_tui.console.state.view_state import MAX_TAIL, ResultView, SlotView, TaskView, ViewState
 from engine import events as e
 from engine.cores.port import SlotState
 from engine.sanitise import one_line, sanitise
@@ -100,11 +100,11 @@ def _unready(state: ViewState, task: TaskView, round_: int) -> None:
     state.changes.queue = True
 
 
-def _same_attempt(one: LaneView, other: LaneView | e.AttemptProgress | e.AttemptEnded) -> bool:
+def _same_attempt(one: SlotView, other: SlotView | e.AttemptProgress | e.AttemptEnded) -> bool:
     return (one.task, one.round, one.attempt) == (other.task, other.round, other.attempt)
 
 
-def _vacate(state: ViewState, lane: LaneView) -> None:
+def _vacate(state: ViewState, lane: SlotView) -> None:
     task = state.tasks.get(lane.task) if lane.task is not None else None
     if task is not None:
         task.executing -= 1
@@ -231,7 +231,7 @@ def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
     old = state.lanes.get(event.slot)
     if old is not None and old.task is not None:
         _vacate(state, old)
-    state.lanes[event.slot] = LaneView(
+    state.lanes[event.slot] = SlotView(
         slot=event.slot,
         core=event.core,
         state=old.state if old else SlotState.UP,
@@ -342,7 +342,7 @@ def _swapped(state: ViewState, event: e.ModelSwapped) -> None:
 
 def _slot(state: ViewState, event: e.SlotChanged) -> None:
     state.meters.fold(event)
-    lane = state.lanes.setdefault(event.slot, LaneView(event.slot, event.core))
+    lane = state.lanes.setdefault(event.slot, SlotView(event.slot, event.core))
     lane.state, lane.reason = event.state, one_line(event.reason)
     lane.version += 1
     state.changes.lanes = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Protocol
 
-from aios_tui.console.state.view_state import LaneView, ResultView, TaskView, ViewState
+from aios_tui.console.state.view_state import ResultView, SlotView, TaskView, ViewState
 from engine.sanitise import one_line, sanitise
 from engine.task import AttemptState, TaskRecord, TaskState
 
@@ -129,7 +129,7 @@ class TaskPage:
     result: str | None = None
     rounds: tuple[RoundPage, ...] = ()
     earlier: tuple[AttemptFacts, ...] = ()
-    lanes: tuple[LaneView, ...] = ()
+    lanes: tuple[SlotView, ...] = ()
 
     @property
     def retries(self) -> int:

@@ -73,7 +73,7 @@ class TaskView:
 
 
 @dataclass(slots=True, eq=False)
-class LaneView:
+class SlotView:
     """A slot, and the attempt that runs on it.
 
     Attributes:
@@ -205,7 +205,7 @@ class ViewState:
     why: str = ""
     tasks: dict[int, TaskView] = field(default_factory=dict)
     order: ReadyOrder = field(default_factory=ReadyOrder)
-    lanes: dict[str, LaneView] = field(default_factory=dict)
+    lanes: dict[str, SlotView] = field(default_factory=dict)
     cores: dict[str, CoreInfo] = field(default_factory=dict)
     results: deque[ResultView] = field(default_factory=deque)
     counts: Counts = field(default_factory=Counts)
@@ -224,7 +224,7 @@ class ViewState:
         return len(self.tasks) - self.running
 
     @property
-    def shown_lanes(self) -> list[LaneView]:
+    def shown_lanes(self) -> list[SlotView]:
         """The lanes of slots that are offered: one that its server has not shown to have is none yet."""
         return [lane for lane in self.lanes.values() if lane.state is not SlotState.UNPROVEN or lane.task is not None]
 

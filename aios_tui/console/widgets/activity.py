@@ -8,8 +8,8 @@ from textual.binding import Binding, BindingType
 from textual.events import Click
 
 from aios_tui.console.actions import ACTIONS
-from aios_tui.console.state.view_state import LaneView, ViewState
-from aios_tui.console.widgets.activity_layout import Plan, plan_for
+from aios_tui.console.state.view_state import SlotView, ViewState
+from aios_tui.console.widgets.activity_layout import ActivityLayout, plan_for
 from aios_tui.console.widgets.canvas import Canvas
 from aios_tui.console.widgets.field_lines import cut
 from aios_tui.console.widgets.line_list import LineList
@@ -44,7 +44,7 @@ class ActivityView(Canvas, can_focus=True):
         self.redraw()
 
     @property
-    def lanes(self) -> list[LaneView]:
+    def lanes(self) -> list[SlotView]:
         """The lanes shown, after the filter."""
         needle = self.needle.casefold()
         lanes = self.view.shown_lanes
@@ -88,7 +88,7 @@ class ActivityView(Canvas, can_focus=True):
         foot = [entry.line for entry in plan.foot]
         return lines + [()] * (height - len(lines) - len(foot)) + foot
 
-    def _draw(self, lines: list[Line], lanes: list[LaneView], first: int, plan: Plan, width: int) -> None:
+    def _draw(self, lines: list[Line], lanes: list[SlotView], first: int, plan: ActivityLayout, width: int) -> None:
         """Add these lanes, the first of which has this number."""
         for number, lane in enumerate(lanes, first):
             if number == self.cursor and self.has_focus:

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aios_tui.console.state.view_state import LaneView, ViewState
+from aios_tui.console.state.view_state import SlotView, ViewState
 from aios_tui.console.widgets import core_summary
 from aios_tui.console.widgets.core_summary import FIGURES, FIRST, MORE, SPACE
-from aios_tui.console.widgets.field_lines import Entry, choose, entries, lay
+from aios_tui.console.widgets.field_lines import FieldEntry, choose, entries, lay
 from aios_tui.console.widgets.slot_lines import heights
 from aios_tui.console.widgets.system_stats import draw_machine
 
@@ -31,12 +31,12 @@ LOW = 5
 class Block:
     """A core: what stands above its lanes, and these."""
 
-    head: list[Entry]
-    lanes: list[LaneView]
+    head: list[FieldEntry]
+    lanes: list[SlotView]
 
 
 @dataclass(slots=True)
-class Plan:
+class ActivityLayout:
     """What is drawn.
 
     Attributes:
@@ -46,7 +46,7 @@ class Plan:
     """
 
     blocks: list[Block]
-    foot: list[Entry]
+    foot: list[FieldEntry]
     room: int
     heights: dict[str, int] = field(default_factory=dict)
     scrolls: bool = False
@@ -54,7 +54,9 @@ class Plan:
     named: bool = False
 
 
-def plan_for(view: ViewState, lanes: list[LaneView], sample: TelemetrySample | None, width: int, height: int) -> Plan:
+def plan_for(
+    view: ViewState, lanes: list[SlotView], sample: TelemetrySample | None, width: int, height: int
+) -> ActivityLayout:
     """The plan for a pane of this size with these lanes."""
     several = len(view.cores) > 1
     gpu = sample is not None and bool(sample.gpus)
@@ -72,13 +74,13 @@ def plan_for(view: ViewState, lanes: list[LaneView], sample: TelemetrySample | N
     room = height - used - gap
     if len(lanes) > room:
         foot = choose(foot, max(1, height // 4) if height >= LOW else 0)
-        return Plan([], foot, height - len(foot), scrolls=True, named=several)
+        return ActivityLayout([], foot, height - len(foot), scrolls=True, named=several)
     shown = [lane for block in blocks for lane in block.lanes]
     sizes = dict(zip((lane.slot for lane in shown), heights(shown, room), strict=True))
-    return Plan(blocks, foot, room, sizes, titled=titled, named=several and not titled)
+    return ActivityLayout(blocks, foot, room, sizes, titled=titled, named=several and not titled)
 
 
-def _blocks(view: ViewState, lanes: Sequence[LaneView], width: int, *, gpu: bool) -> list[Block]:
+def _blocks(view: ViewState, lanes: Sequence[SlotView], width: int, *, gpu: bool) -> list[Block]:
     """A block a core; lanes of a core that has not been looked at yet come last."""
     blocks: list[Block] = []
     for name, info in view.cores.items():
@@ -89,16 +91,16 @@ def _blocks(view: ViewState, lanes: Sequence[LaneView], width: int, *, gpu: bool
             head += core_summary.models(info, view.now, width, titled=True)
             head += _next(view, name, width)
         if blocks:
-            head.insert(0, Entry(SPACE, ()))
+            head.insert(0, FieldEntry(SPACE, ()))
         blocks.append(Block(head, [lane for lane in lanes if lane.core == name]))
     strays = [lane for lane in lanes if lane.core not in view.cores]
     return [*blocks, Block([], strays)] if strays else blocks
 
 
-def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) -> list[Entry]:
+def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) -> list[FieldEntry]:
     """The strip of all cores; where the cores have no titles, what else is to be said of them, too."""
     fields = []
-    found: list[Entry] = []
+    found: list[FieldEntry] = []
     if not titled:
         for name, info in view.cores.items():
             reading = view.meters.core(name, view.now)
@@ -115,15 +117,15 @@ def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) 
                 found += [*core_summary.models(info, view.now, width), *_next(view, name, width)]
     if not view.cores and not view.lanes:
         return found
-    return [Entry(FIRST, core_summary.throughput(view, width, fields)), *found]
+    return [FieldEntry(FIRST, core_summary.throughput(view, width, fields)), *found]
 
 
-def _next(view: ViewState, core: str, width: int) -> list[Entry]:
+def _next(view: ViewState, core: str, width: int) -> list[FieldEntry]:
     plan = view.swaps.get(core)
     return [] if plan is None else core_summary.next_swap(plan, view.now, width)
 
 
-def _keep(blocks: Sequence[Block], foot: list[Entry], budget: int, ample: int) -> int:
+def _keep(blocks: Sequence[Block], foot: list[FieldEntry], budget: int, ample: int) -> int:
     """Leave in blocks and foot the entries that stay; returns how many. Further lines need an `ample` budget."""
     groups = [*(block.head for block in blocks), foot]
     found = [entry for group in groups for entry in group]

@@ -9,7 +9,7 @@ from textual.color import Color
 from textual.content import Content
 from textual_plotext import PlotextPlot
 
-from aios_tui.reporting.comparison import LETTERS, Curve, Measured
+from aios_tui.reporting.comparison import LETTERS, Curve, MeasuredRun
 
 COLOURS = ("primary", "accent", "success", "error", "secondary", "warning")
 """The theme's variables for the runs A … F."""
@@ -27,18 +27,18 @@ class Plot(PlotextPlot):
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, classes="plot")
-        self._runs: Sequence[Measured] = ()
+        self._runs: Sequence[MeasuredRun] = ()
         self.border_title = Content(self.TITLE)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, lambda _: self._repaint())
 
-    def show(self, runs: Sequence[Measured]) -> None:
+    def show(self, runs: Sequence[MeasuredRun]) -> None:
         """Draw these runs."""
         self._runs = runs
         self._repaint()
 
-    def paint(self, runs: Sequence[Measured]) -> None:
+    def paint(self, runs: Sequence[MeasuredRun]) -> None:
         """Give `self.plt` what to draw."""
         raise NotImplementedError
 
@@ -65,7 +65,7 @@ class WaitingCurve(Plot):
 
     TITLE = "share of tasks that waited at most so many seconds"
 
-    def paint(self, runs: Sequence[Measured]) -> None:
+    def paint(self, runs: Sequence[MeasuredRun]) -> None:
         self.curves([run.waiting for run in runs])
         self.plt.ylim(0, 1)
 
@@ -75,7 +75,7 @@ class QueueCurve(Plot):
 
     TITLE = "tasks waiting, over the run's seconds"
 
-    def paint(self, runs: Sequence[Measured]) -> None:
+    def paint(self, runs: Sequence[MeasuredRun]) -> None:
         self.curves([run.queue for run in runs])
 
 
@@ -84,7 +84,7 @@ class WaitingBars(Plot):
 
     TITLE = "mean waiting in seconds, by priority"
 
-    def paint(self, runs: Sequence[Measured]) -> None:
+    def paint(self, runs: Sequence[MeasuredRun]) -> None:
         levels = sorted({level for run in runs for level in run.by_priority})
         if not levels:
             return
@@ -93,7 +93,7 @@ class WaitingBars(Plot):
         self.plt.multiple_bar([str(level) for level in levels], heights, color=colours, width=0.7)
 
 
-def legend(runs: Sequence[Measured]) -> list[Content]:
+def legend(runs: Sequence[MeasuredRun]) -> list[Content]:
     """A letter in its colour, and what it stands for."""
     return [
         Content.assemble(

@@ -8,7 +8,7 @@ from textual.content import Content
 
 from aios_tui.console.widgets.cells import cell_len, fit, plain
 from aios_tui.console.widgets.comparison_plots import colour_of
-from aios_tui.reporting.comparison import LETTERS, Measured
+from aios_tui.reporting.comparison import LETTERS, MeasuredRun
 from aios_tui.reporting.table import Line
 from engine.sanitise import one_line
 
@@ -20,7 +20,7 @@ SPLIT = "waiting mean s, "
 """What rows by priority and by client begin with."""
 
 
-def drawn_table(runs: Sequence[Measured], rows: Sequence[Line]) -> Content:
+def drawn_table(runs: Sequence[MeasuredRun], rows: Sequence[Line]) -> Content:
     """The table with the better value of each row marked."""
     if not runs:
         return Content.styled("Nothing is marked.", "$muted")
@@ -44,7 +44,7 @@ def short_policy(name: str) -> str:
     return one_line(name.replace("ageing=", ""), 40)
 
 
-def _titles(runs: Sequence[Measured], width: int) -> Content:
+def _titles(runs: Sequence[MeasuredRun], width: int) -> Content:
     cells = [Content(" " * LABEL)]
     for place, run in enumerate(runs):
         title = f"{LETTERS[place]} {fit(short_policy(run.kept.policy), width - 2).rstrip()}"

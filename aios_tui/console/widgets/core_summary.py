@@ -9,8 +9,8 @@ from aios_tui.console.widgets.cells import cell_len, fit, plain, wrap
 from aios_tui.console.widgets.field_lines import (
     GAP,
     LABEL,
-    Entry,
     Field,
+    FieldEntry,
     cut,
     entries,
     field,
@@ -100,7 +100,7 @@ def throughput(view: ViewState, width: int, more: Sequence[Field] = ()) -> Line:
     return tuple(fill([(fit("tokens/s", LABEL), "title"), *bars, *now, *said], more, width))
 
 
-def models(info: CoreInfo, now: float, width: int, *, titled: bool = False) -> list[Entry]:
+def models(info: CoreInfo, now: float, width: int, *, titled: bool = False) -> list[FieldEntry]:
     """The models that a core has in memory: the part in GPU memory, when each goes, size and context.
 
     Below a title, a single one of which no more is known than the title says is left out.
@@ -114,7 +114,7 @@ def models(info: CoreInfo, now: float, width: int, *, titled: bool = False) -> l
         if info.kind == "openai":  # such a server does not tell what is in memory
             return []
         return entries(lay("models", [field("none in memory", "dim")], width), MODEL, MORE)
-    found: list[Entry] = []
+    found: list[FieldEntry] = []
     for n, model in enumerate(loaded[:MAX_MODELS]):
         found += entries(lay("" if n else "models", _model(model, now), width), MORE if n else MODEL, MORE)
     if len(loaded) > MAX_MODELS:
@@ -141,7 +141,7 @@ def _model(model: ModelInfo, now: float) -> list[Field]:
     return found
 
 
-def next_swap(plan: SwapPlanned, now: float, width: int) -> list[Entry]:
+def next_swap(plan: SwapPlanned, now: float, width: int) -> list[FieldEntry]:
     """The model that a core will load next, for which task, and how long affinity may still let others go first."""
     found = [field(cut(plan.to_model, width // 2), "primary"), field(f"for #{plan.task}", "dim")]
     if plan.passes_left:
@@ -177,17 +177,17 @@ def spill_field(info: CoreInfo, *, gpu: bool = False) -> list[Field]:
     return [field(f"{_percent(part)} of {cut(model.name, MAX_NAME)} in RAM", "warn") for model, part in found]
 
 
-def warnings(info: CoreInfo, width: int, *, gpu: bool = False) -> list[Entry]:
+def warnings(info: CoreInfo, width: int, *, gpu: bool = False) -> list[FieldEntry]:
     """A plain line where a part of a model sits in system RAM, and what to do about it."""
     loaded = sum(model.loaded for model in info.models)
-    found: list[Entry] = []
+    found: list[FieldEntry] = []
     for model, part in spilt(info, gpu=gpu):
         said = f": {_percent(part) if part < 1 else 'all of it'} is in system RAM, so it is slow"
         line = f"! {cut(model.name, max(8, width - len(said) - 2))}{said}"
-        found.append(Entry(WARNING, ((cut(line, width), "warn"),)))
+        found.append(FieldEntry(WARNING, ((cut(line, width), "warn"),)))
         other = "unload the other one, " if loaded == 2 else "unload the others, " if loaded > 2 else ""
         advice = f"To have it all in GPU memory: {other}take a smaller context (num_ctx) or a smaller model."
         if part == 1:
             advice = f"The server does not use the GPU: its log says why. {advice}"
-        found += [Entry(MORE, (("  ", ""), (line, "dim"))) for line in wrap(advice, width - 2)]
+        found += [FieldEntry(MORE, (("  ", ""), (line, "dim"))) for line in wrap(advice, width - 2)]
     return found

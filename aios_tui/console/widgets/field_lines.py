@@ -16,7 +16,7 @@ Field = tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FieldEntry:
     """A line, and its rank: where there is no room, lines of the highest rank go first, of one rank the last one."""
 
     rank: int
@@ -72,12 +72,12 @@ def cut(text: str, width: int) -> str:
     return text if cell_len(text) <= width else fit(text, width)
 
 
-def entries(lines: Sequence[Line], first: int, more: int) -> list[Entry]:
+def entries(lines: Sequence[Line], first: int, more: int) -> list[FieldEntry]:
     """The first line with one rank, those after it with another."""
-    return [Entry(more if n else first, line) for n, line in enumerate(lines)]
+    return [FieldEntry(more if n else first, line) for n, line in enumerate(lines)]
 
 
-def choose(found: Sequence[Entry], room: int) -> list[Entry]:
+def choose(found: Sequence[FieldEntry], room: int) -> list[FieldEntry]:
     """The `room` entries of the lowest ranks, in their order."""
     if len(found) <= room:
         return list(found)

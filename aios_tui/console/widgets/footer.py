@@ -8,7 +8,7 @@ from textual.events import Click
 from textual.message import Message
 from textual.timer import Timer
 
-from aios_tui.console.actions import ACTIONS, BY_ID, Action, Situation
+from aios_tui.console.actions import ACTIONS, BY_ID, Action, ActionContext
 from aios_tui.console.widgets.canvas import Canvas
 from aios_tui.console.widgets.cells import cell_len
 from aios_tui.console.widgets.styled_lines import Line, Span, clip
@@ -42,13 +42,13 @@ class Footer(Canvas):
 
     def __init__(self) -> None:
         super().__init__(id="footer")
-        self.situation: Situation | None = None
+        self.situation: ActionContext | None = None
         self.typing = ""
         self.notice: tuple[str, str] | None = None
         self._timer: Timer | None = None
         self._places: list[tuple[int, int, str]] = []
 
-    def show(self, situation: Situation, typing: str) -> None:
+    def show(self, situation: ActionContext, typing: str) -> None:
         """Draw for this situation; `typing` says what enter does when keys go into an input."""
         self.situation, self.typing = situation, typing
         self.redraw()
@@ -81,7 +81,7 @@ class Footer(Canvas):
             return [clip(_typing(self.typing), width)]
         return [self._actions(self.situation, width)]
 
-    def _actions(self, now: Situation, width: int) -> Line:
+    def _actions(self, now: ActionContext, width: int) -> Line:
         """As many as fit, those with the highest numbers go first; KEPT ones go last."""
         shown = (
             action for action in ACTIONS if action.footer and not (action.offered and action.why_not(now) is not None)

@@ -22,7 +22,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ModelRow:
     """A model of a core. `info` None: it is being pulled and not there yet. `job`: what is being done to it."""
 
     core: str
@@ -32,7 +32,7 @@ class Row:
     default: bool = False
 
 
-def rows_of(view: ViewState, jobs: Mapping[tuple[str, str], Job]) -> list[Row]:
+def rows_of(view: ViewState, jobs: Mapping[tuple[str, str], Job]) -> list[ModelRow]:
     """Pulls of what is not there yet, then the models of each core in its order."""
     left = dict(jobs)
     rows = []
@@ -40,8 +40,8 @@ def rows_of(view: ViewState, jobs: Mapping[tuple[str, str], Job]) -> list[Row]:
         for model in core.models:
             names = (model.name, *model.aliases)
             job = next((left.pop((core.name, name)) for name in names if (core.name, name) in left), None)
-            rows.append(Row(core.name, model.name, model, job, core.default_model in names))
-    return [*(Row(job.core, job.model, None, job) for job in left.values()), *rows]
+            rows.append(ModelRow(core.name, model.name, model, job, core.default_model in names))
+    return [*(ModelRow(job.core, job.model, None, job) for job in left.values()), *rows]
 
 
 class ModelList(LineList):
@@ -65,12 +65,12 @@ class ModelList(LineList):
 
     def __init__(self, *, id: str = "models") -> None:
         super().__init__(id=id)
-        self.rows: list[Row] = []
+        self.rows: list[ModelRow] = []
         self.now = 0.0
         self._several = False
         self._numbers: dict[tuple[str, str], int] = {}
 
-    def show(self, rows: list[Row], now: float, *, several: bool) -> None:
+    def show(self, rows: list[ModelRow], now: float, *, several: bool) -> None:
         """Draw these; `several` cores, so that each line names its own."""
         self.rows, self.now = rows, now
         if several != self._several:
@@ -80,7 +80,7 @@ class ModelList(LineList):
         self.renew()
 
     @property
-    def row(self) -> Row | None:
+    def row(self) -> ModelRow | None:
         """What is pointed at."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 

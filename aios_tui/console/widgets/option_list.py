@@ -8,7 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import OptionList
 
 
-class Options(OptionList):
+class PlainOptionList(OptionList):
     """An OptionList with the console's keys beside its own."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -20,7 +20,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from aios_tui.console.input.task_line import Completion, QuickError, accept, complete, parse, tokens
-from aios_tui.console.preferences import Memory
+from aios_tui.console.preferences import Preferences
 from aios_tui.console.state.task_choices import agent_choices, model_choices
 from aios_tui.console.widgets.completion import CompletionList
 from aios_tui.console.widgets.line_input import LineInput
@@ -148,12 +148,12 @@ class QuickLine(Widget):
         *,
         agents: Callable[[], Mapping[str, str]] | None = None,
         models: Callable[[], Sequence[str]] | None = None,
-        memory: Memory | None = None,
+        memory: Preferences | None = None,
         agent: str = "chat",
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
-        self._agents = agents or (lambda: agent_choices(console(self).session.agents))
+        self._agents = agents or (lambda: agent_choices(console(self).runtime.agents))
         self._models = models or (lambda: model_choices(console(self).view.cores.values()))
         self._given_memory = memory
         self._agent = agent
@@ -181,7 +181,7 @@ class QuickLine(Widget):
             yield line
 
     @property
-    def _memory(self) -> Memory:
+    def _memory(self) -> Preferences:
         return console(self).memory if self._given_memory is None else self._given_memory
 
     @property

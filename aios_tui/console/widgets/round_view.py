@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.widgets import Collapsible, Static
 
 from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, in_words
-from aios_tui.console.state.view_state import LaneView
+from aios_tui.console.state.view_state import SlotView
 from aios_tui.console.widgets.hint_bar import Flow
 from aios_tui.console.widgets.text_lines import TextLines
 from aios_tui.formatting import numbers
@@ -86,12 +86,12 @@ class LiveView(Vertical):
 
     def __init__(self) -> None:
         super().__init__()
-        self._given: tuple[LaneView | None, int | None, float] = (None, None, 0.0)
+        self._given: tuple[SlotView | None, int | None, float] = (None, None, 0.0)
 
     def on_mount(self) -> None:
         self.show(*self._given)
 
-    def show(self, lane: LaneView | None, total: int | None, now: float) -> None:
+    def show(self, lane: SlotView | None, total: int | None, now: float) -> None:
         """Draw a lane as it is, or nothing."""
         self._given = (lane, total, now)
         self.set_class(lane is not None, "-live")
@@ -128,7 +128,7 @@ def _tail(text: str, dropped: int) -> str:
     return f"… {dropped:,} characters before this\n{text}" if dropped else text
 
 
-def _waiting(lane: LaneView) -> str:
+def _waiting(lane: SlotView) -> str:
     if lane.thinking:
         return "thinking …"
     return (

@@ -9,11 +9,11 @@ from textual.content import Content
 
 from aios_tui.console.widgets.comparison_plots import colour_of
 from aios_tui.reporting.comparison import LETTERS
-from aios_tui.reporting.run_store import KeptRun, plain_name
+from aios_tui.reporting.run_store import StoredRun, plain_name
 from engine.sanitise import one_line
 
 
-def run_words(run: KeptRun, marked: Sequence[int]) -> Content:
+def run_words(run: StoredRun, marked: Sequence[int]) -> Content:
     """Its letter when it is marked, policy, kind, workload and how it was made."""
     place = marked.index(run.id) if run.id in marked else None
     letter = Content("  ") if place is None else Content.styled(f"{LETTERS[place]} ", f"bold {colour_of(place)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aios_tui.console.state.view_state import LaneView, ViewState
+from aios_tui.console.state.view_state import SlotView, ViewState
 from aios_tui.console.widgets.cells import fit, plain, wrap_tail
 from aios_tui.console.widgets.field_lines import field, fill, width_of
 from aios_tui.console.widgets.sparkline import strip
@@ -14,7 +14,7 @@ INDENT = 3
 STRIP = 30
 
 
-def heights(lanes: list[LaneView], room: int) -> list[int]:
+def heights(lanes: list[SlotView], room: int) -> list[int]:
     """How many lines each lane gets: one for an idle one, the rest shared evenly among those that run."""
     if not lanes:
         return []
@@ -30,7 +30,7 @@ def heights(lanes: list[LaneView], room: int) -> list[int]:
 
 
 def draw_lane(
-    lane: LaneView, view: ViewState, width: int, height: int, *, named: bool = False, told: bool = False
+    lane: SlotView, view: ViewState, width: int, height: int, *, named: bool = False, told: bool = False
 ) -> list[Line]:
     """A lane in exactly `height` lines. `named`: with its slot; `told`: why its core is down stands elsewhere."""
     head = _head(lane, view, width, named=named, told=told)
@@ -40,14 +40,14 @@ def draw_lane(
     return (lines + [()] * height)[:height]
 
 
-def _with_strip(head: Line, lane: LaneView, view: ViewState, width: int) -> Line:
+def _with_strip(head: Line, lane: SlotView, view: ViewState, width: int) -> Line:
     """The lane's tokens per second over the last five minutes at the end of its line, where there is room."""
     used, rates = width_of(head), view.meters.slot_strip(lane.slot, view.now)
     bars = strip(rates, min(STRIP, width - used - 2), view.now) if any(rates) else []
     return (*head, (" " * (width - used - width_of(bars)), ""), *bars) if bars else head
 
 
-def _head(lane: LaneView, view: ViewState, width: int, *, named: bool, told: bool) -> list[Span]:
+def _head(lane: SlotView, view: ViewState, width: int, *, named: bool, told: bool) -> list[Span]:
     slot = plain(lane.slot)
     if lane.state is SlotState.DOWN:
         return [("✗ ", "bad"), (f"{slot}  ", "dim"), ("down" if told else f"down  {lane.reason}", "bad")]
@@ -71,7 +71,7 @@ def _head(lane: LaneView, view: ViewState, width: int, *, named: bool, told: boo
     return fill(spans, [field(fact, "dim") for fact in facts], width)
 
 
-def _body(lane: LaneView, width: int, height: int) -> list[Line]:
+def _body(lane: SlotView, width: int, height: int) -> list[Line]:
     inner = width - INDENT
     indent = " " * INDENT
     if lane.talking:
@@ -85,7 +85,7 @@ def _body(lane: LaneView, width: int, height: int) -> list[Line]:
     return [clip([(indent, ""), ("waiting for the first token", "dim")], width)]
 
 
-def _reading(lane: LaneView, width: int) -> list[Span]:
+def _reading(lane: SlotView, width: int) -> list[Span]:
     share = min(1.0, lane.read / lane.to_read)
     words_ = f"reading prompt {lane.read:,}/{lane.to_read:,}"
     bar = max(0, min(24, width - len(words_) - 2))

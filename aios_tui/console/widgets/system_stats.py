@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aios_tui.console.widgets.cells import plain
 from aios_tui.console.widgets.core_summary import GPU, HOST, MORE
-from aios_tui.console.widgets.field_lines import Entry, Field, cut, entries, field, lay
+from aios_tui.console.widgets.field_lines import Field, FieldEntry, cut, entries, field, lay
 from aios_tui.formatting import numbers
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 MAX_PROCESSES = 4
 
 
-def draw_machine(sample: TelemetrySample, width: int) -> list[Entry]:
+def draw_machine(sample: TelemetrySample, width: int) -> list[FieldEntry]:
     """A line a GPU, and one for the machine, each with what goes on in further lines."""
-    found: list[Entry] = []
+    found: list[FieldEntry] = []
     for gpu in sample.gpus:
         label = "GPU" if len(sample.gpus) == 1 else f"GPU {gpu.index}"
         found += entries(lay(label, _gpu(gpu), width), GPU, MORE)

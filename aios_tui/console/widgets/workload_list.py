@@ -14,7 +14,7 @@ from textual.widgets import OptionList, Sparkline, Static
 from textual.widgets.option_list import Option
 
 from aios_tui.console.widgets.workload_summary import facts_of, span_of
-from aios_tui.workloads.catalogue import Entry
+from aios_tui.workloads.catalogue import CatalogueEntry
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Shelf(OptionList):
 
     def __init__(self) -> None:
         super().__init__(id="shelf", markup=False)
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, CatalogueEntry] = {}
 
     @property
     def key(self) -> str:
@@ -39,11 +39,11 @@ class Shelf(OptionList):
         return "" if option is None else option.id or ""
 
     @property
-    def entry(self) -> Entry | None:
+    def entry(self) -> CatalogueEntry | None:
         """The workload that is pointed at."""
         return self._entries.get(self.key)
 
-    def show(self, shipped: Sequence[Entry], folder: Path | None, files: Sequence[Entry]) -> None:
+    def show(self, shipped: Sequence[CatalogueEntry], folder: Path | None, files: Sequence[CatalogueEntry]) -> None:
         """List these anew."""
         self.clear_options()
         self._entries.clear()
@@ -59,14 +59,14 @@ class Shelf(OptionList):
             self._add(f"file {entry.path}", entry)
         self.highlighted = 1
 
-    def point_to(self, entry: Entry) -> None:
+    def point_to(self, entry: CatalogueEntry) -> None:
         """Point to a file, which is added when it isn't listed."""
         key = f"file {entry.path}"
         if key not in self._entries:
             self._add(key, entry)
         self.highlighted = self.get_option_index(key)
 
-    def _add(self, key: str, entry: Entry) -> None:
+    def _add(self, key: str, entry: CatalogueEntry) -> None:
         self._entries[key] = entry
         words = Content.assemble(one_line(entry.name, 200), (f"  {one_line(entry.about, 200)}", "$muted"))
         self.add_option(Option(words, id=key))
@@ -83,7 +83,7 @@ class About(VerticalScroll):
         yield Sparkline([], id="arrivals")
         yield Static("", id="axis", markup=False)
 
-    def show(self, entry: Entry | None, found: Summary | str | None) -> None:
+    def show(self, entry: CatalogueEntry | None, found: Summary | str | None) -> None:
         """Draw what was found in `entry`: a summary, why it can't be read, or nothing yet."""
         self.border_title = Content(one_line(entry.name, 60)) if entry is not None else Content("")
         facts = self.query_one("#facts", Static)

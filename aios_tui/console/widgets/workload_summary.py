@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from aios_tui.formatting import numbers
-from aios_tui.workloads.catalogue import Entry
+from aios_tui.workloads.catalogue import CatalogueEntry
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ LABEL = 11
 MOST = 6
 
 
-def head_of(entry: Entry | None, busy: str) -> list[Content]:
+def head_of(entry: CatalogueEntry | None, busy: str) -> list[Content]:
     """The screen's first line."""
     cells = [Content.styled("Workloads", "bold")]
     if busy:

@@ -18,7 +18,7 @@ from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address, key_for, parse_address
 from engine.cores.ollama.faults import is_foreign, missing_model
 from engine.cores.ollama.model_management import OllamaKeeping
-from engine.cores.ollama.records import Record
+from engine.cores.ollama.records import OllamaRecord
 from engine.cores.ollama.request import Exchange, Unfit
 from engine.cores.ollama.slots import ServerSlots
 from engine.cores.ollama.wire import Connection
@@ -197,7 +197,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
         exchange: Exchange | None = None
-        last: Record | None = None
+        last: OllamaRecord | None = None
         model, key = attempt.model, (attempt.task, attempt.round, attempt.number)
         try:
             model = model or await self._default_model()
@@ -225,7 +225,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
         self._health.fail("suspect", reason)
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
 
-    def _done(self, model: str, last: Record, calls: Sequence[ToolCall]) -> Done:
+    def _done(self, model: str, last: OllamaRecord, calls: Sequence[ToolCall]) -> Done:
         self._slots.answered()
         if not catalogue.spellings(model) & self._loaded:
             self._loaded |= {model}

@@ -59,7 +59,7 @@ class _Message(BaseModel):
     tool_calls: Annotated[list[_Call], Field(max_length=MAX_CALLS)] | None = None
 
 
-class Record(BaseModel):
+class OllamaRecord(BaseModel):
     """One line of a stream: `message` in a chat, `response` and `thinking` otherwise. Durations in nanoseconds."""
 
     model: Line = ""

@@ -11,7 +11,7 @@ import httpx
 
 from engine.cores.http import StatusError, WireError
 from engine.cores.ollama.faults import refused_option
-from engine.cores.ollama.records import MAX_CALLS, Record
+from engine.cores.ollama.records import MAX_CALLS, OllamaRecord
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import Attempt, Message, ToolCall
 from engine.cores.stream_call import Emit
@@ -35,7 +35,7 @@ class Exchange:
     """
 
     def __init__(
-        self, connection: Connection, model: str, attempt: Attempt, seen: Callable[[Record], None] | None = None
+        self, connection: Connection, model: str, attempt: Attempt, seen: Callable[[OllamaRecord], None] | None = None
     ) -> None:
         """`seen` is shown every record as it comes."""
         self._connection, self._model, self._attempt = connection, model, attempt
@@ -43,7 +43,7 @@ class Exchange:
         self.started = False
         self.calls: list[ToolCall] = []
 
-    async def run(self, emit: Emit) -> Record | None:
+    async def run(self, emit: Emit) -> OllamaRecord | None:
         """Ask, emit what comes, and return the final record; None when the stream ended without it.
 
         What the attempt can do without and this model refuses is left out.
@@ -60,11 +60,11 @@ class Exchange:
                     raise
                 without |= {option}
 
-    async def _once(self, emit: Emit, without: frozenset[str]) -> Record | None:
+    async def _once(self, emit: Emit, without: frozenset[str]) -> OllamaRecord | None:
         path, body = request(self._model, self._attempt, without)
         async with self._connection.stream(path, body) as lines:
             async for line in lines:
-                record = Record.model_validate_json(line)
+                record = OllamaRecord.model_validate_json(line)
                 self.started = True
                 self._seen(record)
                 for chunk in record.chunks():

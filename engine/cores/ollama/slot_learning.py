@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from engine.cores.ollama.records import Record
+from engine.cores.ollama.records import OllamaRecord
 
 _REMEMBERED = 16
 PATIENCE_S = 30.0
@@ -75,7 +75,7 @@ class SlotLearner:
         others = tuple(stream for stream in self._streams.values() if stream.model == model)
         self._streams[key] = _Stream(model, now, others if len(others) >= self.proven else ())
 
-    def record(self, key: Hashable, record: Record, now: float) -> bool:
+    def record(self, key: Hashable, record: OllamaRecord, now: float) -> bool:
         """A record of its answer came."""
         stream = self._streams.get(key)
         if stream is None or self.settled:
@@ -91,7 +91,7 @@ class SlotLearner:
         stream.last = moment
         return self._prove(stream.model)
 
-    def end(self, key: Hashable, last: Record | None, now: float) -> bool:
+    def end(self, key: Hashable, last: OllamaRecord | None, now: float) -> bool:
         """Its answer has ended: with its final record, or without one."""
         stream = self._streams.pop(key, None)
         if stream is None:
@@ -127,7 +127,7 @@ class SlotLearner:
         self.proven = min(at_once, self.most)
         return True
 
-    def _held_back(self, stream: _Stream, last: Record | None, now: float) -> bool:
+    def _held_back(self, stream: _Stream, last: OllamaRecord | None, now: float) -> bool:
         if stream.heard is None:
             heard = [other.last_heard for other in stream.behind if other.last_heard is not None]
             return now - stream.begun >= PATIENCE_S and bool(heard) and max(heard) - stream.begun >= PATIENCE_S / 2

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 
 from engine.cores.ollama.address import Address
-from engine.cores.ollama.records import Record
+from engine.cores.ollama.records import OllamaRecord
 from engine.cores.ollama.slot_learning import SlotLearner, parallel_in
 from engine.cores.slot_health import SlotHealth
 
@@ -42,7 +42,7 @@ class ServerSlots:
         """How their number is known, as `CoreInfo.slots_from`."""
         return self._source or ("learnt" if self._learner is not None and self._learner.settled else "being learnt")
 
-    def begun(self, key: Hashable, model: str) -> Callable[[Record], None] | None:
+    def begun(self, key: Hashable, model: str) -> Callable[[OllamaRecord], None] | None:
         """A request is about to be sent: what its records are to be shown to, None for nothing."""
         learner = self._learner
         if learner is None or learner.settled:
@@ -50,7 +50,7 @@ class ServerSlots:
         learner.begin(key, model, _now())
         return lambda record: self._learnt(learner.record(key, record, _now()))
 
-    def ended(self, key: Hashable, last: Record | None) -> None:
+    def ended(self, key: Hashable, last: OllamaRecord | None) -> None:
         """A request has ended: with its final record, or without one. Once more is nothing."""
         if self._learner is not None:
             self._learnt(self._learner.end(key, last, _now()))

@@ -41,11 +41,11 @@ class Dialogue:
         self._sizes: dict[str, int] = {}  # of the extras, in characters of JSON
         self.quirks = quirks
 
-    def begin(self) -> chunks.Answer:
+    def begin(self) -> chunks.StreamedAnswer:
         """What an attempt's answer is collected in."""
-        return chunks.Answer(self.quirks, time.monotonic())
+        return chunks.StreamedAnswer(self.quirks, time.monotonic())
 
-    async def hold(self, attempt: Attempt, model: str, answer: chunks.Answer, emit: Emit) -> None:
+    async def hold(self, attempt: Attempt, model: str, answer: chunks.StreamedAnswer, emit: Emit) -> None:
         """Ask, and read to the end. Raises what `Connection.stream` and `read_record` raise.
 
         Refused for a field that can be left out, it asks once more without; so it does from then on.
@@ -59,7 +59,7 @@ class Dialogue:
             self.quirks = learnt
             await self._ask(attempt, model, answer, emit)
 
-    async def _ask(self, attempt: Attempt, model: str, answer: chunks.Answer, emit: Emit) -> None:
+    async def _ask(self, attempt: Attempt, model: str, answer: chunks.StreamedAnswer, emit: Emit) -> None:
         body = requests.body_of(attempt, model, self.quirks, priority=self._priority, extras=self._extras)
         async with self._connection.stream(body, raw=requests.is_raw(attempt)) as events:
             async for data in events:
@@ -70,7 +70,7 @@ class Dialogue:
                 for chunk in answer.take(chunks.read_record(data), time.monotonic()):
                     await emit(self._without_key(chunk))
 
-    def done(self, answer: chunks.Answer, model: str) -> Done:
+    def done(self, answer: chunks.StreamedAnswer, model: str) -> Done:
         """The outcome of a finished answer. Raises BadCallError."""
         done = answer.done(model)
         self._keep(answer.extras)

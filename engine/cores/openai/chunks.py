@@ -88,7 +88,7 @@ class _Groq(BaseModel):
     error: Any = None
 
 
-class Record(BaseModel):
+class ChunkRecord(BaseModel):
     """One event of a stream, or a whole answer."""
 
     model: str | None = None
@@ -111,7 +111,7 @@ class MidstreamError(Exception):
         self.error = error
 
 
-def read_record(data: str) -> Record:
+def read_record(data: str) -> ChunkRecord:
     """Return what an event holds. Raises MidstreamError for an error, WireError for what is no record."""
     try:
         parsed = json.loads(data)
@@ -129,7 +129,7 @@ def read_record(data: str) -> Record:
         except RecursionError:
             raise WireError("an event is nested too deep") from None
     try:
-        record = Record.model_validate(parsed)
+        record = ChunkRecord.model_validate(parsed)
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"])
         raise WireError(f"an event has the wrong shape at '{one_line(place, 60)}'") from None
@@ -148,7 +148,7 @@ class _Pending:
     extra: Mapping[str, Any] | None = None
 
 
-class Answer:
+class StreamedAnswer:
     """Collects a stream. `now` is a monotonic clock in seconds, for servers that tell no times of their own.
 
     Attributes:
@@ -178,7 +178,7 @@ class Answer:
         """The server said that this was all."""
         self._said_done = True
 
-    def take(self, record: Record, now: float) -> list[Chunk]:
+    def take(self, record: ChunkRecord, now: float) -> list[Chunk]:
         """The texts of one record, in order; what else it tells is kept for `done`. Raises WireError past bounds."""
         usage = record.usage or (record.x_groq.usage if record.x_groq else None)
         self._usage, self._timings = usage or self._usage, record.timings or self._timings

@@ -19,7 +19,7 @@ from engine.cores.openai import chunks, requests
 from engine.cores.openai.address import parse_base_url
 from engine.cores.openai.catalogue import Catalogue
 from engine.cores.openai.chat_stream import Dialogue
-from engine.cores.openai.faults import Place, outcome_of, rest_of
+from engine.cores.openai.faults import ServerName, outcome_of, rest_of
 from engine.cores.openai.presets import Preset, Quirks
 from engine.cores.openai.wire import Connection
 from engine.cores.port import (
@@ -85,7 +85,7 @@ class OpenAICore(ServerCore):
         self._quirks = preset.quirks if preset else Quirks()
         self._hosted = bool(preset and preset.hosted)
         title = preset.title if preset else "the server"
-        self._place = Place(f"{title} at {self.address.label}", key_env)
+        self._place = ServerName(f"{title} at {self.address.label}", key_env)
         self._connection = Connection(
             self.address.url, self._key, connect_s=connect_s, read_s=read_s, line_cap=line_cap
         )
@@ -180,7 +180,7 @@ class OpenAICore(ServerCore):
             await self._look()
         return self._catalogue.default()
 
-    def _done(self, answer: chunks.Answer, model: str) -> Done | Fault:
+    def _done(self, answer: chunks.StreamedAnswer, model: str) -> Done | Fault:
         if answer.reason in ("error", "insufficient_system_resource"):
             return Fault(FaultKind.SERVER, f"{self._place.who} gave up in mid-answer ({answer.reason})", True)
         self._health.up()

@@ -34,7 +34,7 @@ _BUSY = re.compile(r"rate.?limit|overloaded|too many requests|unavailable|insuff
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ServerName:
     """A server in words. `who`: `Groq at https://…`. key_env: the variable with its key, empty where there is none."""
 
     who: str
@@ -45,7 +45,7 @@ class Place:
         return f"set {self.key_env}" if self.key_env else "name one with key_env in its table [cores.NAME]"
 
 
-def outcome_of(error: Exception, place: Place, *, started: bool) -> Fault | Rejected:
+def outcome_of(error: Exception, place: ServerName, *, started: bool) -> Fault | Rejected:
     """Return the outcome that `error` means. `started`: part of the answer had come."""
     who = place.who
     outcome: Fault | Rejected
@@ -86,7 +86,7 @@ def rest_of(error: StatusError) -> float:
     return min(max(seconds, 0.0), LONGEST_REST_S) if seconds == seconds else DEFAULT_REST_S  # noqa: PLR0124  (NaN)
 
 
-def _status(error: StatusError, place: Place) -> Fault | Rejected:
+def _status(error: StatusError, place: ServerName) -> Fault | Rejected:
     status, said = error.status, _said(error)
     everything = f"{said} {error.body}"
     if 300 <= status < 400:
@@ -107,7 +107,7 @@ def _status(error: StatusError, place: Place) -> Fault | Rejected:
     return outcome
 
 
-def _known(status: int, said: str, everything: str, place: Place) -> Fault | None:
+def _known(status: int, said: str, everything: str, place: ServerName) -> Fault | None:
     """What is the same whatever the status: servers do not agree on those."""
     who, client = place.who, 400 <= status < 500
     kind, reason = FaultKind.REFUSED, ""
@@ -126,7 +126,7 @@ def _known(status: int, said: str, everything: str, place: Place) -> Fault | Non
     return Fault(kind, reason, False) if reason else None
 
 
-def _midstream(error: Any, place: Place) -> Fault:
+def _midstream(error: Any, place: ServerName) -> Fault:
     said = error_text(error)
     code = str(error.get("code")) if isinstance(error, dict) else ""
     status = int(code) if re.fullmatch(r"[45]\d\d", code) else 500

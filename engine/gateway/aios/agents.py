@@ -33,7 +33,7 @@ class AgentConfig(BaseModel):
     task: Text
 
 
-class Submission(BaseModel):
+class AgentSubmission(BaseModel):
     """`priority`, `deadline` (seconds), `client`, `model` and `max_new_tokens` are ours, and optional."""
 
     agent_id: Name
@@ -51,7 +51,7 @@ class Submitted(BaseModel):
     message: str
 
 
-class Result(BaseModel):
+class ExecutionResult(BaseModel):
     agent_name: str
     result: str
     rounds: int
@@ -59,7 +59,7 @@ class Result(BaseModel):
 
 class Completed(BaseModel):
     status: Literal["completed"] = "completed"
-    result: Result
+    result: ExecutionResult
     execution_id: int
 
 
@@ -93,7 +93,7 @@ class Processes(BaseModel):
 
 
 @router.post("/submit")
-async def submit(given: Submission, request: Request, shared: Shared) -> Submitted:
+async def submit(given: AgentSubmission, request: Request, shared: Shared) -> Submitted:
     """Submit a task for an agent. It is durable when this answers."""
     name = client_of(request, given.client)
     own = shared.clients.get(name)
@@ -153,7 +153,7 @@ def _answer(execution_id: int, ended: Task | None) -> Response:
     if ended is None:
         return JSONResponse(Running(execution_id=execution_id).model_dump())
     if ended.state is TaskState.DONE:
-        result = Result(agent_name=ended.spec.agent, result=ended.result or "", rounds=ended.rounds)
+        result = ExecutionResult(agent_name=ended.spec.agent, result=ended.result or "", rounds=ended.rounds)
         return JSONResponse(Completed(result=result, execution_id=execution_id).model_dump())
     cancelled = ended.state is TaskState.CANCELLED
     why = ended.error or ended.state.value

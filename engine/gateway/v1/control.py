@@ -23,7 +23,7 @@ class CoreState(BaseModel):
     detail: str = ""
 
 
-class Kernel(BaseModel):
+class KernelModel(BaseModel):
     """`queued` and `running` count tasks that have not started, and that have."""
 
     state: KernelState
@@ -40,7 +40,7 @@ class PolicyName(BaseModel):
     policy: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def _now(shared: Service, request: Request) -> Kernel:
+def _now(shared: Service, request: Request) -> KernelModel:
     kernel = shared.kernel
     cores = [
         CoreState(
@@ -52,7 +52,7 @@ def _now(shared: Service, request: Request) -> Kernel:
         )
         for info in kernel.infos
     ]
-    return Kernel(
+    return KernelModel(
         state=kernel.state,
         policy=kernel.policy.name,
         queued=kernel.queued_count,
@@ -63,7 +63,7 @@ def _now(shared: Service, request: Request) -> Kernel:
 
 
 @router.get("/kernel")
-async def state(shared: Shared, request: Request) -> Kernel:
+async def state(shared: Shared, request: Request) -> KernelModel:
     """How the kernel stands."""
     return _now(shared, request)
 
@@ -82,14 +82,14 @@ async def switch(new: PolicyName, shared: Shared) -> PolicyName:
 
 
 @router.post("/pause")
-async def pause(shared: Shared, request: Request) -> Kernel:
+async def pause(shared: Shared, request: Request) -> KernelModel:
     """Dispatch nothing more; what executes goes on to the end of its round."""
     shared.kernel.pause()
     return _now(shared, request)
 
 
 @router.post("/resume")
-async def resume(shared: Shared, request: Request) -> Kernel:
+async def resume(shared: Shared, request: Request) -> KernelModel:
     """Dispatch again."""
     shared.kernel.resume()
     return _now(shared, request)

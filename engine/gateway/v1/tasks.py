@@ -22,7 +22,7 @@ TaskId = Annotated[int, Path(ge=1, le=MAX_ID)]
 Wait = Annotated[float, Query(ge=0, le=3600, description="Seconds to wait for its end at most")]
 
 
-class Options(GenerationOptions):
+class TaskOptions(GenerationOptions):
     """How the model is to generate: those of an agent's file, with whole numbers that any server takes."""
 
     max_tokens: MaxTokens | None = None
@@ -43,7 +43,7 @@ class NewTask(BaseModel):
     deadline: Seconds | None = None
     client: Name | None = None
     ref: Name | None = None
-    options: Options = Options()
+    options: TaskOptions = TaskOptions()
 
 
 class NewPriority(BaseModel):
@@ -54,7 +54,7 @@ class Reason(BaseModel):
     reason: Annotated[str, Field(max_length=500)] | None = None
 
 
-class Tasks(BaseModel):
+class TaskList(BaseModel):
     """`tasks`: running ones, queued ones in the order in which they would run, held ones, and ended ones, newest first.
 
     `more` counts those that have not ended and are left out by `limit`.
@@ -83,13 +83,13 @@ async def listing(
     client: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="How many that have not ended at most")] = 500,
     ended: Annotated[int, Query(ge=0, le=1000, description="How many ended ones at most")] = 20,
-) -> Tasks:
+) -> TaskList:
     """Tasks that have not ended, and the latest that have."""
     live = [task for task in shared.kernel.live_tasks() if _fits(task, state, agent, client)]
     records = [TaskRecord.of(task) for task in live[:limit]]
     if ended and (state is None or state.ended):
         records += await _ended(shared, ended, state, agent, client)
-    return Tasks(tasks=records, more=max(0, len(live) - limit))
+    return TaskList(tasks=records, more=max(0, len(live) - limit))
 
 
 async def _ended(

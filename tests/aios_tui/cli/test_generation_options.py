@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.gateway.v1.tasks import Options
+from engine.gateway.v1.tasks import TaskOptions
 from engine.task import GenerationOptions
 from tests.aios_tui.cli.helpers import QUICK, Here
 from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
@@ -131,9 +131,9 @@ def test_the_http_api_takes_them_as_submit_sends_them() -> None:
     sent = GenerationOptions(
         think="low", format=SCHEMA, stop=("a",), keep_alive="5m", endpoint="generate", top_k=3, top_p=0.5, seed=4
     )
-    body = Options.model_validate(sent.model_dump(mode="json", exclude_none=True))
+    body = TaskOptions.model_validate(sent.model_dump(mode="json", exclude_none=True))
     assert body.model_dump(exclude_none=True) == sent.model_dump(exclude_none=True)
-    assert set(Options.model_fields) == set(GenerationOptions.model_fields)
+    assert set(TaskOptions.model_fields) == set(GenerationOptions.model_fields)
 
 
 def test_calls_of_tools_are_shown_in_words(cli: Here, server: FakeOllama) -> None:

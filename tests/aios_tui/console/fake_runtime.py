@@ -181,7 +181,7 @@ class FakeTelemetry:
         )
 
 
-class FakeSession:
+class FakeRuntime:
     """Starts at once, or when `gate` opens; with `trouble`, never."""
 
     def __init__(

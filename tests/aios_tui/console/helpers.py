@@ -11,27 +11,27 @@ from textual.pilot import Pilot
 from aios_tui.console.app import ConsoleApp
 from engine.events import Event
 from tests.aios_tui.console import scene
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 
 
-def app_over(events: Sequence[Event] | None = None, **session: Any) -> ConsoleApp:
+def app_over(events: Sequence[Event] | None = None, **runtime: Any) -> ConsoleApp:
     """A console whose clock stands at the scene's moment."""
-    fake = FakeSession(scene.whole() if events is None else events, **session)
+    fake = FakeRuntime(scene.whole() if events is None else events, **runtime)
     return ConsoleApp(fake, now=lambda: scene.NOW)
 
 
 @asynccontextmanager
 async def opened(
-    events: Sequence[Event] | None = None, *, size: tuple[int, int] = (120, 40), **session: Any
-) -> AsyncIterator[tuple[ConsoleApp, Pilot[int], FakeSession]]:
+    events: Sequence[Event] | None = None, *, size: tuple[int, int] = (120, 40), **runtime: Any
+) -> AsyncIterator[tuple[ConsoleApp, Pilot[int], FakeRuntime]]:
     """The console, open and drawn."""
-    app = app_over(events, **session)
+    app = app_over(events, **runtime)
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.pause()
         app.bridge.flush()
         await pilot.pause()
-        session_ = app.session
-        assert isinstance(session_, FakeSession)
+        session_ = app.runtime
+        assert isinstance(session_, FakeRuntime)
         yield app, pilot, session_
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aios_tui.config.settings import Settings
 from aios_tui.console.app import ConsoleApp
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.task import TaskSpec
 
 FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
@@ -47,16 +47,16 @@ async def draw(file: Path, theme: str | None) -> None:
             agents_folder=folder,
             themes_folder=folder,
         )
-        session = Session(settings)
-        await session.open()
-        app = ConsoleApp(session)
+        runtime = Runtime(settings)
+        await runtime.open()
+        app = ConsoleApp(runtime)
         try:
             async with app.run_test(size=(120, 36)) as pilot:
                 while not app.live:
                     await pilot.pause(0.1)
-                for task in await session.kernel.submit_many(FIRST):
-                    await session.kernel.wait(task)
-                await session.kernel.submit_many(THEN)
+                for task in await runtime.kernel.submit_many(FIRST):
+                    await runtime.kernel.wait(task)
+                await runtime.kernel.submit_many(THEN)
                 while not any(lane.tokens > 60 for lane in app.view.lanes.values()):
                     await pilot.pause(0.1)
                 await pilot.press("down")
@@ -64,7 +64,7 @@ async def draw(file: Path, theme: str | None) -> None:
                 drawn = app.export_screenshot(title="aios-tui")
                 file.write_text(FONT_FACE.sub("", drawn).replace("Fira Code", "monospace"))
         finally:
-            await session.close()
+            await runtime.close()
 
 
 if __name__ == "__main__":

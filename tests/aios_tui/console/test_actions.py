@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aios_tui.console.actions import ACTIONS, BY_ID, Situation
+from aios_tui.console.actions import ACTIONS, BY_ID, ActionContext
 from aios_tui.console.handlers.operator import OPERATIONS
 from aios_tui.console.key_docs import markdown
 from aios_tui.console.state.reducer import fold_all
@@ -66,17 +66,17 @@ def test_the_keys_that_were_promised_are_there() -> None:
     ],
 )
 def test_an_action_that_cannot_act_says_why(action: str, selected: int | None, live: bool, reason: str | None) -> None:
-    assert BY_ID[action].why_not(Situation(VIEW, "queue", selected, live)) == reason
+    assert BY_ID[action].why_not(ActionContext(VIEW, "queue", selected, live)) == reason
 
 
 def test_a_core_that_did_not_start_is_the_reason() -> None:
     view = ViewState(trouble="no such model")
-    assert BY_ID["pause"].why_not(Situation(view)) == "no core is running: no such model"
-    assert BY_ID["restart"].why_not(Situation(view)) is None
+    assert BY_ID["pause"].why_not(ActionContext(view)) == "no core is running: no such model"
+    assert BY_ID["restart"].why_not(ActionContext(view)) is None
 
 
 def test_a_situation_knows_the_selected_tasks_state() -> None:
-    states = [Situation(VIEW, selected=task).selected_state for task in (9, 7, 14, 4_711, None)]
+    states = [ActionContext(VIEW, selected=task).selected_state for task in (9, 7, 14, 4_711, None)]
     assert states == [TaskState.RUNNING, TaskState.FAILED, TaskState.QUEUED, None, None]
 
 

@@ -6,31 +6,31 @@ import asyncio
 
 from aios_tui.console.app import ConsoleApp
 from engine.task import TaskSpec
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.settling import until
 
 
 async def test_the_console_opens_and_q_leaves_it_with_the_session_closed() -> None:
-    session = FakeSession()
-    app = ConsoleApp(session)
+    runtime = FakeRuntime()
+    app = ConsoleApp(runtime)
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert app.live
         await pilot.press("q")
         await pilot.pause()
     assert app.return_value == 0
-    assert session.closed == 1
+    assert runtime.closed == 1
 
 
 async def test_a_task_can_be_written_while_the_core_starts() -> None:
     gate = asyncio.Event()
-    session = FakeSession(gate=gate)
-    app = ConsoleApp(session)
+    runtime = FakeRuntime(gate=gate)
+    app = ConsoleApp(runtime)
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("i", *"quit, xylophone", "enter")
         assert not app.live
         assert "still starting" in app.last_notice
-        assert session.fake.calls == []
+        assert runtime.fake.calls == []
         gate.set()
-        await until(lambda: session.fake.calls, pilot)
-    assert session.fake.calls == [("submit_many", [TaskSpec(prompt="quit, xylophone")])]
+        await until(lambda: runtime.fake.calls, pilot)
+    assert runtime.fake.calls == [("submit_many", [TaskSpec(prompt="quit, xylophone")])]

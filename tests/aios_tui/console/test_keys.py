@@ -37,13 +37,13 @@ async def test_keys_that_mean_nothing_do_nothing() -> None:
     bound = {show_key(key) for action in ACTIONS for key in action.keys}
     unbound = sorted(set(string.punctuation) - bound)
     assert "@" in unbound
-    async with opened([*scene.up()]) as (app, pilot, session):
+    async with opened([*scene.up()]) as (app, pilot, runtime):
         for pane in "123":
             await pilot.press(pane, *unbound)
         assert app.is_running
         assert app.screen is app.main
         assert app.main.pane == "results"
-        assert session.fake.calls == []
+        assert runtime.fake.calls == []
 
 
 async def test_panes_take_the_focus_by_number_and_by_tab() -> None:
@@ -82,23 +82,23 @@ async def test_the_cursor_shows_on_the_lane_while_the_activity_pane_has_the_focu
     ],
 )
 async def test_keys_that_act_on_the_kernel(keys: list[str], call: tuple[object, ...]) -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.press(*keys)
         await pilot.pause()
-        assert session.fake.calls == [call]
+        assert runtime.fake.calls == [call]
         assert app.last_notice
 
 
 async def test_plus_twice_counts_twice() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.press("G", "plus", "plus")
-        assert session.fake.calls == [("reprioritise", 19, 8), ("reprioritise", 19, 7)]
+        assert runtime.fake.calls == [("reprioritise", 19, 8), ("reprioritise", 19, 7)]
         assert app.view.tasks[19].priority == 7
         assert app.main.selected == 19
 
 
 async def test_h_holds_and_releases_and_held_tasks_come_last() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         first = app.view.order[0]
         await pilot.press("h")
         await pilot.pause()
@@ -110,7 +110,7 @@ async def test_h_holds_and_releases_and_held_tasks_come_last() -> None:
         assert app.main.selected == first
         await pilot.press("h")
         await pilot.pause()
-        assert session.fake.calls == [("hold", first), ("release", first)]
+        assert runtime.fake.calls == [("hold", first), ("release", first)]
         assert app.view.order[0] == first
         assert "12 ready, oldest" in text(app)
 
@@ -119,11 +119,11 @@ async def test_p_goes_on_when_paused_and_s_goes_back_to_npps() -> None:
     async with opened([*scene.up(policy="fifo"), KernelStateChanged(scene.NOW, KernelState.PAUSED)]) as (
         app,
         pilot,
-        session,
+        runtime,
     ):
         assert "s to NPPS" in lines(app)[-1] and "p go on" in lines(app)[-1]
         await pilot.press("p", "s")
-        assert session.fake.calls == [("resume",), ("switch_policy", "npps")]
+        assert runtime.fake.calls == [("resume",), ("switch_policy", "npps")]
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ async def test_p_goes_on_when_paused_and_s_goes_back_to_npps() -> None:
     ],
 )
 async def test_a_key_that_cannot_act_says_why_in_the_footer(keys: list[str], reason: str) -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.press(*keys)
         assert reason in lines(app)[-1]
-        assert session.fake.calls == []
+        assert runtime.fake.calls == []
 
 
 async def test_y_copies_the_prompt_or_the_result() -> None:
@@ -173,11 +173,11 @@ async def test_enter_opens_the_selected_task() -> None:
 
 
 async def test_i_goes_to_the_quick_line_and_escape_back() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.press("3", "i")
         assert isinstance(app.focused, Input)
         await pilot.press("q", "x")
-        assert session.fake.calls == [] and not app.leaving
+        assert runtime.fake.calls == [] and not app.leaving
         await pilot.press("escape")
         assert app.main.result_list.has_focus
 
@@ -208,7 +208,7 @@ async def test_z_zooms_and_escape_ends_it() -> None:
 
 
 async def test_the_palette_offers_every_action_and_policy() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         titles = [command.title for command in commands(app)]
         assert len(titles) == len(set(titles))
         assert len(titles) >= len(OPERATIONS) - 1 + 5
@@ -216,7 +216,7 @@ async def test_the_palette_offers_every_action_and_policy() -> None:
         await pilot.pause(0.3)
         await pilot.press("enter")
         await pilot.pause()
-        assert session.fake.calls == [("switch_policy", "npps:ageing=60")]
+        assert runtime.fake.calls == [("switch_policy", "npps:ageing=60")]
 
 
 async def test_the_palette_lists_first_what_can_be_done_in_the_order_of_the_table() -> None:
@@ -246,21 +246,21 @@ async def test_the_palette_shows_each_key_upper_case_ones_too(name: str) -> None
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
 async def test_leaving_keys_leave_when_nothing_runs(key: str) -> None:
-    async with opened([*scene.up(), *scene.queued()]) as (app, pilot, session):
+    async with opened([*scene.up(), *scene.queued()]) as (app, pilot, runtime):
         await pilot.press(key)
         await pilot.pause()
-        assert (app.return_value, session.closed) == (0, 1)
+        assert (app.return_value, runtime.closed) == (0, 1)
 
 
 async def test_q_asks_while_a_task_runs_and_drain_waits_for_it() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.press("q")
         await pilot.pause()
         assert type(app.screen).__name__ == "QuitScreen"
         app.screen.dismiss("drain")
         await pilot.pause()
         await pilot.pause()
-        assert ("drain",) in session.fake.calls
+        assert ("drain",) in runtime.fake.calls
         assert app.return_value == 0
 
 
@@ -278,33 +278,33 @@ async def test_a_click_selects_a_double_click_opens_and_the_wheel_scrolls() -> N
 
 
 async def test_a_click_in_the_footer_does_what_the_key_would() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.click("#footer", offset=(lines(app)[-1].index("pause"), 0))
         await pilot.pause()
-        assert session.fake.calls == [("pause",)]
+        assert runtime.fake.calls == [("pause",)]
 
 
 async def test_x_does_not_cancel_a_task_that_took_the_selected_ones_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aios_tui.console.screens.main.NOTICED_S", 3600)  # however slow the machine
-    async with opened([*scene.up(), *scene.queued(5)]) as (app, pilot, session):
+    async with opened([*scene.up(), *scene.queued(5)]) as (app, pilot, runtime):
         first, second = list(app.view.order)[:2]
-        session.fake.subscription.put(TaskStarted(scene.NOW, first, 1, 1))
+        runtime.fake.subscription.put(TaskStarted(scene.NOW, first, 1, 1))
         app.bridge.flush()
         await pilot.pause()
         await pilot.press("x")
         await pilot.pause()
-        assert session.fake.calls == []
+        assert runtime.fake.calls == []
         assert f"#{first} has just left the list; press again to cancel #{second}" in app.last_notice
         await pilot.press("x")
         await pilot.pause()
-        assert session.fake.calls == [("cancel", second)]
+        assert runtime.fake.calls == [("cancel", second)]
 
 
 async def test_the_selection_stays_on_its_task_when_the_order_changes() -> None:
-    async with opened([*scene.up(), *scene.queued(30)]) as (app, pilot, session):
+    async with opened([*scene.up(), *scene.queued(30)]) as (app, pilot, runtime):
         await pilot.press(*"jjjj")
         selected = app.main.selected
-        session.fake.subscription.put(TaskAccepted(scene.NOW, 500, TaskSpec(prompt="urgent", priority=0)))
+        runtime.fake.subscription.put(TaskAccepted(scene.NOW, 500, TaskSpec(prompt="urgent", priority=0)))
         app.bridge.flush()
         await pilot.pause()
         assert app.main.selected == selected
@@ -312,15 +312,15 @@ async def test_the_selection_stays_on_its_task_when_the_order_changes() -> None:
 
 
 async def test_results_follow_the_newest_while_the_cursor_is_on_it() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.press("3")
         task = Task(50, TaskSpec(prompt="x"), scene.NOW - 5, 5, TaskState.DONE, ended_at=scene.NOW, result="new")
-        session.fake.subscription.put(TaskEnded(scene.NOW, 50, TaskState.DONE, task))
+        runtime.fake.subscription.put(TaskEnded(scene.NOW, 50, TaskState.DONE, task))
         app.bridge.flush()
         await pilot.pause()
         assert app.main.selected == 50
         await pilot.press("j")
-        session.fake.subscription.put(TaskEnded(scene.NOW, 51, TaskState.DONE, Task(51, TaskSpec(prompt="x"), 1.0, 5)))
+        runtime.fake.subscription.put(TaskEnded(scene.NOW, 51, TaskState.DONE, Task(51, TaskSpec(prompt="x"), 1.0, 5)))
         app.bridge.flush()
         await pilot.pause()
         assert app.main.selected == 8
@@ -346,22 +346,22 @@ async def test_it_says_what_was_taken_up_from_an_earlier_run() -> None:
 
 
 async def test_s_comes_back_to_the_priority_policy_that_was_left() -> None:
-    async with opened([*scene.up(policy="npps:ageing=60")]) as (app, pilot, session):
+    async with opened([*scene.up(policy="npps:ageing=60")]) as (app, pilot, runtime):
         await pilot.press("s")
-        session.fake.subscription.put(PolicyChanged(scene.NOW, "fifo", "npps:ageing=60"))
+        runtime.fake.subscription.put(PolicyChanged(scene.NOW, "fifo", "npps:ageing=60"))
         app.bridge.flush()
         await pilot.press("s")
-        assert session.fake.calls == [("switch_policy", "fifo"), ("switch_policy", "npps:ageing=60")]
+        assert runtime.fake.calls == [("switch_policy", "fifo"), ("switch_policy", "npps:ageing=60")]
 
 
 async def test_s_leaves_affinity_as_it_is() -> None:
-    async with opened([*scene.up(policy="fifo:affinity=3")]) as (app, pilot, session):
+    async with opened([*scene.up(policy="fifo:affinity=3")]) as (app, pilot, runtime):
         await until(lambda: "to NPPS" in text(app), pilot)
         await pilot.press("s")
-        session.fake.subscription.put(PolicyChanged(scene.NOW, "npps:affinity=3", "fifo:affinity=3"))
+        runtime.fake.subscription.put(PolicyChanged(scene.NOW, "npps:affinity=3", "fifo:affinity=3"))
         app.bridge.flush()
         await pilot.press("s")
-        assert session.fake.calls == [("switch_policy", "npps:affinity=3"), ("switch_policy", "fifo:affinity=3")]
+        assert runtime.fake.calls == [("switch_policy", "npps:affinity=3"), ("switch_policy", "fifo:affinity=3")]
 
 
 async def test_a_warning_longer_than_the_footer_is_seen_whole() -> None:

@@ -14,8 +14,8 @@ from textual.pilot import Pilot
 
 from aios_tui.config.settings import Settings
 from aios_tui.console.app import ConsoleApp, run_console
-from aios_tui.console.state.ports import ConsoleSession
-from aios_tui.runtime.runtime import Session
+from aios_tui.console.state.ports import ConsoleRuntime
+from aios_tui.runtime.runtime import Runtime
 from engine.task import KernelState, TaskState
 from tests.aios_tui.console.helpers import lines
 
@@ -25,18 +25,18 @@ SLOW = "scripted:ttft=0.01,tps=50,tokens=100000"
 
 @asynccontextmanager
 async def real(folder: Path, core: str) -> AsyncIterator[tuple[ConsoleApp, Pilot[int]]]:
-    session = Session(
+    runtime = Runtime(
         Settings(db=folder / "history.db", core=core, agents_folder=folder, themes_folder=folder, policy="npps")
     )
-    fits: ConsoleSession = session
-    await session.open()
+    fits: ConsoleRuntime = runtime
+    await runtime.open()
     app = ConsoleApp(fits)
     try:
         async with app.run_test(size=(120, 40), notifications=True) as pilot:
             await until(pilot, lambda: app.live)
             yield app, pilot
     finally:
-        await session.close()
+        await runtime.close()
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
@@ -118,7 +118,7 @@ async def test_a_drain_can_be_aborted_and_ends_by_itself(tmp_path: Path) -> None
         await until(pilot, lambda: type(app.screen).__name__ == "QuitScreen")
         await pilot.press("d")
         await until(pilot, lambda: app.draining)
-        await app.session.kernel.cancel(1)
+        await app.runtime.kernel.cancel(1)
         await until(pilot, lambda: app.return_value == 0)
 
 
@@ -137,8 +137,8 @@ async def test_a_signal_ends_the_console_in_order(tmp_path: Path, name: str) -> 
 
 
 async def test_run_console_closes_the_session_whatever_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    session = Session(Settings(db=tmp_path / "h.db", core=QUICK, agents_folder=tmp_path, themes_folder=tmp_path))
-    await session.open()
+    runtime = Runtime(Settings(db=tmp_path / "h.db", core=QUICK, agents_folder=tmp_path, themes_folder=tmp_path))
+    await runtime.open()
 
     async def broken(_: ConsoleApp) -> int:
         await asyncio.sleep(0)
@@ -146,7 +146,7 @@ async def test_run_console_closes_the_session_whatever_happens(monkeypatch: pyte
 
     monkeypatch.setattr(ConsoleApp, "run_async", broken)
     with pytest.raises(RuntimeError):
-        await run_console(session)
-    second = Session(Settings(db=tmp_path / "h.db", core=QUICK, agents_folder=tmp_path, themes_folder=tmp_path))
+        await run_console(runtime)
+    second = Runtime(Settings(db=tmp_path / "h.db", core=QUICK, agents_folder=tmp_path, themes_folder=tmp_path))
     await second.open()  # the first has let go of the history
     await second.close()

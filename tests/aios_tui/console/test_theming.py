@@ -10,8 +10,8 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from aios_tui.console.preferences import Memory
-from aios_tui.console.theming import Theming, variable_defaults, variables_of
+from aios_tui.console.preferences import Preferences
+from aios_tui.console.theming import ThemeManager, variable_defaults, variables_of
 from themes import DEFAULT_THEME, builtin_themes
 
 GOOD = (Path(__file__).parents[3] / "themes" / "aios-midnight.toml").read_text("utf-8")
@@ -22,10 +22,12 @@ OLD, NEW = next(t.colours.background for t in builtin_themes() if t.name == "aio
 class Probe(App[None]):
     CSS = "Static { background: $background; color: $priority-0; border: round $frame; }"
 
-    def __init__(self, folder: Path | None = None, memory: Memory | None = None, preferred: str | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, memory: Preferences | None = None, preferred: str | None = None
+    ) -> None:
         super().__init__()
         self.told: list[str] = []
-        self.theming = Theming(self, folder=folder, memory=memory or Memory(), told=self.told.append)
+        self.theming = ThemeManager(self, folder=folder, memory=memory or Preferences(), told=self.told.append)
         self.preferred = preferred
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -72,14 +74,14 @@ async def test_styles_with_our_variables_bear_a_foreign_theme() -> None:
 
 async def test_a_choice_is_remembered_and_a_preview_is_not(tmp_path: Path) -> None:
     path = tmp_path / "state" / "console.json"
-    app = Probe(memory=Memory(path))
+    app = Probe(memory=Preferences(path))
     async with app.run_test():
         app.theming.keep("aios-light")
         app.theming.preview("aios-contrast")
-    again = Probe(memory=Memory(path))
+    again = Probe(memory=Preferences(path))
     async with again.run_test():
         assert again.theme == "aios-light"
-    preferring = Probe(memory=Memory(path), preferred="aios-midnight")
+    preferring = Probe(memory=Preferences(path), preferred="aios-midnight")
     async with preferring.run_test():
         assert preferring.theme == "aios-midnight"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aios_tui.config.settings import Settings
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.errors import UsageError
 from engine.replay.live import LiveReplay
 from engine.task import TaskSpec
@@ -19,15 +19,15 @@ from engine.workloads.recorder import Recorder
 
 
 @asynccontextmanager
-async def started(folder: Path) -> AsyncIterator[Session]:
+async def started(folder: Path) -> AsyncIterator[Runtime]:
     core = "scripted:ttft=0,tps=0,tokens=3"
-    session = Session(Settings(db=folder / "h.db", core=core, agents_folder=folder, themes_folder=folder))
-    await session.open()
+    runtime = Runtime(Settings(db=folder / "h.db", core=core, agents_folder=folder, themes_folder=folder))
+    await runtime.open()
     try:
-        await session.start(paused=True)
-        yield session
+        await runtime.start(paused=True)
+        yield runtime
     finally:
-        await session.close()
+        await runtime.close()
 
 
 def asked(number: int, priority: int) -> TaskSpec:
@@ -38,33 +38,33 @@ async def test_a_recording_replays_to_the_same_order(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "session.jsonl"
     order: list[str] = []
     (tmp_path / "one").mkdir()
-    async with started(tmp_path / "one") as session:
-        kernel = session.kernel
-        await session.record(path)
-        here = session.recording
+    async with started(tmp_path / "one") as runtime:
+        kernel = runtime.kernel
+        await runtime.record(path)
+        here = runtime.recording
         assert here == path
         ids = await kernel.submit_many([asked(n, priority) for n, priority in enumerate((7, 2, 5, 2))])
         kernel.switch_policy("npps")
         ids += [await kernel.submit(asked(9, 0))]
         kernel.resume()
         ended = [await kernel.wait(id_) for id_ in ids]
-        assert session.recorded == 5
-        assert await session.stop_recording() == path
+        assert runtime.recorded == 5
+        assert await runtime.stop_recording() == path
         order = [task.spec.prompt for task in sorted(ended, key=lambda task: task.dispatch_order or 0)]
     assert order == ["task 9", "task 1", "task 3", "task 2", "task 0"]
     workload = load(path)
     (tmp_path / "two").mkdir()
-    async with started(tmp_path / "two") as session:
-        session.kernel.resume()
-        run = await LiveReplay(session.kernel, workload, speed=float("inf")).run()
+    async with started(tmp_path / "two") as runtime:
+        runtime.kernel.resume()
+        run = await LiveReplay(runtime.kernel, workload, speed=float("inf")).run()
     assert [workload.tasks[index].prompt for index in run.order] == order
 
 
 async def test_closing_the_session_finishes_the_recording(tmp_path: Path) -> None:
     path = tmp_path / "w.jsonl"
-    async with started(tmp_path) as session:
-        await session.record(path)
-        await session.kernel.submit(asked(1, 5))
+    async with started(tmp_path) as runtime:
+        await runtime.record(path)
+        await runtime.kernel.submit(asked(1, 5))
     with WorkloadReader(path) as reader:
         items = list(reader)
         assert [item.kind for item in items] == ["control", "control", "task"]  # the policy, and that it was paused
@@ -74,18 +74,18 @@ async def test_closing_the_session_finishes_the_recording(tmp_path: Path) -> Non
 
 
 async def test_what_cannot_be_recorded_is_one_line(tmp_path: Path) -> None:
-    session = Session(Settings(db=tmp_path / "h.db"))
+    runtime = Runtime(Settings(db=tmp_path / "h.db"))
     with pytest.raises(UsageError, match="nothing runs yet"):
-        await session.record(tmp_path / "w.jsonl")
-    assert await session.stop_recording() is None
-    async with started(tmp_path) as session:
+        await runtime.record(tmp_path / "w.jsonl")
+    assert await runtime.stop_recording() is None
+    async with started(tmp_path) as runtime:
         (tmp_path / "there.jsonl").write_text("mine")
         with pytest.raises(UsageError, match=r"there\.jsonl"):
-            await session.record(tmp_path / "there.jsonl")
-        assert session.recording is None
-        await session.record(tmp_path / "w.jsonl")
+            await runtime.record(tmp_path / "there.jsonl")
+        assert runtime.recording is None
+        await runtime.record(tmp_path / "w.jsonl")
         with pytest.raises(UsageError, match="already"):
-            await session.record(tmp_path / "other.jsonl")
+            await runtime.record(tmp_path / "other.jsonl")
         assert (tmp_path / "there.jsonl").read_text() == "mine"
 
 
@@ -95,12 +95,12 @@ async def test_a_file_that_cannot_be_written_ends_the_recording(
     def refuse(self: Recorder, events: object) -> None:
         raise UsageError(f"{self.path}: No space left on device")
 
-    async with started(tmp_path) as session:
-        await session.record(tmp_path / "w.jsonl")
+    async with started(tmp_path) as runtime:
+        await runtime.record(tmp_path / "w.jsonl")
         monkeypatch.setattr(Recorder, "feed", refuse)
-        await session.kernel.submit(asked(1, 5))
-        while not session.recording_over:
-            await session.kernel.inspect()
+        await runtime.kernel.submit(asked(1, 5))
+        while not runtime.recording_over:
+            await runtime.kernel.inspect()
         with pytest.raises(UsageError, match="No space left"):
-            await session.stop_recording()
-        assert session.recording is None
+            await runtime.stop_recording()
+        assert runtime.recording is None

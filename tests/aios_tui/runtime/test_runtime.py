@@ -9,7 +9,7 @@ import pytest
 
 from aios_tui.config.settings import Settings
 from aios_tui.runtime import runtime as composition
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.cores.factory import CoreChoice
 from engine.cores.scripted import ScriptedCore
 from engine.errors import AiosError, StoreError
@@ -17,20 +17,20 @@ from engine.events import AttemptStarted
 from engine.task import TaskSpec
 
 
-def session_in(folder: Path, core: str = "scripted:ttft=3600") -> Session:
-    return Session(Settings(db=folder / "h.db", core=core, agents_folder=folder, themes_folder=folder))
+def session_in(folder: Path, core: str = "scripted:ttft=3600") -> Runtime:
+    return Runtime(Settings(db=folder / "h.db", core=core, agents_folder=folder, themes_folder=folder))
 
 
 async def test_closed_twice_at_once_it_keeps_what_ran(tmp_path: Path) -> None:
-    session = session_in(tmp_path)
-    await session.open()
-    await session.start()
-    subscription = session.kernel.subscribe()
-    task = await session.kernel.submit(TaskSpec(prompt="long"))
+    runtime = session_in(tmp_path)
+    await runtime.open()
+    await runtime.start()
+    subscription = runtime.kernel.subscribe()
+    task = await runtime.kernel.submit(TaskSpec(prompt="long"))
     async for event in subscription:
         if isinstance(event, AttemptStarted):
             break
-    await asyncio.gather(session.close(drain_s=600), session.close())
+    await asyncio.gather(runtime.close(drain_s=600), runtime.close())
 
     again = session_in(tmp_path)
     await again.open()
@@ -57,11 +57,11 @@ async def test_closed_while_it_looks_for_a_core_it_starts_none(tmp_path: Path, m
         return [CoreChoice(core, "found")]
 
     monkeypatch.setattr(composition, "choose_cores", choose)
-    session = session_in(tmp_path)
-    await session.open()
-    starting = asyncio.create_task(session.start(recover=False))
+    runtime = session_in(tmp_path)
+    await runtime.open()
+    starting = asyncio.create_task(runtime.start(recover=False))
     await asked.wait()
-    await session.close()
+    await runtime.close()
     answer.set()
     with pytest.raises(AiosError):
         await asyncio.wait_for(starting, 10)
@@ -82,11 +82,11 @@ async def test_closed_while_the_kernel_starts_it_stops_that(tmp_path: Path, monk
 
     monkeypatch.setattr(core, "inspect", slowly)
     monkeypatch.setattr(composition, "choose_cores", choose)
-    session = session_in(tmp_path)
-    await session.open()
-    starting = asyncio.create_task(session.start())
+    runtime = session_in(tmp_path)
+    await runtime.open()
+    starting = asyncio.create_task(runtime.start())
     await looked.wait()
-    await session.close()
+    await runtime.close()
     assert core.stops == 1
     look.set()
     with pytest.raises(AiosError):
@@ -96,11 +96,11 @@ async def test_closed_while_the_kernel_starts_it_stops_that(tmp_path: Path, monk
 async def test_a_history_that_does_not_close_well_keeps_nothing_else_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = session_in(tmp_path)
-    await session.open()
-    await session.start()
+    runtime = session_in(tmp_path)
+    await runtime.open()
+    await runtime.start()
     closed = []
-    close_store, close_history = session.store.close, session.history.close
+    close_store, close_history = runtime.store.close, runtime.history.close
 
     async def failing() -> None:
         await close_store()
@@ -110,9 +110,9 @@ async def test_a_history_that_does_not_close_well_keeps_nothing_else_open(
         closed.append("history")
         await close_history()
 
-    monkeypatch.setattr(session.store, "close", failing)
-    monkeypatch.setattr(session.history, "close", noted)
-    monkeypatch.setattr(session.telemetry, "close", lambda: closed.append("telemetry"))
+    monkeypatch.setattr(runtime.store, "close", failing)
+    monkeypatch.setattr(runtime.history, "close", noted)
+    monkeypatch.setattr(runtime.telemetry, "close", lambda: closed.append("telemetry"))
     with pytest.raises(StoreError, match="1 record is lost"):
-        await session.close()
+        await runtime.close()
     assert closed == ["history", "telemetry"]

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aios_tui.config.settings import load_settings
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.cores.port import CoreInfo, SlotState
 from engine.events import Event, SlotChanged
 from engine.kernel import Kernel
@@ -20,19 +20,19 @@ PATIENCE_S = 30.0
 
 
 @asynccontextmanager
-async def session_on(folder: Path, den: str, attic: str, more: str = "") -> AsyncIterator[Session]:
+async def session_on(folder: Path, den: str, attic: str, more: str = "") -> AsyncIterator[Runtime]:
     config = folder / "config.toml"
     config.write_text(
         f'{more}db = "h.db"\nagents_folder = "agents"\n[cores.den]\nkind = "ollama"\nurl = "http://{den}"\n'
         f'[cores.attic]\nkind = "ollama"\nurl = "http://{attic}"\nslots = 2\n'
     )
-    session = Session(load_settings(config=config, environ={}).settings)
-    await session.open()
+    runtime = Runtime(load_settings(config=config, environ={}).settings)
+    await runtime.open()
     try:
-        await session.start()
-        yield session
+        await runtime.start()
+        yield runtime
     finally:
-        await session.close()
+        await runtime.close()
 
 
 async def until(kernel: Kernel, wanted: type[Event], **facts: object) -> None:
@@ -67,9 +67,9 @@ def by_name(infos: list[CoreInfo]) -> dict[str, CoreInfo]:
 
 async def test_a_task_goes_to_the_host_that_has_its_model(tmp_path: Path) -> None:
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
-        async with session_on(tmp_path, den.host, attic.host) as session:
-            kernel = session.kernel
-            assert session.core_names == "den, attic"
+        async with session_on(tmp_path, den.host, attic.host) as runtime:
+            kernel = runtime.kernel
+            assert runtime.core_names == "den, attic"
             specs = [TaskSpec(prompt=f"{n}", model="red:1b" if n % 2 else "blue:1b") for n in range(10)]
             tasks = await ended(kernel, *await kernel.submit_many(specs))
             unnamed = await ended(kernel, await kernel.submit(TaskSpec(prompt="to any")))
@@ -81,8 +81,8 @@ async def test_a_task_goes_to_the_host_that_has_its_model(tmp_path: Path) -> Non
 
 async def test_a_host_that_dies_takes_its_tasks_along_and_brings_them_back(tmp_path: Path) -> None:
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
-        async with session_on(tmp_path, den.host, attic.host) as session:
-            kernel = session.kernel
+        async with session_on(tmp_path, den.host, attic.host) as runtime:
+            kernel = runtime.kernel
             await attic.stop()
             first = await kernel.submit(TaskSpec(prompt="finds it gone", model="blue:1b"))
             await until(kernel, SlotChanged, slot="attic/0", state=SlotState.DOWN)
@@ -104,9 +104,9 @@ async def test_none_is_up_at_the_start_and_one_comes(tmp_path: Path) -> None:
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
         await den.stop()
         await attic.stop()
-        async with session_on(tmp_path, den.host, attic.host) as session:
-            kernel = session.kernel
-            assert [line.partition("(")[0] for line in session.told_cores()] == [
+        async with session_on(tmp_path, den.host, attic.host) as runtime:
+            kernel = runtime.kernel
+            assert [line.partition("(")[0] for line in runtime.told_cores()] == [
                 f"core den: Ollama at {den.host}, as configured ",
                 f"core attic: Ollama at {attic.host}, as configured ",
             ]
@@ -119,8 +119,8 @@ async def test_none_is_up_at_the_start_and_one_comes(tmp_path: Path) -> None:
 
 async def test_the_default_model_is_asked_for_where_it_is(tmp_path: Path) -> None:
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
-        async with session_on(tmp_path, den.host, attic.host, 'model = "blue:1b"\n') as session:
-            kernel = session.kernel
+        async with session_on(tmp_path, den.host, attic.host, 'model = "blue:1b"\n') as runtime:
+            kernel = runtime.kernel
             tasks = await ended(kernel, *await kernel.submit_many([TaskSpec(prompt=f"{n}") for n in range(4)]))
         assert {(task.core, task.model, task.state) for task in tasks} == {("attic", "blue:1b", TaskState.DONE)}
 
@@ -128,8 +128,8 @@ async def test_the_default_model_is_asked_for_where_it_is(tmp_path: Path) -> Non
 async def test_a_model_of_a_host_that_was_never_seen_is_waited_for(tmp_path: Path) -> None:
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
         await attic.stop()
-        async with session_on(tmp_path, den.host, attic.host) as session:
-            kernel = session.kernel
+        async with session_on(tmp_path, den.host, attic.host) as runtime:
+            kernel = runtime.kernel
             blue = await kernel.submit(TaskSpec(prompt="waits", model="blue:1b"))
             (red,) = await ended(kernel, await kernel.submit(TaskSpec(prompt="goes on", model="red:1b")))
             assert (red.core, kernel.queued_count) == ("den", 1)
@@ -142,13 +142,13 @@ async def test_tasks_left_for_hosts_that_nobody_has_looked_at_yet_find_theirs(tm
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
         await den.stop()
         await attic.stop()
-        async with session_on(tmp_path, den.host, attic.host) as session:
+        async with session_on(tmp_path, den.host, attic.host) as runtime:
             specs = [TaskSpec(prompt=f"{n}", model="blue:1b") for n in range(3)]
-            left = await session.kernel.submit_many(specs)
+            left = await runtime.kernel.submit_many(specs)
         await den.start()
         await attic.start()
-        async with session_on(tmp_path, den.host, attic.host) as session:  # they are taken up before any look
-            tasks = await ended(session.kernel, *left)
+        async with session_on(tmp_path, den.host, attic.host) as runtime:  # they are taken up before any look
+            tasks = await ended(runtime.kernel, *left)
         assert {(task.core, task.state) for task in tasks} == {("attic", TaskState.DONE)}
 
 
@@ -156,8 +156,8 @@ async def test_a_host_that_comes_first_is_not_given_what_it_has_not(tmp_path: Pa
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
         await den.stop()
         await attic.stop()
-        async with session_on(tmp_path, den.host, attic.host) as session:
-            kernel = session.kernel
+        async with session_on(tmp_path, den.host, attic.host) as runtime:
+            kernel = runtime.kernel
             blue = await kernel.submit(TaskSpec(prompt="for attic", model="blue:1b"))
             red = await kernel.submit(TaskSpec(prompt="for den", model="red:1b"))
             await den.start()
@@ -169,8 +169,8 @@ async def test_a_host_that_comes_first_is_not_given_what_it_has_not(tmp_path: Pa
 
 async def test_the_cores_are_named_in_the_history(tmp_path: Path) -> None:
     async with FakeOllama("red:1b") as den, FakeOllama("blue:1b") as attic:
-        async with session_on(tmp_path, den.host, attic.host) as session:
-            kernel = session.kernel
+        async with session_on(tmp_path, den.host, attic.host) as runtime:
+            kernel = runtime.kernel
             await ended(kernel, await kernel.submit(TaskSpec(prompt="x", model="blue:1b")))
         async with History(tmp_path / "h.db") as history:
             records = await history.list()

@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.gateway.config import GatewayConfig, is_loopback
-from engine.gateway.guard import Guard, Rates, Refusal
+from engine.gateway.guard import Guard, RateLimiter, Refusal
 from engine.gateway.server import listen
 from tests.engine.gateway.helpers import application, gateway, served
 from tests.engine.kernel.helpers import GateCore, make_kernel
@@ -123,7 +123,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
 
 def test_a_client_that_asks_too_often_is_slowed_down_and_others_are_not() -> None:
     now = 0.0
-    rates = Rates(10, 3, lambda: now)
+    rates = RateLimiter(10, 3, lambda: now)
     for _ in range(3):
         rates.count("a")
     with pytest.raises(Refusal) as refused:

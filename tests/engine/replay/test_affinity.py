@@ -16,8 +16,8 @@ from engine.kernel import Kernel
 from engine.replay.inputs import columns
 from engine.replay.live import LiveReplay
 from engine.replay.metrics import compare_order, measure
-from engine.replay.simulate import Plant, simulate
-from engine.replay.tables import Act, Tasks
+from engine.replay.simulate import Capacity, simulate
+from engine.replay.tables import Act, TaskTable
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.workloads.format import TaskRow, WorkloadHeader
@@ -47,7 +47,7 @@ async def test_live_and_virtual_dispatch_in_the_same_order(policy: str) -> None:
     live = await LiveReplay(kernel, workload).run()
     await kernel.stop()
     made = columns(workload.items, rounds_of=lambda name: catalogue.get(name).round_total)
-    virtual = simulate(made.tasks, parse_policy(policy), Plant(default_load_s=8.0))
+    virtual = simulate(made.tasks, parse_policy(policy), Capacity(default_load_s=8.0))
     assert compare_order(live, virtual) is None
     assert len(live.order) == len(workload.tasks)
     assert live.swaps == virtual.swaps > 1
@@ -57,9 +57,9 @@ async def test_live_and_virtual_dispatch_in_the_same_order(policy: str) -> None:
 
 def test_every_load_is_in_the_times() -> None:
     """Four tasks at once on a slot: the load of a model is between one task's end and the next one's own end."""
-    tasks = Tasks(array("d", [0.0] * 4), array("b", [5] * 4), array("d", [2.0] * 4), model=array("L", [1, 2, 1, 2]))
+    tasks = TaskTable(array("d", [0.0] * 4), array("b", [5] * 4), array("d", [2.0] * 4), model=array("L", [1, 2, 1, 2]))
     tasks.models = ["", "a", "b"]
-    plant = Plant(default_load_s=8.0)
+    plant = Capacity(default_load_s=8.0)
     plain, kind = (simulate(tasks, parse_policy(policy), plant) for policy in ("fifo", "fifo:affinity=1"))
     assert list(plain.end) == [10.0, 20.0, 30.0, 40.0]
     assert (plain.swaps, plain.load_s) == (3, 32.0)
@@ -84,14 +84,14 @@ def test_no_run_loses_starves_or_demotes_anyone(
     ready, more urgent, and strictly under the policy not allowed to be passed by it."""
     work = sorted(work, key=lambda row: row[0])
     n = len(work)
-    tasks = Tasks(
+    tasks = TaskTable(
         array("d", [row[0] for row in work]),
         array("b", [row[1] for row in work]),
         array("d", [row[2] for row in work]),
         model=array("L", [row[3] for row in work]),
         models=["", "a", "b", "c"],
     )
-    run = simulate(tasks, parse_policy(policy), Plant(slots, default_load_s=float(load)))
+    run = simulate(tasks, parse_policy(policy), Capacity(slots, default_load_s=float(load)))
     assert sorted(run.order) == list(range(n))
     assert not any(math.isnan(end) for end in run.end)
     busy = math.fsum(end - start for start, end in zip(run.start, run.end, strict=True))
@@ -119,7 +119,7 @@ def test_the_bound_holds_while_an_operator_is_at_work(seed: int) -> None:
         key=lambda act: act.at,
     )
     switches = [(at, parse_policy(rng.choice(POLICIES))) for at in (50.0, 100.0, 150.0)]
-    run = simulate(made.tasks, parse_policy("npps:affinity=2"), Plant(2, default_load_s=5.0), switches, acts)
+    run = simulate(made.tasks, parse_policy("npps:affinity=2"), Capacity(2, default_load_s=5.0), switches, acts)
     cancelled = {act.task for act in acts if act.op == "cancel"}
     assert set(range(60)) - set(run.order) <= run.failed <= cancelled
     assert len(set(run.order)) == len(run.order)

@@ -15,8 +15,8 @@ from engine.kernel import Kernel
 from engine.replay.inputs import columns
 from engine.replay.live import LiveReplay
 from engine.replay.metrics import compare_order, measure
-from engine.replay.simulate import Plant, simulate
-from engine.replay.tables import Act, Run, Tasks
+from engine.replay.simulate import Capacity, simulate
+from engine.replay.tables import Act, Run, TaskTable
 from engine.scheduling import parse_policy
 from engine.task import TaskSpec
 from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
@@ -27,10 +27,10 @@ from tests.engine.kernel.helpers import GateCore, make_kernel
 
 def five(*acts: Act, policy: str = "npps", slots: int = 1, rounds: bool = False) -> Run:
     """Five tasks of 2 s, priority 5, at 0, 1, 2, 3, 4."""
-    tasks = Tasks(array("d", range(5)), array("b", [5] * 5), array("d", [2.0] * 5))
+    tasks = TaskTable(array("d", range(5)), array("b", [5] * 5), array("d", [2.0] * 5))
     if rounds:
         tasks.rounds = array("H", [2] * 5)
-    return simulate(tasks, parse_policy(policy), Plant(slots), acts=acts)
+    return simulate(tasks, parse_policy(policy), Capacity(slots), acts=acts)
 
 
 def test_a_priority_changed_on_the_way_counts_from_then_on() -> None:
@@ -61,7 +61,7 @@ def test_cancelled_between_its_rounds_and_in_its_second_one() -> None:
 
 
 def test_runs_share_their_tasks_and_do_not_change_them() -> None:
-    tasks = Tasks(array("d", [0.0, 0.0]), array("b", [5, 5]), array("d", [1.0, 1.0]))
+    tasks = TaskTable(array("d", [0.0, 0.0]), array("b", [5, 5]), array("d", [1.0, 1.0]))
     simulate(tasks, parse_policy("npps"), acts=[Act(0.0, "priority", 1, 0), Act(0.5, "cancel", 1)])
     assert (list(tasks.priority), list(tasks.service)) == ([5, 5], [1.0, 1.0])
 
@@ -95,11 +95,11 @@ def test_acts_on_tasks_that_are_over_or_still_to_come_do_nothing() -> None:
 def test_without_acts_the_general_loop_does_as_the_plain_one(seed: int) -> None:
     rng = random.Random(seed)
     at = sorted(rng.choice((0, 1, 2.5, 3, 7, 7.25)) for _ in range(30))
-    tasks = Tasks(
+    tasks = TaskTable(
         array("d", at), array("b", rng.choices(range(10), k=30)), array("d", rng.choices((0, 0.5, 1, 2), k=30))
     )
     policy = parse_policy(rng.choice(("fifo", "npps", "npps:ageing=2")))
-    plant = Plant(rng.randint(1, 3))
+    plant = Capacity(rng.randint(1, 3))
     plain = simulate(tasks, policy, plant)
     general = simulate(tasks, policy, plant, acts=[Act(1e6, "resume")])
     assert (plain.start, plain.end, plain.order) == (general.start, general.end, general.order)
@@ -121,7 +121,7 @@ def test_controls_find_their_tasks_wherever_they_stand() -> None:
 Spans = dict[str, tuple[float, float]]
 
 
-async def session(folder: Path, seed: int) -> tuple[Workload, Spans]:
+async def runtime(folder: Path, seed: int) -> tuple[Workload, Spans]:
     """A session with a busy operator, recorded: the workload, and when each task was dispatched and freed its slot."""
     rng = random.Random(seed)
     core = GateCore()
@@ -194,7 +194,7 @@ async def quiet(kernel: Kernel, core: GateCore) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path, seed: int) -> None:
-    workload, spans = await session(tmp_path, seed)
+    workload, spans = await runtime(tmp_path, seed)
     made = columns(workload.items)
     assert made.strays == 0
     # How long each execution took is not in a workload: service times are made so that each ends when it did.

@@ -12,7 +12,7 @@ from engine.agents.catalogue import load_catalogue
 from engine.replay.inputs import columns
 from engine.replay.metrics import measure
 from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
-from engine.replay.simulate import Plant, simulate
+from engine.replay.simulate import Capacity, simulate
 from engine.scheduling import parse_policy
 from engine.task import GenerationOptions
 from engine.workloads import samples
@@ -111,7 +111,7 @@ def test_a_more_urgent_task_goes_between_two_rounds() -> None:
 def test_priorities_help_the_urgent_on_every_sample(sample: samples.Sample) -> None:
     with samples.path_of(sample) as path, WorkloadReader(path) as reader:
         made = columns(reader, reader.header.defaults)
-    found = {policy: measure(simulate(made.tasks, parse_policy(policy), Plant(2))) for policy in ("fifo", "npps")}
+    found = {policy: measure(simulate(made.tasks, parse_policy(policy), Capacity(2))) for policy in ("fifo", "npps")}
     most = min(found["npps"].by_priority)
     waits = {policy: group.waiting.mean for policy in found if (group := found[policy].by_priority[most]).waiting}
     assert waits["npps"] < waits["fifo"]

@@ -19,19 +19,21 @@ from engine.replay.metrics import (
     queue_length,
     waiting_cdf,
 )
-from engine.replay.simulate import Plant, simulate
-from engine.replay.tables import Run, Tasks
+from engine.replay.simulate import Capacity, simulate
+from engine.replay.tables import Run, TaskTable
 from engine.scheduling import parse_policy
 
 NAN = math.nan
 
 
-def _tasks(rows: list[tuple[float, int, float]]) -> Tasks:
-    return Tasks(array("d", [r[0] for r in rows]), array("b", [r[1] for r in rows]), array("d", [r[2] for r in rows]))
+def _tasks(rows: list[tuple[float, int, float]]) -> TaskTable:
+    return TaskTable(
+        array("d", [r[0] for r in rows]), array("b", [r[1] for r in rows]), array("d", [r[2] for r in rows])
+    )
 
 
 @pytest.fixture
-def five() -> Tasks:
+def five() -> TaskTable:
     """One slot, FIFO: starts 0 4 6 7 20, ends 4 6 7 11 22."""
     tasks = _tasks([(0.0, 5, 4.0), (1.0, 9, 2.0), (1.0, 0, 1.0), (2.0, 5, 4.0), (20.0, 5, 2.0)])
     tasks.clients, tasks.client = ["", "ada", "bob"], array("L", [1, 2, 1, 2, 1])
@@ -39,7 +41,7 @@ def five() -> Tasks:
     return tasks
 
 
-def test_by_hand(five: Tasks) -> None:
+def test_by_hand(five: TaskTable) -> None:
     found = measure(simulate(five, parse_policy("fifo")))
     assert (found.policy, found.kind, found.slots, found.n, found.done, found.failed) == ("fifo", "virtual", 1, 5, 5, 0)
     assert (found.makespan, found.throughput, found.utilisation) == (22.0, 5 / 22, 13 / 22)
@@ -61,12 +63,12 @@ def test_by_hand(five: Tasks) -> None:
     assert found.jain.value == pytest.approx((ada + bob) ** 2 / (2 * (ada**2 + bob**2)))
 
 
-def test_priorities_have_no_inversions_where_fifo_has(five: Tasks) -> None:
+def test_priorities_have_no_inversions_where_fifo_has(five: TaskTable) -> None:
     assert inversions(simulate(five, parse_policy("npps"))) == 0
     assert inversions(simulate(five, parse_policy("fifo"))) == 1
 
 
-def test_a_run_that_was_broken_off_counts_what_there_is(five: Tasks) -> None:
+def test_a_run_that_was_broken_off_counts_what_there_is(five: TaskTable) -> None:
     run = Run(
         policy="fifo",
         kind="live",
@@ -117,7 +119,7 @@ def test_inversions_and_queue_length_by_their_definitions(
     tasks = _tasks(
         [(float(at), priority, float(service)) for at, priority, service in sorted(rows, key=lambda r: r[0])]
     )
-    run = simulate(tasks, parse_policy(policy), Plant(slots))
+    run = simulate(tasks, parse_policy(policy), Capacity(slots))
     place = {index: order for order, index in enumerate(run.order)}
     passed_over = sum(
         any(
@@ -140,7 +142,7 @@ def test_inversions_and_queue_length_by_their_definitions(
         assert sum(value <= wait for value in waits) >= share * len(waits) - 1e-9
 
 
-def test_the_first_difference_between_two_orders(five: Tasks) -> None:
+def test_the_first_difference_between_two_orders(five: TaskTable) -> None:
     fifo, npps = (simulate(five, parse_policy(policy)) for policy in ("fifo", "npps"))
     assert compare_order(fifo, fifo) is None
     assert compare_order(fifo, npps) == 1

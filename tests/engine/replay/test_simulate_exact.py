@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.replay.simulate import Plant, simulate
-from engine.replay.tables import Tasks
+from engine.replay.simulate import Capacity, simulate
+from engine.replay.tables import TaskTable
 from engine.scheduling import parse_policy
 from engine.scheduling.policies.npps import Npps
 from engine.scheduling.policy import Policy
@@ -26,9 +26,11 @@ whole_tasks = st.lists(
 ageings = st.sampled_from([None, math.inf, 0.5, 1.0, 2.0, 3.0, 7.0])
 
 
-def _tasks(rows: list[tuple[float, int, float]]) -> Tasks:
+def _tasks(rows: list[tuple[float, int, float]]) -> TaskTable:
     rows = sorted(rows, key=lambda row: row[0])
-    return Tasks(array("d", [r[0] for r in rows]), array("b", [r[1] for r in rows]), array("d", [r[2] for r in rows]))
+    return TaskTable(
+        array("d", [r[0] for r in rows]), array("b", [r[1] for r in rows]), array("d", [r[2] for r in rows])
+    )
 
 
 def _policy(ageing: float | None) -> Policy:
@@ -65,7 +67,7 @@ def test_the_same_as_brute_force(
     rows = sorted(rows, key=lambda row: row[0])
     # Even rounds: the simulator splits a task's service evenly over its rounds.
     jobs = [Job(at, priority, [rounds[0]] * len(rounds)) for at, priority, rounds in rows]
-    tasks = Tasks(
+    tasks = TaskTable(
         array("d", [job.at for job in jobs]),
         array("b", [job.priority for job in jobs]),
         array("d", [sum(job.rounds) for job in jobs]),
@@ -77,7 +79,7 @@ def test_the_same_as_brute_force(
     ]
     switches = list(zip(times, policies, strict=True))
     order = brute_force(jobs, slots, switches)
-    run = simulate(tasks, _policy(policies[0]), Plant(slots), [(at, _policy(p)) for at, p in switches[1:]])
+    run = simulate(tasks, _policy(policies[0]), Capacity(slots), [(at, _policy(p)) for at, p in switches[1:]])
     assert list(run.order) == order
     assert list(run.start) == [job.start for job in jobs]
     assert list(run.end) == [job.end for job in jobs]
@@ -90,9 +92,9 @@ def test_both_loops_are_one_simulator(
     """Without rounds and models the quick loop is taken; a plant that loads models makes it the thorough one."""
     tasks = _tasks(rows)
     switches = [(at, _policy(policy)) for at, policy in changes]
-    quick = simulate(tasks, _policy(ageing), Plant(slots), switches)
+    quick = simulate(tasks, _policy(ageing), Capacity(slots), switches)
     tasks.model, tasks.models = array("L", [1] * len(tasks)), ["", "m"]
-    thorough = simulate(tasks, _policy(ageing), Plant(slots, load_s={"other": 1.0}), switches)
+    thorough = simulate(tasks, _policy(ageing), Capacity(slots, load_s={"other": 1.0}), switches)
     assert (quick.start, quick.end, quick.order) == (thorough.start, thorough.end, thorough.order)
     assert thorough.swaps == 0
 
@@ -116,7 +118,7 @@ def test_a_task_starts_when_it_arrives_or_when_another_ends_and_slots_are_enough
     rows: list[tuple[float, int, float]], ageing: float | None, slots: int
 ) -> None:
     tasks = _tasks(rows)
-    run = simulate(tasks, _policy(ageing), Plant(slots))
+    run = simulate(tasks, _policy(ageing), Capacity(slots))
     assert sorted(run.order) == list(range(len(tasks)))
     ends = set(run.end)
     for place, index in enumerate(run.order):
@@ -136,7 +138,7 @@ def test_ageing_0_is_fifo_and_no_ageing_is_strict() -> None:
 
 def test_one_run_is_as_the_other_to_the_last_digit() -> None:
     tasks = poisson(20_000, 3.6, lambda rng: rng.lognormvariate(-0.5, 1), seed=6)
-    first, second = (simulate(tasks, parse_policy("npps:ageing=3"), Plant(4)) for _ in range(2))
+    first, second = (simulate(tasks, parse_policy("npps:ageing=3"), Capacity(4)) for _ in range(2))
     assert first == second
 
 
@@ -150,20 +152,20 @@ def test_models_are_loaded_once_a_slot_and_swaps_are_counted() -> None:
     tasks = _tasks([(0.0, 5, 1.0), (0.0, 5, 1.0), (0.0, 5, 1.0), (0.0, 5, 1.0)])
     tasks.models, tasks.model = ["", "big", "small"], array("L", [1, 2, 1, 0])
     tasks.prefill = array("d", [0.25] * 4)
-    plant = Plant(1, load_s={"big": 10.0}, default_load_s=2.0)
+    plant = Capacity(1, load_s={"big": 10.0}, default_load_s=2.0)
     run = simulate(tasks, parse_policy("fifo"), plant)
     assert list(run.start) == [0.0, 11.0, 14.0, 25.0]
     assert list(run.end) == [11.0, 14.0, 25.0, 26.0]
     assert list(run.ttft) == [10.25, 2.25, 10.25, 0.25]
     assert (run.swaps, run.load_s) == (2, 22.0)
-    two = simulate(tasks, parse_policy("fifo"), Plant(2, load_s={"big": 10.0}, default_load_s=2.0))
+    two = simulate(tasks, parse_policy("fifo"), Capacity(2, load_s={"big": 10.0}, default_load_s=2.0))
     assert list(two.start) == [0.0, 0.0, 3.0, 11.0], "a slot that has just become free is taken by the next in order"
 
 
 def test_a_task_prefers_the_slot_that_holds_its_model() -> None:
     tasks = _tasks([(0.0, 5, 1.0), (0.0, 5, 1.0), (50.0, 5, 1.0), (50.0, 5, 1.0)])
     tasks.models, tasks.model = ["", "a", "b"], array("L", [1, 2, 2, 1])
-    run = simulate(tasks, parse_policy("fifo"), Plant(2, default_load_s=5.0))
+    run = simulate(tasks, parse_policy("fifo"), Capacity(2, default_load_s=5.0))
     assert list(run.end) == [6.0, 6.0, 51.0, 51.0]
     assert run.swaps == 0
 
@@ -179,12 +181,12 @@ def test_a_switch_re_orders_what_waits_and_touches_nothing_that_runs() -> None:
 @pytest.mark.parametrize(
     ("tasks", "told"),
     [
-        (Tasks(array("d", [1.0, 0.0]), array("b", [0, 0]), array("d", [1.0, 1.0])), "not in order"),
-        (Tasks(array("d", [0.0]), array("b", [0]), array("d", [-1.0])), "0 or more"),
-        (Tasks(array("d", [0.0]), array("b", [0]), array("d", [math.nan])), "finite"),
-        (Tasks(array("d", [0.0]), array("b"), array("d", [1.0])), "column priority"),
+        (TaskTable(array("d", [1.0, 0.0]), array("b", [0, 0]), array("d", [1.0, 1.0])), "not in order"),
+        (TaskTable(array("d", [0.0]), array("b", [0]), array("d", [-1.0])), "0 or more"),
+        (TaskTable(array("d", [0.0]), array("b", [0]), array("d", [math.nan])), "finite"),
+        (TaskTable(array("d", [0.0]), array("b"), array("d", [1.0])), "column priority"),
     ],
 )
-def test_columns_that_can_not_be_are_refused(tasks: Tasks, told: str) -> None:
+def test_columns_that_can_not_be_are_refused(tasks: TaskTable, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         simulate(tasks, parse_policy("fifo"))

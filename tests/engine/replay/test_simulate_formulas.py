@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.replay.simulate import Plant, simulate
+from engine.replay.simulate import Capacity, simulate
 from engine.scheduling import parse_policy
 from tests.engine.replay.helpers import CLASSES, cobham, interval, poisson, waits
 
@@ -26,7 +26,7 @@ WIDEST = (0.05, 0.05, 0.15)
 def test_cobham(slots: int) -> None:
     assert [round(wait, 4) for wait in cobham(0.8, slots)] == list(FIXED[slots])
     tasks = poisson(N, 0.8 * slots, lambda rng: rng.expovariate(1), seed=11)
-    run = simulate(tasks, parse_policy("npps"), Plant(slots))
+    run = simulate(tasks, parse_policy("npps"), Capacity(slots))
     for klass, expected, widest in zip(CLASSES, FIXED[slots], WIDEST, strict=True):
         mean, half = interval(waits(run, klass))
         assert half < widest * expected

@@ -51,10 +51,10 @@ def bounds(policy: str) -> tuple[float, float]:
     return found.get("affinity", float("inf") if "affinity_s" in found else 0), seconds
 
 
-Plant = Sequence[Callable[[Item], Fit]]
+Capacity = Sequence[Callable[[Item], Fit]]
 
 
-def choose(items: list[Item], policy: str, offers: Plant, now: float) -> tuple[Item, int, Item | None] | None:
+def choose(items: list[Item], policy: str, offers: Capacity, now: float) -> tuple[Item, int, Item | None] | None:
     """What goes next, where, and whom it passes, by looking at everything."""
     ordered = sorted(items, key=place(policy))
     kept: set[int] = set()

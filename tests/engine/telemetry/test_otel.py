@@ -22,7 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from aios_tui.config.settings import Settings, load_settings
 from aios_tui.runtime.exporters import Exports
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine import events as e
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.openai.core import OpenAICore
@@ -38,7 +38,7 @@ from tests.engine.telemetry.collector import Collector
 SECRET, REPLY = "the prompt of the goose", "the reply of the goose"
 
 
-class Memory:
+class Preferences:
     """A fold, and what it exported."""
 
     def __init__(self) -> None:
@@ -60,8 +60,8 @@ class Memory:
 
 
 @asynccontextmanager
-async def exporting(core: GateCore) -> AsyncIterator[tuple[Kernel, Memory]]:
-    memory = Memory()
+async def exporting(core: GateCore) -> AsyncIterator[tuple[Kernel, Preferences]]:
+    memory = Preferences()
     made = Exports(Settings())
     made._folds.append(memory.fold)
     kernel = make_kernel(core)
@@ -173,7 +173,7 @@ async def told_by(core: Core) -> str:
 async def test_the_server_is_what_its_core_says(
     core: Callable[[], Core], address: tuple[str | None, int | None]
 ) -> None:
-    memory = Memory()
+    memory = Preferences()
     spec = TaskSpec(prompt=SECRET)
     for event in (
         e.CoreChanged(1, CoreInfo("gpu", True, "m", where=await told_by(core()))),
@@ -195,7 +195,7 @@ def test_a_collectors_address_with_more_than_a_path_is_refused_and_not_shown(mor
 
 def test_names_are_those_of_the_installed_conventions() -> None:
     known = {value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI_")}
-    memory = Memory()
+    memory = Preferences()
     spec = TaskSpec(prompt=SECRET)
     for event in (
         e.CoreChanged(1, CoreInfo("gpu", True, "m", kind="ollama", where="gpu-box:11434")),
@@ -218,7 +218,7 @@ def test_names_are_those_of_the_installed_conventions() -> None:
 
 
 def test_what_was_missed_leaves_no_span_open() -> None:
-    memory = Memory()
+    memory = Preferences()
     spec = TaskSpec(prompt="x")
     memory.fold.fold(e.TaskAccepted(1, 1, spec))
     memory.fold.fold(e.AttemptStarted(2, 1, 1, 1, "gpu/0", "gpu", None, 1.5, "x"))
@@ -230,9 +230,9 @@ def test_what_was_missed_leaves_no_span_open() -> None:
     assert len(memory.spans) == 3
 
 
-def session(folder: Path, otel: bool | str) -> Session:
+def runtime(folder: Path, otel: bool | str) -> Runtime:
     core = "scripted:ttft=0,tps=0,tokens=4"
-    return Session(Settings(core=core, db=folder / "h.db", agents_folder=folder, otel=otel))
+    return Runtime(Settings(core=core, db=folder / "h.db", agents_folder=folder, otel=otel))
 
 
 async def test_over_the_wire_with_the_standard_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +240,7 @@ async def test_over_the_wire_with_the_standard_variables(tmp_path: Path, monkeyp
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-key=a-key")
         monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=desk")
-        made = session(tmp_path, True)
+        made = runtime(tmp_path, True)
         await made.open()
         await made.start()
         await made.kernel.wait(await made.kernel.submit(TaskSpec(prompt=SECRET, client="a person")))
@@ -271,7 +271,7 @@ def _output(point: Any) -> bool:
 async def test_an_address_of_its_own_and_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "desk")
     with Collector().running() as collector:
-        made = session(tmp_path, collector.url + "/")
+        made = runtime(tmp_path, collector.url + "/")
         await made.open()
         await made.start()
         await made.kernel.wait(await made.kernel.submit(TaskSpec(prompt="x")))
@@ -290,7 +290,7 @@ async def test_a_collector_that_is_down_stops_and_slows_nothing(
     with Collector(silent=True).running() as collector:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             nobody = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        made = session(tmp_path, collector.url if kind == "silent" else nobody)
+        made = runtime(tmp_path, collector.url if kind == "silent" else nobody)
         await made.open()
         await made.start()
         ids = await made.kernel.submit_many([TaskSpec(prompt="x")] * 50)

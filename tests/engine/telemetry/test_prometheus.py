@@ -16,8 +16,8 @@ from prometheus_client import REGISTRY
 from aios_tui.config.settings import Settings
 from aios_tui.runtime import exporters
 from aios_tui.runtime.exporters import Exports
-from aios_tui.runtime.runtime import Session
-from aios_tui.runtime.served import ServedSession, open_sockets
+from aios_tui.runtime.runtime import Runtime
+from aios_tui.runtime.served import ServedRuntime, open_sockets
 from engine import events as e
 from engine.cores.port import CoreInfo, Done, Fault, FaultKind, SlotState, Usage
 from engine.errors import UsageError
@@ -203,11 +203,11 @@ async def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, tm
         return real(name, package)
 
     monkeypatch.setattr(importlib, "import_module", absent)
-    session = ServedSession(Settings(metrics=True, db=tmp_path / "h.db", agents_folder=tmp_path))
+    runtime = ServedRuntime(Settings(metrics=True, db=tmp_path / "h.db", agents_folder=tmp_path))
     with pytest.raises(UsageError, match=r"^the setting metrics needs prometheus-client: pip install 'aios-tui\[metr"):
-        await session.open()
-    await session.close()
-    unserved = Session(Settings(metrics=True, db=tmp_path / "other.db", agents_folder=tmp_path))
+        await runtime.open()
+    await runtime.close()
+    unserved = Runtime(Settings(metrics=True, db=tmp_path / "other.db", agents_folder=tmp_path))
     await unserved.open()
     await unserved.close()
 
@@ -222,12 +222,12 @@ async def test_the_route_is_there_when_asked_for_and_under_the_guard(tmp_path: P
         agents_folder=tmp_path,
         port=0,
     )
-    session = ServedSession(settings, open_sockets(settings))
+    runtime = ServedRuntime(settings, open_sockets(settings))
     try:
-        await session.open()
-        await session.start()
-        url = await session.serving()
-        await session.kernel.wait(await session.kernel.submit(TaskSpec(prompt="x", priority=1)))
+        await runtime.open()
+        await runtime.start()
+        url = await runtime.serving()
+        await runtime.kernel.wait(await runtime.kernel.submit(TaskSpec(prompt="x", priority=1)))
         async with httpx.AsyncClient(base_url=url or "") as http:
             assert (await http.get("/metrics")).status_code == 401
             shown = {"authorization": f"Bearer {TOKEN}"}
@@ -235,7 +235,7 @@ async def test_the_route_is_there_when_asked_for_and_under_the_guard(tmp_path: P
             if not on:
                 assert (await http.get("/metrics", headers=shown)).status_code == 404
                 return
-            await scraped(session.exports, "aios_tasks_total", 1)
+            await scraped(runtime.exports, "aios_tasks_total", 1)
             answer = await http.get("/metrics", headers=shown)
             assert answer.headers["content-type"].startswith("text/plain; version=")
             now = parsed(answer.text)
@@ -246,7 +246,7 @@ async def test_the_route_is_there_when_asked_for_and_under_the_guard(tmp_path: P
             assert openmetrics.text.endswith("# EOF\n")
             assert (await http.get("/openapi.json", headers=shown)).json()["paths"]["/metrics"]
     finally:
-        await session.close()
+        await runtime.close()
 
 
 async def test_what_happens_last_is_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:

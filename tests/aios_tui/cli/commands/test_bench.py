@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from aios_tui.reporting import bench_results
-from aios_tui.reporting.bench_results import Bench
+from aios_tui.reporting.bench_results import BenchResult
 from aios_tui.reporting.schema import Report
 from tests.aios_tui.cli.helpers import QUICK, Here, start
 from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
 
 
-def kept(folder: Path) -> list[Bench]:
+def kept(folder: Path) -> list[BenchResult]:
     return bench_results.read(folder / "data" / "aios-tui" / "bench.json")
 
 
 def test_a_core_is_measured_and_the_result_kept(cli: Here) -> None:
     done = cli("bench", "scripted:ttft=0.001,tps=0,tokens=8,model=m", "--runs", "2", "--json")
     assert done.code == 0, done.err
-    found = Bench.model_validate_json(done.out)
+    found = BenchResult.model_validate_json(done.out)
     assert [level.streams for level in found.levels] == [1, 2, 4]
     assert {level.runs for level in found.levels} == {2}
     assert {level.tokens_out for level in found.levels} == {8.0}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aios_tui.reporting.schema import Report
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.errors import CoreError
 from engine.store import Recovery
 from engine.workloads.reader import load
@@ -301,16 +301,16 @@ def test_models_are_loaded_and_swapped(cli: Here) -> None:
 
 
 def test_a_replay_that_cannot_go_on_is_reported_as_far_as_it_went(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Session] = []
+    made: list[Runtime] = []
 
-    async def start(session: Session, **given: Any) -> Recovery:
-        made.append(session)
+    async def start(runtime: Runtime, **given: Any) -> Recovery:
+        made.append(runtime)
         if len(made) > 1:
             raise CoreError("the core is gone")
-        return await genuine(session, **given)
+        return await genuine(runtime, **given)
 
-    genuine = Session.start
-    monkeypatch.setattr(Session, "start", start)
+    genuine = Runtime.start
+    monkeypatch.setattr(Runtime, "start", start)
     done = cli("replay", "aios-five", "--core", QUICK, "--policy", "fifo,npps", "--json")
     assert done.code == 1
     assert [run.name for run in Report.model_validate_json(done.out).runs] == ["fifo"]

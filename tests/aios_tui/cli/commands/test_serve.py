@@ -12,7 +12,7 @@ import pytest
 
 from aios_tui.config.settings import Settings
 from aios_tui.runtime import discovery
-from aios_tui.runtime.served import ServedSession, open_sockets
+from aios_tui.runtime.served import ServedRuntime, open_sockets
 from engine.errors import UsageError
 from engine.events import Notice
 from engine.kernel import Subscription
@@ -22,9 +22,9 @@ AGENT = 'name = "haiku"\n[[round]]\nprompt = "A haiku: {prompt}"\n'
 
 
 @asynccontextmanager
-async def session(folder: Path, *, http: bool = False) -> AsyncIterator[ServedSession]:
+async def runtime(folder: Path, *, http: bool = False) -> AsyncIterator[ServedRuntime]:
     settings = Settings(core=QUICK, db=folder / "h.sqlite3", agents_folder=folder / "agents", port=0)
-    made = ServedSession(settings, open_sockets(settings) if http else None)
+    made = ServedRuntime(settings, open_sockets(settings) if http else None)
     try:
         await made.open()
         await made.start()
@@ -43,7 +43,7 @@ async def notice(subscription: Subscription, words: str) -> Notice:
 
 
 async def test_an_agents_file_is_taken_up_without_a_restart(tmp_path: Path) -> None:
-    async with session(tmp_path) as here:
+    async with runtime(tmp_path) as here:
         subscription = here.kernel.subscribe()
         with pytest.raises(UsageError):
             here.agents.get("haiku")
@@ -64,7 +64,7 @@ async def test_an_agents_file_is_taken_up_without_a_restart(tmp_path: Path) -> N
 
 
 async def test_without_http_only_the_owners_socket_is_there(tmp_path: Path) -> None:
-    async with session(tmp_path) as here:
+    async with runtime(tmp_path) as here:
         assert await here.serving() is None
         told = discovery.look_up(tmp_path / "h.sqlite3")
         assert told is not None
@@ -76,7 +76,7 @@ async def test_without_http_only_the_owners_socket_is_there(tmp_path: Path) -> N
 
 
 async def test_with_http_a_notice_says_where(tmp_path: Path) -> None:
-    async with session(tmp_path, http=True) as here:
+    async with runtime(tmp_path, http=True) as here:
         subscription = here.kernel.subscribe()
         url = await here.serving()
         assert url is not None
@@ -86,7 +86,7 @@ async def test_with_http_a_notice_says_where(tmp_path: Path) -> None:
 
 
 async def test_closed_before_it_served_leaves_nothing(tmp_path: Path) -> None:
-    async with session(tmp_path, http=True):
+    async with runtime(tmp_path, http=True):
         pass
     assert discovery.look_up(tmp_path / "h.sqlite3") is None
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aios_tui.cli.runner import headless
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.errors import StoreError
 from persistence import SqliteStore
 from tests.aios_tui.cli.helpers import QUICK, Here
@@ -19,11 +19,11 @@ from tests.aios_tui.cli.helpers import QUICK, Here
 def interrupted_after(monkeypatch: pytest.MonkeyPatch, ended: int) -> None:
     """Have SIGINT come when `ended` tasks have ended, before any of them is reported."""
 
-    async def follow(session: Session, pending: dict[int, Any], _report: object) -> None:
-        session.kernel.resume()
+    async def follow(runtime: Runtime, pending: dict[int, Any], _report: object) -> None:
+        runtime.kernel.resume()
         for task in list(pending)[:ended]:
-            await session.kernel.wait(task)
-        session.kernel.pause()
+            await runtime.kernel.wait(task)
+        runtime.kernel.pause()
         os.kill(os.getpid(), signal.SIGINT)
         await asyncio.Event().wait()
 

@@ -12,7 +12,7 @@ from textual.widgets import TextArea
 from aios_tui.console.app import ConsoleApp
 from aios_tui.console.screens.submit import SubmitScreen
 from engine.task import TaskSpec
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.helpers import lines, opened, text
 from tests.aios_tui.console.settling import until
 
@@ -28,8 +28,8 @@ def burst(app: ConsoleApp, keys: Sequence[str | events.Paste]) -> None:
             app.post_message(events.Key(key, {"enter": "\r", "space": " "}.get(key, key if len(key) == 1 else None)))
 
 
-def prompts(session: FakeSession) -> list[str]:
-    return [spec.prompt for name, *rest in session.fake.calls if name == "submit_many" for spec in cast(Specs, rest[0])]
+def prompts(runtime: FakeRuntime) -> list[str]:
+    return [spec.prompt for name, *rest in runtime.fake.calls if name == "submit_many" for spec in cast(Specs, rest[0])]
 
 
 async def done(app: ConsoleApp, pilot: Pilot[int]) -> None:
@@ -48,22 +48,22 @@ async def test_quick_line_keys_act_in_order() -> None:
 
 
 async def test_form_keys_act_in_order_from_the_key_that_opens_it() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         burst(app, ["n", "a", "b", "backspace", "c", "enter", "d"])
         await done(app, pilot)
         assert isinstance(app.screen, SubmitScreen)
         assert app.screen.query_one(TextArea).text == "ac\nd"
         burst(app, ["e", "ctrl+s"])
-        await until(lambda: prompts(session), pilot)
-        assert prompts(session) == ["ac\nde"]
+        await until(lambda: prompts(runtime), pilot)
+        assert prompts(runtime) == ["ac\nde"]
 
 
 async def test_several_tasks_in_one_burst_and_keys_of_the_panes_behind_them() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         burst(app, ["i", *"one", "enter", *"two", "enter", "escape", "3", "slash", *"ab", "escape", "1", "z"])
-        await until(lambda: len(prompts(session)) == 2, pilot)
+        await until(lambda: len(prompts(runtime)) == 2, pilot)
         await done(app, pilot)
-        assert prompts(session) == ["one", "two"]
+        assert prompts(runtime) == ["one", "two"]
         assert app.main.pane == "queue"
         assert app.main.has_class("-zoom")
         assert app.main.quick_line.value == ""
@@ -92,11 +92,11 @@ async def test_completion_by_tab_right_behind_the_letters() -> None:
 
 
 async def test_a_paste_on_a_pane_goes_into_the_quick_line() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         burst(app, [events.Paste("run r\nand n")])
         await done(app, pilot)
         assert app.main.quick_line.value == "run r and n"
-        assert not prompts(session)
+        assert not prompts(runtime)
 
 
 async def test_of_a_text_longer_than_the_line_the_end_is_seen_and_by_home_the_beginning() -> None:
@@ -110,12 +110,12 @@ async def test_of_a_text_longer_than_the_line_the_end_is_seen_and_by_home_the_be
 
 
 async def test_enter_on_an_empty_line_leaves_it() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         burst(app, ["i"])
         await done(app, pilot)
         assert "enter submit  esc back" in text(app)
         assert " ›  write a task here" in text(app).replace("› ", "›  ")
         burst(app, ["enter"])
         await until(lambda: app.focused is app.main.queue_list, pilot)
-        assert not prompts(session)
+        assert not prompts(runtime)
         assert "i  write a task here" in text(app)

@@ -17,7 +17,7 @@ from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import CoreInfo, ModelInfo, SlotState
 from engine.events import CoreChanged
 from engine.task import AttemptState, TaskSpec
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.settling import until
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.kernel.helpers import make_kernel
@@ -123,17 +123,17 @@ def test_a_model_that_was_not_in_memory_is_looked_for_as_soon_as_it_streams() ->
 
 async def test_the_console_looks_at_that_core_and_once_at_a_time() -> None:
     now = T0 + 1
-    session = FakeSession([CoreChanged(T0, core(LOADED)), CoreChanged(T0, replace(core(), name="b", kind=""))])
-    app = ConsoleApp(session, now=lambda: now)
+    runtime = FakeRuntime([CoreChanged(T0, core(LOADED)), CoreChanged(T0, replace(core(), name="b", kind=""))])
+    app = ConsoleApp(runtime, now=lambda: now)
     async with app.run_test() as pilot:
         await until(lambda: "b" in app.view.cores, pilot)
         app._tick()
         await pilot.pause()
-        assert ("inspect", "a") not in session.fake.calls
+        assert ("inspect", "a") not in runtime.fake.calls
         now = T0 + 302
         app._tick()
-        await until(lambda: ("inspect", "a") in session.fake.calls, pilot)
-        assert {call for call in session.fake.calls if call[0] == "inspect"} == {("inspect", "a")}
+        await until(lambda: ("inspect", "a") in runtime.fake.calls, pilot)
+        assert {call for call in runtime.fake.calls if call[0] == "inspect"} == {("inspect", "a")}
 
 
 async def test_the_countdown_of_a_real_server_begins_anew_after_each_answer() -> None:

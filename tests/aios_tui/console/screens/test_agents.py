@@ -18,16 +18,16 @@ from tests.aios_tui.console.helpers import opened, text
 
 
 async def test_it_tells_what_each_agent_does_and_has_done() -> None:
-    async with opened() as (app, pilot, session):
-        assert isinstance(session.history, FakeHistory)
-        session.history.by_agents["chat"] = AgentRow(agent="chat", tasks=3, done=2, failed=1, turnaround_s=1.5)
+    async with opened() as (app, pilot, runtime):
+        assert isinstance(runtime.history, FakeHistory)
+        runtime.history.by_agents["chat"] = AgentRow(agent="chat", tasks=3, done=2, failed=1, turnaround_s=1.5)
         await pilot.press("a")
         await pilot.pause()
         screen: Screen[Any] = app.screen
         assert isinstance(screen, AgentsScreen)
         options = screen.query_one(OptionList)
         names = [options.get_option_at_index(n).id for n in range(options.option_count)]
-        assert names == session.agents.names()
+        assert names == runtime.agents.names()
         assert "3 tasks, 1 failed" in text(app)
         assert "2 done, 1 failed, 0 cancelled" in str(app.screen.query_one("#words", Static).content)
         seen = []
@@ -42,13 +42,13 @@ async def test_it_tells_what_each_agent_does_and_has_done() -> None:
 
 
 async def test_a_changed_agent_shows_at_once_and_its_text_is_only_text(tmp_path: Path) -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.press("a")
         await pilot.pause()
         (tmp_path / "b.toml").write_text('name = "bad"\ndescription = "[/foo]"\n[[round]]\nprompt = "[red]{prompt}"\n')
-        session.agents.take(load_catalogue(tmp_path)[0])
-        assert isinstance(session.kernel, FakeKernel)
-        session.kernel.subscription.put(Notice(scene.NOW, "info", "agents changed: bad"))
+        runtime.agents.take(load_catalogue(tmp_path)[0])
+        assert isinstance(runtime.kernel, FakeKernel)
+        runtime.kernel.subscription.put(Notice(scene.NOW, "info", "agents changed: bad"))
         await pilot.pause()
         app.bridge.flush()
         await pilot.pause()

@@ -16,10 +16,10 @@ from aios_tui.console.app import ConsoleApp
 from aios_tui.console.screens.compare import CompareScreen, RunList
 from aios_tui.console.widgets.comparison_plots import Plot
 from aios_tui.reporting.comparison import LETTERS, measured, suggested
-from aios_tui.reporting.run_store import HistoryRuns, KeptRun, MemoryRuns, plain_name
-from aios_tui.runtime.runtime import Session
+from aios_tui.reporting.run_store import HistoryRuns, MemoryRuns, StoredRun, plain_name
+from aios_tui.runtime.runtime import Runtime
 from engine.errors import StoreError, UsageError
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.generated_runs import POLICIES, kept, made
 from tests.aios_tui.console.helpers import opened, text
 from tests.aios_tui.console.scene import NOW
@@ -176,7 +176,7 @@ async def test_a_run_that_cannot_be_read_is_left_out() -> None:
 
 async def test_a_history_that_cannot_be_read_is_a_line() -> None:
     class Broken(MemoryRuns):
-        async def listed(self) -> list[KeptRun]:
+        async def listed(self) -> list[StoredRun]:
             raise StoreError("the history is [/gone]")
 
     async with comparing(Broken()) as (_, _, app):
@@ -197,14 +197,14 @@ async def test_plots_follow_the_theme_and_hostile_names_stay_text() -> None:
 def test_a_run_without_tasks_or_ends_is_measured_too() -> None:
     for count in (0, 1):
         run = made("fifo", count=count)
-        found = measured(KeptRun(1, NOW, "w", "fifo", "virtual", count), run)
+        found = measured(StoredRun(1, NOW, "w", "fifo", "virtual", count), run)
         assert found.metrics.n == count
         assert found.waiting[0] == (0.0, 0.0)
 
 
 def test_what_is_suggested_is_of_one_workload_and_if_possible_one_kind() -> None:
-    def run(id: int, policy: str, kind: str, workload: str = "a.jsonl") -> KeptRun:
-        return KeptRun(id, NOW, workload, policy, kind, 5)
+    def run(id: int, policy: str, kind: str, workload: str = "a.jsonl") -> StoredRun:
+        return StoredRun(id, NOW, workload, policy, kind, 5)
 
     virtual = [run(6, "npps", "virtual", "a"), run(5, "fifo", "virtual"), run(4, "npps", "virtual")]
     assert suggested([]) == []
@@ -221,7 +221,7 @@ def test_names_lose_their_suffix() -> None:
 
 async def test_runs_are_kept_in_the_history_and_there_next_time(tmp_path: Path) -> None:
     settings = Settings(db=tmp_path / "h.db", core="scripted:", agents_folder=tmp_path, themes_folder=tmp_path)
-    first = Session(settings)
+    first = Runtime(settings)
     await first.open()
     try:
         run = made("npps", count=50)
@@ -229,7 +229,7 @@ async def test_runs_are_kept_in_the_history_and_there_next_time(tmp_path: Path) 
         other = await HistoryRuns(first).keep("evening.jsonl", made("fifo", count=50), at=NOW)
     finally:
         await first.close()
-    second = Session(settings)
+    second = Runtime(settings)
     await second.open()
     try:
         runs = HistoryRuns(second)
@@ -240,7 +240,7 @@ async def test_runs_are_kept_in_the_history_and_there_next_time(tmp_path: Path) 
         ]
         again = await runs.load(id_)
         assert (list(again.order), list(again.start)) == (list(run.order), list(run.start))
-        app = ConsoleApp(FakeSession(), runs=runs, now=lambda: NOW)
+        app = ConsoleApp(FakeRuntime(), runs=runs, now=lambda: NOW)
         async with app.run_test(size=(120, 40)) as pilot:
             await pilot.press("c")
             await settle(app, pilot)

@@ -12,13 +12,13 @@ from aios_tui.config.settings import Settings
 from aios_tui.console.actions import ACTIONS
 from aios_tui.console.app import ConsoleApp
 from aios_tui.console.screens.help import HelpScreen
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.screen_text import screen_text
 from tests.aios_tui.console.settling import until
 
 
 async def test_every_action_is_there_with_its_key() -> None:
-    app = ConsoleApp(FakeSession())
+    app = ConsoleApp(FakeRuntime())
     async with app.run_test(size=(120, 90)) as pilot:
         await pilot.pause()
         await pilot.press("question_mark")
@@ -32,9 +32,9 @@ async def test_every_action_is_there_with_its_key() -> None:
 
 
 async def test_files_are_told_as_they_are() -> None:
-    session = FakeSession()
-    session.settings = Settings(db=Path("/tmp/[/foo]/\x1b]0;x\x07aios.db"))  # type: ignore[attr-defined]
-    app = ConsoleApp(session)
+    runtime = FakeRuntime()
+    runtime.settings = Settings(db=Path("/tmp/[/foo]/\x1b]0;x\x07aios.db"))  # type: ignore[attr-defined]
+    app = ConsoleApp(runtime)
     async with app.run_test(size=(100, 90)) as pilot:
         await pilot.pause()
         app.push_screen(HelpScreen("results"))
@@ -47,7 +47,7 @@ async def test_files_are_told_as_they_are() -> None:
 
 @pytest.mark.parametrize("key", ["escape", "q", "question_mark"])
 async def test_it_scrolls_and_closes(key: str) -> None:
-    app = ConsoleApp(FakeSession())
+    app = ConsoleApp(FakeRuntime())
     async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
         await pilot.press("question_mark")

@@ -11,13 +11,13 @@ from textual.pilot import Pilot
 from aios_tui.console.app import ConsoleApp
 from engine.telemetry import GpuProcess, GpuSample
 from tests.aios_tui.console import fake_cluster, scene
-from tests.aios_tui.console.fake_runtime import GIB, FakeSession, FakeTelemetry
+from tests.aios_tui.console.fake_runtime import GIB, FakeRuntime, FakeTelemetry
 
 Compare = Callable[..., bool]
 
 
-def console(theme: str = "aios-dark", *, gpu: bool = False, **session: Any) -> ConsoleApp:
-    fake = FakeSession(session.pop("events", scene.whole()), **session)
+def console(theme: str = "aios-dark", *, gpu: bool = False, **runtime: Any) -> ConsoleApp:
+    fake = FakeRuntime(runtime.pop("events", scene.whole()), **runtime)
     if gpu:
         sample = GpuSample(
             0, "NVIDIA RTX 2000", 87.0, 6 * GIB, 8 * GIB, 61.0, 48.0, (GpuProcess(1, "ollama", 5 * GIB),)
@@ -28,8 +28,8 @@ def console(theme: str = "aios-dark", *, gpu: bool = False, **session: Any) -> C
 
 def three_cores(theme: str = "aios-dark", *, cards: int = 1) -> ConsoleApp:
     app = console(theme, events=fake_cluster.whole())
-    assert isinstance(app.session, FakeSession)
-    app.session.telemetry = FakeTelemetry(fake_cluster.gpus(cards))
+    assert isinstance(app.runtime, FakeRuntime)
+    app.runtime.telemetry = FakeTelemetry(fake_cluster.gpus(cards))
     return app
 
 

@@ -18,12 +18,12 @@ from aios_tui.console.screens.help import HelpScreen
 from aios_tui.console.screens.metrics import PARTS, MetricsScreen
 from aios_tui.console.widgets.metric_plots import MetricPlot, segments, ticks
 from aios_tui.reporting.history_metrics import measure
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.errors import StoreError
 from engine.task import TaskSpec, TaskState
 from persistence.activity import Activity
 from tests.aios_tui.console import scene
-from tests.aios_tui.console.fake_runtime import FakeHistory, FakeSession
+from tests.aios_tui.console.fake_runtime import FakeHistory, FakeRuntime
 from tests.aios_tui.console.generated_history import day
 from tests.aios_tui.console.helpers import lines, text
 from tests.aios_tui.console.scene import NOW
@@ -36,11 +36,11 @@ class Compare(Protocol):
 
 
 def console(made: Made | None = None, theme: str = "aios-dark") -> tuple[ConsoleApp, FakeHistory]:
-    session = FakeSession(scene.whole())
+    runtime = FakeRuntime(scene.whole())
     history = FakeHistory()
     history.made = day() if made is None else made
-    session.history = history
-    return ConsoleApp(session, theme=theme, now=lambda: NOW), history
+    runtime.history = history
+    return ConsoleApp(runtime, theme=theme, now=lambda: NOW), history
 
 
 @asynccontextmanager
@@ -127,9 +127,9 @@ async def test_it_follows_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     async with looking(Made([])) as (screen, pilot, app, history):
         asked = len(history.asked)
         history.made = Made([MadeTask(NOW - 9, 5, (MadeAttempt(NOW - 9, NOW - 8, NOW - 2),), NOW - 2, started=NOW - 8)])
-        session = app.session
-        assert isinstance(session, FakeSession)
-        session.fake.subscription.put(scene.ended(900, TaskState.DONE, 2, text="x"))
+        runtime = app.runtime
+        assert isinstance(runtime, FakeRuntime)
+        runtime.fake.subscription.put(scene.ended(900, TaskState.DONE, 2, text="x"))
         await until(lambda: len(history.asked) > asked, pilot)
         await settle(app, pilot)
         assert screen.found is not None
@@ -180,9 +180,9 @@ async def test_a_history_that_cannot_be_read_is_a_line() -> None:
             raise StoreError("the history is [/gone]")
 
     app, _ = console()
-    session = app.session
-    assert isinstance(session, FakeSession)
-    session.history = Broken()
+    runtime = app.runtime
+    assert isinstance(runtime, FakeRuntime)
+    runtime.history = Broken()
     async with app.run_test(size=(120, 40)) as pilot:
         await settle(app, pilot)
         await pilot.press("M")
@@ -218,9 +218,9 @@ async def test_over_a_real_session(tmp_path: Path) -> None:
     settings = Settings(
         db=tmp_path / "h.db", core="scripted:ttft=0,tps=0,tokens=4", agents_folder=tmp_path, themes_folder=tmp_path
     )
-    session = Session(settings)
-    await session.open()
-    app = ConsoleApp(session)
+    runtime = Runtime(settings)
+    await runtime.open()
+    app = ConsoleApp(runtime)
     try:
         async with app.run_test(size=(120, 40)) as pilot:
             await until(lambda: app.live, pilot)
@@ -228,15 +228,15 @@ async def test_over_a_real_session(tmp_path: Path) -> None:
             await settle(app, pilot)
             screen = app.screen
             assert isinstance(screen, MetricsScreen)
-            ids = await session.kernel.submit_many([TaskSpec(prompt="x", priority=n) for n in (1, 1, 7)])
+            ids = await runtime.kernel.submit_many([TaskSpec(prompt="x", priority=n) for n in (1, 1, 7)])
             for task in ids:
-                await session.kernel.wait(task)
+                await runtime.kernel.wait(task)
             await until(lambda: screen.found is not None and screen.found.all.done == 3, pilot)
             assert screen.found is not None
             assert list(screen.found.by_priority) == [1, 7]
             assert screen.found.slots == 1
     finally:
-        await session.close()
+        await runtime.close()
 
 
 def before(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:

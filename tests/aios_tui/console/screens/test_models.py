@@ -71,9 +71,9 @@ async def models(
     *infos: CoreInfo, keeping: Sequence[str] = ("ollama",), more: Sequence[Event] = (), key: str = "m", **options: Any
 ) -> AsyncIterator[Shown]:
     events = [*scene.up(), *(CoreChanged(scene.NOW, info) for info in infos or (INFO,)), *more]
-    async with opened(events, **options) as (app, pilot, session):
+    async with opened(events, **options) as (app, pilot, runtime):
         keepers = {name: FakeKeeper(name) for name in keeping}
-        kernel = cast(FakeKernel, session.kernel)
+        kernel = cast(FakeKernel, runtime.kernel)
         kernel.cores = cast(Sequence[Core], tuple(keepers.values()))
         await pilot.press(key)
         await pilot.pause()
@@ -319,7 +319,7 @@ async def test_it_is_pulled_to_the_core_that_lacked_it() -> None:
 
 async def test_a_task_that_failed_long_ago_offers_it_too() -> None:
     async with models(key="3") as shown:
-        history = shown.app.session.history
+        history = shown.app.runtime.history
         assert isinstance(history, FakeHistory)
         record = sample_tasks.record(9, TaskState.FAILED, error="model 'old:7b' not found; installed: qwen3:8b")
         history.details[9] = sample_tasks.Facts(record, ())

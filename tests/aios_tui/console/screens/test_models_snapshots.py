@@ -21,7 +21,7 @@ from engine.cores.port import Core, CoreInfo, ModelInfo
 from engine.events import CoreChanged
 from tests.aios_tui.console import scene
 from tests.aios_tui.console.fake_model_manager import BIG, INFO, FakeKeeper
-from tests.aios_tui.console.fake_runtime import FakeKernel, FakeSession
+from tests.aios_tui.console.fake_runtime import FakeKernel, FakeRuntime
 from tests.aios_tui.console.settling import settle
 
 ATTIC = CoreInfo(
@@ -35,9 +35,9 @@ class Compare(Protocol):
 
 
 def console(theme: str = "aios-dark") -> ConsoleApp:
-    session = FakeSession([*scene.up(), CoreChanged(scene.NOW, INFO), CoreChanged(scene.NOW, ATTIC)])
-    cast(FakeKernel, session.kernel).cores = cast(Sequence[Core], (FakeKeeper(), FakeKeeper("attic")))
-    return ConsoleApp(session, theme=theme, now=lambda: scene.NOW)
+    runtime = FakeRuntime([*scene.up(), CoreChanged(scene.NOW, INFO), CoreChanged(scene.NOW, ATTIC)])
+    cast(FakeKernel, runtime.kernel).cores = cast(Sequence[Core], (FakeKeeper(), FakeKeeper("attic")))
+    return ConsoleApp(runtime, theme=theme, now=lambda: scene.NOW)
 
 
 async def _models(pilot: Pilot[Any]) -> ConsoleApp:

@@ -9,7 +9,7 @@ from aios_tui.console.app import ConsoleApp
 from aios_tui.console.screens.quit import Choice, QuitScreen
 from engine.events import TaskAccepted, TaskStarted
 from engine.task import TaskSpec
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.helpers import opened
 from tests.aios_tui.console.settling import until
 
@@ -29,7 +29,7 @@ from tests.aios_tui.console.settling import until
     ],
 )
 async def test_every_key_answers(keys: list[str], choice: Choice | None) -> None:
-    app = ConsoleApp(FakeSession())
+    app = ConsoleApp(FakeRuntime())
     answers: list[Choice | None] = []
     async with app.run_test() as pilot:
         await pilot.pause()
@@ -42,8 +42,8 @@ async def test_every_key_answers(keys: list[str], choice: Choice | None) -> None
 
 async def test_it_is_asked_while_a_task_runs_and_says_how_many() -> None:
     spec = TaskSpec(prompt="x")
-    session = FakeSession([TaskAccepted(0.0, 1, spec), TaskAccepted(0.0, 2, spec), TaskStarted(1.0, 1, 1, 1)])
-    app = ConsoleApp(session)
+    runtime = FakeRuntime([TaskAccepted(0.0, 1, spec), TaskAccepted(0.0, 2, spec), TaskStarted(1.0, 1, 1, 1)])
+    app = ConsoleApp(runtime)
     async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
         await pilot.press("q")
@@ -59,16 +59,16 @@ async def test_it_is_asked_while_a_task_runs_and_says_how_many() -> None:
         await pilot.press("s")
         await pilot.pause()
     assert app.return_value == 0
-    assert session.closed >= 1
+    assert runtime.closed >= 1
 
 
 @pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
 async def test_pressed_a_second_time_it_stops_now(key: str) -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         await pilot.press(key)
         await pilot.pause()
         assert isinstance(app.screen, QuitScreen)
         await pilot.press(key)
         await pilot.pause()
     assert app.return_value == 0
-    assert session.closed >= 1
+    assert runtime.closed >= 1

@@ -12,7 +12,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from aios_tui.console.app import ConsoleApp
-from aios_tui.console.preferences import FormValues, Memory
+from aios_tui.console.preferences import FormValues, Preferences
 from aios_tui.console.screens.agents import AgentsScreen
 from aios_tui.console.screens.export import ExportScreen
 from aios_tui.console.screens.help import HelpScreen
@@ -26,7 +26,7 @@ from engine.events import AttemptProgress, AttemptStarted, CoreChanged, TaskAcce
 from engine.task import TaskSpec, TaskState
 from persistence.rows import AgentRow
 from tests.aios_tui.console import sample_tasks
-from tests.aios_tui.console.fake_runtime import FakeHistory, FakeSession
+from tests.aios_tui.console.fake_runtime import FakeHistory, FakeRuntime
 from tests.aios_tui.console.sample_tasks import START, Attempt, Facts
 from tests.aios_tui.console.settling import settle
 from tests.aios_tui.console.widgets.test_quick_line import Probe
@@ -55,7 +55,7 @@ THEMES = pytest.mark.parametrize("theme", ["aios-dark", "aios-light"])
 
 
 def console(theme: str) -> ConsoleApp:
-    session = FakeSession(EVENTS)
+    runtime = FakeRuntime(EVENTS)
     history = FakeHistory()
     history.details = {
         7: sample_tasks.story(),
@@ -76,12 +76,12 @@ def console(theme: str) -> ConsoleApp:
         ),
         "chat": AgentRow(agent="chat", tasks=1, done=1, waiting_s=0.004, turnaround_s=1.2, tokens_in=9, tokens_out=31),
     }
-    session.history = history
-    memory = Memory()
+    runtime.history = history
+    memory = Preferences()
     memory.update(
         form=FormValues(draft="Tell me a story\nabout 鵞鳥 and 🪿.", agent="story_teller", priority=2, count=3)
     )
-    return ConsoleApp(session, memory=memory, theme=theme, now=lambda: START + 6)
+    return ConsoleApp(runtime, memory=memory, theme=theme, now=lambda: START + 6)
 
 
 def over_nothing(make: Callable[[ConsoleApp], Screen[Any]]) -> Callable[[Pilot[Any]], Awaitable[None]]:
@@ -103,7 +103,7 @@ def over_nothing(make: Callable[[ConsoleApp], Screen[Any]]) -> Callable[[Pilot[A
 
 
 SCREENS: dict[str, Callable[[ConsoleApp], Screen[Any]]] = {
-    "submit": lambda app: SubmitScreen(app.session),
+    "submit": lambda app: SubmitScreen(app.runtime),
     "themes": lambda _: ThemeScreen(),
     "agents": lambda _: AgentsScreen(),
     "help": lambda _: HelpScreen("queue"),

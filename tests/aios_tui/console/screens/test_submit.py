@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Select, Static, TextArea
 
 from aios_tui.console.app import ConsoleApp
-from aios_tui.console.preferences import FormValues, Memory
+from aios_tui.console.preferences import FormValues, Preferences
 from aios_tui.console.screens.submit import LONG_KEYS, SHORT_KEYS, SubmitScreen
 from aios_tui.console.widgets.priority_picker import PriorityPicker
 from engine.agents.catalogue import AgentCatalogue
@@ -18,14 +18,14 @@ from engine.agents.declarative import parse_agent
 from engine.cores.port import CoreInfo, ModelInfo
 from engine.events import CoreChanged, Event
 from engine.task import DEFAULT_PRIORITY, TaskSpec
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.helpers import text
 
 CORE = CoreInfo("ollama", True, "qwen3:8b", (ModelInfo("qwen3:8b"), ModelInfo("[/foo]:1b"), ModelInfo("a\x1b]0;x\x07")))
 
 
-def app_with(memory: Memory | None = None, before: Sequence[Event] = (CoreChanged(0.0, CORE),)) -> ConsoleApp:
-    return ConsoleApp(FakeSession(before), memory=memory)
+def app_with(memory: Preferences | None = None, before: Sequence[Event] = (CoreChanged(0.0, CORE),)) -> ConsoleApp:
+    return ConsoleApp(FakeRuntime(before), memory=memory)
 
 
 async def opened(app: ConsoleApp, pilot: Pilot[int]) -> SubmitScreen:
@@ -37,9 +37,9 @@ async def opened(app: ConsoleApp, pilot: Pilot[int]) -> SubmitScreen:
 
 
 def submitted(app: ConsoleApp) -> list[TaskSpec]:
-    session = app.session
-    assert isinstance(session, FakeSession)
-    return [spec for name, *rest in session.fake.calls if name == "submit_many" for spec in _specs(rest[0])]
+    runtime = app.runtime
+    assert isinstance(runtime, FakeRuntime)
+    return [spec for name, *rest in runtime.fake.calls if name == "submit_many" for spec in _specs(rest[0])]
 
 
 def _specs(value: object) -> list[TaskSpec]:
@@ -92,7 +92,7 @@ async def test_what_is_missing_is_said_in_a_line_each() -> None:
 
 
 async def test_leaving_keeps_all_of_the_draft_and_submitting_nothing() -> None:
-    memory = Memory()
+    memory = Preferences()
     app = app_with(memory)
     async with app.run_test() as pilot:
         await opened(app, pilot)
@@ -131,7 +131,7 @@ async def test_a_count_that_is_none_is_left_as_one_that_is() -> None:
 
 
 async def test_remembered_choices_that_are_gone_give_way() -> None:
-    memory = Memory()
+    memory = Preferences()
     memory.update(form=FormValues(agent="gone", model="gone:1b"))
     app = app_with(memory)
     async with app.run_test() as pilot:
@@ -171,9 +171,9 @@ async def test_agents_with_markup_in_their_description_are_shown_as_they_are() -
     hostile = parse_agent(
         b'name = "odd"\ndescription = "[/foo] [@click=app.quit]x[/]"\n[[round]]\nprompt = "{prompt}"', "x"
     )
-    session = FakeSession()
-    session.agents = AgentCatalogue([hostile])
-    app = ConsoleApp(session)
+    runtime = FakeRuntime()
+    runtime.agents = AgentCatalogue([hostile])
+    app = ConsoleApp(runtime)
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(app, pilot)
         label = screen.query_one("#agent SelectCurrent #label", Static)

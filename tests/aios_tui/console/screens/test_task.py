@@ -31,7 +31,7 @@ from engine.events import (
 )
 from engine.task import AttemptState, Task, TaskSpec, TaskState
 from tests.aios_tui.console import sample_tasks
-from tests.aios_tui.console.fake_runtime import FakeHistory, FakeSession
+from tests.aios_tui.console.fake_runtime import FakeHistory, FakeRuntime
 from tests.aios_tui.console.sample_tasks import HOSTILE, START, Attempt, Facts
 from tests.aios_tui.console.screen_text import screen_text
 from tests.aios_tui.console.settling import settle, until
@@ -48,12 +48,12 @@ def progress(text: str, kind: Any = "text", at: float = 3.0, tokens: int = 1) ->
     return AttemptProgress(START + at, 20, 2, 1, "embedded/0", kind, text, tokens)
 
 
-def session_with(*facts: Facts, before: tuple[Event, ...] = ()) -> FakeSession:
-    session = FakeSession(before)
+def session_with(*facts: Facts, before: tuple[Event, ...] = ()) -> FakeRuntime:
+    runtime = FakeRuntime(before)
     history = FakeHistory([each.record for each in facts if each.record.state.ended])
     history.details = {each.record.id: each for each in facts}
-    session.history = history
-    return session
+    runtime.history = history
+    return runtime
 
 
 def app_with(*facts: Facts, before: tuple[Event, ...] = ()) -> ConsoleApp:
@@ -69,9 +69,9 @@ async def opened(app: ConsoleApp, pilot: Pilot[int], task: int) -> TaskScreen:
 
 
 def calls(app: ConsoleApp) -> list[tuple[object, ...]]:
-    session = app.session
-    assert isinstance(session, FakeSession)
-    return session.fake.calls
+    runtime = app.runtime
+    assert isinstance(runtime, FakeRuntime)
+    return runtime.fake.calls
 
 
 async def test_an_ended_task_in_full() -> None:
@@ -158,7 +158,7 @@ async def test_a_running_round_streams_and_becomes_markdown() -> None:
         unfolded.collapsed = False
 
         reply = "There was *a goose* who honked."
-        history = app.session.history
+        history = app.runtime.history
         assert isinstance(history, FakeHistory)
         history.details[20] = Facts(
             sample_tasks.record(20, result=reply, rounds=2), (Attempt(1, reply="An outline."), Attempt(2, reply=reply))
@@ -196,7 +196,7 @@ async def test_what_the_history_lacks_yet_is_read_again() -> None:
         await opened(app, pilot, 20)
         assert len(app.screen.query(RoundView)) == 0
         assert "Tell me a story about geese." in screen_text(app)
-        history = app.session.history
+        history = app.runtime.history
         assert isinstance(history, FakeHistory)
         history.details[20] = Facts(sample_tasks.record(20, TaskState.RUNNING), (Attempt(1, reply="An outline."),))
         app.bridge.tick()
@@ -239,9 +239,9 @@ async def test_a_history_that_cannot_be_read_is_said() -> None:
         async def show(self, task_id: int) -> None:
             raise StoreError("the history [/foo] can't be read")
 
-    session = FakeSession(RUNNING)
-    session.history = Broken()
-    app = ConsoleApp(session, now=lambda: START)
+    runtime = FakeRuntime(RUNNING)
+    runtime.history = Broken()
+    app = ConsoleApp(runtime, now=lambda: START)
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(app, pilot, 20)
         text = screen_text(app)

@@ -11,7 +11,7 @@ from aios_tui.console.app import ConsoleApp
 from aios_tui.console.screens.task import TaskScreen
 from aios_tui.console.widgets.round_view import RoundView
 from aios_tui.console.widgets.text_lines import TextLines
-from aios_tui.runtime.runtime import Session
+from aios_tui.runtime.runtime import Runtime
 from engine.task import TaskState
 from tests.aios_tui.console.screen_text import screen_text
 from tests.aios_tui.console.settling import settle, until
@@ -28,9 +28,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 async def test_a_task_from_the_quick_line_is_watched_to_its_end_and_found_again(settings: Settings) -> None:
-    session = Session(settings)
-    await session.open()
-    app = ConsoleApp(session)
+    runtime = Runtime(settings)
+    await runtime.open()
+    app = ConsoleApp(runtime)
     async with app.run_test(size=(120, 60)) as pilot:
         await until(lambda: app.live, pilot)
         await pilot.press("i", *"@story_t", "tab", *"!2 Geese", "enter")
@@ -57,8 +57,8 @@ async def test_a_task_from_the_quick_line_is_watched_to_its_end_and_found_again(
         await settle(app, pilot)
         await until(lambda: "again of #" in screen_text(app), pilot)
 
-    again = Session(settings)
-    await session.close()
+    again = Runtime(settings)
+    await runtime.close()
     await again.open()
     app = ConsoleApp(again)
     async with app.run_test(size=(120, 60)) as pilot:
@@ -71,9 +71,9 @@ async def test_a_task_from_the_quick_line_is_watched_to_its_end_and_found_again(
 
 async def test_a_stream_is_seen_while_it_runs_and_cancelled(settings: Settings) -> None:
     slow = settings.model_copy(update={"core": "scripted:seed=1,ttft=0.01,tps=40,tokens=4000"})
-    session = Session(slow)
-    await session.open()
-    app = ConsoleApp(session)
+    runtime = Runtime(slow)
+    await runtime.open()
+    app = ConsoleApp(runtime)
     async with app.run_test(size=(80, 24)) as pilot:
         await until(lambda: app.live, pilot)
         await pilot.press("i", *"Geese", "enter")
@@ -89,4 +89,4 @@ async def test_a_stream_is_seen_while_it_runs_and_cancelled(settings: Settings) 
         await until(lambda: "⊘ cancelled" in screen_text(app), pilot)
         await until(lambda: screen.query(".reply"), pilot)
         assert screen.query_one(".reply", TextLines).text.startswith(seen[:20].strip())
-    await session.close()
+    await runtime.close()

@@ -236,8 +236,8 @@ async def test_v_right_behind_w_simulates_and_shows_the_figures(size: tuple[int,
 
 
 async def test_simulating_goes_by_the_rates_of_the_history_once_it_has_enough(tmp_path: Path) -> None:
-    async with opened() as (app, pilot, session):
-        history = cast(FakeHistory, session.history)
+    async with opened() as (app, pilot, runtime):
+        history = cast(FakeHistory, runtime.history)
         big: tuple[str | None, int, int, float, float] = ("big", 100, 10, 1.0, 1.0)
         history.timed = [big] * 19
         await pilot.press("w", "j")
@@ -312,13 +312,13 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
     async with real(tmp_path / "one", QUICK) as (app, pilot):
         app.workloads_folder = tmp_path / "w"
         await pilot.press("s", "p", "R")
-        await until(pilot, lambda: app.session.recording is not None)
+        await until(pilot, lambda: app.runtime.recording is not None)
         for words in ("!7 seven", "!2 two", "!5 five", "!2 deux"):
             await write(app, pilot, words)
-        await until(pilot, lambda: app.session.recorded == 4)
+        await until(pilot, lambda: app.runtime.recorded == 4)
         await pilot.press("s")
         await write(app, pilot, "!0 zero")
-        await until(pilot, lambda: app.session.recorded == 5)
+        await until(pilot, lambda: app.runtime.recorded == 5)
         app.bridge.tick()
         await pilot.pause()
         (mark,) = [line for line in lines(app) if "● REC" in line]
@@ -326,7 +326,7 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
         await pilot.press("p")
         await until(pilot, lambda: app.view.counts.done == 5)
         await pilot.press("R")
-        await until(pilot, lambda: app.session.recording is None)
+        await until(pilot, lambda: app.runtime.recording is None)
         assert "recorded 5 tasks" in app.last_notice
         orders.append([result.prompt for result in reversed(app.view.results)])
     (path,) = (tmp_path / "w").iterdir()
@@ -347,15 +347,15 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
 
 
 async def test_a_recording_that_breaks_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with opened() as (app, pilot, session):
-        session.recorded_to = tmp_path / "x.jsonl"
-        monkeypatch.setattr(session, "recording_over", True)
+    async with opened() as (app, pilot, runtime):
+        runtime.recorded_to = tmp_path / "x.jsonl"
+        monkeypatch.setattr(runtime, "recording_over", True)
 
         async def stop() -> Path | None:
-            session.recorded_to, session.recording_over = None, False
+            runtime.recorded_to, runtime.recording_over = None, False
             raise UsageError("x.jsonl: No space left on device")
 
-        monkeypatch.setattr(session, "stop_recording", stop)
+        monkeypatch.setattr(runtime, "stop_recording", stop)
         app._tick()
         await until(pilot, lambda: "No space left" in app.last_notice)
         assert "REC" not in text(app)

@@ -12,12 +12,12 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from aios_tui.console.app import ConsoleApp
-from aios_tui.console.jobs.replay import Replaying
+from aios_tui.console.jobs.replay import ReplayJob
 from aios_tui.console.screens.compare import CompareScreen
 from aios_tui.console.screens.workloads import WorkloadScreen
 from aios_tui.console.state.replay_view import ReplayView
 from tests.aios_tui.console import scene
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.generated_runs import kept
 from tests.aios_tui.console.screens.test_main_snapshots import settled
 from tests.aios_tui.console.settling import settle
@@ -29,7 +29,7 @@ class Compare(Protocol):
     def __call__(self, app: App[Any], **options: Any) -> bool: ...
 
 
-class Still(Replaying):
+class Still(ReplayJob):
     """A replay that stands at one moment."""
 
     def __init__(self, view: ReplayView) -> None:
@@ -45,7 +45,7 @@ THEMES = pytest.mark.parametrize("theme", ["aios-dark", "aios-light"])
 
 
 def console(theme: str) -> ConsoleApp:
-    return ConsoleApp(FakeSession(scene.whole()), theme=theme, now=lambda: scene.NOW)
+    return ConsoleApp(FakeRuntime(scene.whole()), theme=theme, now=lambda: scene.NOW)
 
 
 def drawn(name: str, *keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
@@ -110,9 +110,9 @@ def test_a_replay_and_a_recording(
     snap_compare: Compare, view: ReplayView, size: tuple[int, int], theme: str, tmp_path: Path
 ) -> None:
     app = console(theme)
-    session = app.session
-    assert isinstance(session, FakeSession)
-    session.recorded_to, session.recorded = tmp_path / "session-20260314-140230.jsonl", 12
+    runtime = app.runtime
+    assert isinstance(runtime, FakeRuntime)
+    runtime.recorded_to, runtime.recorded = tmp_path / "session-20260314-140230.jsonl", 12
     app.replaying = Still(view)
 
     async def before(pilot: Pilot[Any]) -> None:
@@ -125,9 +125,9 @@ def test_a_replay_and_a_recording(
 
 def test_a_replay_in_the_smallest_terminal(snap_compare: Compare, tmp_path: Path) -> None:
     app = console("aios-dark")
-    session = app.session
-    assert isinstance(session, FakeSession)
-    session.recorded_to, session.recorded = tmp_path / "x.jsonl", 12
+    runtime = app.runtime
+    assert isinstance(runtime, FakeRuntime)
+    runtime.recorded_to, runtime.recorded = tmp_path / "x.jsonl", 12
     app.replaying = Still(RUNNING)
     assert snap_compare(app, terminal_size=(40, 10), run_before=settled)
 

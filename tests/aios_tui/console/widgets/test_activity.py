@@ -13,7 +13,7 @@ from aios_tui.console.state.reducer import fold_all
 from aios_tui.console.state.view_state import Counts, ViewState
 from aios_tui.console.widgets import core_summary
 from aios_tui.console.widgets.activity_layout import plan_for
-from aios_tui.console.widgets.field_lines import Entry, choose, field, fill, flow
+from aios_tui.console.widgets.field_lines import FieldEntry, choose, field, fill, flow
 from aios_tui.console.widgets.header import Header
 from aios_tui.console.widgets.sparkline import LEAST, strip
 from aios_tui.console.widgets.styled_lines import Line
@@ -57,7 +57,7 @@ def test_fields_are_shown_whole_or_not_at_all(texts: list[str], width: int) -> N
 
 @given(st.lists(st.integers(0, 5), max_size=30), st.integers(0, 30))
 def test_the_lowest_ranks_stay_in_their_order(ranks: list[int], room: int) -> None:
-    found = [Entry(rank, ((str(n), ""),)) for n, rank in enumerate(ranks)]
+    found = [FieldEntry(rank, ((str(n), ""),)) for n, rank in enumerate(ranks)]
     kept = choose(found, room)
     assert sorted(entry.rank for entry in kept) == sorted(ranks)[:room]
     assert kept == [entry for entry in found if entry in kept]
@@ -211,10 +211,10 @@ def test_the_header_leaves_out_counts_and_cuts_none(width: int) -> None:
 
 
 async def test_a_slot_that_is_not_proven_has_no_lane() -> None:
-    async with opened(fake_cluster.whole()) as (app, pilot, session):
+    async with opened(fake_cluster.whole()) as (app, pilot, runtime):
         assert "gpu-box/2" not in "\n".join(lines(app))
         assert "2 of 4 slots busy" in "\n".join(lines(app))
-        session.fake.subscription.put(e.SlotChanged(scene.NOW, "gpu-box/2", "gpu-box", SlotState.UP, ""))
+        runtime.fake.subscription.put(e.SlotChanged(scene.NOW, "gpu-box/2", "gpu-box", SlotState.UP, ""))
         await pilot.pause()
         app.bridge.flush()
         await pilot.pause()

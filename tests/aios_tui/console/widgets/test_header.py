@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from aios_tui.console.state.view_state import LaneView, ViewState
+from aios_tui.console.state.view_state import SlotView, ViewState
 from aios_tui.console.widgets.header import Header
 from engine.cores.port import CoreInfo, SlotState
 
 
-def drawn(*cores: CoreInfo, width: int = 120, height: int = 2, lanes: Sequence[LaneView] = ()) -> str:
+def drawn(*cores: CoreInfo, width: int = 120, height: int = 2, lanes: Sequence[SlotView] = ()) -> str:
     header = Header()
     header.view = ViewState(cores={info.name: info for info in cores}, lanes={lane.slot: lane for lane in lanes})
     return "\n".join("".join(text for text, _ in line).rstrip() for line in header.build(width, height))
@@ -38,7 +38,7 @@ def test_that_none_is_up_is_said_before_the_reasons() -> None:
 
 def test_tasks_do_not_wait_while_a_slot_is_up() -> None:
     other = CoreInfo("den", False, None, detail="no answer from den:11434")
-    up, down = LaneView("den/0", "den"), LaneView("attic/0", "attic", SlotState.DOWN)
+    up, down = SlotView("den/0", "den"), SlotView("attic/0", "attic", SlotState.DOWN)
     assert "den ○  attic ○  den: no answer" in drawn(other, DOWN, lanes=[up, down])
     assert "no core is up; tasks wait" in drawn(other, DOWN, lanes=[down])
 

@@ -50,7 +50,7 @@ async def test_every_line_of_every_pane_has_the_screens_width() -> None:
 
 async def test_one_change_among_ten_thousand_draws_one_row() -> None:
     events = [*scene.up(), *(TaskAccepted(scene.NOW - 60, n, TaskSpec(prompt=f"p{n}")) for n in range(1, 10_001))]
-    async with opened(events) as (app, pilot, session):
+    async with opened(events) as (app, pilot, runtime):
         rows, drawn = app.main.queue_list, []
         original = rows.draw
 
@@ -61,18 +61,18 @@ async def test_one_change_among_ten_thousand_draws_one_row() -> None:
         rows.draw = draw  # type: ignore[method-assign,assignment]
         refreshed: list[int] = []
         rows.refresh_line = refreshed.append  # type: ignore[method-assign,assignment]
-        session.fake.subscription.put(TaskReprioritised(scene.NOW, 9_000, 9, 5))
+        runtime.fake.subscription.put(TaskReprioritised(scene.NOW, 9_000, 9, 5))
         app.bridge.flush()
         await pilot.pause()
         assert refreshed == [] and len(drawn) <= rows.size.height
-        session.fake.subscription.put(TaskReprioritised(scene.NOW, 18, 6, 5))
+        runtime.fake.subscription.put(TaskReprioritised(scene.NOW, 18, 6, 5))
         app.bridge.flush()
         await pilot.pause()
         assert refreshed == [17] and max(drawn) < rows.size.height
 
 
 async def test_nothing_is_drawn_when_nothing_happens_and_only_a_lane_when_tokens_come() -> None:
-    async with opened() as (app, pilot, session):
+    async with opened() as (app, pilot, runtime):
         refreshed = []
         for widget in (app.main.header, app.main.queue_list, app.main.activity, app.main.result_list, app.main.footer):
             original = widget.refresh
@@ -85,7 +85,7 @@ async def test_nothing_is_drawn_when_nothing_happens_and_only_a_lane_when_tokens
         app.bridge.tick()
         await pilot.pause()
         assert refreshed == []  # the clock of this test stands still
-        session.fake.subscription.put(AttemptProgress(scene.NOW, 9, 2, 1, "ollama/0", "text", "and then", 1))
+        runtime.fake.subscription.put(AttemptProgress(scene.NOW, 9, 2, 1, "ollama/0", "text", "and then", 1))
         app.bridge.flush()
         await pilot.pause()
         assert {name for name, _ in refreshed} == {"ActivityView"}

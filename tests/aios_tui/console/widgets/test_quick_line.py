@@ -9,21 +9,21 @@ from textual.widgets import Input, Static
 
 from aios_tui.console.app import ConsoleApp
 from aios_tui.console.input.ordered_keys import OrderedKeys
-from aios_tui.console.preferences import Memory
-from aios_tui.console.theming import Theming, variable_defaults
+from aios_tui.console.preferences import Preferences
+from aios_tui.console.theming import ThemeManager, variable_defaults
 from aios_tui.console.widgets.completion import CompletionList
 from aios_tui.console.widgets.quick_line import QuickLine
 from engine.task import TaskSpec
-from tests.aios_tui.console.fake_runtime import FakeSession
+from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.screen_text import screen_text
 
 AGENTS = {"chat": "One question, one answer", "story_teller": "A story [/foo]", "summarise": "Short \x1b]0;x\x07"}
 
 
 class Probe(OrderedKeys):
-    def __init__(self, memory: Memory | None = None) -> None:
+    def __init__(self, memory: Preferences | None = None) -> None:
         super().__init__()
-        self.memory = memory or Memory()
+        self.memory = memory or Preferences()
         self.specs: list[TaskSpec] = []
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -37,7 +37,7 @@ class Probe(OrderedKeys):
     CSS = "#space { height: 1fr; }"
 
     def on_mount(self) -> None:
-        Theming(self, folder=None, memory=self.memory, told=self.notify).apply()
+        ThemeManager(self, folder=None, memory=self.memory, told=self.notify).apply()
         self.line.focus()
 
     @property
@@ -90,7 +90,7 @@ async def test_an_empty_line_does_nothing() -> None:
 
 
 async def test_blanks_are_no_prompt_and_the_line_is_not_left() -> None:
-    app = ConsoleApp(FakeSession())
+    app = ConsoleApp(FakeRuntime())
     async with app.run_test() as pilot:
         await pilot.press("i", "space", "space", "space", "enter")
         await pilot.pause()
@@ -200,7 +200,7 @@ async def test_tab_leaves_when_there_is_nothing_to_complete() -> None:
 
 
 async def test_up_and_down_recall() -> None:
-    memory = Memory()
+    memory = Preferences()
     for line in ("one", "@chat two", "@s"):
         memory.add_history(line)
     app = Probe(memory)
@@ -249,7 +249,7 @@ async def test_an_error_goes_with_the_focus_and_comes_back_with_it() -> None:
 
 
 async def test_in_the_console_an_error_leaves_the_line_in_sight() -> None:
-    app = ConsoleApp(FakeSession())
+    app = ConsoleApp(FakeRuntime())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press("i", *"@nobody hi", "enter")

@@ -9,8 +9,8 @@ from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
 
-from aios_tui.console.preferences import Memory
-from aios_tui.console.theming import Theming, variable_defaults, variables_of
+from aios_tui.console.preferences import Preferences
+from aios_tui.console.theming import ThemeManager, variable_defaults, variables_of
 from aios_tui.console.widgets.hint_bar import Flow
 from aios_tui.console.widgets.text_lines import LONGEST_MARKDOWN, SHORT, Kind, TextLines, lay_out
 from tests.aios_tui.console.settling import settle
@@ -77,7 +77,7 @@ class Page(App[None]):
             yield from self.texts
 
     def on_mount(self) -> None:
-        Theming(self, folder=None, memory=Memory(), told=self.notify).apply()
+        ThemeManager(self, folder=None, memory=Preferences(), told=self.notify).apply()
 
 
 @pytest.mark.parametrize("length", [SHORT // 2, SHORT * 3])

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine.cores.ollama.core import OllamaCore
-from engine.cores.ollama.records import Record
+from engine.cores.ollama.records import OllamaRecord
 from engine.cores.ollama.slot_learning import PATIENCE_S, SlotLearner, parallel_in
 from engine.cores.port import SlotState
 from engine.events import SlotChanged
@@ -42,8 +42,8 @@ class Streams:
         return self.learner.end(name, last, self.now)
 
     @staticmethod
-    def _record(at: float, **more: object) -> Record:
-        return Record.model_validate({"created_at": f"2026-11-22T15:21:{at:012.9f}Z", "response": "x", **more})
+    def _record(at: float, **more: object) -> OllamaRecord:
+        return OllamaRecord.model_validate({"created_at": f"2026-11-22T15:21:{at:012.9f}Z", "response": "x", **more})
 
 
 class TestProof:
@@ -114,7 +114,7 @@ class TestProof:
         learner.begin("a", "m", 0.0)
         learner.begin("b", "m", 0.0)
         for name in "abab":
-            assert not learner.record(name, Record(response="x", created_at="yesterday"), 1.0)
+            assert not learner.record(name, OllamaRecord(response="x", created_at="yesterday"), 1.0)
         assert learner.offered == 2
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engine.cores.http import WireError
 from engine.cores.keys import redact
-from engine.cores.openai.chunks import Answer, MidstreamError, read_record
+from engine.cores.openai.chunks import MidstreamError, StreamedAnswer, read_record
 from engine.cores.openai.presets import Quirks
 from engine.cores.openai.sse import frames
 from engine.cores.port import Chunk, Done
@@ -94,7 +94,7 @@ def test_any_bytes_are_events_or_a_wire_error(pieces: list[bytes]) -> None:
 @settings(max_examples=150)
 @given(st.lists(RECORD | st.dictionaries(NAMES, VALUES, max_size=4) | VALUES, max_size=4))
 def test_any_records_are_an_answer_or_a_fault(stream: list[Any]) -> None:
-    answer, chunks = Answer(Quirks(), 0.0), list[Chunk]()
+    answer, chunks = StreamedAnswer(Quirks(), 0.0), list[Chunk]()
     try:
         for moment, record in enumerate(stream):
             chunks += answer.take(read_record(json.dumps(record)), float(moment))
