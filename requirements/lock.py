@@ -48,7 +48,8 @@ def lock(name: str, wanted: list[str], under: list[str]) -> None:
 def main() -> None:
     project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"]
-    extras = [item for extra in project["project"]["optional-dependencies"].values() for item in extra]
+    optional = project["project"]["optional-dependencies"]
+    extras = [item for name, items in optional.items() if name != "testing" for item in items]  # that is in `test`
     lock("build", groups["build"], [])
     lock("run", project["project"]["dependencies"] + extras, [])
     lock("test", groups["test"], ["run"])
