@@ -10,10 +10,10 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3.14 pyth
 	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$python && break; \
 	done)
 
-.PHONY: help install run test lint format bench screenshot lock clean
+.PHONY: help install run test test-quick lint format bench screenshot lock clean
 
-help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
 
 install: $(VENV)/.installed $(VENV)/.weights ## set up .venv: the program, the embedded model and its engine
 
@@ -21,7 +21,15 @@ run: install ## open the console (ARGS="--core scripted:" and the like are passe
 	@$(BIN)/aios-tui $(ARGS)
 
 test: install $(VENV)/.test ## run the tests (ARGS="-k queue" and the like are passed on)
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 $(ARGS)
+
+# Left out: the console's screens and widgets, the command line, real terminals, the embedded model, and what is marked slow.
+QUICK := tests/test_docs.py tests/test_imports.py tests/test_suite.py tests/engine tests/persistence tests/themes \
+	tests/aios_tui/console/state tests/aios_tui/reporting tests/aios_tui/runtime
+
+test-quick: $(VENV)/.installed $(VENV)/.test ## run what fits into a minute: engine, history, view state; few examples
+	@AIOS_TUI_TEST_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 \
+		-m "not e2e and not embedded and not slow" $(QUICK) $(ARGS)
 
 lint: $(VENV)/.installed $(VENV)/.test $(VENV)/.lint ## format, lint, types, import contracts, dependencies
 	@$(BIN)/ruff format --check .
@@ -41,7 +49,7 @@ bench: install $(VENV)/.test ## run the benchmarks one after the other (ARGS="hi
 screenshot: install $(VENV)/.test ## draw docs/screenshot.svg from the console itself
 	@$(BIN)/python -m tests.aios_tui.console.screenshot docs/screenshot.svg
 
-lock: $(VENV)/.made ## resolve the requirements anew (Python 3.11)
+lock: $(VENV)/.made ## resolve the requirements again (Python 3.11)
 	@$(BIN)/python -m pip --quiet install pip-tools
 	@$(BIN)/python requirements/lock.py
 
