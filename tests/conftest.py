@@ -7,12 +7,15 @@ import os
 import signal
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import pytest
 
 from engine.cores.embedded import weights
 from engine.cores.embedded.core import available
+from engine.cores.embedded.model import LoadedModel
 from tests import profiles
 
 GRACE_S = float(os.environ.get("AIOS_TUI_TEST_GRACE_S", "60"))
@@ -46,11 +49,32 @@ _opened_weights: list[str] = []
 
 
 def _note_opened_weights(event: str, arguments: tuple[object, ...]) -> None:
+    """Record that this process opens the weights, except for a look at their size and magic, as `doctor` has one."""
     if event == "open" and isinstance(arguments[0], str) and arguments[0] in _real_weights:
+        frame = sys._getframe()
+        while frame.f_back is not None:
+            frame = frame.f_back
+            if frame.f_code is weights.check.__code__:
+                return
         _opened_weights.append(arguments[0])
 
 
 sys.addaudithook(_note_opened_weights)
+
+
+def _watch_loading() -> None:
+    """Record that this process loads the weights: the engine opens them in C, where no audit hook sees it."""
+    load = LoadedModel.__init__
+
+    def watched(self: LoadedModel, path: Path, **options: Any) -> None:
+        load(self, path, **options)
+        if str(path) in _real_weights:
+            _opened_weights.append(str(path))
+
+    LoadedModel.__init__ = watched  # type: ignore[method-assign]
+
+
+_watch_loading()
 
 
 def pytest_configure(config: pytest.Config) -> None:

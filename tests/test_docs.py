@@ -1,4 +1,4 @@
-"""What the documents say is what the program has."""
+"""The documents against the program: keys, settings, fields, commands, options, links and anchors."""
 
 from __future__ import annotations
 

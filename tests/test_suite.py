@@ -80,12 +80,16 @@ def test_a_hang_that_swallows_its_time_limit_ends_with_the_stacks(tmp_path: Path
 def test_weights_are_opened_only_by_marked_tests(tmp_path: Path) -> None:
     program = (
         "import pytest\nfrom engine.cores.embedded import weights\n"
-        "def test_unmarked(): weights.find()\n"
-        "@pytest.mark.embedded\ndef test_marked(): weights.find()\n"
+        "from engine.cores.embedded.core import LoadedModel\n"
+        "def load(): LoadedModel(weights.find(), slots=1, n_ctx=256, threads=1).close()\n"
+        "def test_looks(): weights.find()\n"
+        "def test_reads(): weights.verify(weights.find())\n"
+        "def test_loads(): load()\n"
+        "@pytest.mark.embedded\ndef test_marked(): load()\n"
     )
     done = pytest_here(program, tmp_path, "-p", "no:xdist")
-    assert "2 passed, 1 error" in done.stdout, done.stdout
-    assert "test_unmarked" in done.stdout and "without the mark `embedded`" in done.stdout
+    assert "4 passed, 2 errors" in done.stdout, done.stdout
+    assert "ERROR" in done.stdout and "without the mark `embedded`" in done.stdout
 
 
 @pytest.mark.skipif(available() is not None, reason="shows nothing where the weights are missing anyway")

@@ -15,9 +15,9 @@ from typing import Self
 import pexpect
 import pyte
 
+from tests.waiting import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
-"""How long anything may take before it counts as hung: sized for a busy machine with a model on it."""
 
 KEYS = {
     "enter": "\r",
@@ -31,7 +31,7 @@ KEYS = {
 
 
 def environment(home: Path) -> dict[str, str]:
-    """A user who has nothing but the checkout: a home of their own, a plain terminal, no settings."""
+    """The environment of a new user: an own home, a plain terminal, no settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIOS_TUI_", "XDG_", "OLLAMA_"))}
     for name in ("NO_COLOR", "TEXTUAL_THEME", "TEXTUAL_ANIMATIONS", "CI", "COLUMNS", "LINES"):
         kept.pop(name, None)
@@ -107,7 +107,7 @@ class Terminal:
         os.close(self.child.fileno())
 
     def gone(self) -> bool:
-        """Whether the program ends, within the patience."""
+        """Wait for the end of the program; kill it and return False if it does not come."""
         process = self.child.pid
         assert process is not None
         deadline = time.monotonic() + PATIENCE_S
@@ -132,7 +132,7 @@ class Terminal:
 
 
 def counts(home: Path, database: Path) -> Mapping[str, int]:
-    """How many tasks the history has in each state, read by another process than the one that wrote them."""
+    """Count the history's tasks by state, from another process than the one that wrote them."""
     import sqlite3
 
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:

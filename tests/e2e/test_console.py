@@ -149,7 +149,7 @@ def test_it_survives_every_size(home: Path) -> None:
 
 
 def results_reach(columns: int, screen: str) -> bool:
-    """Whether the frame of the results, which is as wide as the console, has this width."""
+    """True if the frame of the results, which is as wide as the console, has this width."""
     return any("3 Results" in line and len(line) == columns for line in screen.splitlines())
 
 

@@ -33,8 +33,8 @@ LIMITS = {"AIOS_TUI_MAX_ATTEMPTS": "100"}
 
 
 @dataclass
-class Story:
-    """What the killed processes said, as one who watched them all knows it."""
+class History:
+    """The output of all killed processes of one history."""
 
     folder: Path
     rng: random.Random
@@ -42,7 +42,7 @@ class Story:
     kills: int = 0
     accepted: int = 0
     submitted: int = 0
-    told: dict[int, dict[str, Any]] = field(default_factory=dict)
+    printed: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def run_and_kill(self) -> None:
         """Start a process on more tasks, or on those that were left, and kill it."""
@@ -61,7 +61,7 @@ class Story:
                     break
         if moment == "output":
             for _ in range(self.rng.randrange(BATCH)):
-                self._take(process.stdout.readline())
+                self._read(process.stdout.readline())
         time.sleep(self.rng.expovariate(1 / 0.005))
         process.kill()
         out, err = process.communicate(timeout=PATIENCE_S)
@@ -71,7 +71,7 @@ class Story:
         elif "accepted" in said + err:
             self.ttft_s = min(2 * self.ttft_s, LONGEST_TTFT_S)
         for line in out.splitlines():
-            self._take(line)
+            self._read(line)
         if f"{BATCH} accepted" in said + err:
             self.accepted += BATCH
 
@@ -86,31 +86,31 @@ class Story:
         options = ("--core", core, "--agent", agent, "--policy", policy, "--json")
         return start(self.folder, "run", *options, *prompts, env=LIMITS)
 
-    def _take(self, line: str) -> None:
+    def _read(self, line: str) -> None:
         """A line of output; the kill may have cut the last one."""
         if not line.endswith("}") and not line.endswith("}\n"):
             return
         task = json.loads(line)
-        assert task["id"] not in self.told, "an end was told twice"
-        self.told[task["id"]] = task
+        assert task["id"] not in self.printed, "an end was printed twice"
+        self.printed[task["id"]] = task
 
     def finish(self) -> None:
         """Let a last process do what is left, unharmed."""
         rest = call(self.folder, "run", "--resume", "--core", CORE.format(ttft=TTFT_S), "--json", env=LIMITS)
         assert rest.code in (0, 1), rest.err
         for line in rest.out.splitlines():
-            self._take(line)
+            self._read(line)
 
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_every_accepted_task_ends_exactly_once(tmp_path: Path, seed: int) -> None:
-    story = Story(tmp_path, random.Random(seed))
+    history = History(tmp_path, random.Random(seed))
     for _ in range(MOST_STARTS):  # some end before they are killed
-        if story.kills < KILLS:
-            story.run_and_kill()
-    assert story.kills == KILLS
-    story.finish()
+        if history.kills < KILLS:
+            history.run_and_kill()
+    assert history.kills == KILLS
+    history.finish()
 
     with sqlite3.connect(tmp_path / "data" / "history.sqlite3") as connection:
         connection.row_factory = sqlite3.Row
@@ -121,11 +121,11 @@ def test_every_accepted_task_ends_exactly_once(tmp_path: Path, seed: int) -> Non
     # Nothing that was accepted is lost, and a batch is there as a whole or not at all.
     prompts = Counter(task["prompt"] for task in tasks)
     assert set(prompts.values()) <= {1}
-    assert story.accepted <= len(tasks) <= story.submitted
-    for first in range(0, story.submitted, BATCH):
+    assert history.accepted <= len(tasks) <= history.submitted
+    for first in range(0, history.submitted, BATCH):
         assert sum(f"p{n}" in prompts for n in range(first, first + BATCH)) in (0, BATCH)
 
-    # Every one has ended, with all of its rounds, and what was told of it once is what is kept.
+    # Every one has ended, with all of its rounds, and what was printed of it is what is kept.
     assert {task["state"] for task in tasks} <= {TaskState.DONE, TaskState.FAILED}
     for task in tasks:
         assert task["ended_at"] is not None
@@ -133,9 +133,9 @@ def test_every_accepted_task_ends_exactly_once(tmp_path: Path, seed: int) -> Non
         if task["state"] == TaskState.DONE:
             assert task["rounds"] == (3 if task["agent"] == "story_teller" else 1)
     kept = {task["id"]: task for task in tasks}
-    for told in story.told.values():
+    for line in history.printed.values():
         for name in ("prompt", "state", "result", "error", "ended_at", "rounds"):
-            assert told[name] == kept[told["id"]][name]
+            assert line[name] == kept[line["id"]][name]
 
     # No attempt is left open, and no round was done twice within one start of its task.
     ended = {"done", "failed", "interrupted"}

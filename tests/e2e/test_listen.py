@@ -11,6 +11,7 @@ import pytest
 
 from aios_tui.runtime import discovery
 from tests.e2e.terminal import Terminal
+from tests.waiting import PATIENCE_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(sys.platform == "win32", reason="needs a pty")]
 
@@ -19,11 +20,11 @@ def test_a_clients_tasks_are_seen_and_cancelled_in_the_console(tmp_path: Path) -
     db = tmp_path / "h.sqlite3"
     with Terminal("--core", "scripted:ttft=3600", "--db", str(db), "--listen", "0", home=tmp_path) as console:
         console.until("clients are served at http://127.0.0.1:")
-        told = discovery.look_up(db)
-        assert told is not None
-        assert told.url is not None
+        address = discovery.look_up(db)
+        assert address is not None
+        assert address.url is not None
         answers: list[httpx.Response] = []
-        with httpx.Client(base_url=told.url, timeout=60, headers={"x-client": "test client"}) as http:
+        with httpx.Client(base_url=address.url, timeout=PATIENCE_S, headers={"x-client": "test client"}) as http:
             first = http.post("/agents/submit", json={"agent_id": "chat", "agent_config": {"task": "runs for ever"}})
             number = first.json()["execution_id"]
             http.post("/agents/submit", json={"agent_id": "chat", "agent_config": {"task": "waits its turn"}})
@@ -32,7 +33,7 @@ def test_a_clients_tasks_are_seen_and_cancelled_in_the_console(tmp_path: Path) -
             console.until("waits its turn")
             assert "1 running" in console.text
             console.press("2", "x")
-            poll.join(60)
+            poll.join(PATIENCE_S)
         assert answers[0].json()["status"] == "cancelled"
         assert "by the operator" in answers[0].text
         assert "Traceback" not in console.text

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from textual.pilot import Pilot
@@ -18,19 +20,41 @@ from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.runtime.runtime import Runtime
 from engine.task import KernelState, TaskState
 from tests.aios_tui.console.helpers import lines
+from tests.waiting import within
 
 QUICK = "scripted:ttft=0,tps=0,tokens=5"
 SLOW = "scripted:ttft=0.01,tps=50,tokens=100000"
 
 
+class RecordingApp(ConsoleApp):
+    """Keeps every notice: on a busy machine the next one may replace it before the test looks."""
+
+    CSS_PATH: ClassVar = [Path(inspect.getfile(ConsoleApp)).parent / path for path in ConsoleApp.CSS_PATH]
+
+    def __init__(self, runtime: ConsoleRuntime) -> None:
+        self.notices = [""]
+        super().__init__(runtime)
+
+    @property
+    def last_notice(self) -> str:
+        return self.notices[-1]
+
+    @last_notice.setter
+    def last_notice(self, text: str) -> None:
+        self.notices.append(text)
+
+    def has_shown(self, text: str) -> bool:
+        return any(text in notice for notice in self.notices)
+
+
 @asynccontextmanager
-async def real(folder: Path, core: str) -> AsyncIterator[tuple[ConsoleApp, Pilot[int]]]:
+async def real(folder: Path, core: str) -> AsyncIterator[tuple[RecordingApp, Pilot[int]]]:
     runtime = Runtime(
         Settings(db=folder / "history.db", core=core, agents_folder=folder, themes_folder=folder, policy="npps")
     )
     fits: ConsoleRuntime = runtime
     await runtime.open()
-    app = ConsoleApp(fits)
+    app = RecordingApp(fits)
     try:
         async with app.run_test(size=(120, 40), notifications=True) as pilot:
             await until(pilot, lambda: app.live)
@@ -40,9 +64,9 @@ async def real(folder: Path, core: str) -> AsyncIterator[tuple[ConsoleApp, Pilot
 
 
 async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
-    """Wait for a condition, as long as the test's own time limit lets it."""
-    while not condition():
-        await pilot.pause(0.02)
+    async with within(inspect.getsource(condition).strip()):
+        while not condition():
+            await pilot.pause(0.02)
 
 
 async def write(pilot: Pilot[int], line: str) -> None:
@@ -64,6 +88,7 @@ async def test_a_task_from_the_quick_line_is_done_and_still_there_next_time(tmp_
         await until(pilot, lambda: app.return_value == 0)
     async with real(tmp_path, QUICK) as (app, pilot):
         await until(pilot, lambda: app.view.counts.done == 1)
+        await until(pilot, lambda: app.main.result_list.count() == 1)  # `r` acts on what is drawn
         again = app.view.results[0]
         assert (again.id, again.result, again.state) == (first.id, first.result, TaskState.DONE)
         await pilot.press("3", "r")
@@ -78,6 +103,7 @@ async def test_a_running_task_can_be_cancelled_and_the_queue_reordered(tmp_path:
         await write(pilot, "two")
         await write(pilot, "three")
         await until(pilot, lambda: len(app.view.order) == 2)
+        await until(pilot, lambda: app.main.queue_list.count() == 2)
         await pilot.press("1", "G", "plus")
         assert list(app.view.order) == [3, 2]
         await pilot.press("s")
@@ -98,7 +124,7 @@ async def test_stopping_takes_a_running_task_back_and_the_next_start_says_so(tmp
         await pilot.press("s")
         await until(pilot, lambda: app.return_value == 0)
     async with real(tmp_path, QUICK) as (app, pilot):
-        await until(pilot, lambda: "1 task of an earlier run queued again" in app.last_notice)
+        await until(pilot, lambda: app.has_shown("1 task of an earlier run queued again"))
         await until(pilot, lambda: app.view.counts.done == 1)
 
 
@@ -110,7 +136,7 @@ async def test_a_drain_can_be_aborted_and_ends_by_itself(tmp_path: Path) -> None
         await until(pilot, lambda: type(app.screen).__name__ == "QuitScreen")
         await pilot.press("d")
         await until(pilot, lambda: app.view.kernel is KernelState.DRAINING)
-        assert "1 task running, leaving when done" in app.last_notice
+        await until(pilot, lambda: app.has_shown("1 task running, leaving when done"))
         await pilot.press("escape")
         await until(pilot, lambda: app.view.kernel is KernelState.RUNNING)
         assert not app.leaving
