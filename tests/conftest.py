@@ -49,12 +49,12 @@ _opened_weights: list[str] = []
 
 
 def _note_opened_weights(event: str, arguments: tuple[object, ...]) -> None:
-    """Record that this process opens the weights, except for a look at their size and magic, as `doctor` has one."""
+    """Record that a test reads the weights. Checks by the program itself, as `doctor` makes, pass without them, too."""
     if event == "open" and isinstance(arguments[0], str) and arguments[0] in _real_weights:
         frame = sys._getframe()
         while frame.f_back is not None:
             frame = frame.f_back
-            if frame.f_code is weights.check.__code__:
+            if frame.f_code.co_filename == weights.__file__:
                 return
         _opened_weights.append(arguments[0])
 

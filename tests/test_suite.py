@@ -83,7 +83,7 @@ def test_weights_are_opened_only_by_marked_tests(tmp_path: Path) -> None:
         "from engine.cores.embedded.core import LoadedModel\n"
         "def load(): LoadedModel(weights.find(), slots=1, n_ctx=256, threads=1).close()\n"
         "def test_looks(): weights.find()\n"
-        "def test_reads(): weights.verify(weights.find())\n"
+        "def test_reads(): weights.find().open().close()\n"
         "def test_loads(): load()\n"
         "@pytest.mark.embedded\ndef test_marked(): load()\n"
     )
