@@ -28,7 +28,7 @@ QUICK := tests/test_docs.py tests/test_imports.py tests/test_suite.py tests/engi
 	tests/aios_tui/console/state tests/aios_tui/reporting tests/aios_tui/runtime
 
 test-quick: $(VENV)/.installed $(VENV)/.test ## run what fits into a minute: engine, history, view state; few examples
-	@AIOS_TUI_TEST_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 \
+	@TEST_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 \
 		-m "not e2e and not embedded and not slow" $(QUICK) $(ARGS)
 
 lint: $(VENV)/.installed $(VENV)/.test $(VENV)/.lint ## format, lint, types, import contracts, dependencies

@@ -18,7 +18,7 @@ from engine.cores.embedded.core import available
 from engine.cores.embedded.model import LoadedModel
 from tests import profiles
 
-GRACE_S = float(os.environ.get("AIOS_TUI_TEST_GRACE_S", "60"))
+GRACE_S = float(os.environ.get("TEST_GRACE_S", "60"))
 """Seconds between pytest-timeout's limit, which fails one test, and the end of the process, which ends any hang."""
 
 profiles.load()

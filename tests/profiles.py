@@ -1,4 +1,4 @@
-"""Effort of the property tests: `AIOS_TUI_TEST_PROFILE` is `quick`, `default` or `thorough` (what CI runs)."""
+"""Effort of the property tests: `TEST_PROFILE` is `quick`, `default` or `thorough` (what CI runs)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from hypothesis import HealthCheck, settings
 
 _SHARES = {"quick": 0.1, "default": 0.5, "thorough": 1.0}
-_PROFILE = os.environ.get("AIOS_TUI_TEST_PROFILE", "default")
+_PROFILE = os.environ.get("TEST_PROFILE", "default")
 _FEWEST = 10
 
 

@@ -23,7 +23,16 @@ def pytest_here(
     """Run pytest with this suite's conftest over a file that has `program`, after the statements `before`."""
     (tmp_path / "test_generated.py").write_text(program, encoding="utf-8")
     arguments = ["-q", "-p", "tests.conftest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
-    arguments += ["-c", str(ROOT / "pyproject.toml"), *options, str(tmp_path / "test_generated.py")]
+    arguments += [
+        "-p",
+        "no:schemathesis",
+        "-p",
+        "no:syrupy",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        *options,
+        str(tmp_path / "test_generated.py"),
+    ]
     code = f"import sys, signal, pytest\n{before}\nsys.exit(pytest.main({arguments!r}))"
     return subprocess.run(
         [sys.executable, "-c", code],
@@ -36,6 +45,7 @@ def pytest_here(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals here")
 @pytest.mark.parametrize("workers", [["-p", "no:xdist"], ["-n", "1"]], ids=["alone", "xdist"])
 def test_children_have_the_default_signals_under_nohup(tmp_path: Path, workers: list[str]) -> None:
@@ -50,6 +60,7 @@ def test_children_have_the_default_signals_under_nohup(tmp_path: Path, workers: 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signals here")
 def test_an_ignored_signal_stays_ignored_by_the_suite(tmp_path: Path) -> None:
     program = "import os, signal\ndef test_it():\n    os.kill(os.getpid(), signal.SIGINT)\n"
@@ -69,13 +80,15 @@ def test_it():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [["-p", "no:xdist"], ["-n", "1"]], ids=["alone", "xdist"])
 def test_a_hang_that_swallows_its_time_limit_ends_with_the_stacks(tmp_path: Path, workers: list[str]) -> None:
-    done = pytest_here(SWALLOWED, tmp_path, *workers, "-o", "timeout=0.5", AIOS_TUI_TEST_GRACE_S="0.5")
+    done = pytest_here(SWALLOWED, tmp_path, *workers, "-o", "timeout=0.5", TEST_GRACE_S="0.5")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "test_generated.py" in done.stderr and "in test_it" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.embedded
 def test_weights_are_opened_only_by_marked_tests(tmp_path: Path) -> None:
     program = (
@@ -92,6 +105,7 @@ def test_weights_are_opened_only_by_marked_tests(tmp_path: Path) -> None:
     assert "ERROR" in done.stdout and "without the mark `embedded`" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(available() is not None, reason="shows nothing where the weights are missing anyway")
 def test_marked_tests_are_skipped_without_weights(tmp_path: Path) -> None:
     program = "import pytest\n@pytest.mark.embedded\ndef test_it(): raise AssertionError\n"
@@ -116,6 +130,7 @@ async def test_a_time_out_of_the_program_is_not_taken_for_ours() -> None:
             raise TimeoutError("the core is slow")
 
 
+@pytest.mark.slow
 def test_the_default_handler_is_kept_where_nothing_is_ignored(tmp_path: Path) -> None:
     program = "import signal\ndef test_it(): assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
     normal = "signal.signal(signal.SIGINT, signal.default_int_handler)"
