@@ -6,16 +6,18 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable
 
-from engine.events import AttemptEnded, Event, TaskEnded, TaskRecovered, TaskStarted
+from engine.events import AttemptEnded, ModelSwapped, TaskEnded, TaskRecovered, TaskStarted
 from engine.kernel import Kernel, Subscription
 from engine.replay.live_results import LiveResults, Progress, TaskOutcome
-from engine.replay.synthetic_prompt import MAX_TOKENS, filler
+from engine.replay.synthetic_prompt import MAX_TOKENS, synthetic_prompt
 from engine.replay.tables import Run
 from engine.task import TaskSpec
 from engine.workloads.format import ControlRow, Item, TaskRow
 from engine.workloads.reader import Workload
 
 Change = Callable[[TaskSpec], TaskSpec]
+_Counted = TaskStarted | AttemptEnded | ModelSwapped | TaskEnded
+"""Events that change the results."""
 
 
 class LiveReplay:
@@ -64,7 +66,7 @@ class LiveReplay:
         self._playing = self._closed = False
         self._paused = self._stopped = False
         self._steps = 0
-        self._events: list[Event] = []
+        self._events: list[_Counted] = []
         self._lost = False
         self._wake = asyncio.Event()
 
@@ -236,7 +238,7 @@ class LiveReplay:
             if spec.output_tokens is not None and options.max_tokens is None:
                 options = options.model_copy(update={"max_tokens": max(1, spec.output_tokens)})
             tokens = min(spec.input_tokens or 0, self._longest or MAX_TOKENS)
-            spec = spec.model_copy(update={"prompt": filler(tokens), "options": options})
+            spec = spec.model_copy(update={"prompt": synthetic_prompt(tokens), "options": options})
         return self._change(spec) if self._change else spec
 
     # -- listening -----------------------------------------------------------------------------------------------------
@@ -255,7 +257,7 @@ class LiveReplay:
         while True:
             await subscription.wait()
             self._lost |= subscription.lost
-            news = [e for e in subscription.drain() if isinstance(e, TaskStarted | AttemptEnded | TaskEnded)]
+            news = [event for event in subscription.drain() if isinstance(event, _Counted)]
             self._events += news
             if news or self._lost or subscription.closed:
                 self._wake.set()
@@ -271,13 +273,15 @@ class LiveReplay:
             await self._catch_up()
         ledger = self._ledger
         for event in events:
-            if not isinstance(event, TaskStarted | AttemptEnded | TaskEnded) or event.task not in ledger.fates:
+            if event.task not in ledger.fates:
                 continue
             fate = ledger.fates[event.task]
             if isinstance(event, TaskStarted):
                 ledger.start(fate, event.at, event.dispatch_order)
             elif isinstance(event, AttemptEnded):
-                ledger.attempt(event)
+                ledger.count_load(event)
+            elif isinstance(event, ModelSwapped):
+                ledger.count_swap()
             else:
                 ledger.end(fate, event.final)
         if events:

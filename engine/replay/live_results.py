@@ -50,7 +50,6 @@ class LiveResults:
     def __init__(self) -> None:
         self.fates: dict[int, TaskOutcome] = {}
         self.started = self.done = self.failed = 0
-        self._models: dict[str, str] = {}  # what each slot held last
         self._swaps = 0
         self._load_s = 0.0
 
@@ -64,11 +63,13 @@ class LiveResults:
             fate.started, fate.order = at, order
             self.started += 1
 
-    def attempt(self, event: AttemptEnded) -> None:
-        """Note what model a slot used."""
-        if event.state is AttemptState.DONE and event.model:
-            self._swaps += self._models.setdefault(event.slot, event.model) != event.model
-            self._models[event.slot] = event.model
+    def count_swap(self) -> None:
+        """Count a model that left a core's memory for a task's."""
+        self._swaps += 1
+
+    def count_load(self, event: AttemptEnded) -> None:
+        """Count the seconds that an attempt waited for its model to load."""
+        if event.state is AttemptState.DONE:
             self._load_s += event.usage.load_s
 
     def end(self, fate: TaskOutcome, final: Task | None) -> None:

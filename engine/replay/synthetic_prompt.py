@@ -15,7 +15,7 @@ _WORDS = (  # noqa: SIM905
 _ASK = "Go on with this text:"
 
 
-def filler(tokens: int) -> str:
+def synthetic_prompt(tokens: int) -> str:
     """Plain words, about `tokens` tokens in all, always the same. At least the short request to go on with them."""
     count = max(0, min(tokens, MAX_TOKENS) - len(_ASK.split()) - 1)
     return " ".join([_ASK, *islice(cycle(_WORDS), count)])
