@@ -245,6 +245,8 @@ def _choose(
         if fit is not Fit.DRAIN:
             return _Choice(head, chosen, None)
         kept.add(chosen)
+        if len(kept) == len(offers):
+            return None
     return None
 
 

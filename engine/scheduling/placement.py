@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Generic, TypeVar
 
@@ -221,11 +221,15 @@ class _SlotOffer(Generic[K, S]):
     placement: Placement[S]
     slot: S
     admits: Callable[[Ready[K]], bool] | None
+    _fits: dict[str | None, Fit] = field(default_factory=dict)  # by model: many lanes may have one
 
     def fit(self, item: Ready[K]) -> Fit:
         if self.admits is not None and not self.admits(item):
             return Fit.NEVER
-        return self.placement.fit(self.slot, item.model)
+        fit = self._fits.get(item.model)
+        if fit is None:
+            fit = self._fits[item.model] = self.placement.fit(self.slot, item.model)
+        return fit
 
 
 def place_next(
