@@ -134,7 +134,7 @@ async def test_pause_step_and_resume() -> None:
     )
     told: list[Progress] = []
     async with running(ScriptedCore.parse("ttft=0,tps=0")) as kernel:
-        replay = LiveReplay(kernel, given, told=told.append)
+        replay = LiveReplay(kernel, given, on_progress=told.append)
         replay.pause()
         task = asyncio.create_task(replay.run())
         await asyncio.sleep(0)
@@ -273,9 +273,3 @@ async def test_events_that_were_lost_are_made_up_for() -> None:
     assert measure(run).done == len(PRIORITIES)
     made = build_input(replace(given).items, rounds_of=lambda name: load_catalogue(None)[0].get(name).round_total)
     assert compare_order(run, simulate(made.tasks, parse_policy("npps"))) is None
-
-
-def test_filler_has_the_length_asked_for() -> None:
-    assert len(synthetic_prompt(1000).split()) == 999
-    assert synthetic_prompt(1000) == synthetic_prompt(1000)
-    assert len(synthetic_prompt(10**9)) < 1_048_576
