@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from engine.replay.inputs import columns
+from engine.replay.inputs import build_input
 from engine.replay.metrics import Metrics, measure
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import TaskTable
@@ -51,7 +51,7 @@ def workload(count: int, rate: float, seed: int) -> TaskTable:
         for priority, share in SHARES.items()
         for model in ("qwen3:8b", "gemma3:4b")
     ]
-    return columns(generate(count, rate, seed=seed, classes=classes)[1]).tasks
+    return build_input(generate(count, rate, seed=seed, classes=classes)[1]).tasks
 
 
 def played(tasks: TaskTable, policy: str) -> Outcome:

@@ -17,7 +17,7 @@ from uuid import uuid4
 from engine.cores.model_management import keeper_of
 from engine.cores.port import Attempt, Chunk, Core, Done, Message, Slot
 from engine.errors import CoreError
-from engine.replay.synthetic_prompt import filler
+from engine.replay.synthetic_prompt import synthetic_prompt
 from engine.task import GenerationOptions
 
 MOST_STREAMS = 16
@@ -177,7 +177,7 @@ async def _batch(core: Core, streams: int, work: Work) -> list[BenchReply]:
 
 async def _attempt(core: Core, slot: Slot, work: Work) -> BenchReply:
     number = next(_NUMBERS)
-    prompt = f"{uuid4().hex[:8]}: {filler(work.prompt_tokens - 8)}"
+    prompt = f"{uuid4().hex[:8]}: {synthetic_prompt(work.prompt_tokens - 8)}"
     options = GenerationOptions(max_tokens=work.tokens, temperature=0.8, seed=number)
     attempt = Attempt(number, 1, 1, (Message("user", prompt),), work.model, options)
     begun = time.monotonic()

@@ -11,7 +11,7 @@ from pathlib import Path
 from aios_tui.workloads.calibration import ASSUMED, Calibration, rates_words
 from aios_tui.workloads.files import mine
 from engine.errors import UsageError
-from engine.replay.inputs import columns
+from engine.replay.inputs import build_input
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import Run
 from engine.sanitise import one_line
@@ -127,9 +127,10 @@ def simulated(entry: CatalogueEntry, bench: SimulationSetup) -> list[Run]:
         UsageError: the file can't be read.
     """
     with entry.file() as path, WorkloadReader(path) as reader:
-        made = columns(reader, reader.header.defaults, bench.measured.service, bench.rounds_of)
+        made = build_input(reader, reader.header.defaults, bench.measured.service, bench.rounds_of)
     runs = [
-        simulate(made.tasks, parse_policy(policy), Capacity(slots=bench.slots), acts=made.acts) for policy in POLICIES
+        simulate(made.tasks, parse_policy(policy), Capacity(slots=bench.slots), actions=made.actions)
+        for policy in POLICIES
     ]
     for run in runs:
         guessed = f", {made.estimated:,} of {len(made.tasks):,} tasks estimated" if made.estimated else ""

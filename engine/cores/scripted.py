@@ -49,7 +49,8 @@ class ScriptedOptions(BaseModel):
         tokens: a reply's length. fail: share of prompts that always fail.
         cut, stall: share of attempts whose stream breaks off, or never goes on; another attempt may do better.
         model: the model's name. models: several names, `a|b`, of which `model` or the first is the default.
-        load: seconds to load a model; with it the core holds one at a time, and none at the start.
+        load: seconds to load a model; with it the core holds `memory` models at a time, and none at the start.
+        memory: models in memory at a time; to load one more, the one used least recently leaves.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,6 +66,7 @@ class ScriptedOptions(BaseModel):
     model: str = Field(default="", max_length=200)
     models: str = Field(default="", max_length=2_000)
     load: NonNegativeFloat = 0.0
+    memory: PositiveInt = 1
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,8 +98,7 @@ class ScriptedCore:
         self._slots = tuple(Slot(f"{name}/{n}", name) for n in range(self.options.slots))
         self._running: dict[tuple[int, int, int], asyncio.Future[None]] = {}
         self._stopped = asyncio.Event()
-        self._held: str | None = None  # the model in memory, or on its way there, where loading takes time
-        self._held_from = 0.0
+        self._held: dict[str, float] = {}  # by model, when its load is over; least recently used first
         self._news: tuple[SlotEvent, ...] = ()  # nothing ever happens to its slots
 
     @classmethod
@@ -149,7 +150,7 @@ class ScriptedCore:
     async def inspect(self) -> CoreInfo:
         stopped, options = self._stopped.is_set(), self.options
         models = [
-            ModelInfo(name, loaded=not stopped and (not options.load or name == self._held), detail="scripted words")
+            ModelInfo(name, loaded=not stopped and (not options.load or name in self._held), detail="scripted words")
             for name in options.names
         ]
         return CoreInfo(
@@ -160,7 +161,7 @@ class ScriptedCore:
             where="in process",
             why=self.why,
             detail="stopped" if stopped else "",
-            one_model=options.load > 0,
+            one_model=options.load > 0 and options.memory == 1,
         )
 
     async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
@@ -201,9 +202,13 @@ class ScriptedCore:
 
     def _load(self, model: str, now: float) -> float:
         """Have the model in memory; returns the seconds until it is."""
-        if self.options.load and model != self._held:
-            self._held, self._held_from = model, now + self.options.load
-        return max(0.0, self._held_from - now)
+        if not self.options.load:
+            return 0.0
+        loaded_at = self._held.pop(model, now + self.options.load)
+        while len(self._held) >= self.options.memory:
+            del self._held[next(iter(self._held))]
+        self._held[model] = loaded_at
+        return max(0.0, loaded_at - now)
 
     def _script(self, attempt: Attempt) -> _Script:
         options = self.options

@@ -68,7 +68,7 @@ class CoreMonitor:
 
     def settle(self, core: Core) -> None:
         """Take the core's slots as they are now, without waiting for what it says of them."""
-        for slot in self._slots.settle(core):
+        for slot in self._slots.synchronise(core):
             self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
 
     def _hear(self, core: Core) -> None:

@@ -1,31 +1,58 @@
-"""Puts what is ready onto free slots, in the order of the policy, after the step of the loop that called for it."""
+"""Dispatching: gives ready turns and rounds to free slots, in the order of the policy.
+
+Guarantee. A slot that falls free is given away in the same pass of the event loop, to the item that the scheduler and
+the placement choose among everything that is ready at that moment. Nothing polls: each change that could let an item
+go (one became ready, a slot fell free, a priority, the policy, a core or the kernel's state changed) calls `kick`.
+
+Why one step later. `kick` schedules a single dispatch with `call_soon`, however many changes one step of the loop
+makes. Tasks that are submitted together are ordered before the first of them starts. And a round that ends frees its
+slot before its agent asks for the next round; as the agent continues in that same step, its next round is ready when
+the slot is offered, so under FIFO a task keeps its slot from round to round and only a more urgent task can come
+between.
+
+Division of work. `scheduling/lanes.py` orders what is ready, `scheduling/placement.py` knows slots and models; both
+are plain data that the simulator drives as well. This module adds what only a live kernel has: futures of agents that
+wait for a slot, admission by the kernel's state, and events. It knows ids only; turns and rounds are the owner's.
+
+A grant is made in two steps, because an agent is a coroutine: the dispatch occupies the slot, and `use` follows when
+the attempt begins. An agent may name another model than its task did; `may_use` then decides if the slot can still be
+used without breaking the order, or if the round has to queue again under its real model.
+
+Admission. First turns and rounds are admitted apart: a drain lets running tasks go on to their end and starts no
+other. If a kind is not admitted, its lanes are skipped whole, not item by item.
+
+Rejected alternatives. A task per slot that takes from a queue: which one wakes first would decide the order, and a
+change of policy or model would have to reach into waiting tasks. Dispatching inside `release`: a task would lose its
+slot to the next one between any two rounds. An `asyncio.PriorityQueue`: no removal, no new order, no view of the
+slots.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from engine.events import Event, ModelSwapped
 from engine.kernel.slot_table import KernelSlot, SlotTable
 from engine.kernel.swap_planner import SwapPlanner
 from engine.scheduling import Affinity, Fit, LaneScheduler, Policy, Ready
+from engine.scheduling.placement import place_ahead, place_next
 from engine.task import Task
 
 SyscallId = tuple[int, int]
-"""(task, round); round 0 stands for a task whose first turn has not come."""
+"""(task id, round); round 0 stands for a task that has not started."""
 
 
 def _lane(item: Ready[SyscallId]) -> tuple[str | None, bool]:
-    """Items of one model, and of first turns or of rounds, can go to the same slots at the same times."""
+    """Items of one model and one kind, first turns or rounds, can go to the same slots at the same times."""
     return item.model, item.id[1] == 0
 
 
 class Dispatcher:
-    """The ready queue and the slots. It knows ids only: what a turn or a round is, its owner knows.
+    """The ready queue and the slots.
 
     Attributes:
-        admits_tasks, admits_rounds: whether first turns, and rounds of running tasks, are given slots now.
+        admits_tasks, admits_rounds: first turns, and rounds of running tasks, are given slots now.
     """
 
     def __init__(
@@ -37,7 +64,7 @@ class Dispatcher:
         publish: Callable[[Event], None],
         now: Callable[[], float],
     ) -> None:
-        """`begin` is called when a task's first turn comes, `must_wait` for a round that got no slot at once."""
+        """`begin` is called when a task gets its first slot, `must_wait` for a round that got no slot at once."""
         self.slots = SlotTable()
         self.admits_tasks = False
         self.admits_rounds = False
@@ -56,20 +83,35 @@ class Dispatcher:
         return self._ready.policy
 
     def ready(self) -> list[Ready[SyscallId]]:
-        """What is ready, in the order in which it would run. O(n log n)."""
+        """Everything that is ready in the order of the policy, affinity and models left out. O(n log n)."""
         return self._ready.snapshot()
 
+    def upcoming(self, limit: int) -> list[SyscallId]:
+        """The next `limit` ids in the order of dispatch, if busy slots fall free in the order in which they were given.
+
+        Affinity, loaded models, slots out of use and a drain count. Left out is what no slot can take. A pause does not
+        count: the order is then as after `resume`. Rounds that running tasks have yet to ask for are not known.
+
+        O(s + (limit + l) · (l + log limit)) for `s` slots and `l` lanes; nothing is sorted but the lanes' heads. With
+        affinity a step may compare all heads for each core.
+        """
+        paused = not (self.admits_tasks or self.admits_rounds)
+        admits = None if paused else self._admission()
+        placed = place_ahead(self._ready.look_ahead(), self.slots.copy(), limit, self._now(), admits)
+        return [item.id for item in placed]
+
     def switch(self, policy: Policy) -> None:
+        """Order the queue by another policy from now on."""
         self._ready.switch(policy)
         self.kick()
 
     def add(self, task: Task) -> None:
-        """A task is queued: its first turn is ready."""
+        """Queue a task's first turn."""
         self._ready.push(Ready((task.id, 0), task.priority, task.submitted_at, task.id, task.spec.model))
         self.kick()
 
     def acquire(self, task: Task, round_: int, model: str | None) -> asyncio.Future[KernelSlot]:
-        """A round of a running task is ready, in its task's own place; the future gets its slot."""
+        """Queue a round of a running task with its task's priority and arrival; the future gets its slot."""
         granted = self._grants[task.id, round_] = asyncio.get_running_loop().create_future()
         self._ready.push(Ready((task.id, round_), task.priority, task.submitted_at, task.id, model))
         self._new.append((task.id, round_))
@@ -77,7 +119,7 @@ class Dispatcher:
         return granted
 
     def withdraw(self, task: int, round_: int) -> bool:
-        """Take a turn or a round out again; False when it is not ready (any more)."""
+        """Take a turn or a round out of the queue; False when it is not in it."""
         self._grants.pop((task, round_), None)
         if self._ready.remove((task, round_)) is None:
             return False
@@ -85,94 +127,73 @@ class Dispatcher:
         return True
 
     def reprioritise(self, task: int, round_: int, priority: int) -> None:
+        """Give a queued turn or round another priority."""
         self._ready.reprioritise((task, round_), priority)
-        self.kick()  # another one may be first now, and suit a slot that was kept free
+        self.kick()  # another item may be first now, and suit a slot that was kept free
 
-    def may_use(self, place: KernelSlot, model: str | None) -> bool:
-        """Whether an attempt may have its task's slot for this model, or has to ask in the queue first.
+    def may_use(self, slot: KernelSlot, model: str | None) -> bool:
+        """Return True when an attempt may use its task's slot for this model; else it has to queue first.
 
         The slot was given for the model that the task names, but its agent may name another one.
         """
-        if place.model == self.slots.models[place.slot.core].own_name(model):
+        if slot.model == self.slots.models[slot.core_name].own_name(model):
             return True
-        fit = self.slots.fit(place, model)
+        fit = self.slots.fit(slot, model)
         return fit < (Fit.SWAP if isinstance(self.policy, Affinity) else Fit.DRAIN)
 
-    def use(self, place: KernelSlot, task: int, model: str | None) -> bool:
-        """An attempt begins, with this model, on a slot that it has. Whether the core did not hold the model."""
-        new = not self.slots.models[place.slot.core].holds(model, ())
-        gone = self.slots.use(place, model)
-        if gone is not None:
-            core = place.slot.core
-            self._publish(ModelSwapped(self._now(), core, place.slot.id, task, gone, place.model or ""))
-        if new:
+    def use(self, slot: KernelSlot, task: int, model: str | None) -> bool:
+        """Record that an attempt begins with this model on its slot; returns True when the core has to load it."""
+        load = self.slots.use(slot, model)
+        if load.evicted is not None:
+            self._publish(
+                ModelSwapped(self._now(), slot.core_name, slot.id, task, load.evicted, slot.model or ""),
+            )
+        if load.needed:
             self.kick()
-        return new
+        return load.needed
 
-    def release(self, place: KernelSlot) -> None:
-        """A slot is free. It is offered only after the agent that held it had the chance to ask for its next round."""
-        self.slots.vacate(place)
+    def release(self, slot: KernelSlot) -> None:
+        """Free a slot. It is offered after the agent that had it has had the chance to ask for its next round."""
+        self.slots.vacate(slot)
         self.kick()
 
     def kick(self) -> None:
-        """Have what is ready dispatched once the present step of the loop is over."""
+        """Dispatch once the present step of the loop is over."""
         if not self._kicked:
             self._kicked = True
             asyncio.get_running_loop().call_soon(self._dispatch)
 
+    def admits(self, item: Ready[SyscallId]) -> bool:
+        """Return True when the item may be given a slot now."""
+        return self.admits_tasks if item.id[1] == 0 else self.admits_rounds
+
     def _dispatch(self) -> None:
         self._kicked = False
-        for item, place in self._pairs():
-            self.slots.occupy(place, item.model)
+        while (
+            self._any_admitted()
+            and (pair := place_next(self._ready, self.slots, self._now(), self._admission())) is not None
+        ):
+            item, slot = pair
             task, round_ = item.id
             if round_ == 0:
-                self._begin(task, place)
+                self._begin(task, slot)
             elif (granted := self._grants.pop(item.id)).cancelled():
-                self.slots.vacate(place)  # its task was cancelled in this very step of the loop
+                self.slots.vacate(slot)  # its task was cancelled in this very step of the loop
             else:
-                granted.set_result(place)
+                granted.set_result(slot)
         new, self._new = self._new, []
         for id_ in new:
             if id_ in self._ready:
                 self._must_wait(id_)
         self.swaps.update()
 
-    def _pairs(self) -> Iterator[tuple[Ready[SyscallId], KernelSlot]]:
-        """What goes next with the slot that it takes, until one of them runs out."""
-        alike = self._alike()
-        while self._anything() and (places := self.slots.first_free()):
-            if alike and (head := self._ready.pop()) is not None:
-                yield head, places[0]
-                continue
-            picked = self._ready.pick([_Offer(self, place) for place in places], self._now())
-            if picked is None:
-                return
-            yield picked[0], places[picked[1]]
-
-    def _alike(self) -> bool:
-        """Whether the head by the policy alone goes next, and to any free slot, which is quicker to see."""
+    def _admission(self) -> Callable[[Ready[SyscallId]], bool] | None:
+        """The filter of what may go, None when everything may and slots are alike, so that none is asked for."""
         everything = self.admits_tasks and self.admits_rounds
-        return everything and not isinstance(self.policy, Affinity) and self.slots.alike
+        return None if everything and self.slots.alike else self.admits
 
-    def _anything(self) -> bool:
-        """Whether something is ready of a kind that is admitted."""
+    def _any_admitted(self) -> bool:
+        """Return True when something of a kind that is admitted is ready."""
         if self.admits_tasks and self.admits_rounds:
             return len(self._ready) > 0
         return bool(self._grants) if self.admits_rounds else self.admits_tasks and len(self._ready) > 0
-
-    def admits(self, item: Ready[SyscallId]) -> bool:
-        """Whether it may be given a slot now."""
-        return self.admits_tasks if item.id[1] == 0 else self.admits_rounds
-
-
-@dataclass(slots=True)
-class _Offer:
-    """The first free slot of a core."""
-
-    dispatcher: Dispatcher
-    place: KernelSlot
-
-    def fit(self, item: Ready[SyscallId]) -> Fit:
-        if not self.dispatcher.admits(item):
-            return Fit.NEVER
-        return self.dispatcher.slots.fit(self.place, item.model)

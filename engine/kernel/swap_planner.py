@@ -1,4 +1,4 @@
-"""Which model each core will load next, as far as what is ready tells."""
+"""Predicts the next model swap of each core from the items that are ready."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from engine.scheduling import Affinity, LaneScheduler, Ready
 
 
 class SwapPlanner:
-    """Tells the subscribers when the next swap of a core becomes another one, or is none any more.
+    """Publishes an event when the next swap of a core changes or is no longer needed.
 
     Attributes:
-        planned: by core, those to come.
+        planned: the next swap by core.
     """
 
     def __init__(
@@ -32,13 +32,14 @@ class SwapPlanner:
         self.planned: dict[str, SwapPlanned] = {}
 
     def update(self) -> None:
-        """Look again, after something was dispatched, came or went. O(lanes · cores)."""
+        """Predict again, after an item was dispatched, came or left. O(lanes · cores)."""
         plans: dict[str, SwapPlanned] = {}
-        if not self.planned and not (len(self._ready) and any(each.several for each in self._slots.models.values())):
+        models = self._slots.models.values()
+        if not self.planned and not (len(self._ready) and any(each.several for each in models)):
             return
-        if any(models.held for models in self._slots.models.values()):
+        if any(each.held for each in models):
             for _, _, _, item in self._ready.heads():
-                for core in self._needing(item):
+                for core in self._swapping_for(item):
                     plans.setdefault(core, self._plan(core, item))
         for core in self._slots.models:
             plan = plans.get(core)
@@ -49,8 +50,8 @@ class SwapPlanner:
                 self._publish(plan)
         self.planned = plans
 
-    def _needing(self, item: Ready[tuple[int, int]]) -> list[str]:
-        """The cores that could serve it, if every one would have to load its model."""
+    def _swapping_for(self, item: Ready[tuple[int, int]]) -> list[str]:
+        """The cores that suit the item, if all of them would have to load its model."""
         suited = [(core, models) for core, models in self._slots.models.items() if self._slots.suits(core, item.model)]
         if any(models.holds(item.model, self._slots.executing(core)) for core, models in suited):
             return []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.replay.service_model import CHARS_PER_TOKEN, ServiceModel
-from engine.replay.tables import UNKNOWN, Act, TaskTable
+from engine.replay.tables import UNKNOWN, OperatorAction, TaskTable
 from engine.scheduling import Policy, parse_policy
 from engine.task import DEFAULT_PRIORITY
 from engine.workloads.format import ControlRow, Defaults, Item, TaskRow
@@ -30,7 +30,7 @@ class ReplayInput:
 
     tasks: TaskTable
     switches: list[tuple[float, Policy]] = field(default_factory=list)
-    acts: list[Act] = field(default_factory=list)
+    actions: list[OperatorAction] = field(default_factory=list)
     strays: int = 0
     estimated: int = 0
     given: int = 0
@@ -67,7 +67,7 @@ class _Names:
         return known
 
 
-def columns(
+def build_input(
     items: Iterable[Item],
     defaults: Defaults | None = None,
     service: ServiceModel | None = None,
@@ -122,7 +122,7 @@ def _find(made: ReplayInput, controls: list[ControlRow]) -> None:
         if place == -1:
             made.strays += 1
         elif control.op != "policy":
-            made.acts.append(Act(control.at, control.op, place, control.priority))
+            made.actions.append(OperatorAction(control.at, control.op, place, control.priority))
 
 
 def _work(made: ReplayInput, row: TaskRow, model: str | None, service: ServiceModel, reply: Callable[[], int]) -> None:

@@ -1,4 +1,4 @@
-"""A workload played into a running kernel: tasks arrive at their offsets, and what became of each is kept."""
+"""Live replay: submits a workload to a running kernel at its times, and measures what becomes of each task."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import asyncio
 import math
 from collections.abc import Callable, Iterable
 
-from engine.events import AttemptEnded, Event, TaskEnded, TaskRecovered, TaskStarted
+from engine.events import AttemptEnded, ModelSwapped, TaskEnded, TaskRecovered, TaskStarted
 from engine.kernel import Kernel, Subscription
 from engine.replay.live_results import LiveResults, Progress, TaskOutcome
-from engine.replay.synthetic_prompt import MAX_TOKENS, filler
+from engine.replay.synthetic_prompt import MAX_TOKENS, synthetic_prompt
 from engine.replay.tables import Run
 from engine.task import TaskSpec
 from engine.workloads.format import ControlRow, Item, TaskRow
 from engine.workloads.reader import Workload
 
 Change = Callable[[TaskSpec], TaskSpec]
+_Counted = TaskStarted | AttemptEnded | ModelSwapped | TaskEnded
+"""Events that change the results."""
 
 
 class LiveReplay:
-    """Plays one workload into one kernel, once. Other tasks of the kernel are left alone, and do not count.
+    """Plays one workload into one kernel, once. Other tasks of the kernel are left alone and do not count.
 
-    `run()` sends and waits; `pause`, `resume`, `step`, `stop` and `speed` may be used meanwhile, on the same loop.
-    Tasks of one moment are submitted together. Times are divided by `speed`; at infinity all is sent at once, in order.
+    `run()` submits and waits; `pause`, `resume`, `step`, `stop` and `speed` may be used meanwhile, on the same loop.
+    Tasks of one moment are submitted together. Times are divided by `speed`; at infinity all are submitted at once.
     """
 
     def __init__(
@@ -35,46 +37,46 @@ class LiveReplay:
         pauses: bool = True,
         longest_prompt: int | None = None,
         change: Change | None = None,
-        told: Callable[[Progress], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
-        """`switches`: do the workload's own switches of policy too. `pauses`: pause and resume the kernel as it says; a
-        pause that it does not end is ended when all is sent, and what it holds then is released.
+        """Prepare the replay; `run` starts it. Raises ValueError for a speed that is not above 0.
 
-        `longest_prompt`: prompts made up for rows of counts get at most so many tokens, to fit a small context.
-        `change` may alter each task before it is submitted, such as its model. `told` is called after every change of
-        the progress, which may be often.
+        `switches`: apply the workload's own switches of policy. `pauses`: pause and resume the kernel as it says; a
+        pause that it does not end is ended when all tasks are submitted, and tasks that it holds are released then.
+        `longest_prompt`: synthetic prompts get at most so many tokens, to fit a small context. `change` may alter each
+        task before it is submitted. `on_progress` is called after every change of the progress, which may be often.
         """
         self._kernel = kernel
         self._workload = workload
-        self._speed = _checked(speed)
+        self._speed = _checked_speed(speed)
         self._switches = switches
         self._pauses = pauses
-        self._holding = False
+        self._kernel_paused = False
         self._held: set[int] = set()
         self._ids: dict[str, int] = {}
         self._longest = longest_prompt
         self._change = change
-        self._told = told
+        self._report_to = on_progress
         self._total = len(workload.tasks)
-        self._ledger = LiveResults()
+        self._results = LiveResults()
         self._position = 0.0
         self._begun = self._since = kernel.now()
         self._policy = kernel.policy.name
-        self._switched: list[tuple[float, str]] = []
+        self._switches_done: list[tuple[float, str]] = []
         self._playing = self._closed = False
         self._paused = self._stopped = False
         self._steps = 0
-        self._events: list[Event] = []
-        self._lost = False
+        self._events: list[_Counted] = []
+        self._events_lost = False
         self._wake = asyncio.Event()
 
     # -- while it runs -------------------------------------------------------------------------------------------------
 
     @property
     def progress(self) -> Progress:
-        ledger = self._ledger
-        sent = len(ledger.fates)
-        return Progress(self._now(), self._total, sent, ledger.started, ledger.done, ledger.failed, self._paused)
+        results = self._results
+        sent = len(results.outcomes)
+        return Progress(self._now(), self._total, sent, results.started, results.done, results.failed, self._paused)
 
     @property
     def speed(self) -> float:
@@ -83,49 +85,49 @@ class LiveReplay:
     @speed.setter
     def speed(self, value: float) -> None:
         """Raises ValueError when it is not above 0."""
-        value = _checked(value)
-        self._settle()
+        value = _checked_speed(value)
+        self._update_position()
         self._speed = value
         self._wake.set()
 
     def pause(self) -> None:
-        """Send nothing more until `resume` or `step`; what was sent goes on."""
-        self._settle()
+        """Submit nothing more until `resume` or `step`. Submitted tasks continue."""
+        self._update_position()
         self._paused = True
 
     def resume(self) -> None:
-        self._settle()
+        self._update_position()
         self._paused = False
         self._wake.set()
 
     def step(self) -> None:
-        """While paused: go to the next moment at which something happens, and do it."""
+        """While paused, go to the next moment of the workload and submit its tasks."""
         self._steps += 1
         self._wake.set()
 
     def stop(self) -> None:
-        """Send nothing more and wait for nothing more: `run()` returns. Tasks that were sent stay the kernel's."""
+        """Make `run()` return without submitting or waiting any more. Submitted tasks stay with the kernel."""
         self._stopped = True
         self._wake.set()
 
-    def on_progress(self, told: Callable[[Progress], None] | None) -> None:
-        """Have `told` called from now on, in place of the one before."""
-        self._told = told
+    def on_progress(self, report: Callable[[Progress], None] | None) -> None:
+        """Call `report` from now on after each change of the progress, in place of the previous function."""
+        self._report_to = report
 
     @property
     def unended(self) -> list[int]:
-        """The kernel's ids of the tasks that were sent and have not ended."""
-        return [id_ for id_, fate in self._ledger.fates.items() if not fate.ended]
+        """The kernel's ids of the tasks that were submitted and have not ended."""
+        return [id_ for id_, outcome in self._results.outcomes.items() if not outcome.ended]
 
     @property
     def task_ids(self) -> list[int]:
-        """The kernel's ids of the tasks sent so far, in order of the workload."""
-        return list(self._ledger.fates)
+        """The kernel's ids of the tasks submitted so far, in order of the workload."""
+        return list(self._results.outcomes)
 
     # -- running -------------------------------------------------------------------------------------------------------
 
     async def run(self) -> Run:
-        """Play the workload, and return what was measured when every task sent has ended, or `stop()` was called.
+        """Play the workload; returns the measured run when every task submitted has ended, or `stop()` was called.
 
         Raises:
             UsageError: an agent is not known. KernelClosed, StoreError: the kernel takes no more tasks.
@@ -137,22 +139,22 @@ class LiveReplay:
         pump = asyncio.create_task(self._pump(subscription), name="replay events")
         try:
             for moment in _moments(self._workload.items):
-                if not await self._until(moment[0].at):
+                if not await self._wait_until(moment[0].at):
                     break
                 await self._send(moment)
-            self._let_go()
-            while not (self._stopped or self._closed or self._ledger.all_ended):
+            self._undo_controls()
+            while not (self._stopped or self._closed or self._results.all_ended):
                 await self._listen(None)
         finally:
-            self._let_go()
-            self._settle()
+            self._undo_controls()
+            self._update_position()
             self._playing = False
             subscription.close()
             await pump
             await self._fold()
         return self.result()
 
-    async def _until(self, at: float) -> bool:
+    async def _wait_until(self, at: float) -> bool:
         """Wait for the workload's moment `at`; False when stopped before."""
         while not (self._stopped or self._closed):
             if self._paused and self._steps:
@@ -169,30 +171,30 @@ class LiveReplay:
         return False
 
     async def _send(self, moment: list[Item]) -> None:
-        """Do all of one moment: switches and pauses, then tasks, then what is done to tasks, and resuming."""
+        """Apply one moment: switches and pauses, then new tasks, then actions on tasks and resuming."""
         rows = [item for item in moment if isinstance(item, TaskRow)]
         controls = [item for item in moment if isinstance(item, ControlRow)]
         for control in controls:
-            self._before(control)
+            self._before_tasks(control)
         if rows:
             await self._submit(rows)
         for control in controls:
-            await self._after(control)
+            await self._after_tasks(control)
 
-    def _before(self, control: ControlRow) -> None:
+    def _before_tasks(self, control: ControlRow) -> None:
         if control.policy is not None and self._switches:
             before = self._kernel.policy.name
             self._kernel.switch_policy(control.policy)
             if before == self._kernel.policy.name:
                 return
-            self._switched.append((self._kernel.now() - self._begun, control.policy))
+            self._switches_done.append((self._kernel.now() - self._begun, control.policy))
         elif control.op == "pause" and self._pauses:
             self._kernel.pause()
-            self._holding = True
+            self._kernel_paused = True
 
-    async def _after(self, control: ControlRow) -> None:
+    async def _after_tasks(self, control: ControlRow) -> None:
         if control.op == "resume":
-            self._go_on()
+            self._resume_kernel()
         id_ = self._ids.get(control.task or "")
         if id_ is None:
             return
@@ -207,42 +209,42 @@ class LiveReplay:
         elif control.priority is not None:
             self._kernel.reprioritise(id_, control.priority)
 
-    def _let_go(self) -> None:
-        """Undo what would keep tasks for ever: a pause of the workload's own, and what it holds."""
-        self._go_on()
+    def _undo_controls(self) -> None:
+        """End a pause of the workload's own, and release what it holds, so that no task waits for ever."""
+        self._resume_kernel()
         while self._held:
             self._kernel.release(self._held.pop())
 
-    def _go_on(self) -> None:
-        if self._holding:
-            self._holding = False
+    def _resume_kernel(self) -> None:
+        if self._kernel_paused:
+            self._kernel_paused = False
             self._kernel.resume()
 
     async def _submit(self, rows: list[TaskRow]) -> None:
         specs = [self._spec(row) for row in rows]
         submitted = self._kernel.now()
         for id_, row, spec in zip(await self._kernel.submit_many(specs), rows, specs, strict=True):
-            name = row.id or f"t{len(self._ledger.fates) + 1}"
-            self._ledger.fates[id_] = TaskOutcome(name, spec, submitted)
+            name = row.id or f"t{len(self._results.outcomes) + 1}"
+            self._results.outcomes[id_] = TaskOutcome(name, spec, submitted)
             self._ids[name] = id_
         await self._fold()
-        self._tell()
+        self._report()
 
     def _spec(self, row: TaskRow) -> TaskSpec:
-        """The task to submit; one without text gets a prompt of its length, and a reply of its length at most."""
+        """The task to submit. Without text, it gets a synthetic prompt of its length and a limit on its reply."""
         spec = row.spec(self._workload.header.defaults, self._workload.name or None)
         if not spec.prompt.strip() and spec.query is None:
             options = spec.options
             if spec.output_tokens is not None and options.max_tokens is None:
                 options = options.model_copy(update={"max_tokens": max(1, spec.output_tokens)})
             tokens = min(spec.input_tokens or 0, self._longest or MAX_TOKENS)
-            spec = spec.model_copy(update={"prompt": filler(tokens), "options": options})
+            spec = spec.model_copy(update={"prompt": synthetic_prompt(tokens), "options": options})
         return self._change(spec) if self._change else spec
 
-    # -- listening -----------------------------------------------------------------------------------------------------
+    # -- events --------------------------------------------------------------------------------------------------------
 
     async def _listen(self, seconds: float | None) -> None:
-        """Wait for news, at most so long, and take them in."""
+        """Wait for events, at most `seconds`, and record them."""
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -254,79 +256,81 @@ class LiveReplay:
     async def _pump(self, subscription: Subscription) -> None:
         while True:
             await subscription.wait()
-            self._lost |= subscription.lost
-            news = [e for e in subscription.drain() if isinstance(e, TaskStarted | AttemptEnded | TaskEnded)]
-            self._events += news
-            if news or self._lost or subscription.closed:
+            self._events_lost |= subscription.lost
+            events = [event for event in subscription.drain() if isinstance(event, _Counted)]
+            self._events += events
+            if events or self._events_lost or subscription.closed:
                 self._wake.set()
             if subscription.closed:
                 self._closed = True
                 return
 
     async def _fold(self) -> None:
-        """Take in the news of tasks that are ours. Those of tasks just being submitted are kept for later."""
+        """Record the events of this replay's tasks."""
         events, self._events = self._events, []
-        if self._lost:
-            self._lost = False
+        if self._events_lost:
+            self._events_lost = False
             await self._catch_up()
-        ledger = self._ledger
+        results = self._results
         for event in events:
-            if not isinstance(event, TaskStarted | AttemptEnded | TaskEnded) or event.task not in ledger.fates:
+            if event.task not in results.outcomes:
                 continue
-            fate = ledger.fates[event.task]
+            outcome = results.outcomes[event.task]
             if isinstance(event, TaskStarted):
-                ledger.start(fate, event.at, event.dispatch_order)
+                results.start(outcome, event.at, event.dispatch_order)
             elif isinstance(event, AttemptEnded):
-                ledger.attempt(event)
+                results.count_load(event)
+            elif isinstance(event, ModelSwapped):
+                results.count_swap()
             else:
-                ledger.end(fate, event.final)
+                results.end(outcome, event.final)
         if events:
-            self._tell()
+            self._report()
 
     async def _catch_up(self) -> None:
-        """Events were lost: the kernel still knows what runs, and the history what ended."""
-        snapshot, ledger = self._kernel.snapshot(), self._ledger
+        """Recover from lost events: the kernel knows what runs, and the history what ended."""
+        snapshot, results = self._kernel.snapshot(), self._results
         alive = {event.task for event in snapshot if isinstance(event, TaskRecovered)}
         for event in snapshot:
-            if isinstance(event, TaskStarted) and event.task in ledger.fates:
-                ledger.start(ledger.fates[event.task], event.at, event.dispatch_order)
-        for id_, fate in ledger.fates.items():
-            if not fate.ended and id_ not in alive:
+            if isinstance(event, TaskStarted) and event.task in results.outcomes:
+                results.start(results.outcomes[event.task], event.at, event.dispatch_order)
+        for id_, outcome in results.outcomes.items():
+            if not outcome.ended and id_ not in alive:
                 try:
-                    ledger.end(fate, await self._kernel.wait(id_))
-                except KeyError:  # it ended so long ago that a history in memory has let it go
-                    ledger.end(fate, None)
+                    results.end(outcome, await self._kernel.wait(id_))
+                except KeyError:  # it ended so long ago that a history in memory has dropped it
+                    results.end(outcome, None)
 
-    def _tell(self) -> None:
-        if self._told is not None:
-            self._told(self.progress)
+    def _report(self) -> None:
+        if self._report_to is not None:
+            self._report_to(self.progress)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def _now(self) -> float:
-        """Seconds of the workload that have gone by."""
+        """Seconds of the workload that have passed."""
         if self._paused or not self._playing or math.isinf(self._speed):
             return self._position
         return self._position + (self._kernel.now() - self._since) * self._speed
 
-    def _settle(self) -> None:
+    def _update_position(self) -> None:
         self._position, self._since = self._now(), self._kernel.now()
 
     # -- the result ----------------------------------------------------------------------------------------------------
 
     def result(self) -> Run:
-        """What has been measured so far. `run()` returns it too; it is there when `run()` was cancelled."""
-        return self._ledger.run(
+        """The run as measured so far; available too when `run()` was cancelled."""
+        return self._results.run(
             policy=self._policy,
             slots=sum(len(core.slots()) for core in self._kernel.cores),
             begun=self._begun,
-            switches=tuple(self._switched),
+            switches=tuple(self._switches_done),
             note=f"live at speed {'max' if math.isinf(self._speed) else format(self._speed, 'g')}",
         )
 
 
 def _moments(items: Iterable[Item]) -> list[list[Item]]:
-    """Items by moment: those at one time are one group."""
+    """Group items that have the same time."""
     groups: list[list[Item]] = []
     for item in items:
         if groups and groups[-1][0].at == item.at:
@@ -336,7 +340,7 @@ def _moments(items: Iterable[Item]) -> list[list[Item]]:
     return groups
 
 
-def _checked(speed: float) -> float:
+def _checked_speed(speed: float) -> float:
     if not speed > 0:
         raise ValueError("a speed is a number above 0")
     return speed

@@ -1,4 +1,4 @@
-"""What became of the tasks of a live replay, and the run that they make."""
+"""The outcomes of a live replay's tasks, and the run that they make."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.task import AttemptState, Task, TaskSpec, TaskState
 
 @dataclass(slots=True)
 class TaskOutcome:
-    """What became of one task. Moments are Unix seconds; `id` is the workload's."""
+    """One task of a live replay. Moments are Unix seconds; `id` is the workload's."""
 
     id: str
     spec: TaskSpec
@@ -20,7 +20,7 @@ class TaskOutcome:
     started: float = UNKNOWN
     order: int = 0
     final: Task | None = None
-    gone: bool = False  # it ended, and nobody remembers how
+    gone: bool = False  # it ended, and the history does not have it
 
     @property
     def ended(self) -> bool:
@@ -32,7 +32,7 @@ class TaskOutcome:
 
     @property
     def priority(self) -> int:
-        """The last one it had."""
+        """Its last priority."""
         return self.spec.priority if self.final is None else self.final.priority
 
     @property
@@ -45,39 +45,40 @@ class TaskOutcome:
 
 
 class LiveResults:
-    """The fates of tasks by the kernel's ids, in the order in which they were sent."""
+    """The outcomes by the kernel's ids, in the order of submission."""
 
     def __init__(self) -> None:
-        self.fates: dict[int, TaskOutcome] = {}
+        self.outcomes: dict[int, TaskOutcome] = {}
         self.started = self.done = self.failed = 0
-        self._models: dict[str, str] = {}  # what each slot held last
         self._swaps = 0
         self._load_s = 0.0
 
     @property
     def all_ended(self) -> bool:
-        return self.done + self.failed == len(self.fates)
+        return self.done + self.failed == len(self.outcomes)
 
-    def start(self, fate: TaskOutcome, at: float, order: int) -> None:
-        """Note a first dispatch; a second one of the same task changes nothing."""
-        if not fate.order:
-            fate.started, fate.order = at, order
+    def start(self, outcome: TaskOutcome, at: float, order: int) -> None:
+        """Record a first dispatch; a second one of the same task changes nothing."""
+        if not outcome.order:
+            outcome.started, outcome.order = at, order
             self.started += 1
 
-    def attempt(self, event: AttemptEnded) -> None:
-        """Note what model a slot used."""
-        if event.state is AttemptState.DONE and event.model:
-            self._swaps += self._models.setdefault(event.slot, event.model) != event.model
-            self._models[event.slot] = event.model
+    def count_swap(self) -> None:
+        """Count a model that left a core's memory for a task's."""
+        self._swaps += 1
+
+    def count_load(self, event: AttemptEnded) -> None:
+        """Count the seconds that an attempt waited for its model to load."""
+        if event.state is AttemptState.DONE:
             self._load_s += event.usage.load_s
 
-    def end(self, fate: TaskOutcome, final: Task | None) -> None:
-        """Note the one end of a task; None when it is known only that it has ended."""
-        if fate.ended:
+    def end(self, outcome: TaskOutcome, final: Task | None) -> None:
+        """Record the end of a task; `final` None when only the fact is known."""
+        if outcome.ended:
             return
-        fate.final, fate.gone = final, final is None
+        outcome.final, outcome.gone = final, final is None
         if final is not None and final.started_at is not None:
-            self.start(fate, final.started_at, final.dispatch_order or 0)
+            self.start(outcome, final.started_at, final.dispatch_order or 0)
         if final is not None and final.state is TaskState.DONE:
             self.done += 1
         else:
@@ -85,31 +86,31 @@ class LiveResults:
 
     def run(self, *, policy: str, slots: int, begun: float, switches: tuple[tuple[float, str], ...], note: str) -> Run:
         """The run so far, in seconds from `begun`."""
-        fates = list(self.fates.values())
-        clients = _indexed({fate.client for fate in fates})
-        models = _indexed({fate.model for fate in fates})
-        started = [index for index, fate in enumerate(fates) if fate.order]
+        outcomes = list(self.outcomes.values())
+        clients = _indexed({outcome.client for outcome in outcomes})
+        models = _indexed({outcome.model for outcome in outcomes})
+        started = [index for index, outcome in enumerate(outcomes) if outcome.order]
         tasks = TaskTable(
-            at=array("d", [fate.submitted - begun for fate in fates]),
-            priority=array("b", [fate.priority for fate in fates]),
-            service=array("d", [fate.final.service_s if fate.final else UNKNOWN for fate in fates]),
-            client=array("L", [clients[fate.client] for fate in fates]),
-            model=array("L", [models[fate.model] for fate in fates]),
+            at=array("d", [outcome.submitted - begun for outcome in outcomes]),
+            priority=array("b", [outcome.priority for outcome in outcomes]),
+            service=array("d", [outcome.final.service_s if outcome.final else UNKNOWN for outcome in outcomes]),
+            client=array("L", [clients[outcome.client] for outcome in outcomes]),
+            model=array("L", [models[outcome.model] for outcome in outcomes]),
             clients=list(clients),
             models=list(models),
-            ids=[fate.id for fate in fates],
+            ids=[outcome.id for outcome in outcomes],
         )
         return Run(
             policy=policy,
             kind="live",
             slots=slots,
             tasks=tasks,
-            start=array("d", [fate.started - begun for fate in fates]),
-            end=array("d", [_known(fate.final.ended_at if fate.final else None) - begun for fate in fates]),
+            start=array("d", [outcome.started - begun for outcome in outcomes]),
+            end=array("d", [_known(outcome.final.ended_at if outcome.final else None) - begun for outcome in outcomes]),
             service=tasks.service,
-            order=array("L", sorted(started, key=lambda index: fates[index].order)),
-            ttft=array("d", [_known(fate.final.ttft_s if fate.final else None) for fate in fates]),
-            failed=frozenset(index for index, fate in enumerate(fates) if fate.failed),
+            order=array("L", sorted(started, key=lambda index: outcomes[index].order)),
+            ttft=array("d", [_known(outcome.final.ttft_s if outcome.final else None) for outcome in outcomes]),
+            failed=frozenset(index for index, outcome in enumerate(outcomes) if outcome.failed),
             swaps=self._swaps,
             load_s=self._load_s,
             switches=switches,
@@ -119,7 +120,7 @@ class LiveResults:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a live replay is. `position`: seconds of the workload; `total`: its tasks."""
+    """The progress of a live replay. `position`: seconds of the workload; `total`: its tasks."""
 
     position: float
     total: int

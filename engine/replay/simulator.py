@@ -1,4 +1,30 @@
-"""The simulator's general loop: rounds, models that have to be loaded, and what an operator did on the way."""
+"""The simulator's general loop: rounds, several cores, models that have to be loaded, and operators' actions.
+
+Guarantee. It takes the decisions that a live kernel takes for the same tasks on the same cores: the order of
+dispatch, the slots and the swaps are the same. It has no rules of its own for that: the queue is
+`scheduling/lanes.py` and the slots and models are `scheduling/placement.py`, which the kernel drives as well, and a
+property test runs random mixes of models, cores, slots, load times and policies both ways. Nothing is random and no
+clock is read, so a run is the same to the last digit each time.
+
+Data structure. Tasks are columns (`tables.py`), a heap has the end of each round that executes, and the arrivals, the
+switches and the actions are read in order of time by a cursor each. The next moment is the least of these, so a run
+costs O(log n) a round, however long its pauses are.
+
+Order within a moment. Rounds end, policies switch, tasks arrive, actions apply, and only then are free slots given
+away: a live kernel also dispatches one step of its loop after what happened. A task of several rounds is ready again
+when its round ends, with its own priority and arrival, before its slot is offered. All free slots are given before
+the first attempt begins, as in the kernel, because a model counts as loaded only from there on.
+
+Loading. The placement says if a model has to be loaded and which one leaves for it. The time is the simulator's part:
+the model is there after its load time, and attempts that begin on other slots meanwhile wait for the same load.
+
+Rejected alternatives. A process for each task, as simulation libraries offer: ten times slower, and a second
+scheduler. Fixed time steps: inexact, and slow where nothing happens. Driving the live kernel with a virtual clock:
+exact, and the property test does that, but a hundred times slower than columns.
+
+`simulate.py` has a shorter loop for the usual case, tasks of one round on slots that are alike; both give the same
+runs.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +34,44 @@ from collections.abc import Sequence
 from dataclasses import replace
 from heapq import heapify, heappop, heappush
 
-from engine.replay.capacity import Capacity, FreeSlot, Slots
-from engine.replay.tables import Act, Run
+from engine.replay.capacity import Capacity
+from engine.replay.tables import OperatorAction, Run
 from engine.scheduling import LaneScheduler, Policy, Ready
+from engine.scheduling.placement import PlacedSlot, place_next
 
 
 class Simulator:
-    """One run, event by event. Runs share their tasks, so what acts change is copied first."""
+    """One run, event by event. Runs share their tasks, so columns that actions change are copied first."""
 
     def __init__(
         self,
         run: Run,
         policy: Policy,
-        changes: Sequence[tuple[float, Policy]],
-        plant: Capacity,
-        acts: Sequence[Act] = (),
+        switches: Sequence[tuple[float, Policy]],
+        capacity: Capacity,
+        actions: Sequence[OperatorAction] = (),
+        *,
+        placements: list[tuple[int, str]] | None = None,
     ) -> None:
-        if acts:
+        """`placements` receives (task, slot id) of each round, in order of dispatch."""
+        if actions:
             run.tasks = replace(run.tasks, priority=array("b", run.tasks.priority))
             run.service = array("d", run.service)
         self._run = run
         self._tasks = tasks = run.tasks
-        self._changes = changes
-        self._acts = acts
-        self._loads = plant.loads and bool(tasks.model)
-        self._slots = Slots(plant, tasks.models)
-        self._offers = [FreeSlot(self._slots, number, tasks.model) for number in range(plant.slots)]
-        self._ready: LaneScheduler[int] = LaneScheduler(policy, self._lane)
+        self._switches = switches
+        self._actions = actions
+        self._capacity = capacity
+        self._placements = placements
+        named = sorted(set(tasks.model) - {0})
+        self._placement = capacity.placement([tasks.models[model] for model in named])
+        self._models = [None, *tasks.models[1:]] if named and not capacity.alike_for(tasks) else None
+        self._ready: LaneScheduler[int] = LaneScheduler(policy, lambda item: item.model)
         self._left = array("H", tasks.rounds) if tasks.rounds else array("H", [1]) * len(tasks)
-        self._running: list[tuple[float, int, int]] = []  # (end of the round, slot, task)
+        self._running: list[tuple[float, int, PlacedSlot, int]] = []  # (end of the round, slot number, slot, task)
+        self._loaded_at: dict[tuple[str, str | None], float] = {}  # by core and model, when its last load is over
         self._round_s = tasks.service
-        self._arrived = self._changed = self._acted = 0
+        self._arrived = self._switched = self._acted = 0
         self._now = 0.0
         self._paused = False
         self._cancelled: set[int] = set()
@@ -47,28 +80,27 @@ class Simulator:
             run.start[index] = run.end[index] = math.nan
 
     def run(self) -> None:
-        """To the end."""
-        while (now := self._next()) is not None:
+        """Simulate to the end."""
+        while (now := self._next_moment()) is not None:
             self._end_rounds(now)
-            while self._changed < len(self._changes) and self._changes[self._changed][0] <= now:
-                self._ready.switch(self._changes[self._changed][1])
-                self._changed += 1
+            while self._switched < len(self._switches) and self._switches[self._switched][0] <= now:
+                self._ready.switch(self._switches[self._switched][1])
+                self._switched += 1
             self._arrive(now)
-            while self._acted < len(self._acts) and self._acts[self._acted].at <= now:
-                self._act(self._acts[self._acted], now)
+            while self._acted < len(self._actions) and self._actions[self._acted].at <= now:
+                self._act(self._actions[self._acted], now)
                 self._acted += 1
             self._dispatch(now)
-        self._run.swaps, self._run.load_s = self._slots.swaps, self._slots.loading_s
         self._run.failed = frozenset(self._cancelled)
 
-    def _next(self) -> float | None:
+    def _next_moment(self) -> float | None:
         """The next moment at which something happens; None when all is done."""
         tasks = self._tasks
         moments = [self._running[0][0]] if self._running else []
         if self._arrived < len(tasks):
             moments.append(tasks.at[self._arrived])
-        if self._acted < len(self._acts) and (moments or len(self._ready) or self._held):
-            moments.append(self._acts[self._acted].at)
+        if self._acted < len(self._actions) and (moments or len(self._ready) or self._held):
+            moments.append(self._actions[self._acted].at)
         if moments:
             self._now = min(moments)
             return self._now
@@ -82,8 +114,8 @@ class Simulator:
     def _end_rounds(self, now: float) -> None:
         running = self._running
         while running and running[0][0] <= now:
-            _, slot, index = heappop(running)
-            self._slots.free.append(slot)
+            _, _, slot, index = heappop(running)
+            self._placement.vacate(slot)
             self._left[index] -= 1
             if self._left[index]:
                 self._queue(index)
@@ -99,25 +131,26 @@ class Simulator:
 
     def _queue(self, index: int) -> None:
         tasks = self._tasks
-        self._ready.push(Ready(index, tasks.priority[index], tasks.at[index], index))
+        model = None if self._models is None else self._models[tasks.model[index]]
+        self._ready.push(Ready(index, tasks.priority[index], tasks.at[index], index, model))
 
-    def _act(self, act: Act, now: float) -> None:
-        if act.op in ("pause", "resume"):
-            self._paused = act.op == "pause"
+    def _act(self, action: OperatorAction, now: float) -> None:
+        if action.op in ("pause", "resume"):
+            self._paused = action.op == "pause"
             return
-        index = act.task
+        index = action.task
         if index is None or index >= self._arrived or not math.isnan(self._run.end[index]):
             return
-        if act.op == "cancel":
+        if action.op == "cancel":
             self._cancel(index, now)
-        elif act.op == "hold":
+        elif action.op == "hold":
             if math.isnan(self._run.start[index]) and self._ready.remove(index) is not None:
                 self._held.add(index)
-        elif act.op == "release":
+        elif action.op == "release":
             self._release(index)
-        elif act.priority is not None:
-            self._tasks.priority[index] = act.priority
-            self._ready.reprioritise(index, act.priority)
+        elif action.priority is not None:
+            self._tasks.priority[index] = action.priority
+            self._ready.reprioritise(index, action.priority)
 
     def _release(self, index: int) -> None:
         if index in self._held:
@@ -133,38 +166,46 @@ class Simulator:
         done = rounds - self._left[index]
         served = done * self._round_s[index] / rounds
         if self._ready.remove(index) is None:
-            for place, (until, slot, task) in enumerate(self._running):
+            for position, (until, _, slot, task) in enumerate(self._running):
                 if task == index:
                     served += max(0.0, self._round_s[index] / rounds - (until - now))
-                    del self._running[place]
+                    del self._running[position]
                     heapify(self._running)
-                    self._slots.free.append(slot)
+                    self._placement.vacate(slot)
                     break
         run.service[index] = served
 
     def _dispatch(self, now: float) -> None:
-        run, slots, tasks = self._run, self._slots, self._tasks
-        while not self._paused and slots.free and (taken := self._take(now)) is not None:
-            index, slot = taken
-            loading = slots.take(slot, tasks.model[index] if self._loads else 0)
-            heappush(self._running, (now + loading + self._round_s[index] / self._rounds(index), slot, index))
-            if math.isnan(run.start[index]):
-                run.start[index] = now
-                run.order.append(index)
-                if run.ttft:
-                    run.ttft[index] += loading
+        placed = []
+        while not self._paused and (pair := place_next(self._ready, self._placement, now)) is not None:
+            placed.append(pair)
+        for item, slot in placed:
+            self._begin(item, slot, now)
 
-    def _take(self, now: float) -> tuple[int, int] | None:
-        """The next task and the slot it gets, by the choice that the kernel makes for its cores."""
-        if self._loads:
-            offers = [self._offers[number] for number in sorted(self._slots.free)]
-            picked = self._ready.pick(offers, now)
-            return None if picked is None else (picked[0].id, offers[picked[1]].number)
-        head = self._ready.pop()
-        return None if head is None else (head.id, min(self._slots.free))
+    def _begin(self, item: Ready[int], slot: PlacedSlot, now: float) -> None:
+        """Begin a round on its slot."""
+        run, index = self._run, item.id
+        loading = self._load(slot, item.model, now)
+        heappush(self._running, (now + loading + self._round_s[index] / self._rounds(index), slot.number, slot, index))
+        run.load_s += loading
+        if self._placements is not None:
+            self._placements.append((index, slot.id))
+        if math.isnan(run.start[index]):
+            run.start[index] = now
+            run.order.append(index)
+            if run.ttft:
+                run.ttft[index] += loading
 
-    def _lane(self, item: Ready[int]) -> int:
-        return self._tasks.model[item.id] if self._loads else 0
+    def _load(self, slot: PlacedSlot, model: str | None, now: float) -> float:
+        """Have the model loaded if it is not; returns the seconds until it is there."""
+        load = self._placement.use(slot, model)
+        key = slot.core_name, slot.model
+        if load.needed:
+            seconds = self._capacity.cores[slot.core_name].seconds_to_load(slot.model)
+            self._loaded_at[key] = now + seconds
+            self._run.swaps += load.evicted is not None
+            return seconds
+        return max(0.0, self._loaded_at.get(key, now) - now)
 
     def _rounds(self, index: int) -> int:
         return self._tasks.rounds[index] if self._tasks.rounds else 1

@@ -1,11 +1,16 @@
-"""Prompts for tasks of which only the length is known."""
+"""Synthetic prompts, for tasks of which only the length is known."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import cycle, islice
 
+from engine.cores.port import CoreInfo
+
 MAX_TOKENS = 150_000
-"""Longer contexts are cut to this: the words of a prompt have to fit into what a task's text may be."""
+"""Longer prompts are cut to this many tokens, so that their words fit into the limit of a task's text."""
+SHORTEST = 16
+"""A limit on prompts is never below this many tokens."""
 
 # Common short words: one token each, with the space before it, in the vocabularies of today's models.
 _WORDS = (  # noqa: SIM905
@@ -15,7 +20,17 @@ _WORDS = (  # noqa: SIM905
 _ASK = "Go on with this text:"
 
 
-def filler(tokens: int) -> str:
-    """Plain words, about `tokens` tokens in all, always the same. At least the short request to go on with them."""
+def synthetic_prompt(tokens: int) -> str:
+    """Make a prompt of about `tokens` tokens, always the same. The request to continue the text is its least length."""
     count = max(0, min(tokens, MAX_TOKENS) - len(_ASK.split()) - 1)
     return " ".join([_ASK, *islice(cycle(_WORDS), count)])
+
+
+def longest_prompt(cores: Iterable[CoreInfo]) -> int | None:
+    """Return the most tokens that a synthetic prompt may have; None if no core reports a context length.
+
+    Half of the smallest context of a model that can answer, so that a reply fits beside the prompt whatever model
+    a task goes to.
+    """
+    contexts = [model.context_length for core in cores for model in core.models if model.context_length and model.chats]
+    return max(SHORTEST, min(contexts) // 2) if contexts else None

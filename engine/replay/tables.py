@@ -1,4 +1,4 @@
-"""Tasks and what became of them, as columns: a million tasks are some arrays, not a million objects."""
+"""Tasks and their outcomes as columns: a million tasks are some arrays, not a million objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 UNKNOWN = math.nan
-"""Stands in a column of seconds for what has not happened or was not measured."""
+"""Marks an entry of a column of seconds that did not happen or was not measured."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class TaskTable:
         return self.clients[self.client[index]] if self.client else ""
 
     def check(self) -> None:
-        """Raises ValueError when the columns do not belong together or hold what can't be."""
+        """Raise ValueError when the columns do not belong together or an entry is out of range."""
         n = len(self.at)
         for name in ("priority", "service", "prefill", "rounds", "client", "model", "ids"):
             if len(getattr(self, name)) not in ((n,) if name in ("priority", "service") else (0, n)):
@@ -63,8 +63,11 @@ class TaskTable:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """What an operator did at a moment, a switch of policy left out. `task`: an index, but for `pause` and `resume`."""
+class OperatorAction:
+    """An operator's action at a moment, in seconds, other than a switch of policy.
+
+    `task`: an index into the table, None for `pause` and `resume`.
+    """
 
     at: float
     op: Literal["priority", "cancel", "hold", "release", "pause", "resume"]
@@ -74,21 +77,22 @@ class Act:
 
 @dataclass(slots=True)
 class Run:
-    """One replay of tasks under one policy, virtual or live: what metrics, reports and figures are made from.
+    """One replay of tasks under one policy, virtual or live. Metrics, reports and figures are made from it.
 
-    Times are seconds from the start of the workload (of its replay, when live); UNKNOWN where a task did not get so
+    Times are seconds from the start of the workload (of its replay, when live); UNKNOWN where a task did not get that
     far.
 
     Attributes:
-        policy: its canonical name at the start. slots: how many there were.
+        policy: its canonical name at the start. slots: those of all cores together.
         start, end: of each task: first dispatch, and end of its last round.
         service: seconds spent executing, as simulated or measured.
         ttft: first dispatch to first token; empty: not known.
         order: indices of tasks in the order of their first dispatch.
-        failed: indices of tasks that ended, but not well; when virtual, those that were cancelled.
-        swaps: how often a slot had to load another model than the one it held. load_s: seconds spent loading.
+        failed: indices of tasks that failed or were cancelled.
+        swaps: models that left a core's memory for another one, on cores known to hold a limited number.
+        load_s: seconds that attempts waited for a model to load, added up over the attempts.
         switches: changes of policy on the way, as (time, name).
-        note: how it was made, for the report: rates, core, seed.
+        note: the conditions, for the report: rates, core, seed.
     """
 
     policy: str

@@ -1,7 +1,8 @@
 """Sans-IO scheduling: ready queues and the policies that order them."""
 
 from engine.scheduling.affinity import Affinity, with_affinity_of
-from engine.scheduling.lanes import Fit, LaneScheduler, Offer
+from engine.scheduling.core_models import Fit
+from engine.scheduling.lanes import LaneScheduler, Offer
 from engine.scheduling.policy import Policy
 from engine.scheduling.registry import parse_policies, parse_policy, policy_names
 from engine.scheduling.scheduler import Ready, Scheduler

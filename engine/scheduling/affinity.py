@@ -1,4 +1,4 @@
-"""Model affinity, an option on any policy: what a core has loaded may go first, within a bound."""
+"""Model affinity, an option of any policy: items whose model is loaded may go first, within a bound."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ MAX_SECONDS = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Affinity:
-    """The policy `inner`, but its head may be passed by what needs no other model loaded and is not less urgent.
+    """The policy `inner`, but its head may be passed by items that need no load and are no less urgent.
 
     Attributes:
-        passes: how often a head is passed at most. seconds: how long after it was first passed; math.inf for no limit
-            of that kind. One of them is finite, both are above 0.
+        passes: how often a head is passed at most. seconds: for how long after its first pass. math.inf is no limit;
+            one of them is finite, both are above 0.
     """
 
     inner: Policy
@@ -40,12 +40,12 @@ class Affinity:
         return self.inner.level(item)
 
     def lets_pass(self, passed: int, since: float | None, now: float) -> bool:
-        """Whether a head that was passed `passed` times, first at `since`, may be passed once more."""
+        """Return True when a head that was passed `passed` times, first at `since`, may be passed once more."""
         return passed < self.passes and (since is None or now - since < self.seconds)
 
 
 def with_affinity(inner: Policy, passes: float = math.inf, seconds: float = math.inf) -> Policy:
-    """`inner` with the bounds given; with none, or one of 0, `inner` itself. Raises ValueError when one is no bound."""
+    """Return `inner` with these bounds, `inner` itself without any or with one of 0. Raises ValueError out of range."""
     if passes != math.inf and not (0 <= passes <= MAX_PASSES and passes == int(passes)):
         raise ValueError(f"affinity is a whole number of passes, from 0 to {MAX_PASSES}, or inf")
     if seconds != math.inf and not 0 <= seconds <= MAX_SECONDS:
@@ -56,6 +56,6 @@ def with_affinity(inner: Policy, passes: float = math.inf, seconds: float = math
 
 
 def with_affinity_of(other: Policy, inner: Policy) -> Policy:
-    """`inner`, plain or not, with the bounds that `other` has, or none if that has none."""
+    """Return `inner` with `other`'s affinity bounds, in place of its own."""
     plain = inner.inner if isinstance(inner, Affinity) else inner
     return Affinity(plain, other.passes, other.seconds) if isinstance(other, Affinity) else plain

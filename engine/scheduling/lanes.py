@@ -1,56 +1,69 @@
-"""A ready queue in lanes, for cores that are not all alike: which item goes where, and what may go before it.
+"""A ready queue in lanes, for cores that differ: which item goes next, to which free slot, and which may go first.
 
-Plain synchronous data, as the scheduler: the kernel and the simulator drive this same code.
+Guarantee. The head by the policy goes first, unless it can't go anywhere now, or affinity lets an item pass it that
+needs no load. An item passes only what is no more urgent than itself, and a head is passed no more often, and no
+longer, than the bound of the policy says; so nothing starves because of its model. The tests hold this against a
+naive list (`tests/engine/scheduling/helpers.py`) that looks at every item for every question.
+
+Data structure. A lane is a heap (`scheduler.py`) of the items that suit all slots alike at any time: those of one
+model and, in the kernel, of one kind (first turns, rounds). So a look at each lane's head is a look at everything:
+items that can't run now are never searched, however many there are. With affinity the level of urgency is part of the
+lane's key too, because only the first item of a level matters for passing. The lanes share one counter of tokens, so
+entries of different lanes compare, and the head of the whole queue is the least of the lanes' heads.
+
+Keeping a slot. When the head has to wait until another model has stopped executing, it keeps its free slot: if the
+slot went to any item that suits it, the drain would never end and the head would starve. Items that affinity lets
+pass may still use it, up to the bound.
+
+Looking ahead (`LookAhead`) makes the same choices on lazily read copies, so the queue pane can show what runs next
+without sorting 10,000 items: only the lanes' heads are copied, and each step reads one more item of one lane.
+
+Rejected alternatives. One heap, skipping what can't run: O(n) for each dispatch while one core is down. A queue for
+each core: a task that several cores can serve would have to choose before it is known which one falls free first.
+Passing without a bound: most throughput, but a model that is asked for all the time starves the others.
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from enum import IntEnum
+from dataclasses import replace
 from itertools import count
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from engine.scheduling.affinity import Affinity
+from engine.scheduling.core_models import Fit
 from engine.scheduling.policy import Policy
 from engine.scheduling.scheduler import Entry, K, Ready, Scheduler
 
 _C_contra = TypeVar("_C_contra", contravariant=True)
 
 
-class Fit(IntEnum):
-    """How an item suits a free slot, best first.
-
-    `held`: its model is there. `room`: nothing is, so it is loaded and nothing has to go. `swap`: another model has to
-    go. `drain`: another one does, and still executes. `never`: it can't run there, now or at all.
-    """
-
-    HELD = 0
-    ROOM = 1
-    SWAP = 2
-    DRAIN = 3
-    NEVER = 4
-
-
 class Offer(Protocol[_C_contra]):
-    """A free slot, or a core with one. Items of one lane suit it equally."""
+    """A free slot. All items of one lane suit it equally."""
 
     def fit(self, item: _C_contra) -> Fit:
-        """How the item suits it now."""
+        """How well the item suits it now."""
 
 
-O = TypeVar("O")  # noqa: E741
+class _Choice(NamedTuple, Generic[K]):
+    """The item that goes next, the index of the offer that it takes, and the head that it passes, if any."""
+
+    item: Ready[K]
+    offer: int
+    passed: Ready[K] | None
 
 
 class LaneScheduler(Generic[K]):
-    """One queue under one policy, kept in a heap a lane, so that what can't run now is not looked through.
+    """One queue under one policy, in one heap for each lane, so that items that can't run now are not searched.
 
-    Of `l` lanes that hold something, `push` and `remove` are O(log n), `pop` and `pick` O(l log l + log n).
+    With `l` lanes that are not empty, `push` and `remove` are O(log n), `pop` and `pick` O(l log l + log n).
     """
 
     __slots__ = ("_affinity", "_lane", "_lanes", "_policy", "_tokens", "_where")
 
     def __init__(self, policy: Policy, lane: Callable[[Ready[K]], Hashable]) -> None:
-        """`lane` says what lane an item is in; it must depend on nothing that changes while the item waits."""
+        """`lane` returns the key of an item's lane; it must depend on nothing that changes while the item waits."""
         self._lane = lane
         self._tokens = count()
         self._lanes: dict[Hashable, Scheduler[K]] = {}
@@ -68,19 +81,19 @@ class LaneScheduler(Generic[K]):
         return id in self._where
 
     def __iter__(self) -> Iterator[Ready[K]]:
-        """What is ready, in no order that means anything."""
+        """All ready items, in no particular order."""
         for lane in self._lanes.values():
             yield from lane
 
     def push(self, item: Ready[K]) -> None:
-        """Add a ready syscall. Raises ValueError when its id is ready already."""
+        """Add a ready item. Raises ValueError when its id is in the queue."""
         if item.id in self._where:
             raise ValueError(f"{item.id!r} is ready already")
         lane = self._where[item.id] = self._lane_of(item)
         lane.push(item)
 
     def pop(self) -> Ready[K] | None:
-        """Take the head by the policy alone; None when nothing is ready."""
+        """Take the head by the policy alone; None when the queue is empty."""
         if len(self._lanes) == 1:
             lane = next(iter(self._lanes.values()))
         elif self._lanes:
@@ -93,47 +106,30 @@ class LaneScheduler(Generic[K]):
         return head
 
     def pick(self, offers: Sequence[Offer[Ready[K]]], now: float) -> tuple[Ready[K], int] | None:
-        """Take what goes next, with the index of the offer that it goes to; None when nothing can go.
+        """Take the item that goes next, with the index of its offer; None when no item can go.
 
-        The head by the policy goes where it suits best, earlier offers before later ones. Under affinity, where it
-        needs another model loaded, the first after it goes that does not, unless something that it would pass is more
-        urgent; the head then counts a pass, by which its bound is measured, and in seconds from the first to `now`. A
-        head that has to wait until what executes has ended keeps an offer free, for itself or what the bound allows.
+        The head by the policy takes the offer that suits it best, earlier offers before later ones. Under affinity,
+        where it needs another model loaded, the first later item goes that does not, unless that would pass a more
+        urgent one; the head then counts a pass. `now` in seconds, for affinity's bound in time from the first pass. A
+        head that has to wait for a drain keeps an offer free, for itself and what the bound lets pass.
         """
-        heads, kept = self.heads(), set[int]()
-        for place, head in enumerate(heads):
-            options = sorted(
-                (fit, n)
-                for n, offer in enumerate(offers)
-                if n not in kept and (fit := offer.fit(head[3])) is not Fit.NEVER
-            )
-            if not options:
-                continue
-            fit, chosen = options[0]
-            if fit not in (Fit.HELD, Fit.ROOM) and self.may_be_passed(head[3], now):
-                followers = {n: self._follower(head, heads[place + 1 :], offers[n]) for _, n in options}
-                own = [(fit, n) for fit, n in options if followers[n] is None and fit is not Fit.DRAIN]
-                if own:
-                    fit, chosen = own[0]
-                elif passing := [(n, item) for _, n in options if (item := followers[n]) is not None]:
-                    chosen, item = passing[0]
-                    self._count_pass(head[3], now)
-                    return self._take(item), chosen
-            if fit is not Fit.DRAIN:
-                return self._take(head[3]), chosen
-            kept.add(chosen)
-        return None
+        choice = _choose(self.heads(), offers, self._policy, now)
+        if choice is None:
+            return None
+        _count_pass(choice.passed, now)
+        self.remove(choice.item.id)
+        return choice.item, choice.offer
 
     def heads(self) -> list[Entry[K]]:
         """The head of each lane, in the order of the policy."""
         return sorted(entry for lane in self._lanes.values() if (entry := lane.peek()) is not None)
 
-    def may_be_passed(self, head: Ready[K], now: float) -> bool:
-        """Whether affinity lets something go before it, if it is the head."""
-        return self._affinity is not None and self._affinity.lets_pass(head.passes, head.passed_at, now)
+    def look_ahead(self) -> LookAhead[K]:
+        """A copy to take items from. It is valid until the queue changes. O(l log l)."""
+        return LookAhead(self._policy, self._lanes.values())
 
     def remove(self, id: K) -> Ready[K] | None:
-        """Take out one item by id, None when it is not ready. Amortised O(1)."""
+        """Take out one item by id; None when it is not in the queue. Amortised O(1)."""
         lane = self._where.get(id)
         if lane is None:
             return None
@@ -143,7 +139,7 @@ class LaneScheduler(Generic[K]):
         return item
 
     def reprioritise(self, id: K, priority: int) -> bool:
-        """Give a ready item another priority; False when it is not ready. Its arrival and its passes stay."""
+        """Give an item another priority; False when it is not in the queue. Its arrival and its passes stay."""
         item = self.remove(id)
         if item is None:
             return False
@@ -152,11 +148,11 @@ class LaneScheduler(Generic[K]):
         return True
 
     def switch(self, policy: Policy) -> None:
-        """Order what is ready by another policy, in one step. O(n)."""
+        """Reorder the queue by another policy, in one step. O(n)."""
         self._adopt(policy)
 
     def snapshot(self) -> list[Ready[K]]:
-        """The order by the policy, affinity left out, in which what is ready would run. O(n log n)."""
+        """The items in the order of the policy, affinity left out. O(n log n)."""
         return [entry[3] for entry in sorted(entry for lane in self._lanes.values() for entry in lane.entries())]
 
     def _adopt(self, policy: Policy) -> None:
@@ -169,7 +165,7 @@ class LaneScheduler(Generic[K]):
         self._where = {item.id: lane for lane in self._lanes.values() for item in lane}
 
     def _key(self, item: Ready[K]) -> Hashable:
-        # What may pass a head is told by its level, so that with affinity a lane's items are alike in that, too.
+        # Levels decide what may pass a head, so under affinity all items of a lane have one level.
         return self._lane(item) if self._affinity is None else (self._lane(item), self._affinity.level(item))
 
     def _lane_of(self, item: Ready[K]) -> Scheduler[K]:
@@ -179,29 +175,99 @@ class LaneScheduler(Generic[K]):
             lane = self._lanes[key] = Scheduler(self._policy, (), self._tokens)
         return lane
 
-    def _follower(self, head: Entry[K], rest: Iterable[Entry[K]], offer: Offer[Ready[K]]) -> Ready[K] | None:
-        """The first after the head that the offer holds the model of, and that passes nothing more urgent there."""
-        level = self._policy.level
-        least = level(head[3])
-        for entry in rest:
-            item = entry[3]
-            fit = offer.fit(item)
-            if fit is Fit.HELD and level(item) <= least:
-                return item
-            if fit is not Fit.NEVER:
-                least = min(least, level(item))
-        return None
-
-    def _take(self, item: Ready[K]) -> Ready[K]:
-        self.remove(item.id)
-        return item
-
-    def _count_pass(self, head: Ready[K], now: float) -> None:
-        head.passes += 1
-        if head.passed_at is None:
-            head.passed_at = now
-
     def _forget(self, item: Ready[K], lane: Scheduler[K]) -> None:
         del self._where[item.id]
         if not len(lane):
             del self._lanes[self._key(item)]
+
+
+class LookAhead(Generic[K]):
+    """Takes items as a `LaneScheduler` would, from copies, without changing it.
+
+    `pop` and `pick` are O(l + log k) after k items besides what `pick` compares; only items that are reached are read.
+    """
+
+    __slots__ = ("_heads", "_lanes", "policy")
+
+    def __init__(self, policy: Policy, lanes: Iterable[Scheduler[K]]) -> None:
+        self.policy = policy
+        self._heads: list[Entry[K]] = []  # sorted
+        self._lanes: dict[K, Iterator[Entry[K]]] = {}  # by the id of its head, the rest of a lane
+        for lane in lanes:
+            self._advance(lane.in_order())
+
+    def pop(self) -> Ready[K] | None:
+        """Take the head by the policy alone; None when no item is left."""
+        return self._take(0) if self._heads else None
+
+    def pick(self, offers: Sequence[Offer[Ready[K]]], now: float) -> tuple[Ready[K], int] | None:
+        """Take the item that goes next, as `LaneScheduler.pick`."""
+        choice = _choose(self._heads, offers, self.policy, now)
+        if choice is None:
+            return None
+        _count_pass(choice.passed, now)
+        at = next(n for n, entry in enumerate(self._heads) if entry[3] is choice.item)
+        return self._take(at), choice.offer
+
+    def _take(self, at: int) -> Ready[K]:
+        item = self._heads.pop(at)[3]
+        self._advance(self._lanes.pop(item.id))
+        return item
+
+    def _advance(self, lane: Iterator[Entry[K]]) -> None:
+        """Make the lane's next item one of the heads: a copy, so that passes count for the look ahead only."""
+        entry = next(lane, None)
+        if entry is not None:
+            insort(self._heads, (*entry[:3], replace(entry[3])))
+            self._lanes[entry[3].id] = lane
+
+
+def _choose(
+    heads: Sequence[Entry[K]], offers: Sequence[Offer[Ready[K]]], policy: Policy, now: float
+) -> _Choice[K] | None:
+    """Choose among the lanes' heads, sorted by the policy; see `LaneScheduler.pick`. Changes nothing."""
+    kept: set[int] = set()
+    for place, (_, _, _, head) in enumerate(heads):
+        fits = sorted(
+            (fit, n) for n, offer in enumerate(offers) if n not in kept and (fit := offer.fit(head)) is not Fit.NEVER
+        )
+        if not fits:
+            continue
+        fit, chosen = fits[0]
+        if fit in (Fit.SWAP, Fit.DRAIN) and _may_be_passed(head, policy, now):
+            rest = heads[place + 1 :]
+            followers = {n: _first_loaded(head, rest, offers[n], policy) for _, n in fits}
+            own = [(fit, n) for fit, n in fits if followers[n] is None and fit is not Fit.DRAIN]
+            if own:
+                fit, chosen = own[0]
+            elif passing := [(item, n) for _, n in fits if (item := followers[n]) is not None]:
+                return _Choice(*passing[0], head)
+        if fit is not Fit.DRAIN:
+            return _Choice(head, chosen, None)
+        kept.add(chosen)
+        if len(kept) == len(offers):
+            return None
+    return None
+
+
+def _first_loaded(head: Ready[K], rest: Iterable[Entry[K]], offer: Offer[Ready[K]], policy: Policy) -> Ready[K] | None:
+    """The first item after the head whose model the offer has loaded, and that passes nothing more urgent there."""
+    level = policy.level
+    least = level(head)
+    for _, _, _, item in rest:
+        fit = offer.fit(item)
+        if fit is Fit.HELD and level(item) <= least:
+            return item
+        if fit is not Fit.NEVER:
+            least = min(least, level(item))
+    return None
+
+
+def _may_be_passed(head: Ready[K], policy: Policy, now: float) -> bool:
+    return isinstance(policy, Affinity) and policy.lets_pass(head.passes, head.passed_at, now)
+
+
+def _count_pass(head: Ready[K] | None, now: float) -> None:
+    if head is not None:
+        head.passes += 1
+        head.passed_at = now if head.passed_at is None else head.passed_at

@@ -1,4 +1,4 @@
-"""What a policy is."""
+"""The interface of a policy: the order of ready syscalls."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from typing import Protocol
 
 
 class Rankable(Protocol):
-    """What a policy may look at: a ready syscall's own facts, none of which changes while it waits."""
+    """The facts that a policy may use. None of them changes while a syscall waits.
+
+    Attributes:
+        priority: 0 (most urgent) … 9. arrival: when the task arrived, in seconds.
+    """
 
     @property
     def priority(self) -> int: ...
@@ -15,14 +19,14 @@ class Rankable(Protocol):
 
 
 class Policy(Protocol):
-    """Orders ready syscalls by a static rank, smallest first; equal ranks go in order of arrival number."""
+    """Orders ready syscalls by a constant rank, smallest first; equal ranks by arrival number."""
 
     @property
     def name(self) -> str:
         """The canonical name, which `parse_policy` reads back to an equal policy."""
 
     def rank(self, item: Rankable) -> float:
-        """The item's place; must depend on nothing but the item, so that it need not be computed again."""
+        """The item's position in the queue, smallest first. It depends on the item alone, so it is computed once."""
 
     def level(self, item: Rankable) -> float:
-        """How urgent it is, least first: for a model's sake, none goes before one of a lesser level."""
+        """The item's urgency, smallest first. Affinity lets no item pass one of a smaller level."""

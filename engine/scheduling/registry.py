@@ -1,27 +1,44 @@
-"""The registry of policies, and how a policy is named. A further policy is one more file in `policies/`."""
+"""The registry of policies, and the grammar of their names.
+
+A built-in policy is one file in `policies/` with a class under `@register(name)`. A package can add policies by entry
+points of the group `aios_tui.policies`, as in its pyproject.toml:
+
+    [project.entry-points."aios_tui.policies"]
+    lifo = "my_package.lifo:Lifo"
+
+The entry's name is the policy's name and its object makes a `Policy` (see `policy.py`); its keyword parameters become
+the `key=number` of a policy name. A plug-in is loaded when its policy is first named.
+"""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import pkgutil
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from engine.errors import UsageError
+from engine.sanitise import one_line
 from engine.scheduling.affinity import with_affinity
 from engine.scheduling.policy import Policy
+from engine.scheduling.scheduler import Ready
 
+GROUP = "aios_tui.policies"
 AFFINITY = {"affinity": "passes", "affinity_s": "seconds"}
-"""Parameters that every policy takes, and the bounds they set."""
+"""Parameters that every policy takes, and the bounds of `Affinity` that they set."""
 Factory = Callable[..., Policy]
 _F = TypeVar("_F", bound=Factory)
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _registry: dict[str, Factory] = {}
 
 
 def register(name: str) -> Callable[[_F], _F]:
-    """Make a policy class known under `name`; its keyword parameters become the `key=number` of a policy name."""
+    """Register a policy class under `name`; its keyword parameters become the `key=number` of a policy name."""
 
     def add(factory: _F) -> _F:
         _registry[name] = factory
@@ -31,33 +48,54 @@ def register(name: str) -> Callable[[_F], _F]:
 
 
 @cache
-def _load_all() -> None:
+def _built_in() -> Mapping[str, Factory]:
+    """The factories in `policies/`, by name."""
     from engine.scheduling import policies
 
     for module in pkgutil.iter_modules(policies.__path__):
         importlib.import_module(f"{policies.__name__}.{module.name}")
+    return _registry
+
+
+@cache
+def _plugins() -> tuple[Mapping[str, EntryPoint], Mapping[str, str]]:
+    """The plug-ins by policy name, and one line for each name that cannot be used."""
+    entries: dict[str, dict[str, EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        entries.setdefault(entry.name, {})[f"{_package(entry)} {entry.value}"] = entry
+    usable, problems = dict[str, EntryPoint](), dict[str, str]()
+    for name, found in sorted(entries.items()):
+        packages = " and ".join(sorted({_package(entry) for entry in found.values()}))
+        shown = one_line(name, 60)
+        if not _NAME.fullmatch(name):
+            problems[name] = f"{packages}: '{shown}' cannot be the name of a policy"
+        elif name in _built_in():
+            problems[name] = f"{packages}: the policy '{shown}' is built in and cannot be replaced"
+        elif len(found) > 1:
+            problems[name] = f"{packages}: both register the policy '{shown}'; uninstall one of them"
+        else:
+            (usable[name],) = found.values()
+    return usable, problems
 
 
 def policy_names() -> list[str]:
-    """The registered policies' plain names, sorted."""
-    _load_all()
-    return sorted(_registry)
+    """The plain names of the built-in policies and of the plug-ins, sorted."""
+    return sorted({*_built_in(), *_plugins()[0]})
+
+
+def policy_problems() -> Mapping[str, str]:
+    """One line for each name of a plug-in that cannot be used, by name."""
+    return _plugins()[1]
 
 
 def parse_policy(text: str) -> Policy:
     """Make the policy that `text` names: `fifo`, `npps`, `npps:ageing=60`, each with `affinity=8` and `affinity_s=30`.
 
     Raises:
-        UsageError: the name is not registered, or a parameter is unknown, not a number or out of range.
+        UsageError: with one line. The name is not known, a parameter is unknown, not a number or out of range, or the
+            plug-in that has the name is broken.
     """
-    _load_all()
     name, _, tail = text.strip().lower().partition(":")
-    factory = _registry.get(name)
-    if factory is None:
-        raise UsageError(
-            f"unknown policy {text!r}: choose one of {', '.join(policy_names())}, npps:ageing=SECONDS, "
-            "each with affinity=PASSES or affinity_s=SECONDS"
-        )
     parameters: dict[str, Any] = {}
     for part in filter(None, tail.split(",")):
         key, _, value = part.partition("=")
@@ -70,15 +108,13 @@ def parse_policy(text: str) -> Policy:
         parameters[key.strip()] = number
     bounds = {bound: parameters.pop(key) for key, bound in AFFINITY.items() if key in parameters}
     try:
-        return with_affinity(factory(**parameters), **bounds)
-    except TypeError:
-        raise UsageError(f"policy {text!r}: {name} has no parameter {', '.join(parameters)}") from None
+        return with_affinity(_make(name, text, parameters), **bounds)
     except ValueError as error:
-        raise UsageError(f"policy {text!r}: {error}") from None
+        raise UsageError(one_line(f"policy {text!r}: {error}")) from None
 
 
 def parse_policies(text: str) -> list[Policy]:
-    """The policies of a list with commas: in `npps:ageing=60,affinity=8,fifo` the second part is the first one's.
+    """Make the policies of a list with commas: in `npps:ageing=60,affinity=8,fifo` the second part is the first one's.
 
     Raises:
         UsageError: as `parse_policy`.
@@ -90,3 +126,49 @@ def parse_policies(text: str) -> list[Policy]:
         else:
             names.append(part)
     return [parse_policy(name) for name in names]
+
+
+def _make(name: str, text: str, parameters: Mapping[str, float]) -> Policy:
+    """Make a policy by its plain name. Raises UsageError; ValueError for a number out of range."""
+    factory = _built_in().get(name)
+    if factory is not None:
+        _check_parameters(factory, name, text, parameters)
+        return factory(**parameters)
+    entry = _plugins()[0].get(name)
+    if entry is None:
+        raise UsageError(
+            policy_problems().get(name)
+            or f"unknown policy {text!r}: choose one of {', '.join(policy_names())}, npps:ageing=SECONDS, "
+            "each with affinity=PASSES or affinity_s=SECONDS"
+        )
+    who = f"the policy plug-in '{name}' of {_package(entry)}"
+    try:
+        factory = entry.load()
+        _check_parameters(factory, name, text, parameters)
+        policy: Policy = factory(**parameters)
+        _check_plugin(policy, name)
+    except (ValueError, UsageError):
+        raise
+    except (Exception, SystemExit) as error:  # anything may happen in foreign code
+        raise UsageError(one_line(f"{who} is broken: {type(error).__name__}: {error}")) from error
+    return policy
+
+
+def _check_parameters(factory: Factory, name: str, text: str, parameters: Mapping[str, float]) -> None:
+    known = inspect.signature(factory).parameters
+    if unknown := [key for key in parameters if key not in known]:
+        raise UsageError(f"policy {text!r}: {name} has no parameter {', '.join(unknown)}")
+
+
+def _check_plugin(policy: Any, name: str) -> None:
+    """Raise TypeError when a plug-in's object is no policy, as far as one item shows."""
+    if str(policy.name).partition(":")[0] != name:
+        raise TypeError(f"its policy has the name {policy.name!r}, which has to begin with {name!r}")
+    sample = Ready(0, 5, 0.0, 0)
+    for attribute, number in (("rank", policy.rank(sample)), ("level", policy.level(sample))):
+        if not isinstance(number, int | float) or math.isnan(number):
+            raise TypeError(f"its {attribute} is {number!r}, which is no number")
+
+
+def _package(entry: EntryPoint) -> str:
+    return one_line(f"{entry.dist.name} {entry.dist.version}", 80) if entry.dist else "a package"

@@ -1,6 +1,26 @@
-"""The ready queue under a policy. Plain synchronous data: no clock, no asyncio, no I/O.
+"""The ready queue of one lane under a policy. Plain synchronous data: no clock, no asyncio, no I/O.
 
-The async kernel and the virtual-time simulator drive this same code.
+Guarantee. Items leave in the order of (rank, arrival number), whatever was pushed, removed, re-prioritised or
+switched in between; none is lost, none comes twice. The kernel and the simulator drive this same code, so a virtual
+run takes the very decisions of a live one. The tests hold it against a list that is sorted again for every question.
+
+Data structure. A binary heap of (rank, arrival number, token, item) with a dictionary of the items by id. A policy's
+rank of an item never changes while the item waits: ageing, too, is the constant `arrival + T · priority` (see
+`policies/npps.py`), so the heap needs no work as time passes. Push and pop are O(log n), two calls and one rank each,
+because a simulation of a million tasks spends most of its time here.
+
+Removal is lazy. An item carries the token of its one live entry; removing it, or pushing it again with another
+priority, makes the older entry dead without a search. Dead entries are dropped when they reach the top, and all at
+once when they outnumber the live ones, so memory is O(n) and removal O(1) amortised.
+
+Switching the policy is one `heapify`, O(n), in one step: no item is outside the queue for a moment.
+
+Reading in order without taking (`in_order`) walks the heap best first with a second, small heap: the first k entries
+cost O(k log k), where sorting all of them would cost O(n log n) for each look at the queue.
+
+Rejected alternatives. A sorted list: insertion moves O(n) entries and a switch sorts. A bucket per priority: wrong
+under ageing, and no faster at ten priorities. A heap with positions, for real removal: slower push and pop, which is
+what counts. Computing ranks at the time of the pop: O(n) a pop, or a heap whose order is wrong.
 """
 
 from __future__ import annotations
@@ -21,12 +41,12 @@ class Ready(Generic[K]):
     """One ready syscall: its id, and the (priority, arrival) of its task, which it keeps over rounds and retries.
 
     Attributes:
-        id: what the owner knows it by; unique among what is ready.
+        id: the owner's key; unique in the queue.
         priority: 0 (most urgent) … 9.
         arrival: when the task arrived, in seconds on the owner's clock.
         seq: the task's arrival number, which breaks ties.
-        model: the model it needs, where the owner has more than one kind of core.
-        passes: how often it was the head and another went first for a model's sake. passed_at: when that first was.
+        model: the model it needs; None for a core's default.
+        passes: how often it was the head and another item went first because of its model. passed_at: when first.
     """
 
     id: K
@@ -44,36 +64,30 @@ Entry = tuple[float, int, int, Ready[K]]
 
 
 class Scheduler(Generic[K]):
-    """A heap of what is ready, in the order of the current policy. All in O(log n) but where said."""
+    """A heap of ready items in the order of the current policy. O(log n) unless stated."""
 
-    __slots__ = ("_heap", "_items", "_policy", "_rank", "_tokens")
+    __slots__ = ("_heap", "_items", "_rank", "_tokens")
 
     def __init__(self, policy: Policy, items: Iterable[Ready[K]] = (), tokens: Iterator[int] | None = None) -> None:
-        """`items`: ready from the start, O(n). `tokens`: whole numbers, for schedulers whose entries are compared."""
-        self._policy = policy
-        self._rank = policy.rank  # bound once: push and pop are what a simulation of millions spends its time in
+        """`items` are ready from the start, O(n). `tokens` are whole numbers; schedulers that share them can compare
+        their entries.
+        """
+        self._rank = policy.rank  # bound once: a simulation of a million tasks spends its time in push and pop
         self._items: dict[K, Ready[K]] = {item.id: item for item in items}
         self._heap: list[Entry[K]] = []  # an entry is live while it has its item's token
         self._tokens = tokens or count()
         if self._items:
             self._rebuild()
 
-    @property
-    def policy(self) -> Policy:
-        return self._policy
-
     def __len__(self) -> int:
         return len(self._items)
 
-    def __contains__(self, id: K) -> bool:
-        return id in self._items
-
     def __iter__(self) -> Iterator[Ready[K]]:
-        """What is ready, in no order that means anything."""
+        """All ready items, in no particular order."""
         return iter(self._items.values())
 
     def push(self, item: Ready[K]) -> None:
-        """Add a ready syscall. Raises ValueError when its id is ready already."""
+        """Add a ready item. Raises ValueError when its id is in the queue."""
         items, key = self._items, item.id
         if key in items:
             raise ValueError(f"{key!r} is ready already")
@@ -82,7 +96,7 @@ class Scheduler(Generic[K]):
         heappush(self._heap, (self._rank(item), item.seq, token, item))
 
     def pop(self) -> Ready[K] | None:
-        """Take the head; None when nothing is ready."""
+        """Take the head; None when the queue is empty."""
         heap = self._heap
         while heap:
             _, _, token, item = heappop(heap)
@@ -93,7 +107,7 @@ class Scheduler(Generic[K]):
         return None
 
     def peek(self) -> Entry[K] | None:
-        """The head's entry; None when nothing is ready. Amortised O(1)."""
+        """Return the head's entry; None when the queue is empty. Amortised O(1)."""
         heap = self._heap
         while heap:
             entry = heap[0]
@@ -103,11 +117,25 @@ class Scheduler(Generic[K]):
         return None
 
     def entries(self) -> Iterator[Entry[K]]:
-        """What is ready, as entries, in no order that means anything."""
+        """All entries, in no particular order."""
         return (entry for entry in self._heap if entry[3]._token == entry[2])
 
+    def in_order(self) -> Iterator[Entry[K]]:
+        """Entries from the head on, found as they are asked for: O(k log k) for the first k, dead entries among them.
+
+        The queue must not change while this is read.
+        """
+        heap = self._heap
+        frontier = [(heap[0], 0)] if heap else []
+        while frontier:
+            entry, at = heappop(frontier)
+            for child in range(2 * at + 1, min(2 * at + 3, len(heap))):
+                heappush(frontier, (heap[child], child))
+            if entry[3]._token == entry[2]:
+                yield entry
+
     def remove(self, id: K) -> Ready[K] | None:
-        """Take out one item by id, None when it is not ready. Amortised O(1)."""
+        """Take out one item by id; None when it is not in the queue. Amortised O(1)."""
         item = self._items.pop(id, None)
         if item is not None:
             item._token = -1
@@ -115,7 +143,7 @@ class Scheduler(Generic[K]):
         return item
 
     def reprioritise(self, id: K, priority: int) -> bool:
-        """Give a ready item another priority; False when it is not ready. Its arrival stays."""
+        """Give an item another priority; False when it is not in the queue. Its arrival stays."""
         item = self._items.get(id)
         if item is None:
             return False
@@ -126,13 +154,12 @@ class Scheduler(Generic[K]):
         return True
 
     def switch(self, policy: Policy) -> None:
-        """Order what is ready by another policy, in one step. O(n)."""
-        self._policy = policy
+        """Reorder the queue by another policy, in one step. O(n)."""
         self._rank = policy.rank
         self._rebuild()
 
     def snapshot(self) -> list[Ready[K]]:
-        """The order in which what is ready would run if nothing else arrived. O(n log n)."""
+        """The items in the order in which they would leave if no other arrived. O(n log n)."""
         return [entry[3] for entry in sorted(self.entries())]
 
     def _compact(self) -> None:

@@ -15,10 +15,10 @@ from aios_tui.cli.runner.replay_keep import keep, tell_kept
 from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.reporting.results import Results, gather
 from aios_tui.runtime.runtime import Runtime
-from engine.cores.port import CoreInfo
 from engine.errors import AiosError, UsageError
 from engine.replay.live import LiveReplay
 from engine.replay.live_results import Progress
+from engine.replay.synthetic_prompt import longest_prompt
 from engine.replay.tables import Run
 from engine.task import TaskSpec
 from engine.workloads.format import ControlRow
@@ -98,7 +98,7 @@ class _Replay:
                 self._workload,
                 speed=self._plan.speed or 1.0,
                 switches=self._plan.switches or not self._plan.policies,
-                longest_prompt=_longest(infos),
+                longest_prompt=longest_prompt(infos),
                 change=self._changed,
             )
             complete = await self._run(replay, stopper)
@@ -146,12 +146,6 @@ class _Replay:
         if options:
             update["options"] = spec.options.model_copy(update=options)
         return spec.model_copy(update=update) if update else spec
-
-
-def _longest(infos: list[CoreInfo]) -> int | None:
-    """What a made-up prompt may have: half the smallest context that the cores tell of, so that a reply fits too."""
-    contexts = [model.context_length for info in infos for model in info.models if model.context_length]
-    return max(16, min(contexts) // 2) if contexts else None
 
 
 class Live(AbstractContextManager["Live"]):

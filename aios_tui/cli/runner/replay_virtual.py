@@ -16,7 +16,7 @@ from aios_tui.reporting.bench_results import rates_of, read
 from aios_tui.reporting.results import Results, gather
 from engine.agents.catalogue import load_catalogue
 from engine.errors import UsageError
-from engine.replay.inputs import ReplayInput, columns
+from engine.replay.inputs import ReplayInput, build_input
 from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
 from engine.replay.simulate import Capacity, simulate
 from engine.scheduling import Policy, parse_policy
@@ -42,7 +42,7 @@ async def run_virtual(plan: ReplayPlan, path: Path, out: Output) -> tuple[Result
 
 def _simulated(plan: ReplayPlan, path: Path, service: ServiceModel, told: str) -> Results:
     with WorkloadReader(path) as reader:
-        made = columns(reader, reader.header.defaults, service, _rounds(plan))
+        made = build_input(reader, reader.header.defaults, service, _rounds(plan))
         complete = reader.complete
     plant = Capacity(
         slots=plan.settings.slots or 1,
@@ -52,7 +52,7 @@ def _simulated(plan: ReplayPlan, path: Path, service: ServiceModel, told: str) -
     loads = "".join(f", loading {model or 'a model'} {s:g} s" for model, s in plan.loads.items())
     runs = []
     for policy, switches in schedules(plan, made.switches):
-        run = simulate(made.tasks, policy, plant, switches, made.acts)
+        run = simulate(made.tasks, policy, plant, switches, made.actions)
         run.note = f"{told}{loads}"
         runs.append((run, True))
     return gather(path.name, runs, _notes(plan, made, service, complete))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from aios_tui.console.state.replay_view import speed_words
 from aios_tui.formatting import numbers
 from engine.errors import AiosError
+from engine.replay.synthetic_prompt import longest_prompt
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
@@ -34,24 +35,13 @@ def start_replay(app: ConsoleBase, workload: Workload, *, speed: float, switches
         workload,
         speed=speed,
         switches=switches,
-        longest_prompt=_longest_prompt(app),
+        longest_prompt=longest_prompt(app.view.cores.values()),
         now=app.now,
     )
     app.replaying = replaying
     app.carry_out(partial(_play, app, replaying), group="replay")
     app.redraw_header()
     app.tell(f"replaying {replaying.name}: {tasks_words(len(workload.tasks))}, {speed_words(speed)}")
-
-
-def _longest_prompt(app: ConsoleBase) -> int | None:
-    """Half of the smallest context that a default model has, so that a reply fits beside a made-up prompt."""
-    contexts = [
-        model.context_length
-        for core in app.view.cores.values()
-        for model in core.models
-        if model.context_length and model.name == core.default_model
-    ]
-    return max(16, min(contexts) // 2) if contexts else None
 
 
 async def _play(app: ConsoleBase, replaying: ReplayJob) -> None:

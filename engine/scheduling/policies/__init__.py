@@ -1,1 +1,1 @@
-"""One policy a file; every module here is loaded by the registry."""
+"""The built-in policies, one in each file. The registry loads every module here."""

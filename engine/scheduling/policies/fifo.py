@@ -12,7 +12,7 @@ from engine.scheduling.registry import register
 @register("fifo")
 @dataclass(frozen=True, slots=True)
 class Fifo:
-    """By arrival alone; priorities are kept but do not count."""
+    """Orders by arrival alone; priorities are kept but do not count."""
 
     name: ClassVar[str] = "fifo"
 

@@ -14,7 +14,7 @@ MAX_AGEING_S = 1e9
 @register("npps")
 @dataclass(frozen=True, slots=True)
 class Npps:
-    """By (priority, arrival). With `ageing` = T seconds, waiting T seconds makes up for one level of priority.
+    """Orders by (priority, arrival). With `ageing` = T seconds, waiting T seconds makes up for one level of priority.
 
     Minimising `priority − waited/T` at any moment is the same as minimising the constant `arrival + T·priority`,
     so ageing needs no rescans. T = ∞ is strict NPPS, which can starve the least urgent; any finite T cannot.
@@ -23,7 +23,7 @@ class Npps:
     ageing: float = math.inf
 
     def __post_init__(self) -> None:
-        # Beyond the bound, ranks would run out of digits: arrivals first, and at last priorities would not count.
+        # Beyond the bound ranks run out of digits: first arrivals stop to count, then priorities.
         if not 0 <= self.ageing <= MAX_AGEING_S and self.ageing != math.inf:
             raise ValueError("ageing is a number of seconds per priority level, from 0 to 1e9, or inf")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aios_tui.reporting.run_store import MemoryRuns
-from engine.replay.inputs import columns
+from engine.replay.inputs import build_input
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import Run
 from engine.scheduling import parse_policy
@@ -17,7 +17,7 @@ def made(policy: str, *, count: int = 300, seed: int = 7) -> Run:
     """A run of three classes of tasks at a load of nine tenths."""
     classes = (TaskClass(0.2, 1, client="ada"), TaskClass(0.3, 5, client="bob"), TaskClass(0.5, 8, client="[/foo]"))
     header, rows = generate(count, 0.26, seed=seed, burstiness=1.5, classes=classes)
-    run = simulate(columns(rows, header.defaults).tasks, parse_policy(policy), Capacity())
+    run = simulate(build_input(rows, header.defaults).tasks, parse_policy(policy), Capacity())
     run.note = "1 slot, prefill 1,000 and decode 50 tok/s"
     return run
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import pytest
 
 from engine.agents.protocol import AgentContext
-from engine.cores.port import SlotEvent
+from engine.cores.port import Slot, SlotEvent
 from engine.events import CoreChanged, ModelSwapped, SwapPlanned, TaskEnded
 from engine.kernel import Kernel
-from engine.task import TaskSpec
+from engine.task import TaskSpec, TaskState
 from tests.engine.kernel.helpers import CodeAgent, GateCore, Running, make_kernel, seen
 
 
@@ -201,8 +201,13 @@ async def test_a_lost_attempt_may_still_execute_so_a_swap_waits_for_it(by: str) 
     if by == "its end":
         core.let_go.set()
     else:
-        core.says.put_nowait(SlotEvent("up", first.slot.id))
-    assert (await core.next()).attempt.model == "b"
+        lost, first.slot = first.slot, Slot("lost/0", "lost")  # it executes, on no slot that may be given away
+        core.says.put_nowait(SlotEvent("up", lost.id))
+    second, third = await two_running(core)
+    assert [running.attempt.model for running in (second, third)] == ["b", "b"], "both slots serve again"
+    for running in (second, third):
+        running.end()
+    assert [(await kernel.wait(task)).state for task in ids[1:]] == [TaskState.DONE] * 2
     core.let_go.set()
     await kernel.stop()
 
@@ -266,6 +271,61 @@ async def test_an_agent_that_names_another_model_waits_for_its_swap_too() -> Non
     assert core.begun.empty()
     first.end()
     assert (await core.next()).attempt.model == "b"
+    await kernel.stop()
+
+
+async def test_an_agent_that_names_another_model_keeps_to_the_bound() -> None:
+    """Its slot was given for the model that is loaded, so what it asks for may not swap before its turn."""
+
+    async def run(ctx: AgentContext) -> str:
+        return (await ctx.llm("b1", model="b")).text
+
+    core = gpu()
+    kernel = make_kernel(core, policy="fifo:affinity=5", agents=[CodeAgent("own", run)])
+    await kernel.start(paused=True)
+    await kernel.submit_many([*specs("a"), TaskSpec(prompt="x", agent="own"), *specs("aa")])
+    kernel.resume()
+    assert [prompt[0] for prompt in await served(kernel, core, count=4)] == ["a", "a", "a", "b"]
+    await kernel.stop()
+
+
+@pytest.mark.parametrize("policy", ["npps", "npps:affinity=5"])
+async def test_a_drain_begins_no_queued_task_while_rounds_go_on(policy: str) -> None:
+    """A queued task that is more urgent than the round of a running one still has to wait for the end of the drain."""
+
+    async def run(ctx: AgentContext) -> str:
+        await ctx.llm("first")
+        return (await ctx.llm("second")).text
+
+    core = gpu()
+    kernel = make_kernel(core, policy=policy, agents=[CodeAgent("two", run)])
+    await kernel.start()
+    running = await kernel.submit(TaskSpec(prompt="x", agent="two", model="a", priority=9))
+    first = await core.next()
+    queued = await kernel.submit(TaskSpec(prompt="urgent", model="a", priority=0))
+    draining = asyncio.create_task(kernel.drain())
+    await idle()
+    first.end()
+    second = await core.next()
+    assert (second.attempt.task, second.attempt.messages[-1].content) == (running, "second")
+    second.end()
+    await asyncio.wait_for(draining, 10)
+    assert core.begun.empty() and [task.id for task in kernel.live_tasks()] == [queued]
+    await kernel.stop()
+
+
+async def test_tasks_submitted_before_the_start_wait_for_it() -> None:
+    errors: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    core = gpu()
+    kernel = make_kernel(core, policy="fifo:affinity=5")
+    task = await kernel.submit(specs("a")[0])
+    await idle()
+    assert core.begun.empty()
+    await kernel.start()
+    (await core.next()).end()
+    assert (await kernel.wait(task)).state is TaskState.DONE
+    assert errors == []
     await kernel.stop()
 
 

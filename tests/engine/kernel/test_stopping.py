@@ -180,7 +180,7 @@ async def test_a_stop_does_not_wait_for_an_end_that_the_history_can_not_take() -
     store.free.clear()
     store.told("disk full")
     running.end()
-    while not kernel.slots.place("gate/0").free:
+    while not kernel.slots["gate/0"].free:
         await asyncio.sleep(0)
     await asyncio.wait_for(kernel.stop(), 10)
     store.free.set()

@@ -93,7 +93,7 @@ async def test_cancelling_twice_does_not_free_a_slot_whose_model_is_still_at_it(
         for _ in range(5):
             await asyncio.sleep(0)
     assert not running.stopped
-    assert not kernel.slots.place("gate/0").free
+    assert not kernel.slots["gate/0"].free
     core.stubborn = False
     core.let_go.set()
     assert await asyncio.gather(*cancels) == [True, True, True]
@@ -130,12 +130,12 @@ async def test_a_lost_attempt_that_stops_after_all_gives_its_slot_back() -> None
     core.stubborn = True
     task, _ = await begin(kernel, core)
     assert await kernel.cancel(task)
-    place = kernel.slots.place("gate/0")
+    place = kernel.slots["gate/0"]
     assert place.slot.state == "suspect"
     waiting = await kernel.submit(TaskSpec(prompt="next"))
     core.stubborn = False
     core.let_go.set()
     (await core.next()).end()
     assert (await kernel.wait(waiting)).state is TaskState.DONE
-    assert kernel.slots.place("gate/0").slot.state == "up"
+    assert kernel.slots["gate/0"].slot.state == "up"
     await kernel.stop()

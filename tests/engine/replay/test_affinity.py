@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from engine.agents.catalogue import load_catalogue
 from engine.cores.scripted import ScriptedCore
 from engine.kernel import Kernel
-from engine.replay.inputs import columns
+from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
 from engine.replay.metrics import compare_order, measure
 from engine.replay.simulate import Capacity, simulate
-from engine.replay.tables import Act, TaskTable
+from engine.replay.tables import OperatorAction, TaskTable
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.workloads.format import TaskRow, WorkloadHeader
@@ -46,7 +46,7 @@ async def test_live_and_virtual_dispatch_in_the_same_order(policy: str) -> None:
     await kernel.start()
     live = await LiveReplay(kernel, workload).run()
     await kernel.stop()
-    made = columns(workload.items, rounds_of=lambda name: catalogue.get(name).round_total)
+    made = build_input(workload.items, rounds_of=lambda name: catalogue.get(name).round_total)
     virtual = simulate(made.tasks, parse_policy(policy), Capacity(default_load_s=8.0))
     assert compare_order(live, virtual) is None
     assert len(live.order) == len(workload.tasks)
@@ -108,12 +108,14 @@ def test_no_run_loses_starves_or_demotes_anyone(
 def test_the_bound_holds_while_an_operator_is_at_work(seed: int) -> None:
     """Priorities change, tasks are cancelled, policies switch: everything else still ends, once."""
     rng = random.Random(seed)
-    made = columns(two_models(seed, 60).items)
+    made = build_input(two_models(seed, 60).items)
     made.tasks.at = array("d", sorted(rng.uniform(0, 200) for _ in range(60)))
     made.tasks.service = array("d", [rng.uniform(0, 8) for _ in range(60)])
     acts = sorted(
         (
-            Act(rng.uniform(0, 250), rng.choice(("priority", "cancel")), rng.randrange(60), rng.randrange(10))
+            OperatorAction(
+                rng.uniform(0, 250), rng.choice(("priority", "cancel")), rng.randrange(60), rng.randrange(10)
+            )
             for _ in range(20)
         ),
         key=lambda act: act.at,
@@ -127,7 +129,7 @@ def test_the_bound_holds_while_an_operator_is_at_work(seed: int) -> None:
 
 
 def test_affinity_changes_nothing_where_nothing_is_loaded() -> None:
-    made = columns(two_models(3).items)
+    made = build_input(two_models(3).items)
     plain, kind = (simulate(made.tasks, parse_policy(policy)) for policy in ("npps", "npps:affinity=8"))
     assert (plain.start, plain.end, plain.order) == (kind.start, kind.end, kind.order)
     assert kind.swaps == 0

@@ -12,11 +12,11 @@ import pytest
 
 from engine.events import AttemptEnded, TaskStarted
 from engine.kernel import Kernel
-from engine.replay.inputs import columns
+from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
 from engine.replay.metrics import compare_order, measure
 from engine.replay.simulate import Capacity, simulate
-from engine.replay.tables import Act, Run, TaskTable
+from engine.replay.tables import OperatorAction, Run, TaskTable
 from engine.scheduling import parse_policy
 from engine.task import TaskSpec
 from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
@@ -25,25 +25,25 @@ from engine.workloads.recorder import Recorder
 from tests.engine.kernel.helpers import GateCore, make_kernel
 
 
-def five(*acts: Act, policy: str = "npps", slots: int = 1, rounds: bool = False) -> Run:
+def five(*acts: OperatorAction, policy: str = "npps", slots: int = 1, rounds: bool = False) -> Run:
     """Five tasks of 2 s, priority 5, at 0, 1, 2, 3, 4."""
     tasks = TaskTable(array("d", range(5)), array("b", [5] * 5), array("d", [2.0] * 5))
     if rounds:
         tasks.rounds = array("H", [2] * 5)
-    return simulate(tasks, parse_policy(policy), Capacity(slots), acts=acts)
+    return simulate(tasks, parse_policy(policy), Capacity(slots), actions=acts)
 
 
 def test_a_priority_changed_on_the_way_counts_from_then_on() -> None:
-    run = five(Act(4.5, "priority", 4, 0))
+    run = five(OperatorAction(4.5, "priority", 4, 0))
     assert list(run.order) == [0, 1, 2, 4, 3]
     assert list(run.start) == [0, 2, 4, 8, 6]
     assert list(run.end) == [2, 4, 6, 10, 8]
     assert list(run.tasks.priority) == [5, 5, 5, 5, 0]
-    assert list(five(Act(4.5, "priority", 4, 0), policy="fifo").order) == [0, 1, 2, 3, 4]
+    assert list(five(OperatorAction(4.5, "priority", 4, 0), policy="fifo").order) == [0, 1, 2, 3, 4]
 
 
 def test_cancelled_while_queued_it_never_starts_and_while_running_its_slot_is_free_at_once() -> None:
-    run = five(Act(3.0, "cancel", 1), Act(3.0, "cancel", 2), Act(30.0, "cancel", 0))
+    run = five(OperatorAction(3.0, "cancel", 1), OperatorAction(3.0, "cancel", 2), OperatorAction(30.0, "cancel", 0))
     assert list(run.order) == [0, 1, 3, 4]
     assert list(run.start)[3:] == [3, 5]
     assert run.start[2] != run.start[2]
@@ -54,41 +54,53 @@ def test_cancelled_while_queued_it_never_starts_and_while_running_its_slot_is_fr
 
 
 def test_cancelled_between_its_rounds_and_in_its_second_one() -> None:
-    run = five(Act(2.5, "cancel", 1), rounds=True, policy="fifo")
+    run = five(OperatorAction(2.5, "cancel", 1), rounds=True, policy="fifo")
     assert (run.end[0], run.start[1], run.end[1], run.service[1]) == (2, 2, 2.5, 0.5)
-    again = five(Act(1.5, "cancel", 0), rounds=True, policy="fifo")
+    again = five(OperatorAction(1.5, "cancel", 0), rounds=True, policy="fifo")
     assert (again.end[0], again.service[0], again.start[1]) == (1.5, 1.5, 1.5)
 
 
 def test_runs_share_their_tasks_and_do_not_change_them() -> None:
     tasks = TaskTable(array("d", [0.0, 0.0]), array("b", [5, 5]), array("d", [1.0, 1.0]))
-    simulate(tasks, parse_policy("npps"), acts=[Act(0.0, "priority", 1, 0), Act(0.5, "cancel", 1)])
+    simulate(
+        tasks, parse_policy("npps"), actions=[OperatorAction(0.0, "priority", 1, 0), OperatorAction(0.5, "cancel", 1)]
+    )
     assert (list(tasks.priority), list(tasks.service)) == ([5, 5], [1.0, 1.0])
 
 
 def test_paused_nothing_is_dispatched_and_a_pause_that_nobody_ends_ends_by_itself() -> None:
-    run = five(Act(1.0, "pause"), Act(7.5, "resume"))
+    run = five(OperatorAction(1.0, "pause"), OperatorAction(7.5, "resume"))
     assert list(run.start) == [0, 7.5, 9.5, 11.5, 13.5]
-    assert list(five(Act(0.0, "pause")).start) == [4, 6, 8, 10, 12]
-    together = five(Act(0.0, "pause"), Act(4.0, "priority", 4, 0))
+    assert list(five(OperatorAction(0.0, "pause")).start) == [4, 6, 8, 10, 12]
+    together = five(OperatorAction(0.0, "pause"), OperatorAction(4.0, "priority", 4, 0))
     assert list(together.order) == [4, 0, 1, 2, 3]
 
 
 def test_what_is_held_waits_and_keeps_its_place() -> None:
-    run = five(Act(1.0, "hold", 1), Act(1.5, "hold", 0), Act(5.5, "release", 1))
+    run = five(OperatorAction(1.0, "hold", 1), OperatorAction(1.5, "hold", 0), OperatorAction(5.5, "release", 1))
     assert list(run.order) == [0, 2, 3, 1, 4], "one that runs can't be held"
     assert list(run.start) == [0, 6, 2, 4, 8]
-    assert list(five(Act(1.0, "hold", 1)).order) == [0, 2, 3, 4, 1], "let go when nothing else is left"
-    urgent = five(Act(1.0, "hold", 1), Act(1.0, "hold", 1), Act(3.0, "priority", 1, 0), Act(4.5, "release", 1))
+    assert list(five(OperatorAction(1.0, "hold", 1)).order) == [0, 2, 3, 4, 1], "let go when nothing else is left"
+    urgent = five(
+        OperatorAction(1.0, "hold", 1),
+        OperatorAction(1.0, "hold", 1),
+        OperatorAction(3.0, "priority", 1, 0),
+        OperatorAction(4.5, "release", 1),
+    )
     assert list(urgent.order) == [0, 2, 3, 1, 4]
-    gone = five(Act(1.0, "hold", 1), Act(3.0, "cancel", 1), Act(4.0, "release", 1))
+    gone = five(OperatorAction(1.0, "hold", 1), OperatorAction(3.0, "cancel", 1), OperatorAction(4.0, "release", 1))
     assert (list(gone.order), list(gone.failed), gone.service[1]) == ([0, 2, 3, 4], [1], 0.0)
-    paused = five(Act(0.0, "pause"), Act(1.0, "hold", 1), Act(30.0, "resume"), Act(31.0, "release", 1))
+    paused = five(
+        OperatorAction(0.0, "pause"),
+        OperatorAction(1.0, "hold", 1),
+        OperatorAction(30.0, "resume"),
+        OperatorAction(31.0, "release", 1),
+    )
     assert list(paused.start) == [30, 32, 34, 36, 38]
 
 
 def test_acts_on_tasks_that_are_over_or_still_to_come_do_nothing() -> None:
-    assert list(five(Act(0.0, "cancel", 3), Act(9.9, "priority", 0, 0)).order) == [0, 1, 2, 3, 4]
+    assert list(five(OperatorAction(0.0, "cancel", 3), OperatorAction(9.9, "priority", 0, 0)).order) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -101,7 +113,7 @@ def test_without_acts_the_general_loop_does_as_the_plain_one(seed: int) -> None:
     policy = parse_policy(rng.choice(("fifo", "npps", "npps:ageing=2")))
     plant = Capacity(rng.randint(1, 3))
     plain = simulate(tasks, policy, plant)
-    general = simulate(tasks, policy, plant, acts=[Act(1e6, "resume")])
+    general = simulate(tasks, policy, plant, actions=[OperatorAction(1e6, "resume")])
     assert (plain.start, plain.end, plain.order) == (general.start, general.end, general.order)
 
 
@@ -113,8 +125,8 @@ def test_controls_find_their_tasks_wherever_they_stand() -> None:
         ControlRow(at=1.5, op="priority", task="nobody", priority=1),
         ControlRow(at=0.5, op="pause"),
     ]
-    made = columns(items)
-    assert made.acts == [Act(0.5, "pause"), Act(2.0, "cancel", 1)]
+    made = build_input(items)
+    assert made.actions == [OperatorAction(0.5, "pause"), OperatorAction(2.0, "cancel", 1)]
     assert made.strays == 1
 
 
@@ -195,7 +207,7 @@ async def quiet(kernel: Kernel, core: GateCore) -> None:
 @pytest.mark.parametrize("seed", range(12))
 async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path, seed: int) -> None:
     workload, spans = await runtime(tmp_path, seed)
-    made = columns(workload.items)
+    made = build_input(workload.items)
     assert made.strays == 0
     # How long each execution took is not in a workload: service times are made so that each ends when it did.
     begins = {item.at for item in workload.items if isinstance(item, TaskRow) or item.op in ("resume", "release")}
@@ -204,7 +216,7 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path, seed
     for place in range(len(tasks)):
         start, end = spans.get(tasks.id(place), (0.0, 0.0))
         tasks.service[place] = end - moments[bisect_right(moments, start + 1e-6) - 1]
-    run = simulate(tasks, parse_policy("fifo"), switches=made.switches, acts=made.acts)
+    run = simulate(tasks, parse_policy("fifo"), switches=made.switches, actions=made.actions)
     assert [tasks.id(place) for place in run.order] == list(spans)
     assert len(run.order) > 3
 
@@ -229,8 +241,8 @@ async def test_live_and_virtual_do_the_same_with_the_same_controls() -> None:
         (await core.next()).end()
     live = await playing
     await kernel.stop()
-    made = columns(items)
-    virtual = simulate(made.tasks, parse_policy("fifo"), switches=made.switches, acts=made.acts)
+    made = build_input(items)
+    virtual = simulate(made.tasks, parse_policy("fifo"), switches=made.switches, actions=made.actions)
     assert [live.tasks.id(place) for place in live.order] == ["t4", "late", "t0", "t2", "t3", "t5"]
     assert compare_order(live, virtual) is None
     assert measure(live).inversions == measure(virtual).inversions == 0
@@ -270,8 +282,8 @@ async def test_what_the_workload_holds_is_held_live_and_let_go_at_the_end() -> N
         (await core.next()).end()
     live = await playing
     await kernel.stop()
-    made = columns(items)
-    virtual = simulate(made.tasks, parse_policy("fifo"), acts=made.acts)
+    made = build_input(items)
+    virtual = simulate(made.tasks, parse_policy("fifo"), actions=made.actions)
     assert [live.tasks.id(place) for place in live.order] == ["b", "a", "c", "e"]
     assert [virtual.tasks.id(place) for place in virtual.order] == ["b", "c", "e", "a"]
     assert live.failed == virtual.failed == {3}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.agents.catalogue import load_catalogue
-from engine.replay.inputs import columns
+from engine.replay.inputs import build_input
 from engine.replay.metrics import measure
 from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
 from engine.replay.simulate import Capacity, simulate
@@ -26,7 +26,7 @@ rates = st.floats(0.01, 1e6)
 @given(counts, counts, rates, rates)
 def test_a_service_time_is_exactly_tokens_over_rates(read: int, written: int, prefill: float, decode: float) -> None:
     row = TaskRow(input_tokens=read, output_tokens=written, service=3.0)
-    made = columns([row], service=ServiceModel(Rates(prefill, decode), use_given=False))
+    made = build_input([row], service=ServiceModel(Rates(prefill, decode), use_given=False))
     assert list(made.tasks.service) == [read / prefill + written / decode]
     assert list(made.tasks.prefill) == [read / prefill]
     run = simulate(made.tasks, parse_policy("fifo"))
@@ -36,13 +36,13 @@ def test_a_service_time_is_exactly_tokens_over_rates(read: int, written: int, pr
 
 def test_given_service_times_count_unless_rates_are_asked_for() -> None:
     row = TaskRow(input_tokens=100, output_tokens=10, service=3.0)
-    made = columns([row])
+    made = build_input([row])
     assert (list(made.tasks.service), made.given) == ([3.0], 1)
     assert math.isnan(made.tasks.prefill[0])
 
 
 def test_what_is_not_counted_is_estimated_and_told() -> None:
-    made = columns(
+    made = build_input(
         [
             TaskRow(prompt="x" * 41),
             TaskRow(prompt="x", options=GenerationOptions(max_tokens=7)),
@@ -59,7 +59,7 @@ def test_what_is_not_counted_is_estimated_and_told() -> None:
 def test_models_have_their_own_rates() -> None:
     model = ServiceModel(Rates(10, 10), {"slow": Rates(1, 1)})
     items = [TaskRow(input_tokens=5, output_tokens=5, model=name) for name in (None, "slow", "other")]
-    made = columns(items, Defaults(), model)
+    made = build_input(items, Defaults(), model)
     assert list(made.tasks.service) == [1.0, 10.0, 1.0]
     assert [made.tasks.models[index] for index in made.tasks.model] == ["", "slow", "other"]
 
@@ -72,7 +72,7 @@ def test_items_in_any_order_are_sorted_with_ties_kept() -> None:
         TaskRow(id="c", at=2.0, prompt="x", client="bob"),
         ControlRow(at=3.0, policy="npps"),
     ]
-    made = columns(items, Defaults(priority=8, client="cyd"))
+    made = build_input(items, Defaults(priority=8, client="cyd"))
     tasks = made.tasks
     assert list(tasks.ids) == ["b", "a", "c"]
     assert list(tasks.priority) == [2, 1, 8]
@@ -84,7 +84,7 @@ def test_rounds_come_from_the_agents() -> None:
     catalogue, _ = load_catalogue(None)
     with samples.path_of(samples.get("aios-five")) as path:
         workload = load(path)
-    made = columns(workload.items, workload.header.defaults, rounds_of=lambda name: catalogue.get(name).round_total)
+    made = build_input(workload.items, workload.header.defaults, rounds_of=lambda name: catalogue.get(name).round_total)
     assert list(made.tasks.rounds) == [3] * 5
     order = {
         policy: [made.tasks.id(index) for index in simulate(made.tasks, parse_policy(policy)).order]
@@ -100,7 +100,7 @@ def test_a_more_urgent_task_goes_between_two_rounds() -> None:
         TaskRow(id="urgent", at=1.5, input_tokens=0, output_tokens=1, priority=0),
     ]
     model = ServiceModel(Rates(1, 1))
-    tasks = columns(items, service=model, rounds_of=lambda name: 3).tasks
+    tasks = build_input(items, service=model, rounds_of=lambda name: 3).tasks
     tasks.rounds[1] = tasks.rounds[2] = 1
     run = simulate(tasks, parse_policy("npps"))
     assert list(run.start) == [0.0, 4.0, 2.0]
@@ -110,7 +110,7 @@ def test_a_more_urgent_task_goes_between_two_rounds() -> None:
 @pytest.mark.parametrize("sample", samples.SAMPLES, ids=lambda sample: sample.name)
 def test_priorities_help_the_urgent_on_every_sample(sample: samples.Sample) -> None:
     with samples.path_of(sample) as path, WorkloadReader(path) as reader:
-        made = columns(reader, reader.header.defaults)
+        made = build_input(reader, reader.header.defaults)
     found = {policy: measure(simulate(made.tasks, parse_policy(policy), Capacity(2))) for policy in ("fifo", "npps")}
     most = min(found["npps"].by_priority)
     waits = {policy: group.waiting.mean for policy in found if (group := found[policy].by_priority[most]).waiting}

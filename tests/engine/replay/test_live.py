@@ -15,12 +15,12 @@ from engine.cores.port import Core
 from engine.cores.scripted import ScriptedCore
 from engine.errors import KernelClosed, UsageError
 from engine.kernel import Kernel
-from engine.replay.inputs import columns
+from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
 from engine.replay.live_results import Progress
 from engine.replay.metrics import compare_order, measure
 from engine.replay.simulate import simulate
-from engine.replay.synthetic_prompt import filler
+from engine.replay.synthetic_prompt import synthetic_prompt
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.task import TaskState
@@ -66,7 +66,7 @@ async def test_live_and_virtual_dispatch_in_the_same_order(policy: str) -> None:
     given, catalogue = mixed(), load_catalogue(None)[0]
     async with running(ScriptedCore.parse("ttft=0,tps=0,tokens=3"), policy) as kernel:
         live = await LiveReplay(kernel, given).run()
-    made = columns(given.items, rounds_of=lambda name: catalogue.get(name).round_total)
+    made = build_input(given.items, rounds_of=lambda name: catalogue.get(name).round_total)
     virtual = simulate(made.tasks, parse_policy(policy))
     assert compare_order(live, virtual) is None
     assert len(live.order) == len(PRIORITIES)
@@ -134,7 +134,7 @@ async def test_pause_step_and_resume() -> None:
     )
     told: list[Progress] = []
     async with running(ScriptedCore.parse("ttft=0,tps=0")) as kernel:
-        replay = LiveReplay(kernel, given, told=told.append)
+        replay = LiveReplay(kernel, given, on_progress=told.append)
         replay.pause()
         task = asyncio.create_task(replay.run())
         await asyncio.sleep(0)
@@ -214,7 +214,7 @@ async def test_a_row_of_counts_sends_a_prompt_of_that_length_and_caps_the_reply(
             attempt.end()
         await task
     assert seen[0] == (373, 44)
-    assert seen[1] == (len(filler(0).split()), 1)
+    assert seen[1] == (len(synthetic_prompt(0).split()), 1)
 
 
 async def test_made_up_prompts_can_be_kept_short() -> None:
@@ -271,11 +271,5 @@ async def test_events_that_were_lost_are_made_up_for() -> None:
         async with asyncio.timeout(30):
             run = await LiveReplay(kernel, given).run()
     assert measure(run).done == len(PRIORITIES)
-    made = columns(replace(given).items, rounds_of=lambda name: load_catalogue(None)[0].get(name).round_total)
+    made = build_input(replace(given).items, rounds_of=lambda name: load_catalogue(None)[0].get(name).round_total)
     assert compare_order(run, simulate(made.tasks, parse_policy("npps"))) is None
-
-
-def test_filler_has_the_length_asked_for() -> None:
-    assert len(filler(1000).split()) == 999
-    assert filler(1000) == filler(1000)
-    assert len(filler(10**9)) < 1_048_576

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.replay.simulate import Capacity, simulate
+from engine.replay.simulate import Capacity, VirtualCore, simulate
 from engine.replay.tables import TaskTable
 from engine.scheduling import parse_policy
 from engine.scheduling.policies.npps import Npps
@@ -158,16 +158,25 @@ def test_models_are_loaded_once_a_slot_and_swaps_are_counted() -> None:
     assert list(run.end) == [11.0, 14.0, 25.0, 26.0]
     assert list(run.ttft) == [10.25, 2.25, 10.25, 0.25]
     assert (run.swaps, run.load_s) == (2, 22.0)
-    two = simulate(tasks, parse_policy("fifo"), Capacity(2, load_s={"big": 10.0}, default_load_s=2.0))
+    one_slot = VirtualCore(1, {"big": 10.0}, 2.0, memory=1)
+    two = simulate(tasks, parse_policy("fifo"), Capacity(cores=[one_slot, one_slot]))
     assert list(two.start) == [0.0, 0.0, 3.0, 11.0], "a slot that has just become free is taken by the next in order"
+    assert (two.swaps, two.load_s) == (1, 22.0)
+    one_core = simulate(tasks, parse_policy("fifo"), Capacity(2, load_s={"big": 10.0}, default_load_s=2.0))
+    assert list(one_core.start) == [0.0, 11.0, 14.0, 14.0], "a core of two slots holds one model at a time"
+    assert (one_core.swaps, one_core.load_s) == (2, 22.0), "a task without a model waits for no load"
 
 
-def test_a_task_prefers_the_slot_that_holds_its_model() -> None:
+def test_a_task_prefers_the_core_that_holds_its_model() -> None:
     tasks = _tasks([(0.0, 5, 1.0), (0.0, 5, 1.0), (50.0, 5, 1.0), (50.0, 5, 1.0)])
     tasks.models, tasks.model = ["", "a", "b"], array("L", [1, 2, 2, 1])
-    run = simulate(tasks, parse_policy("fifo"), Capacity(2, default_load_s=5.0))
+    one_slot = VirtualCore(1, default_load_s=5.0, memory=1)
+    run = simulate(tasks, parse_policy("fifo"), Capacity(cores=[one_slot, one_slot]))
     assert list(run.end) == [6.0, 6.0, 51.0, 51.0]
     assert run.swaps == 0
+    together = simulate(tasks, parse_policy("fifo"), Capacity(2, default_load_s=5.0))
+    assert list(together.end) == [6.0, 12.0, 51.0, 57.0]
+    assert together.swaps == 2
 
 
 def test_a_switch_re_orders_what_waits_and_touches_nothing_that_runs() -> None:

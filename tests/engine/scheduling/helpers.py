@@ -1,18 +1,19 @@
-"""The naive idea of a ready queue: a list that is sorted anew for every question."""
+"""A naive ready queue: a list that is sorted again for every question."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from engine.scheduling import Fit
+FITS = ("held", "room", "swap", "drain", "never")
+"""How an item suits a slot, best first: the naive queue's own words and order, not those of the code under test."""
 
 POLICIES = ["fifo", "npps", "npps:ageing=0", "npps:ageing=7.5", "npps:ageing=1000"]
 
 
 @dataclass
 class Item:
-    """The model's own idea of a ready syscall."""
+    """A ready syscall of the naive queue."""
 
     id: int
     priority: int
@@ -39,7 +40,7 @@ def place(policy: str) -> Callable[[Item], tuple[float, int]]:
 
 
 def urgency(policy: str) -> Callable[[Item], int]:
-    """What may not be passed by a greater one."""
+    """The level of an item; an item of a greater level may not pass it."""
     return (lambda item: 0) if policy.startswith("fifo") else lambda item: item.priority
 
 
@@ -51,11 +52,11 @@ def bounds(policy: str) -> tuple[float, float]:
     return found.get("affinity", float("inf") if "affinity_s" in found else 0), seconds
 
 
-Capacity = Sequence[Callable[[Item], Fit]]
+Offers = Sequence[Callable[[Item], str]]
 
 
-def choose(items: list[Item], policy: str, offers: Capacity, now: float) -> tuple[Item, int, Item | None] | None:
-    """What goes next, where, and whom it passes, by looking at everything."""
+def choose(items: list[Item], policy: str, offers: Offers, now: float) -> tuple[Item, int, Item | None] | None:
+    """The item that goes next, where, and whom it passes, by looking at everything."""
     ordered = sorted(items, key=place(policy))
     kept: set[int] = set()
     seen: set[object] = set()
@@ -63,29 +64,29 @@ def choose(items: list[Item], policy: str, offers: Capacity, now: float) -> tupl
         if head.lane in seen:
             continue
         seen.add(head.lane)
-        options = sorted((offers[n](head), n) for n in range(len(offers)) if n not in kept)
-        options = [(fit, n) for fit, n in options if fit is not Fit.NEVER]
-        if not options:
+        options = sorted((FITS.index(offers[n](head)), n) for n in range(len(offers)) if n not in kept)
+        named = [(FITS[fit], n) for fit, n in options if FITS[fit] != "never"]
+        if not named:
             continue
         passes, seconds = bounds(policy)
         patient = head.passes < passes and (head.passed_at is None or now - head.passed_at < seconds)
-        if options[0][0] in (Fit.SWAP, Fit.DRAIN) and patient:
-            after = {n: _after(ordered[at:], offers[n], urgency(policy)) for _, n in options}
-            free = [n for fit, n in options if fit is Fit.SWAP and after[n] is None]
+        if named[0][0] in ("swap", "drain") and patient:
+            after = {n: _after(ordered[at:], offers[n], urgency(policy)) for _, n in named}
+            free = [n for fit, n in named if fit == "swap" and after[n] is None]
             if free:
                 return head, free[0], None
-            for _, n in options:
+            for _, n in named:
                 if (item := after[n]) is not None:
                     return item, n, head
-        if options[0][0] is not Fit.DRAIN:
-            return head, options[0][1], None
-        kept.add(options[0][1])
+        if named[0][0] != "drain":
+            return head, named[0][1], None
+        kept.add(named[0][1])
     return None
 
 
-def _after(ordered: list[Item], offer: Callable[[Item], Fit], level: Callable[[Item], int]) -> Item | None:
+def _after(ordered: list[Item], offer: Callable[[Item], str], level: Callable[[Item], int]) -> Item | None:
     for at, item in enumerate(ordered[1:], 1):
-        passed = [other for other in ordered[:at] if offer(other) is not Fit.NEVER]
-        if offer(item) is Fit.HELD and all(level(item) <= level(other) for other in passed):
+        passed = [other for other in ordered[:at] if offer(other) != "never"]
+        if offer(item) == "held" and all(level(item) <= level(other) for other in passed):
             return item
     return None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from engine.scheduling import Fit, LaneScheduler, Ready, parse_policy
-from tests.engine.scheduling.helpers import POLICIES, Item, bounds, choose, place, urgency
+from tests.engine.scheduling.helpers import FITS, POLICIES, Item, bounds, choose, place, urgency
 
 MODELS = ("a", "b", "c")
 WITH_AFFINITY = [
@@ -26,17 +26,17 @@ WITH_AFFINITY = [
 ]
 priorities = st.integers(0, 9)
 lanes = st.tuples(st.sampled_from(MODELS), st.booleans())
-plants = st.lists(st.dictionaries(lanes, st.sampled_from(Fit)), max_size=3)
+tables_of_fits = st.lists(st.dictionaries(lanes, st.sampled_from(FITS)), max_size=3)
 
 
 @dataclass
 class Table:
     """An offer that says what a table says; what is not in it can't run."""
 
-    fits: Mapping[tuple[str, bool], Fit]
+    fits: Mapping[tuple[str, bool], str]
 
     def fit(self, item: Ready[int]) -> Fit:
-        return self.fits.get((item.model or "", item.id % 2 == 0), Fit.NEVER)
+        return Fit[self.fits.get((item.model or "", item.id % 2 == 0), "never").upper()]
 
 
 class LaneMachine(RuleBasedStateMachine):
@@ -70,13 +70,15 @@ class LaneMachine(RuleBasedStateMachine):
         assert (item.id if item else None) == (expected[0] if expected else None)
         self.model = [left for left in self.model if item is None or left.id != item.id]
 
-    @rule(tables=plants, gap=st.floats(0, 20))
-    def pick(self, tables: list[dict[tuple[str, bool], Fit]], gap: float) -> None:
+    @rule(tables=tables_of_fits, gap=st.floats(0, 20))
+    def pick(self, tables: list[dict[tuple[str, bool], str]], gap: float) -> None:
         self.clock += gap
         offers = [Table(fits) for fits in tables]
-        naive = [lambda item, fits=fits: fits.get(item.lane, Fit.NEVER) for fits in tables]
+        naive = [lambda item, fits=fits: fits.get(item.lane, "never") for fits in tables]
         expected = choose(self.model, self.policy, naive, self.clock)
+        ahead = self.scheduler.look_ahead().pick(offers, self.clock)
         picked = self.scheduler.pick(offers, self.clock)
+        assert (ahead and (ahead[0].id, ahead[1])) == (picked and (picked[0].id, picked[1]))
         if expected is None:
             assert picked is None
             return
@@ -116,6 +118,8 @@ class LaneMachine(RuleBasedStateMachine):
     def holds_what_the_model_holds(self) -> None:
         assert len(self.scheduler) == len(self.model)
         assert [item.id for item in self.scheduler.snapshot()] == self.ordered()
+        ahead = self.scheduler.look_ahead()
+        assert [item.id for item in iter(ahead.pop, None)] == self.ordered()
         assert {item.id for item in self.scheduler} == {item.id for item in self.model}
         assert all(item.id in self.scheduler for item in self.model)
         passes = {item.id: (item.passes, item.passed_at) for item in self.model}
@@ -224,8 +228,8 @@ def test_one_that_waits_for_a_drain_keeps_its_core_and_only_that() -> None:
     scheduler: LaneScheduler[int] = LaneScheduler(parse_policy("fifo"), lambda item: item.model)
     for number, model in enumerate("bac"):
         scheduler.push(Ready(number, 5, 0.0, number, model))
-    draining = Table({("b", True): Fit.DRAIN, ("a", False): Fit.HELD, ("c", True): Fit.DRAIN})
-    other = Table({("c", True): Fit.SWAP})
+    draining = Table({("b", True): "drain", ("a", False): "held", ("c", True): "drain"})
+    other = Table({("c", True): "swap"})
     picked = scheduler.pick([draining, other], 0.0)
     assert picked is not None and (picked[0].id, picked[1]) == (2, 1)
     assert scheduler.pick([draining], 0.0) is None
@@ -256,3 +260,15 @@ def test_a_head_is_not_passed_while_a_free_slot_has_nothing_better_to_do() -> No
     assert picked is not None and (picked[0].id, picked[1], picked[0].passes) == (0, 1, 0)
     picked = scheduler.pick([busy], 0.0)
     assert picked is not None and picked[0].id == 1
+
+
+def test_fits_are_ranked_best_first() -> None:
+    assert [fit.name.lower() for fit in sorted(Fit)] == list(FITS)
+    ranked = [Table({("a", True): fit}) for fit in reversed(FITS[:4])]
+    while ranked:
+        scheduler: LaneScheduler[int] = LaneScheduler(parse_policy("fifo"), lambda item: item.model)
+        scheduler.push(Ready(0, 5, 0.0, 0, "a"))
+        picked = scheduler.pick(ranked, 0.0)
+        best = ranked.pop()
+        assert (picked is None) == (best.fits["a", True] == "drain")
+        assert picked is None or picked[1] == len(ranked)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.events import Notice, PolicyChanged, TaskAccepted
-from engine.replay.inputs import columns
+from engine.replay.inputs import build_input
 from engine.replay.simulate import simulate
 from engine.scheduling import parse_policy
 from engine.task import GenerationOptions, TaskSpec
@@ -97,7 +97,7 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
     await kernel.stop()
 
     workload = load(tmp_path / "w.jsonl")
-    made = columns(workload.items, workload.header.defaults)
+    made = build_input(workload.items, workload.header.defaults)
     run = simulate(made.tasks, parse_policy("fifo"), switches=made.switches)
     assert [run.tasks.id(index) for index in run.order] == [f"t{task}" for task in order]
 
