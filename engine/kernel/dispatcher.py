@@ -59,6 +59,10 @@ class Dispatcher:
         """What is ready, in the order in which it would run. O(n log n)."""
         return self._ready.snapshot()
 
+    def upcoming(self, limit: int) -> list[SyscallId]:
+        """The first `limit` ready items in dispatch order."""
+        return [item.id for item in self._ready.snapshot()[:limit]]
+
     def switch(self, policy: Policy) -> None:
         self._ready.switch(policy)
         self.kick()

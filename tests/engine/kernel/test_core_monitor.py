@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine.cores.port import CoreInfo, SlotEvent
-from engine.kernel import core_monitor
+from engine.kernel import inspection_schedule
 from tests.engine.kernel.helpers import GateCore, make_kernel
 
 
@@ -60,7 +60,7 @@ class Talkative(GateCore):
 async def test_a_core_that_changes_with_every_look_is_not_looked_at_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(core_monitor, "LOOK_GAP_S", 3_600.0)
+    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 3_600.0)
     core = Talkative()
     kernel = make_kernel(core)
     await kernel.start()
@@ -71,7 +71,7 @@ async def test_a_core_that_changes_with_every_look_is_not_looked_at_without_end(
 
 
 async def test_what_a_core_says_last_leads_to_a_look_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(core_monitor, "LOOK_GAP_S", 0.02)
+    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.02)
     core = GateCore(models=("a",))
     kernel = make_kernel(core)
     await kernel.start()

@@ -38,12 +38,12 @@ def spec(prompt: str, priority: int = 5, agent: str = "chat", model: str | None 
 async def run_all(kernel: Kernel, core: GateCore, ids: list[int]) -> list[tuple[int, int]]:
     """Let every attempt end at once; returns the (task, round) of each in the order they were started."""
     order = []
-    while any(task in kernel._live for task in ids):
+    while any(task in kernel._tasks._live for task in ids):
         running = await core.next()
         order.append((running.attempt.task, running.attempt.round))
         running.end()
         await asyncio.sleep(0)
-        if kernel.running_count == 0 or len(kernel._live) == 0:
+        if kernel.running_count == 0 or len(kernel._tasks._live) == 0:
             break
         await _settle(kernel, core)
     return order
@@ -52,7 +52,7 @@ async def run_all(kernel: Kernel, core: GateCore, ids: list[int]) -> list[tuple[
 async def _settle(kernel: Kernel, core: GateCore) -> None:
     """Until another attempt has begun or nothing is left."""
     async with asyncio.timeout(10):
-        while core.begun.empty() and kernel._live:
+        while core.begun.empty() and kernel._tasks._live:
             await asyncio.sleep(0)
 
 
@@ -326,7 +326,7 @@ async def test_a_snapshot_tells_what_the_events_told(kernel: Kernel, core: GateC
     stream.say("hal")
     stream.say("lo")
     async with asyncio.timeout(10):
-        while len(live.drain()) == 0 or not kernel._live[running].turn:
+        while len(live.drain()) == 0 or not kernel._tasks._live[running].run:
             await asyncio.sleep(0)
     text = [getattr(event, "text", None) for event in kernel.snapshot()]
     starts = [event for event in kernel.snapshot() if isinstance(event, TaskStarted)]
