@@ -50,9 +50,10 @@ class Running:
 
 
 class GateCore:
-    """`begun` gets each attempt as it starts. `stubborn`: it does not stop when it is told to.
+    """`begun` gets each attempt as it starts. `stubborn`: it does not stop when it is cancelled.
 
-    `loaded`: models that it says are in memory; None when it says nothing of that.
+    `loaded`: models that it reports as in memory, None if it reports nothing of that; `expires`: until when, Unix
+    seconds. `inspections`: how often it was inspected.
     """
 
     def __init__(self, slots: int = 1, *, name: str = "gate", models: Sequence[str] = ("gate",)) -> None:
@@ -62,6 +63,8 @@ class GateCore:
         self.aliases: dict[str, tuple[str, ...]] = {}
         self.one_model = False
         self.loaded: set[str] | None = None
+        self.expires: dict[str, float] = {}
+        self.inspections = 0
         self.healthy = True
         self.begun: asyncio.Queue[Running] = asyncio.Queue()
         self.running: list[Running] = []
@@ -93,8 +96,14 @@ class GateCore:
                 running.end(Cancelled())
 
     async def inspect(self) -> CoreInfo:
+        self.inspections += 1
         models = tuple(
-            ModelInfo(model, loaded=model in (self.loaded or ()), aliases=self.aliases.get(model, ()))
+            ModelInfo(
+                model,
+                loaded=model in (self.loaded or ()),
+                aliases=self.aliases.get(model, ()),
+                expires_at=self.expires.get(model),
+            )
             for model in self.models
             if self.healthy
         )
