@@ -12,15 +12,20 @@ from engine.errors import StoreError
 from engine.llm_query import LlmQuery
 from engine.sanitise import one_line, sanitise
 from engine.store import Recovery
-from engine.task import GenerationOptions, Priority, Task, TaskSpec, TaskState
+from engine.task import GenerationOptions, Priority, Task, TaskFault, TaskSpec, TaskState
 
-_SPEC = (
-    "agent, prompt, asked_priority, asked_model, client, deadline, options, ref, workload, input_tokens, output_tokens"
-)
+_SPEC = ("agent", "prompt", "client", "deadline", "ref", "workload", "input_tokens", "output_tokens")
+"""Columns that are fields of TaskSpec under the same name."""
 _LATER = (
-    "started_at, ended_at, dispatch_order, rounds, round_total, attempts, interruptions, retry_of, core, model, result,"
-    " error, ttft_s, tokens_in, tokens_out, service_s, decode_s"
+    *("started_at", "ended_at", "dispatch_order", "rounds", "round_total", "attempts", "interruptions", "retry_of"),
+    *("core", "model", "result", "error", "ttft_s", "tokens_in", "tokens_out", "service_s", "decode_s"),
 )
+"""Columns that are fields of Task under the same name, and change after the submission."""
+_COLUMNS = (
+    *(*_SPEC, "asked_priority", "asked_model", "options", "query", "id", "submitted_at", "priority", "state"),
+    *(*_LATER, "held", "fault_kind", "fault_model", "fault_core"),
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM tasks"  # noqa: S608
 _NO_OPTIONS = GenerationOptions()
 _PRIORITY: TypeAdapter[int] = TypeAdapter(Priority)
 _DAMAGES = (ValueError, TypeError, OverflowError)  # what a row with wrong values raises
@@ -46,62 +51,47 @@ _FAIL = (
 
 
 def to_task(row: tuple[Any, ...]) -> Task:
-    """The task in `row`, selected by `TASK_COLUMNS`.
+    """The task in a row of `_SELECT`.
 
     Raises:
         ValueError, TypeError, OverflowError: the row is damaged.
     """
-    agent, prompt, asked, model, client, deadline, options, ref, workload, tokens_in, tokens_out = row[:11]
+    values = dict(zip(_COLUMNS, row, strict=True))
+    options, query = values["options"], values["query"]
     spec = TaskSpec(
-        agent=agent,
-        prompt=prompt,
-        priority=asked,
-        model=model,
-        client=client,
-        deadline=deadline,
+        priority=values["asked_priority"],
+        model=values["asked_model"],
         options=_NO_OPTIONS if options == "{}" else GenerationOptions.model_validate_json(options),
-        ref=ref,
-        workload=workload,
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        query=None if row[32] is None else LlmQuery.model_validate_json(row[32]),
+        query=None if query is None else LlmQuery.model_validate_json(query),
+        **{name: values[name] for name in _SPEC},
     )
-    started_at, ended_at, order, rounds, round_total, attempts, interruptions, retry_of = row[15:23]
-    core, answered_by, result, error = (None if text is None else sanitise(text) for text in row[23:27])
-    ttft_s, spent_in, spent_out, service_s, decode_s = row[27:32]
+    later = {name: values[name] for name in _LATER}
+    for name in ("rounds", "attempts", "interruptions", "tokens_in", "tokens_out"):
+        later[name] = int(later[name])
+    for name in ("service_s", "decode_s"):
+        later[name] = float(later[name])
+    for name in ("core", "model", "result", "error"):
+        later[name] = _safe(later[name])
+    kind, fault_model, fault_core = (_safe(values[name]) for name in ("fault_kind", "fault_model", "fault_core"))
     return Task(
-        int(row[11]),
-        spec,
-        float(row[12]),
-        _PRIORITY.validate_python(row[13]),
-        TaskState(row[14]),
-        started_at,
-        ended_at,
-        order,
-        int(rounds),
-        round_total,
-        int(attempts),
-        int(interruptions),
-        retry_of,
-        core,
-        answered_by,
-        result,
-        error,
-        ttft_s,
-        int(spent_in),
-        int(spent_out),
-        float(service_s),
-        float(decode_s),
-        bool(row[33]),
+        id=int(values["id"]),
+        spec=spec,
+        submitted_at=float(values["submitted_at"]),
+        priority=_PRIORITY.validate_python(values["priority"]),
+        state=TaskState(values["state"]),
+        held=bool(values["held"]),
+        fault=None if kind is None else TaskFault(kind, fault_model, fault_core),
+        **later,
     )
 
 
-TASK_COLUMNS = f"{_SPEC}, id, submitted_at, priority, state, {_LATER}, query, held"
+def _safe(text: str | None) -> str | None:
+    return None if text is None else sanitise(text)
 
 
 def load(connection: sqlite3.Connection, task_id: int) -> Task | None:
     """The task `task_id` as the history has it. Raises StoreError when its row is damaged."""
-    row = connection.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?", (task_id,)).fetchone()  # noqa: S608
+    row = connection.execute(f"{_SELECT} WHERE id = ?", (task_id,)).fetchone()
     try:
         return None if row is None else to_task(row)
     except _DAMAGES as error:
@@ -135,12 +125,11 @@ def recover(connection: sqlite3.Connection, *, max_interruptions: int, run: int,
 
 def _queued(connection: sqlite3.Connection) -> _Found:
     found = _Found([], {})
-    rows = connection.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE state = 'queued' ORDER BY id")  # noqa: S608
-    for row in rows:
+    for row in connection.execute(f"{_SELECT} WHERE state = 'queued' ORDER BY id"):
         try:
             found.queued.append(to_task(row))
         except _DAMAGES as error:
-            found.damaged[int(row[11])] = _why(error)
+            found.damaged[int(row[_COLUMNS.index("id")])] = _why(error)
     return found
 
 

@@ -167,7 +167,7 @@ class TaskDetail(Row):
 RECORD_COLUMNS = (
     "id, agent AS agent_name, prompt, priority, state, result, rounds, core, model, submitted_at, started_at, ended_at,"
     " waiting_s, turnaround_s, service_s, ttft_s, tokens_in, tokens_out, decode_s, attempts, error, dispatch_order,"
-    " client, deadline, ref, workload, retry_of, held"
+    " client, deadline, ref, workload, retry_of, held, fault_kind, fault_model, fault_core"
 )
 
 
@@ -176,6 +176,8 @@ def to_record(row: Mapping[str, Any]) -> TaskRecord:
     values = dict(row)
     decode_s = values.pop("decode_s")
     tokens = values["tokens_out"]
+    kind, model, core = (values.pop(f"fault_{part}") for part in ("kind", "model", "core"))
+    values["fault"] = None if kind is None else {"kind": _safe(kind), "model": _safe(model), "core": _safe(core)}
     name = values["agent_name"]
     values["agent"] = name.rpartition("/")[2] if isinstance(name, str) else name
     if not values["attempts"]:
@@ -187,10 +189,7 @@ def to_record(row: Mapping[str, Any]) -> TaskRecord:
 
 def to_model(model: type[Model], row: Mapping[str, Any]) -> Model:
     """`row` as a `model`. What a damaged file made unreadable is replaced, and `error`, where there is one, tells."""
-    values = {
-        name: sanitise(value) if type(value) is str else _text(value) if type(value) is bytes else value
-        for name, value in row.items()
-    }
+    values = {name: _safe(value) for name, value in row.items()}
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -221,8 +220,11 @@ def to_options(text: Any) -> GenerationOptions:
         return GenerationOptions()
 
 
-def _text(value: bytes) -> str:
-    return sanitise(value.decode("utf-8", "replace"))
+def _safe(value: Any) -> Any:
+    """Sanitised, if it is text; a damaged file may have bytes in place of text."""
+    if type(value) is bytes:
+        value = value.decode("utf-8", "replace")
+    return sanitise(value) if type(value) is str else value
 
 
 def no_counts() -> dict[TaskState, int]:

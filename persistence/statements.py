@@ -95,7 +95,8 @@ STATEMENTS = {
         "UPDATE tasks SET state = ?2, priority = ?3, dispatch_order = ?4, started_at = ?5, ended_at = ?6,"
         " ended_run = ?7, round_total = ?8, rounds = ?9, attempts = ?10, core = ?11, model = ?12, result = ?13,"
         " error = ?14, waiting_s = ?5 - submitted_at, turnaround_s = ?6 - submitted_at, service_s = ?15,"
-        " decode_s = ?16, ttft_s = ?17, tokens_in = ?18, tokens_out = ?19, held = 0"
+        " decode_s = ?16, ttft_s = ?17, tokens_in = ?18, tokens_out = ?19, fault_kind = ?20, fault_model = ?21,"
+        " fault_core = ?22, held = 0"
         " WHERE id = ?1 AND state IN ('queued', 'running')"
     ),
     "policy": Statement("INSERT INTO policy_switches (at, run, policy, previous) VALUES (?, ?, ?, ?)"),
@@ -220,6 +221,7 @@ def _end(event: TaskEnded, run: int) -> Iterator[tuple[str, Row]]:
             task.ttft_s,
             task.tokens_in,
             task.tokens_out,
+            *((None, None, None) if task.fault is None else (task.fault.kind, task.fault.model, task.fault.core)),
         ),
     )
 

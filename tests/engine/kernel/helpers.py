@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import pytest
 
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.agents.protocol import Agent, AgentContext, AgentResult
@@ -26,6 +30,10 @@ from engine.kernel import Kernel, KernelConfig, Subscription
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore, Store
 
+T = TypeVar("T")
+
+LIMIT_S = 60.0
+"""How long a test waits for what should take milliseconds: long enough for a machine ten times slower under load."""
 QUICK = KernelConfig(backoff_s=0.001, backoff_max_s=0.002, stop_grace_s=0.05)
 
 
@@ -132,7 +140,8 @@ class GateCore:
 
     async def next(self) -> Running:
         """The attempt that starts next."""
-        return await asyncio.wait_for(self.begun.get(), 10)
+        async with limit(f"an attempt begins on core {self._name}"):
+            return await self.begun.get()
 
 
 class CodeAgent:
@@ -178,10 +187,34 @@ def make_kernel(
     )
 
 
+@asynccontextmanager
+async def limit(what: str) -> AsyncIterator[None]:
+    """Fail with a line that names `what` was waited for, if the body takes too long."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            yield
+    except TimeoutError:
+        pytest.fail(f"waited {LIMIT_S:g} s in vain: {what}")
+
+
+async def within(awaitable: Awaitable[T]) -> T:
+    """Await it, but not for ever; a failure names the coroutine."""
+    running = awaitable.get_coro() if isinstance(awaitable, asyncio.Task) else awaitable
+    async with limit(getattr(running, "__qualname__", repr(running))):
+        return await awaitable
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Let the loop run until the condition holds."""
+    async with limit(what):
+        while not condition():
+            await asyncio.sleep(0)
+
+
 async def seen(subscription: Subscription, kind: type[Event], count: int = 1) -> list[Event]:
     """Read events until `count` of a kind have come; returns those."""
     found: list[Event] = []
-    async with asyncio.timeout(10):
+    async with limit(f"{count} × {kind.__name__}"):
         while len(found) < count:
             event = await anext(subscription)
             if isinstance(event, kind):

@@ -10,7 +10,7 @@ from engine.cores.port import CoreInfo, SlotEvent
 from engine.events import CoreChanged
 from engine.kernel import core_monitor, inspection_schedule
 from engine.task import TaskSpec
-from tests.engine.kernel.helpers import GateCore, make_kernel, seen
+from tests.engine.kernel.helpers import GateCore, limit, make_kernel, seen
 
 
 class Slow(GateCore):
@@ -30,7 +30,7 @@ class Slow(GateCore):
         return info
 
 
-async def test_of_two_looks_at_once_the_newer_counts_whichever_ends_last() -> None:
+async def test_of_two_inspections_at_once_the_newer_counts_whichever_ends_last() -> None:
     core = Slow()
     kernel = make_kernel(core)
     await kernel.start()
@@ -51,15 +51,12 @@ async def test_of_two_looks_at_once_the_newer_counts_whichever_ends_last() -> No
 class Talkative(GateCore):
     """Each inspection makes it report that its models have changed."""
 
-    looks = 0
-
     async def inspect(self) -> CoreInfo:
-        self.looks += 1
         self.says.put_nowait(SlotEvent("models"))
         return await super().inspect()
 
 
-async def test_a_core_that_changes_with_every_look_is_not_looked_at_without_end(
+async def test_a_core_that_changes_with_every_inspection_is_not_inspected_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 3_600.0)
@@ -68,16 +65,16 @@ async def test_a_core_that_changes_with_every_look_is_not_looked_at_without_end(
     await kernel.start()
     for _ in range(200):
         await asyncio.sleep(0)
-    assert core.looks == 2, "one at the start, one for what the core reported then"
+    assert core.inspections == 2, "one at the start, one for what the core reported then"
     await kernel.stop()
 
 
-async def test_what_a_core_says_last_leads_to_a_look_too(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_last_of_several_reports_leads_to_an_inspection_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.02)
     core = GateCore(models=("a",))
     kernel = make_kernel(core)
     await kernel.start()
-    async with asyncio.timeout(10):
+    async with limit("the last model is known"):
         for name in ("b", "c", "d"):
             core.models = (name,)
             core.says.put_nowait(SlotEvent("models"))

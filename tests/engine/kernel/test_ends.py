@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 import pytest
 
 from engine.agents.protocol import AgentContext
-from engine.cores.port import Cancelled, Done, Fault, FaultKind, Lost, Outcome, Rejected, SlotEvent, Usage
+from engine.cores.port import Cancelled, Chunk, Done, Fault, FaultKind, Lost, Outcome, Rejected, SlotEvent, Usage
 from engine.errors import KernelClosed, StoreError, UsageError
 from engine.events import (
     AttemptEnded,
@@ -25,8 +26,8 @@ from engine.events import (
 )
 from engine.kernel import Kernel, KernelConfig, SyscallFailed
 from engine.store import MemoryStore, Recovery
-from engine.task import AttemptState, Task, TaskSpec, TaskState
-from tests.engine.kernel.helpers import QUICK, CodeAgent, GateCore, Running, make_kernel, seen
+from engine.task import AttemptState, Task, TaskFault, TaskRecord, TaskSpec, TaskState
+from tests.engine.kernel.helpers import QUICK, CodeAgent, GateCore, Running, make_kernel, seen, until, within
 
 BROKEN = Fault(FaultKind.BROKEN_STREAM, "cut", retryable=True)
 REFUSED = Fault(FaultKind.BAD_REQUEST, "no such option", retryable=False)
@@ -265,7 +266,7 @@ async def test_what_takes_too_long_is_stopped_at_the_model(config: KernelConfig,
     task, running = await begin(kernel, core)
     if speaks:
         running.say("well")
-    final = await asyncio.wait_for(kernel.wait(task), 10)
+    final = await within(kernel.wait(task))
     assert final.state is TaskState.FAILED
     assert store.attempts()[0].fault is kind
     assert final.error is not None and "0.02 s" in final.error
@@ -338,7 +339,7 @@ async def test_cancelling_a_task_in_the_step_it_starts_in() -> None:
         task = await kernel.submit(TaskSpec(prompt="p"))
         for _ in range(steps):
             await asyncio.sleep(0)
-        assert await asyncio.wait_for(kernel.cancel(task), 10)
+        assert await within(kernel.cancel(task))
         assert idle(kernel), f"after {steps} steps"
     assert len(store.of(TaskEnded)) == 6
     await kernel.stop()
@@ -358,6 +359,28 @@ async def test_cancelling_a_task_whose_next_round_is_ready() -> None:
     second.end()
     assert (await kernel.wait(urgent)).state is TaskState.DONE
     assert idle(kernel)
+    await kernel.stop()
+
+
+async def test_cancelling_a_task_in_the_step_in_which_its_next_round_gets_a_slot() -> None:
+    core = GateCore()
+    kernel = make_kernel(core, policy="npps")
+    await kernel.start()
+    story = await kernel.submit(TaskSpec(prompt="s", agent="story_teller"))
+    first = await core.next()
+    urgent = await kernel.submit(TaskSpec(prompt="u", priority=0))
+    first.end()
+    second = await core.next()
+    kernel.pause()
+    second.end()
+    await kernel.wait(urgent)
+    cancelling = asyncio.create_task(kernel.cancel(story))
+    kernel.resume()  # the slot is granted after the cancellation began, and before the agent hears of it
+    assert await within(cancelling)
+    assert idle(kernel) and core.begun.empty()
+    other = await kernel.submit(TaskSpec(prompt="o"))
+    (await core.next()).end()
+    assert (await within(kernel.wait(other))).state is TaskState.DONE
     await kernel.stop()
 
 
@@ -441,7 +464,7 @@ async def test_a_core_that_does_not_stop_costs_its_slot_until_it_says_so() -> No
     subscription = kernel.subscribe()
     core.stubborn = True
     running.say("on and on")
-    assert await asyncio.wait_for(kernel.cancel(task), 10)
+    assert await within(kernel.cancel(task))
     [changed] = await seen(subscription, SlotChanged)
     assert isinstance(changed, SlotChanged) and changed.state == "suspect"
     other = await kernel.submit(TaskSpec(prompt="other"))
@@ -449,8 +472,7 @@ async def test_a_core_that_does_not_stop_costs_its_slot_until_it_says_so() -> No
         await asyncio.sleep(0)
     assert kernel.queued_count == 1, "a suspect slot is given nothing"
     core.let_go.set()
-    while not running.stopped:
-        await asyncio.sleep(0)
+    await until(lambda: running.stopped, "the model stops")
     core.stubborn = False
     core.says.put_nowait(SlotEvent("up"))
     (await core.next()).end()
@@ -511,7 +533,7 @@ async def test_stop_leaves_running_tasks_for_the_next_start() -> None:
     queued = await kernel.submit(TaskSpec(prompt="q"))
     waiting = [asyncio.create_task(kernel.wait(id_)) for id_ in (task, queued)]
     await asyncio.sleep(0)
-    await asyncio.wait_for(kernel.stop(), 10)
+    await within(kernel.stop())
     assert running.stopped
     assert [end.state for end in store.attempts()] == [AttemptState.INTERRUPTED]
     assert [event.task for event in store.events if isinstance(event, TaskRequeued)] == [task]
@@ -531,7 +553,7 @@ async def test_stop_can_give_running_tasks_time_to_end() -> None:
     stopping = asyncio.create_task(kernel.stop(drain_s=10))
     await asyncio.sleep(0)
     running.end()
-    await asyncio.wait_for(stopping, 10)
+    await within(stopping)
     assert [event.task for event in store.events if isinstance(event, TaskEnded)] == [task]
 
 
@@ -545,12 +567,14 @@ async def test_stop_waits_for_an_end_that_is_being_written() -> None:
     await seen(subscription, AttemptEnded)
     for _ in range(5):
         await asyncio.sleep(0)
+    waiting = asyncio.create_task(kernel.wait(task))
     stopping = asyncio.create_task(kernel.stop())
-    for _ in range(5):
+    for _ in range(100):
         await asyncio.sleep(0)
     assert not stopping.done()
     store.free.set()
-    await asyncio.wait_for(stopping, 10)
+    await within(stopping)
+    assert (await within(waiting)).state is TaskState.DONE
     assert [event.task for event in store.events if isinstance(event, TaskEnded)] == [task]
     assert not [event for event in store.events if isinstance(event, TaskRequeued)]
 
@@ -580,6 +604,68 @@ async def test_what_an_earlier_run_left_is_taken_up_in_its_old_order() -> None:
     recovered = [event for event in subscription.drain() if isinstance(event, TaskRecovered)]
     told = [(event.task, event.interrupted, event.retry_of) for event in recovered]
     assert told == [(3, True, None), (4, False, None), (5, False, 2)]
+    await kernel.stop()
+
+
+async def test_the_fault_of_a_failed_task_is_in_its_final_record() -> None:
+    core = GateCore(models=("a", "b"))
+    kernel = make_kernel(core, config=KernelConfig(max_attempts=1))
+    await kernel.start()
+    subscription = kernel.subscribe()
+    missing = Fault(FaultKind.NO_MODEL, "no model 'c' here", retryable=False)
+    outcomes: list[tuple[str | None, Outcome | Exception, TaskFault | None]] = [
+        ("c", missing, TaskFault("no_model", "c", "gate")),
+        (None, missing, TaskFault("no_model", "a", "gate")),
+        ("b", BROKEN, TaskFault("broken_stream", "b", "gate")),
+        ("b", RuntimeError("bug"), TaskFault("internal", "b", "gate")),
+        ("b", Cancelled(), None),
+        ("b", Done("b"), None),
+    ]
+    for model, outcome, expected in outcomes:
+        task = await kernel.submit(TaskSpec(prompt="p", model=model))
+        (await core.next()).end(outcome)
+        final = await within(kernel.wait(task))
+        assert final.fault == TaskRecord.of(final).fault == expected
+        [ended] = await seen(subscription, TaskEnded)
+        assert isinstance(ended, TaskEnded) and ended.final.fault == expected
+    await kernel.stop()
+
+
+async def test_an_error_of_an_agent_has_no_fault() -> None:
+    core = GateCore()
+
+    async def recovers(ctx: AgentContext) -> str:
+        with contextlib.suppress(SyscallFailed):
+            await ctx.llm("risky")
+        raise UsageError("something else")
+
+    kernel = make_kernel(core, agents=[CodeAgent("recovers", recovers)])
+    task, running = await begin(kernel, core, agent="recovers")
+    running.end(REFUSED)
+    final = await within(kernel.wait(task))
+    assert (final.error, final.fault) == ("something else", None)
+    await kernel.stop()
+
+
+async def test_a_single_failure_that_counts_is_told_without_a_count() -> None:
+    core = GateCore()
+    kernel = make_kernel(core, config=KernelConfig(max_attempts=1))
+    task, running = await begin(kernel, core)
+    running.end(BROKEN)
+    assert (await within(kernel.wait(task))).error == BROKEN.reason
+    await kernel.stop()
+
+
+async def test_a_new_subscriber_gets_the_thinking_and_the_text_until_now() -> None:
+    core = GateCore()
+    kernel = make_kernel(core)
+    _, running = await begin(kernel, core)
+    for piece in (Chunk("thinking", "let me "), Chunk("thinking", "see"), Chunk("text", "42")):
+        running.pieces.put_nowait(piece)
+    subscription = kernel.subscribe()
+    await seen(subscription, AttemptProgress, 3)
+    pieces = [(event.kind, event.text) for event in kernel.snapshot() if isinstance(event, AttemptProgress)]
+    assert pieces == [("thinking", "let me see"), ("text", "42")]
     await kernel.stop()
 
 

@@ -11,7 +11,7 @@ from engine.events import TaskHeld, TaskRecovered
 from engine.kernel import Kernel
 from engine.task import TaskSpec, TaskState
 from persistence import SqliteStore
-from tests.engine.kernel.helpers import GateCore, make_kernel, seen
+from tests.engine.kernel.helpers import GateCore, make_kernel, seen, within
 
 
 async def queued(kernel: Kernel, *priorities: int) -> list[int]:
@@ -58,7 +58,7 @@ async def test_a_held_task_is_not_dispatched_and_the_others_are() -> None:
     kernel.resume()
     assert await order_of(kernel, core, 1) == [second]
     assert (kernel.queued_count, kernel.running_count) == (1, 0)
-    await asyncio.wait_for(kernel.drain(), 10)
+    await within(kernel.drain())
     kernel.resume()
     kernel.release(first)
     assert await order_of(kernel, core, 1) == [first]
