@@ -1,4 +1,23 @@
-"""Rows as the kernel's tasks, and what a new run of the program takes up from the ones before."""
+"""Recovery: tasks that earlier runs of the program left unfinished, and rows as the kernel's tasks.
+
+Guarantee: a task that was accepted gets exactly one recorded end, whatever happens to the program in between. Recovery
+runs in one transaction before anything is dispatched, so a crash during recovery changes nothing.
+
+A task that was running when the program died is queued again and starts from its first round. Resuming in the middle
+was rejected: an agent's state lives in the program's memory, and a model's reply can't be continued on another server.
+Its attempts stay in the history as `interrupted`; the new ones get a higher `start` number, so that (task, start,
+round, attempt) stays unique and the cost of each start can be told apart.
+
+A task that kills the program each time it runs would make every start crash. So each interruption is counted, and at
+`max_interruptions` the task fails, with the summed cost of all of its attempts.
+
+A damaged row (flipped bits, edits by hand) must not keep the program from starting, and must not be skipped silently
+either: the task would stay queued for ever and its waiters with it. It fails with an error that names the column, and
+all other tasks are queued. The same row read by `load` raises StoreError, because there nothing may be changed.
+
+Values pass the same validation as a submission's (TaskSpec), and text is sanitised, because the file may come from
+anywhere.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +47,9 @@ _COLUMNS = (
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM tasks"  # noqa: S608
 _NO_OPTIONS = GenerationOptions()
 _PRIORITY: TypeAdapter[int] = TypeAdapter(Priority)
-_DAMAGES = (ValueError, TypeError, OverflowError)  # what a row with wrong values raises
+_DAMAGES = (ValueError, TypeError, OverflowError)  # raised for a row with wrong values
 
-# The program died while these ran. What their attempts had cost stays with the attempts.
+# The program died while these ran. The cost of their attempts stays with the attempts.
 _INTERRUPT_ATTEMPTS = (
     "UPDATE attempts SET state = 'interrupted', ended_at = max(?1, started_at), error = 'the program died while it ran'"
     " WHERE state = 'executing'"
@@ -90,12 +109,12 @@ def _safe(text: str | None) -> str | None:
 
 
 def load(connection: sqlite3.Connection, task_id: int) -> Task | None:
-    """The task `task_id` as the history has it. Raises StoreError when its row is damaged."""
+    """The task `task_id`; None if there is none. Raises StoreError if its row is damaged."""
     row = connection.execute(f"{_SELECT} WHERE id = ?", (task_id,)).fetchone()
     try:
         return None if row is None else to_task(row)
     except _DAMAGES as error:
-        raise StoreError(f"task {task_id} in the history is damaged: {_why(error)}") from None
+        raise StoreError(f"task {task_id} in the history is damaged: {_reason(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +124,7 @@ class _Found:
 
 
 def recover(connection: sqlite3.Connection, *, max_interruptions: int, run: int, at: float) -> Recovery:
-    """Do what `engine.store.Store.recover` says, in the transaction that is open. `at` in Unix seconds."""
+    """Implement `engine.store.Store.recover` in the open transaction. `at`: now, in Unix seconds."""
     connection.execute(_INTERRUPT_ATTEMPTS, (at,))
     running = connection.execute("SELECT id, interruptions + 1 FROM tasks WHERE state = 'running' ORDER BY id")
     counts: dict[int, int] = dict(running.fetchall())
@@ -117,8 +136,8 @@ def recover(connection: sqlite3.Connection, *, max_interruptions: int, run: int,
             _fail(connection, task, run, at, f"interrupted {times}: the program died while it ran")
             failed.append(task)
     found = _queued(connection)
-    for task, why in found.damaged.items():
-        _fail(connection, task, run, at, f"its record in the history is damaged: {why}")
+    for task, reason in found.damaged.items():
+        _fail(connection, task, run, at, f"its record in the history is damaged: {reason}")
         failed.append(task)
     return Recovery(tuple(found.queued), frozenset(counts).difference(failed), tuple(sorted(failed)))
 
@@ -129,7 +148,7 @@ def _queued(connection: sqlite3.Connection) -> _Found:
         try:
             found.queued.append(to_task(row))
         except _DAMAGES as error:
-            found.damaged[int(row[_COLUMNS.index("id")])] = _why(error)
+            found.damaged[int(row[_COLUMNS.index("id")])] = _reason(error)
     return found
 
 
@@ -137,7 +156,7 @@ def _fail(connection: sqlite3.Connection, task: int, run: int, at: float, error:
     connection.execute(_FAIL, (task, at, run, error))
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         return one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")

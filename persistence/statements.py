@@ -1,4 +1,4 @@
-"""Events as rows, and rows as few statements: what a batch of events does to the tables."""
+"""Translate a batch of events into rows and as few SQL statements as possible."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _RESULT = 12  # its place in a row of "end"
 
 @dataclass(frozen=True, slots=True)
 class CoreNamed:
-    """The store's own record: which core this run of the program uses."""
+    """A record of the store itself: the core that this run of the program uses."""
 
     core: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The store's own record: this run of the program is over."""
+    """A record of the store itself: the end of this run of the program."""
 
     at: float
 
@@ -52,7 +52,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`exact`: each row must change exactly one row of the table; anything else means the record is wrong."""
+    """`exact`: each row must change exactly one row of the table, or the record contradicts the history."""
 
     sql: str
     exact: bool = True
@@ -192,7 +192,7 @@ def _attempt_end(event: AttemptEnded, run: int) -> Iterator[tuple[str, Row]]:
 
 
 def _calls(event: AttemptEnded) -> str:
-    """The calls as JSON; ASCII, so that no character of them can be refused."""
+    """The tool calls as JSON, in ASCII, so that the database can refuse no character."""
     calls = [{"name": each.name, "arguments": each.arguments, "id": each.id} for each in event.tool_calls]
     return json.dumps(calls) if calls else ""
 
@@ -254,10 +254,10 @@ _ROWS: dict[type, Callable[[Any, int], Iterator[tuple[str, Row]]]] = {
 
 
 def _groups(records: Iterable[Record], run: int) -> Iterator[dict[str, list[Row]]]:
-    """The rows of `records` by statement, in as few groups as keep what they do.
+    """The rows of `records` by statement, in as few groups as possible without changing the result.
 
-    Within a group all rows of one statement run before those of the next one. That changes nothing as long as no
-    record of a task comes after its requeue, so such a record begins a new group.
+    Within a group all rows of one statement are executed before those of the next statement. That is equivalent to the
+    given order unless a record of a task follows its requeue, so such a record begins a new group.
     """
     group: dict[str, list[Row]] = {name: [] for name in STATEMENTS}
     requeued: set[int] = set()
@@ -273,11 +273,11 @@ def _groups(records: Iterable[Record], run: int) -> Iterator[dict[str, list[Row]
 
 
 def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *, fit: bool = False) -> None:
-    """Write `records` inside the transaction that is open. `fit` makes values storable that a database refuses.
+    """Write `records` in the open transaction. `fit`: replace values that the database refuses (text, range).
 
     Raises:
         Refused: a record contradicts the history.
-        sqlite3.Error: the database can't take them.
+        sqlite3.Error: the database can't store them.
     """
     for group in _groups(records, run):
         for name, rows in group.items():
@@ -294,13 +294,13 @@ def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *
 
 
 def _index_results(connection: sqlite3.Connection, ends: Sequence[Row]) -> None:
-    """Have the results of tasks that are about to end found by search, beside their prompts.
+    """Add the results of tasks that are about to end to the search index, beside their prompts.
 
-    FTS5 forgets an entry only by being told exactly what it was given, so the prompts are asked of the table.
+    FTS5 deletes an entry only if given exactly the text it was added with, so the prompts are read from the table.
     """
     results = {row[0]: row[_RESULT] for row in ends if row[_RESULT] is not None}
-    ask = "SELECT id, prompt FROM tasks WHERE id = ? AND state IN ('queued', 'running')"
-    known = [row for task in results for row in connection.execute(ask, (task,))]
+    query = "SELECT id, prompt FROM tasks WHERE id = ? AND state IN ('queued', 'running')"
+    known = [row for task in results for row in connection.execute(query, (task,))]
     connection.executemany("INSERT INTO tasks_words (tasks_words, rowid, prompt) VALUES ('delete', ?, ?)", known)
     connection.executemany(
         "INSERT INTO tasks_words (rowid, prompt, result) VALUES (?, ?, ?)",
@@ -321,12 +321,12 @@ def _fit(value: Any) -> Any:
 
 
 def describe(record: Record) -> str:
-    """A record on one line, for the log: its kind and what it belongs to, none of its text."""
+    """A record on one line, for the log: its kind and its ids, none of its text."""
     names = ("task", "round", "attempt", "state")
-    told = ", ".join(f"{name} {getattr(record, name)}" for name in names if hasattr(record, name))
-    return f"{type(record).__name__}({told})"
+    ids = ", ".join(f"{name} {getattr(record, name)}" for name in names if hasattr(record, name))
+    return f"{type(record).__name__}({ids})"
 
 
 def all_acceptances(records: Sequence[Record]) -> bool:
-    """Whether `records` are submissions and nothing else: the only ones that may fail."""
+    """True if all `records` are submissions, the only records that may fail."""
     return bool(records) and all(isinstance(record, TaskAccepted) for record in records)

@@ -101,7 +101,7 @@ class Lifecycle:
         if recover:
             recovery = await services.store.recover(max_interruptions=services.config.max_attempts)
             self.refuse_if_closed()
-        services.store.on_trouble(self._on_history_error)
+        services.store.on_write_error(self._on_history_error)
         self._followers = [
             asyncio.create_task(services.monitor.follow(core, events), name=f"follow {core.name}")
             for core, events in streams

@@ -24,7 +24,7 @@ async def main(path: Path) -> None:
     told: list[str | None] = []
     store = SqliteStore(path)
     await store.open()
-    store.on_trouble(told.append)
+    store.on_write_error(told.append)
     await store.commit([accepted(1)])
     store.append(started(1))
     await store.commit([attempt(1)])

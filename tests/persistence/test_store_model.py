@@ -221,7 +221,7 @@ class Histories(RuleBasedStateMachine):
         try:
             if hasattr(self, "store"):
                 self.look()
-                assert self.store._trouble is None
+                assert self.store._error is None
                 self.do(self.store.close())
         finally:
             logging.getLogger("persistence").removeHandler(self.logged)

@@ -38,7 +38,7 @@ async def test_appends_are_written_before_a_later_commit_returns(store: SqliteSt
 
 async def test_a_full_disk_refuses_submissions_keeps_ends_and_goes_on_when_there_is_room(store: SqliteStore) -> None:
     told: list[str | None] = []
-    store.on_trouble(told.append)
+    store.on_write_error(told.append)
     await store.commit([accepted(1), accepted(2)])
     store.append(started(1))
     await store.commit([attempt(1)])
@@ -74,7 +74,7 @@ async def test_a_full_disk_is_tried_again_by_itself(store: SqliteStore) -> None:
     await store.commit([])
     await fill_disk(store)
     trouble = asyncio.Event()
-    store.on_trouble(lambda line: trouble.set() if line else None)
+    store.on_write_error(lambda line: trouble.set() if line else None)
     end = asyncio.create_task(store.commit([attempt_ended(1, reply=LONG)]))
     await trouble.wait()
     await free_disk(store)
@@ -122,7 +122,7 @@ async def test_closing_on_a_full_disk_with_nothing_to_lose_is_no_error(store: Sq
 @pytest.mark.parametrize("suffix", ["", "-wal"])
 async def test_a_file_removed_while_in_use_is_noticed_and_may_come_back(store: SqliteStore, suffix: str) -> None:
     told: list[str | None] = []
-    store.on_trouble(told.append)
+    store.on_write_error(told.append)
     await store.commit([accepted(1)])
     file = Path(f"{store.path}{suffix}")
     away = file.with_name("away")
@@ -143,7 +143,7 @@ async def test_a_second_end_is_refused_loudly_and_the_first_one_stays(
     store: SqliteStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     told: list[str | None] = []
-    store.on_trouble(told.append)
+    store.on_write_error(told.append)
     await store.commit([accepted(1), accepted(2)])
     store.append(started(1))
     store.append(attempt(1))
@@ -213,7 +213,7 @@ async def test_a_listener_that_fails_does_not_stop_the_writer(store: SqliteStore
     def fail(line: str | None) -> None:
         raise RuntimeError("listener")
 
-    store.on_trouble(fail)
+    store.on_write_error(fail)
     await fill_disk(store)
     with pytest.raises(StoreError):
         await store.commit([accepted(1, LONG)])

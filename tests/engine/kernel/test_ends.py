@@ -57,7 +57,7 @@ class Trace(MemoryStore):
             raise self.fails
         self.events += events
 
-    def on_trouble(self, told: Callable[[str | None], None]) -> None:
+    def on_write_error(self, told: Callable[[str | None], None]) -> None:
         self.told = told
 
     def of(self, kind: type[Durable]) -> list[Durable]:
