@@ -11,9 +11,9 @@ its late chunks are dropped (`_closed`), and it stays referenced in `abandoned` 
 it ends after all.
 
 There are three limits (first token, gap between two chunks, total) but one timer. A chunk only notes the time; the
-timer, when it fires, computes what is left and sleeps again for that long. Restarting a timer at every chunk would cost
-more than everything else that a chunk causes. Only the first chunk checks the timer, because it replaces the limit for
-the first token by the gap, which may be nearer.
+timer, when it fires, computes what is left and sleeps again for that long. Restarting a timer at every chunk would
+make each chunk cancel and create one. Only the first chunk checks the timer, because it replaces the limit for the
+first token by the gap, which may be nearer.
 
 `_decided` is set before the pump is cancelled and holds why; so a cancelled pump is never mistaken for a core that
 cancelled by itself, and of two reasons in one loop step the first one counts. A second cancellation of the caller does
@@ -44,7 +44,7 @@ from engine.cores.port import (
 )
 from engine.events import AttemptEnded, AttemptProgress, AttemptStarted, Event
 from engine.kernel.config import KernelConfig
-from engine.sanitise import described, one_line, sanitise
+from engine.sanitise import describe_error, one_line, sanitise
 from engine.task import AttemptState
 
 log = logging.getLogger(__name__)
@@ -325,7 +325,7 @@ def _crash(core: str, error: BaseException) -> Fault:
     if isinstance(error, _TooLongError):
         return Fault(FaultKind.SERVER, str(error), False)
     log.error("core %s raised in an attempt", core, exc_info=error)
-    return Fault(FaultKind.INTERNAL, one_line(f"{core}: {described(error)}"), False)
+    return Fault(FaultKind.INTERNAL, one_line(f"{core}: {describe_error(error)}"), False)
 
 
 def _log_late_error(pump: asyncio.Task[Outcome | None]) -> None:

@@ -23,7 +23,7 @@ from engine.kernel.dispatcher import SyscallId
 from engine.kernel.services import Services
 from engine.kernel.slot_table import KernelSlot
 from engine.kernel.task_run import LiveTask, SyscallFailed, TaskRun
-from engine.sanitise import described, one_line, sanitise
+from engine.sanitise import describe_error, one_line, sanitise
 from engine.task import Task, TaskFault, TaskSpec, TaskState
 
 log = logging.getLogger(__name__)
@@ -179,7 +179,7 @@ class TaskTable:
             raise  # not the agent's: the event loop is ending
         except BaseException as failure:
             log.exception("agent %s failed in task %d", live.task.spec.agent, live.task.id)
-            error = one_line(f"agent {live.task.spec.agent}: {described(failure)}")
+            error = one_line(f"agent {live.task.spec.agent}: {describe_error(failure)}")
         finally:
             run.return_slot()
         live.ending = True
