@@ -139,7 +139,7 @@ class TaskSpec(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class TaskFault:
-    """Why a task failed, for programs: `Task.error` says it in words.
+    """The cause of a failed task, for programs; `Task.error` has it as text.
 
     Attributes:
         kind: the value of an `engine.cores.port.FaultKind`, such as `no_model`.

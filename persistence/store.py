@@ -74,7 +74,7 @@ class SqliteStore:
 
     @property
     def unwritten(self) -> int:
-        """How many records were given and are not written yet."""
+        """Number of records that were given and are not written yet."""
         return 0 if self._writer is None else self._writer.unwritten
 
     async def open(self) -> None:

@@ -111,7 +111,7 @@ class Writer:
 
     @property
     def unwritten(self) -> int:
-        """How many records wait to be written, not counting the end of the run."""
+        """Number of records that wait to be written, not counting the end of the run."""
         return sum(not isinstance(record, RunEnded) for entry in self._pending for record in entry.records)
 
     def append(self, record: Record) -> None:

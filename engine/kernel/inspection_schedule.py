@@ -25,12 +25,12 @@ UNHEALTHY_S = 2.0, 15.0
 UNLOAD_S = 1.0
 """Time that a server gets to unload a model after its keep-alive time."""
 LATE_S = 300.0
-"""How long a model that should be unloaded is looked for: the server's clock may differ from ours."""
+"""Time for which a model that should be unloaded is still expected to go: the server's clock may differ."""
 
 
 @dataclass(slots=True)
 class CoreActivity:
-    """What happened at one core since its last inspection. Moments in Unix seconds, -inf for never.
+    """The activity of one core since its last inspection. Times in Unix seconds, -inf for never.
 
     Attributes:
         info: the last inspection's result. began, ended: when that inspection began and was answered.

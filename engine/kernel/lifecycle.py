@@ -40,7 +40,7 @@ from engine.task import KernelState
 log = logging.getLogger(__name__)
 
 END_GRACE_S = 5.0
-"""How long a stop waits for agents to end, in addition to the time that their cores have to stop."""
+"""Time that a stop waits for agents to end, in addition to the cores' own time to stop."""
 
 
 class Lifecycle:

@@ -1,4 +1,4 @@
-"""What all parts of one kernel share: its cores, settings and clock, the store, the dispatcher and the event bus."""
+"""Shared services of one kernel: its cores, settings, clock, store, dispatcher, core monitor and event bus."""
 
 from __future__ import annotations
 

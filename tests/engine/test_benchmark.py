@@ -1,4 +1,4 @@
-"""What the benchmark makes of what it saw: figures to the last digit, and how many a server ran at a time."""
+"""The benchmark's figures, exactly, and the number of streams that a server ran at a time."""
 
 from __future__ import annotations
 

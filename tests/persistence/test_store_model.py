@@ -46,7 +46,7 @@ class Modelled:
 
 
 class Collected(logging.Handler):
-    """What was logged as wrong: a valid sequence must not make the writer doubt any record of it."""
+    """Logged errors: the writer must accept every record of a valid sequence."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -19,22 +19,29 @@ from engine.cores.port import (
     Core,
     CoreInfo,
     Done,
+    Fault,
+    FaultKind,
     ModelInfo,
     Outcome,
     Slot,
     SlotEvent,
     Usage,
 )
-from engine.events import Event
+from engine.errors import StoreError
+from engine.events import AttemptEnded, Durable, Event
 from engine.kernel import Kernel, KernelConfig, Subscription
 from engine.scheduling import parse_policy
-from engine.store import MemoryStore, Store
+from engine.store import MemoryStore, Recovery, Store
+from engine.task import Task, TaskSpec
 
 T = TypeVar("T")
 
 LIMIT_S = 60.0
-"""How long a test waits for what should take milliseconds: long enough for a machine ten times slower under load."""
+"""Limit for waits that normally take milliseconds, sized for a machine ten times slower under load."""
 QUICK = KernelConfig(backoff_s=0.001, backoff_max_s=0.002, stop_grace_s=0.05)
+
+BROKEN = Fault(FaultKind.BROKEN_STREAM, "cut", retryable=True)
+REFUSED = Fault(FaultKind.BAD_REQUEST, "no such option", retryable=False)
 
 
 @dataclass(eq=False)
@@ -220,3 +227,47 @@ async def seen(subscription: Subscription, kind: type[Event], count: int = 1) ->
             if isinstance(event, kind):
                 found.append(event)
     return found
+
+
+class Trace(MemoryStore):
+    """Records its events in order; commits wait while `hold` is set, and fail with `fails`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[Durable] = []
+        self.left: tuple[Task, ...] = ()
+        self.free = asyncio.Event()
+        self.free.set()
+        self.fails: StoreError | None = None
+        self.report: Callable[[str | None], None] = lambda error: None
+
+    async def recover(self, *, max_interruptions: int) -> Recovery:
+        return Recovery(self.left, frozenset(task.id for task in self.left if task.interruptions))
+
+    def append(self, event: Durable) -> None:
+        self.events.append(event)
+
+    async def commit(self, events: Sequence[Durable]) -> None:
+        await self.free.wait()
+        if self.fails is not None:
+            raise self.fails
+        self.events += events
+
+    def on_write_error(self, listener: Callable[[str | None], None]) -> None:
+        self.report = listener
+
+    def of(self, kind: type[Durable]) -> list[Durable]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def attempts(self) -> list[AttemptEnded]:
+        return [event for event in self.events if isinstance(event, AttemptEnded)]
+
+
+async def begin(kernel: Kernel, core: GateCore, prompt: str = "p", agent: str = "chat") -> tuple[int, Running]:
+    await kernel.start()
+    task = await kernel.submit(TaskSpec(prompt=prompt, agent=agent))
+    return task, await core.next()
+
+
+def idle(kernel: Kernel) -> bool:
+    return all(slot.free for slot in kernel.slots) and kernel.running_count == 0

@@ -1,4 +1,4 @@
-"""What the kernel learns by inspecting a core, and when it inspects one again by itself."""
+"""Core monitor: inspections, when the kernel begins one by itself, and the models it learns of."""
 
 from __future__ import annotations
 

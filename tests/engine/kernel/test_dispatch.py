@@ -1,4 +1,4 @@
-"""What runs when: order, slots, rounds, policy switches, priorities, pause and drain."""
+"""Dispatching: order, slots, rounds, policy switches, priorities, pause and drain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tasks that are held: they keep their place and are not dispatched, until they are released."""
+"""Held tasks: they keep their position and are not dispatched until they are released."""
 
 from __future__ import annotations
 
@@ -135,9 +135,9 @@ async def test_a_held_task_is_held_after_a_restart(tmp_path: Path) -> None:
     subscription = kernel.subscribe()
     recovery = await kernel.start()
     assert [task.held for task in recovery.queued] == [True, False, False]
-    [told] = await seen(subscription, TaskHeld)
-    assert isinstance(told, TaskHeld)
-    assert (told.task, told.held) == (held, True)
+    [event] = await seen(subscription, TaskHeld)
+    assert isinstance(event, TaskHeld)
+    assert (event.task, event.held) == (held, True)
     assert await order_of(kernel, core, 2) == [released, other]
     about = [event for event in kernel.snapshot() if isinstance(event, TaskRecovered | TaskHeld)]
     assert [type(event) for event in about] == [TaskRecovered, TaskHeld]

@@ -1,4 +1,4 @@
-"""When a core is inspected again: when something may have changed, and never for nothing."""
+"""Inspection schedule: a core is inspected again when something may have changed, and never without a reason."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ async def test_a_slow_start_keeps_no_other_waiting() -> None:
     barrier = asyncio.Barrier(3)
     kernel = make_kernel(*(Meeting(name, barrier) for name in ("a", "b", "c")))
     await within(kernel.start())
-    assert [place.slot.core for place in kernel.slots] == ["a", "b", "c"]
+    assert [slot.slot.core for slot in kernel.slots] == ["a", "b", "c"]
     await kernel.stop()
 
 

@@ -1,4 +1,4 @@
-"""Starts and stops that something comes between, and stops that somebody still waits behind."""
+"""Starts and stops that are interrupted, and waiters during a stop."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import pytest
 from engine.agents.protocol import AgentContext
 from engine.cores.port import CoreInfo
 from engine.errors import KernelClosed
-from engine.events import KernelStateChanged, TaskAccepted, TaskEnded, TaskRequeued
+from engine.events import AttemptEnded, KernelStateChanged, TaskAccepted, TaskEnded, TaskRequeued
 from engine.kernel import KernelConfig
-from engine.task import KernelState, TaskSpec, TaskState
-from tests.engine.kernel.helpers import CodeAgent, GateCore, make_kernel, until, within
-from tests.engine.kernel.test_ends import Trace, begin
+from engine.task import AttemptState, KernelState, TaskSpec, TaskState
+from tests.engine.kernel.helpers import CodeAgent, GateCore, Trace, begin, make_kernel, seen, until, within
 
 
 class CountingCore(GateCore):
-    """Counts its stops; `look` is what it waits for before it tells how it is, `begins` before it has started."""
+    """Counts its stops. Its inspection waits for `look`, its start for `begins`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -77,14 +76,14 @@ async def test_what_a_stop_left_queued_can_not_be_changed_any_more() -> None:
     running, _ = await begin(kernel, core)
     queued = await kernel.submit(TaskSpec(prompt="q"))
     await kernel.stop()
-    told = len(store.events)
+    count = len(store.events)
     for task in (running, queued):
         assert not await kernel.cancel(task)
         assert not kernel.reprioritise(task, 0)
     kernel.resume()
     await kernel.drain()
     assert kernel.state is KernelState.STOPPED
-    assert len(store.events) == told
+    assert len(store.events) == count
 
 
 async def test_a_second_stop_returns_when_the_first_has() -> None:
@@ -187,7 +186,7 @@ async def test_a_stop_does_not_wait_for_an_end_that_the_history_can_not_take(mon
     kernel = make_kernel(core, store=store)
     task, running = await begin(kernel, core)
     store.free.clear()
-    store.told("disk full")
+    store.report("disk full")
     running.end()
     await until(lambda: kernel.slots.place("gate/0").free, "the slot is free")
     await within(kernel.stop())
@@ -232,3 +231,56 @@ async def test_a_cancel_that_a_stop_comes_upon_is_carried_out() -> None:
     await within(stopping)
     assert await cancelling
     assert [event.state for event in store.events if isinstance(event, TaskEnded)] == [TaskState.CANCELLED]
+
+
+async def test_stop_leaves_running_tasks_for_the_next_start() -> None:
+    core, store = GateCore(), Trace()
+    kernel = make_kernel(core, store=store)
+    task, running = await begin(kernel, core)
+    queued = await kernel.submit(TaskSpec(prompt="q"))
+    waiting = [asyncio.create_task(kernel.wait(id_)) for id_ in (task, queued)]
+    await asyncio.sleep(0)
+    await within(kernel.stop())
+    assert running.stopped
+    assert [end.state for end in store.attempts()] == [AttemptState.INTERRUPTED]
+    assert [event.task for event in store.events if isinstance(event, TaskRequeued)] == [task]
+    assert store.of(TaskEnded) == []
+    for waiter in waiting:
+        with pytest.raises(KernelClosed, match="stays queued"):
+            await waiter
+    with pytest.raises(KernelClosed):
+        await kernel.submit(TaskSpec(prompt="p"))
+    await kernel.stop()
+
+
+async def test_stop_can_give_running_tasks_time_to_end() -> None:
+    core, store = GateCore(), Trace()
+    kernel = make_kernel(core, store=store)
+    task, running = await begin(kernel, core)
+    stopping = asyncio.create_task(kernel.stop(drain_s=10))
+    await asyncio.sleep(0)
+    running.end()
+    await within(stopping)
+    assert [event.task for event in store.events if isinstance(event, TaskEnded)] == [task]
+
+
+async def test_stop_waits_for_an_end_that_is_being_written() -> None:
+    core, store = GateCore(), Trace()
+    kernel = make_kernel(core, store=store)
+    subscription = kernel.subscribe()
+    task, running = await begin(kernel, core)
+    store.free.clear()
+    running.end()
+    await seen(subscription, AttemptEnded)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    waiting = asyncio.create_task(kernel.wait(task))
+    stopping = asyncio.create_task(kernel.stop())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not stopping.done()
+    store.free.set()
+    await within(stopping)
+    assert (await within(waiting)).state is TaskState.DONE
+    assert [event.task for event in store.events if isinstance(event, TaskEnded)] == [task]
+    assert not [event for event in store.events if isinstance(event, TaskRequeued)]

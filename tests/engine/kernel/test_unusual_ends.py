@@ -12,8 +12,7 @@ from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Outcome, S
 from engine.events import AttemptEnded, TaskEnded
 from engine.kernel import KernelConfig
 from engine.task import AttemptState, TaskSpec, TaskState
-from tests.engine.kernel.helpers import QUICK, CodeAgent, GateCore, make_kernel, within
-from tests.engine.kernel.test_ends import Trace, begin, idle
+from tests.engine.kernel.helpers import QUICK, CodeAgent, GateCore, Trace, begin, idle, make_kernel, within
 
 
 class OddError(BaseException):
