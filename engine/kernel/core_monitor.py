@@ -102,10 +102,10 @@ class CoreMonitor:
         self._cancel_timer(core)
         activity = self._activity_of(core)
         activity.all_down = all(slot.slot.state is SlotState.DOWN for slot in self._slots if slot.core is core)
-        moment = due_at(activity)
-        if moment is None:
+        due = due_at(activity)
+        if due is None:
             return
-        delay = moment - self._now()
+        delay = due - self._now()
         if delay <= 0:
             self.inspect_soon(core)
         else:

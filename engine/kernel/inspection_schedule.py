@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from engine.cores.port import CoreInfo
 
-LOOK_GAP_S = 1.0
+MIN_GAP_S = 1.0
 """Least time between two inspections for any reason; also for urgent ones, such as a change that the core reported."""
 GAP_S = 5.0
 """Least time between two inspections because attempts streamed or ended."""
@@ -65,7 +65,7 @@ class CoreActivity:
 
     def is_stale(self, now: float) -> bool:
         """True if another client may have changed the loaded models since the last inspection."""
-        return self.reports and now >= self.began + LOOK_GAP_S
+        return self.reports and now >= self.began + MIN_GAP_S
 
 
 def _reports(info: CoreInfo) -> bool:
@@ -77,12 +77,12 @@ def _reports(info: CoreInfo) -> bool:
 
 
 def due_at(core: CoreActivity) -> float | None:
-    """The moment of the next inspection, Unix seconds, perhaps in the past; None if there is no reason for one."""
-    moment = min(_moments(core), default=None)
-    return None if moment is None else max(moment, core.requested_at + LOOK_GAP_S)
+    """The time of the next inspection, Unix seconds, perhaps in the past; None if there is no reason for one."""
+    due = min(_due_times(core), default=None)
+    return None if due is None else max(due, core.requested_at + MIN_GAP_S)
 
 
-def _moments(core: CoreActivity) -> Iterator[float]:
+def _due_times(core: CoreActivity) -> Iterator[float]:
     if core.urgent_at > core.began:
         yield core.urgent_at
     if core.info is None:

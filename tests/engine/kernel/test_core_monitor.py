@@ -59,7 +59,7 @@ class Talkative(GateCore):
 async def test_a_core_that_changes_with_every_inspection_is_not_inspected_without_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 3_600.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 3_600.0)
     core = Talkative()
     kernel = make_kernel(core)
     await kernel.start()
@@ -70,7 +70,7 @@ async def test_a_core_that_changes_with_every_inspection_is_not_inspected_withou
 
 
 async def test_the_last_of_several_reports_leads_to_an_inspection_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.02)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.02)
     core = GateCore(models=("a",))
     kernel = make_kernel(core)
     await kernel.start()
@@ -107,7 +107,7 @@ AABB = [TaskSpec(prompt="x", model=model) for model in "aabb"]
 
 
 async def test_work_that_arrives_finds_the_model_that_another_client_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
     core = shared_core(loaded={"a"})
     kernel = make_kernel(core, policy="fifo:affinity=8")
     await kernel.start()
@@ -121,7 +121,7 @@ async def test_work_that_arrives_finds_the_model_that_another_client_loaded(monk
 
 
 async def test_so_does_work_that_waited_for_a_paused_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
     core = shared_core(loaded={"a"})
     kernel = make_kernel(core, policy="fifo:affinity=8")
     await kernel.start(paused=True)
@@ -135,7 +135,7 @@ async def test_so_does_work_that_waited_for_a_paused_kernel(monkeypatch: pytest.
 async def test_with_several_cores_a_task_goes_where_another_client_loaded_its_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
     cores = [shared_core(loaded={"a"}, name=name) for name in ("one", "two")]
     kernel = make_kernel(*cores)
     await kernel.start()
@@ -146,7 +146,7 @@ async def test_with_several_cores_a_task_goes_where_another_client_loaded_its_mo
 
 
 async def test_work_does_not_wait_for_an_inspection_that_can_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
     core = shared_core(loaded={"a"})
     kernel = make_kernel(core)
     await kernel.start()
@@ -158,7 +158,7 @@ async def test_work_does_not_wait_for_an_inspection_that_can_not_matter(monkeypa
 
 
 async def test_a_core_that_answers_no_inspection_delays_work_only_shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
     monkeypatch.setattr(core_monitor, "HOLD_S", 0.02)
     core = Slow()
     kernel = make_kernel(core, policy="fifo:affinity=8")
@@ -172,7 +172,7 @@ async def test_a_core_that_answers_no_inspection_delays_work_only_shortly(monkey
 
 
 async def test_a_kept_alive_model_is_forgotten_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOOK_GAP_S", "GAP_S", "UNLOAD_S"):
+    for name in ("MIN_GAP_S", "GAP_S", "UNLOAD_S"):
         monkeypatch.setattr(inspection_schedule, name, 0.0)
     core = shared_core(loaded={"a"})
     kernel = make_kernel(core)
@@ -190,7 +190,7 @@ async def test_a_kept_alive_model_is_forgotten_when_its_time_is_over(monkeypatch
 
 
 async def test_a_model_is_known_to_be_loaded_as_soon_as_it_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
     core = shared_core(loaded={"a"})
     kernel = make_kernel(core)
     subscription = kernel.subscribe()
@@ -208,7 +208,7 @@ async def test_a_model_is_known_to_be_loaded_as_soon_as_it_streams(monkeypatch: 
 
 
 async def test_an_executing_attempt_keeps_inspections_going(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
     monkeypatch.setattr(inspection_schedule, "BUSY_S", 0.01)
     core = shared_core(loaded={"a"})
     kernel = make_kernel(core)
@@ -224,7 +224,7 @@ async def test_an_executing_attempt_keeps_inspections_going(monkeypatch: pytest.
 
 
 async def test_an_unhealthy_core_is_inspected_until_it_is_healthy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection_schedule, "LOOK_GAP_S", 0.0)
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
     monkeypatch.setattr(inspection_schedule, "UNHEALTHY_S", (0.005, 0.01))
     core = shared_core(loaded={"a"})
     core.healthy = False

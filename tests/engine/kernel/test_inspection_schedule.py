@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 
 from engine.cores.port import CoreInfo, ModelInfo
-from engine.kernel.inspection_schedule import BUSY_S, GAP_S, LATE_S, LOOK_GAP_S, CoreActivity, due_at
+from engine.kernel.inspection_schedule import BUSY_S, GAP_S, LATE_S, MIN_GAP_S, CoreActivity, due_at
 
 T0 = 1_000_000.0
 LOADED = ModelInfo("m", loaded=True, size_loaded=10, size_vram=10, expires_at=T0 + 300)
@@ -99,7 +99,7 @@ def test_an_urgent_reason_waits_for_the_gap_only() -> None:
     activity = CoreActivity(requested_at=T0)
     activity.learn(core(ModelInfo("m")), began=T0, ended=T0 + 0.1)
     activity.urgent_at = T0 + 0.5
-    assert due_at(activity) == T0 + LOOK_GAP_S
+    assert due_at(activity) == T0 + MIN_GAP_S
     activity.learn(core(LOADED), began=T0 + 0.6, ended=T0 + 0.7)
     assert due_at(activity) == T0 + 301
 
