@@ -6,11 +6,13 @@ import asyncio
 
 import pytest
 
+from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import CoreInfo, SlotEvent
 from engine.events import CoreChanged
 from engine.kernel import core_monitor, inspection_schedule
 from engine.task import TaskSpec
-from tests.engine.kernel.helpers import GateCore, limit, make_kernel, seen
+from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.engine.kernel.helpers import GateCore, limit, make_kernel, seen, within
 
 
 class Slow(GateCore):
@@ -237,3 +239,21 @@ async def test_an_unhealthy_core_is_inspected_until_it_is_healthy(monkeypatch: p
         await seen(subscription, CoreChanged)
     assert kernel._services.monitor._timers == {}
     await kernel.stop()
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["after a task", "after the start"])
+async def test_a_headless_kernel_serves_what_another_client_loaded_on_ollama(
+    monkeypatch: pytest.MonkeyPatch, first: bool
+) -> None:
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
+    async with FakeOllama("a", "b") as fake:
+        kernel = make_kernel(OllamaCore(fake.host, slots=1), policy="fifo:affinity=8")
+        await kernel.start()
+        if first:
+            await within(kernel.wait(await kernel.submit(AABB[0])))
+        fake.loaded = ["b"]
+        ids = await kernel.submit_many(AABB)
+        await within(asyncio.gather(*map(kernel.wait, ids)))
+        await kernel.stop()
+    models = [request.body["model"].removesuffix(":latest") for request in fake.chats()]
+    assert models[first:] == ["b", "b", "a", "a"]
