@@ -122,43 +122,43 @@ def activity(raw: sqlite3.Connection, since: float, until: float, buckets: int, 
     """Compute it. `alive`: the newest program that has not ended is running now and was not killed."""
     buckets = max(1, min(buckets, MAX_BUCKETS))
     until = max(until, since + 0.001)
-    found = program_runs(raw, since, until, alive=alive)
+    runs = program_runs(raw, since, until, alive=alive)
     names = slots_seen(raw)
     width = (until - since) / buckets
-    made: defaultdict[int, Share] = defaultdict(lambda: Share.empty(buckets))
-    over = found[-1].end if found else since
+    shares: defaultdict[int, Share] = defaultdict(lambda: Share.empty(buckets))
+    over = runs[-1].end if runs else since
     values: dict[str, Any] = {"since": since, "until": until, "width": width, "buckets": buckets, "alive": over}
     values.update({f"slot{n}": name for n, name in enumerate(names)})
     base = _BASE.format(slots=", ".join(f":slot{n}" for n in range(len(names))))
-    _spread(made, raw, base, found, values)
+    _add_intervals(shares, raw, base, runs, values)
     for priority, bucket, wait in raw.execute(_WAITS.format(base=base), values):
-        made[priority].waits[min(bucket, buckets - 1)].append(max(0.0, wait))
+        shares[priority].waits[min(bucket, buckets - 1)].append(max(0.0, wait))
     for priority, state, bucket, count in raw.execute(_ENDS, values):
-        if state in made[priority].ended:
-            made[priority].ended[state][min(bucket, buckets - 1)] += count
-    for share in made.values():
+        if state in shares[priority].ended:
+            shares[priority].ended[state][min(bucket, buckets - 1)] += count
+    for share in shares.values():
         for waits in share.waits:
             waits.sort()
-    running, capacity = _covered(found, since, width, buckets)
-    return Activity(since, until, buckets, running, capacity, max((run.slots for run in found), default=0), dict(made))
+    running, capacity = _running_and_capacity(runs, since, width, buckets)
+    return Activity(since, until, buckets, running, capacity, max((run.slots for run in runs), default=0), dict(shares))
 
 
-def _spread(
-    made: defaultdict[int, Share],
+def _add_intervals(
+    shares: defaultdict[int, Share],
     raw: sqlite3.Connection,
     base: str,
-    found: Sequence[ProgramRun],
+    runs: Sequence[ProgramRun],
     values: dict[str, Any],
 ) -> None:
-    """Add the intervals to `made`, per bucket. The SQL returns them in units of buckets from the span's start."""
+    """Add the intervals to `shares`, per bucket. The SQL returns them in units of buckets from the span's start."""
     width = values["width"]
-    bounds = {f"begin{n}": run.begin for n, run in enumerate(found)}
-    bounds |= {f"end{n}": run.end for n, run in enumerate(found)}
-    rows = ", ".join(f"(:begin{n}, :end{n})" for n in range(len(found))) or "(0, 0)"
+    bounds = {f"begin{n}": run.begin for n, run in enumerate(runs)}
+    bounds |= {f"end{n}": run.end for n, run in enumerate(runs)}
+    rows = ", ".join(f"(:begin{n}, :end{n})" for n in range(len(runs))) or "(0, 0)"
     for kind, priority, first, last, weight, begins, ends in raw.execute(
         _SPANS.format(base=base, program_runs=rows), values | bounds
     ):
-        into: list[float] = getattr(made[priority], kind)
+        into: list[float] = getattr(shares[priority], kind)
         if first == last:
             into[first] += (ends - begins) * width
             continue
@@ -168,10 +168,12 @@ def _spread(
             into[bucket] += weight * width
 
 
-def _covered(found: Iterable[ProgramRun], since: float, width: float, buckets: int) -> tuple[list[float], list[float]]:
+def _running_and_capacity(
+    runs: Iterable[ProgramRun], since: float, width: float, buckets: int
+) -> tuple[list[float], list[float]]:
     """Seconds that programs ran, and their slot-seconds, per bucket."""
     running, capacity = [0.0] * buckets, [0.0] * buckets
-    for run in found:
+    for run in runs:
         first = max(0, math.floor((run.begin - since) / width))
         last = min(buckets - 1, math.floor((run.end - since) / width))
         for bucket in range(first, last + 1):

@@ -112,10 +112,10 @@ class History:
         offset: int = 0,
         *,
         newest_first: bool = True,
-        **wanted: Unpack[HistoryFilter],
+        **filters: Unpack[HistoryFilter],
     ) -> Records:
         """Tasks that match the filter, in order of submission. `limit` None: all."""
-        where, values = _where(wanted)
+        where, values = _where(filters)
         sql = (
             f"SELECT {RECORD_COLUMNS} FROM tasks {where}"  # noqa: S608  (only our own words are put in)
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
@@ -137,24 +137,24 @@ class History:
         search = parse(text)
         if search is None:
             return []
-        sql, values = _found(search)
+        sql, values = _search_sql(search)
         values["limit"] = max(0, min(limit, MAX_ROWS))
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
-    async def export(self, **wanted: Unpack[HistoryFilter]) -> AsyncIterator[TaskRecord]:
+    async def export(self, **filters: Unpack[HistoryFilter]) -> AsyncIterator[TaskRecord]:
         """Tasks that match the filter, oldest first. Reads pages, with no read transaction between them."""
-        async for record in self._paged(RECORD_COLUMNS, to_record, wanted):
+        async for record in self._paged(RECORD_COLUMNS, to_record, filters):
             yield record
 
-    async def submissions(self, **wanted: Unpack[HistoryFilter]) -> AsyncIterator[Submission]:
+    async def submissions(self, **filters: Unpack[HistoryFilter]) -> AsyncIterator[Submission]:
         """As `export`, but the tasks as they were submitted. Rows that are damaged beyond use are left out."""
-        async for submission in self._paged(COLUMNS, to_submission, wanted):
+        async for submission in self._paged(COLUMNS, to_submission, filters):
             if submission is not None:
                 yield submission
 
-    async def _paged(self, columns: str, convert: Callable[[Any], T], wanted: HistoryFilter) -> AsyncIterator[T]:
+    async def _paged(self, columns: str, convert: Callable[[Any], T], filters: HistoryFilter) -> AsyncIterator[T]:
         """The converted row of each task that matches, oldest first. `columns` must include `id`."""
-        where, values = _where(wanted)
+        where, values = _where(filters)
         sql = (
             f"SELECT {columns} FROM tasks {where} {'AND' if where else 'WHERE'} id > :after"  # noqa: S608
             f" ORDER BY id LIMIT {_PAGE}"
@@ -175,7 +175,7 @@ class History:
     async def acts(self, *, since: float | None = None, until: float | None = None) -> Acts:
         """Operator actions: policy switches before `until`, priority changes between both, oldest first."""
         values = {"since": -math.inf if since is None else since, "until": math.inf if until is None else until}
-        rows = await self._reader.run(partial(_rows_of, sql=ACTS, values=values))
+        rows = await self._reader.run(partial(_dicts, sql=ACTS, values=values))
         return [to_model(ActRow, row) for row in rows]
 
     async def counts(self) -> dict[TaskState, int]:
@@ -249,21 +249,21 @@ class History:
         return await self._reader.run(read)
 
 
-def _where(wanted: HistoryFilter) -> tuple[str, dict[str, Any]]:
+def _where(filters: HistoryFilter) -> tuple[str, dict[str, Any]]:
     """A WHERE clause for the given filters, and its bound values."""
-    state, agent, client = wanted.get("state"), wanted.get("agent"), wanted.get("client")
+    state, agent, client = filters.get("state"), filters.get("agent"), filters.get("client")
     values = {
         "state": None if state is None else state.value,
         "agent": None if agent is None else sanitise(agent),  # as it is stored
         "client": None if client is None else sanitise(client),
-        "since": wanted.get("since"),
-        "until": wanted.get("until"),
+        "since": filters.get("since"),
+        "until": filters.get("until"),
     }
     given = {name: value for name, value in values.items() if value is not None}
     return (f"WHERE {' AND '.join(_CLAUSES[name] for name in given)}" if given else ""), given
 
 
-def _found(search: Search) -> tuple[str, dict[str, Any]]:
+def _search_sql(search: Search) -> tuple[str, dict[str, Any]]:
     """The SQL of a search, and its bound values except `limit`."""
     values: dict[str, Any] = {f"part{number}": part for number, part in enumerate(search.parts)}
     clauses = [f"(instr(tasks.prompt, :{name}) OR instr(tasks.result, :{name}))" for name in values]
@@ -277,7 +277,7 @@ def _found(search: Search) -> tuple[str, dict[str, Any]]:
     return f"SELECT {columns} FROM {source} WHERE {where} ORDER BY {order} LIMIT :limit", values  # noqa: S608
 
 
-def _rows_of(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _dicts(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(sql, values)]
 
 

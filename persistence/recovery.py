@@ -118,7 +118,7 @@ def load(connection: sqlite3.Connection, task_id: int) -> Task | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Queued:
     queued: list[Task]
     damaged: dict[int, str]
 
@@ -142,8 +142,8 @@ def recover(connection: sqlite3.Connection, *, max_interruptions: int, run: int,
     return Recovery(tuple(found.queued), frozenset(counts).difference(failed), tuple(sorted(failed)))
 
 
-def _queued(connection: sqlite3.Connection) -> _Found:
-    found = _Found([], {})
+def _queued(connection: sqlite3.Connection) -> _Queued:
+    found = _Queued([], {})
     for row in connection.execute(f"{_SELECT} WHERE state = 'queued' ORDER BY id"):
         try:
             found.queued.append(to_task(row))

@@ -66,7 +66,7 @@ STATEMENTS = {
         " workload, input_tokens, output_tokens, retry_of, accepted_run, submitted_at, query)"
         " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     ),
-    "words": Statement("INSERT INTO tasks_words (rowid, prompt) VALUES (?, ?)", exact=False),
+    "index": Statement("INSERT INTO tasks_words (rowid, prompt) VALUES (?, ?)", exact=False),
     "hold": Statement("UPDATE tasks SET held = ?2 WHERE id = ?1 AND state = 'queued'"),
     "start": Statement(
         "UPDATE tasks SET state = 'running', held = 0, starts = starts + 1, started_at = ?2,"
@@ -129,7 +129,7 @@ def _accept(event: TaskAccepted, run: int) -> Iterator[tuple[str, Row]]:
             None if spec.query is None else spec.query.model_dump_json(exclude_defaults=True),
         ),
     )
-    yield "words", (event.task, spec.prompt)
+    yield "index", (event.task, spec.prompt)
 
 
 def _start(event: TaskStarted, run: int) -> Iterator[tuple[str, Row]]:
@@ -186,12 +186,12 @@ def _attempt_end(event: AttemptEnded, run: int) -> Iterator[tuple[str, Row]]:
             event.service_s,
             None if event.fault is None else event.fault.value,
             event.error,
-            _calls(event),
+            _tool_calls_json(event),
         ),
     )
 
 
-def _calls(event: AttemptEnded) -> str:
+def _tool_calls_json(event: AttemptEnded) -> str:
     """The tool calls as JSON, in ASCII, so that the database can refuse no character."""
     calls = [{"name": each.name, "arguments": each.arguments, "id": each.id} for each in event.tool_calls]
     return json.dumps(calls) if calls else ""
@@ -272,8 +272,8 @@ def _groups(records: Iterable[Record], run: int) -> Iterator[dict[str, list[Row]
     yield group
 
 
-def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *, fit: bool = False) -> None:
-    """Write `records` in the open transaction. `fit`: replace values that the database refuses (text, range).
+def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *, coerce: bool = False) -> None:
+    """Write `records` in the open transaction. `coerce`: replace values that the database refuses (text, range).
 
     Raises:
         Refused: a record contradicts the history.
@@ -283,8 +283,8 @@ def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *
         for name, rows in group.items():
             if not rows:
                 continue
-            if fit:
-                rows = [_fitted(row) for row in rows]  # noqa: PLW2901
+            if coerce:
+                rows = [_storable_row(row) for row in rows]  # noqa: PLW2901
             statement = STATEMENTS[name]
             if name == "end":
                 _index_results(connection, rows)
@@ -308,11 +308,11 @@ def _index_results(connection: sqlite3.Connection, ends: Sequence[Row]) -> None:
     )
 
 
-def _fitted(row: Row) -> Row:
-    return tuple(_fit(value) for value in row)
+def _storable_row(row: Row) -> Row:
+    return tuple(_storable(value) for value in row)
 
 
-def _fit(value: Any) -> Any:
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return sanitise(value)
     if isinstance(value, int):

@@ -245,7 +245,7 @@ class Writer:
         for records in [entry.records] if entry.droppable else [(record,) for record in entry.records]:
             connection.execute("SAVEPOINT entry")
             try:
-                write(connection, records, self._run, fit=True)
+                write(connection, records, self._run, coerce=True)
             except _RECORD_ERRORS as error:
                 connection.execute("ROLLBACK TO entry")
                 refusals.append(_Refusal(entry, records[0], one_line(f"{type(error).__name__}: {error}")))
