@@ -12,6 +12,7 @@ from engine.events import (
     AttemptProgress,
     SlotChanged,
     TaskEnded,
+    TaskStarted,
 )
 from engine.kernel import KernelConfig, SyscallFailed
 from engine.task import AttemptState, TaskFault, TaskRecord, TaskSpec, TaskState
@@ -304,4 +305,22 @@ async def test_the_agents_options_and_the_tasks_meet_in_the_attempt() -> None:
     running = await core.next()
     assert running.attempt.options.temperature == 0.9
     assert running.attempt.options.max_tokens == 7
+    await kernel.stop()
+
+
+async def test_a_snapshot_has_what_the_events_had() -> None:
+    core = GateCore()
+    kernel = make_kernel(core)
+    await kernel.start()
+    kernel.switch_policy("npps")
+    running, _queued = await kernel.submit_many([TaskSpec(prompt="r", priority=1), TaskSpec(prompt="q", priority=2)])
+    stream = await core.next()
+    live = kernel.subscribe()
+    stream.say("hal")
+    stream.say("lo")
+    await until(live.drain, "an event of the stream")
+    text = [getattr(event, "text", None) for event in kernel.snapshot()]
+    starts = [event for event in kernel.snapshot() if isinstance(event, TaskStarted)]
+    assert "hallo" in text or "hal" in text
+    assert [start.task for start in starts] == [running]
     await kernel.stop()

@@ -10,7 +10,7 @@ import pytest
 from engine.agents.protocol import AgentContext
 from engine.cores.port import SlotEvent
 from engine.errors import UsageError
-from engine.events import CoreChanged, PolicyChanged, SyscallReady, TaskStarted
+from engine.events import CoreChanged, PolicyChanged, SyscallReady
 from engine.kernel import Kernel
 from engine.kernel.dispatcher import SyscallId
 from engine.scheduling import Ready
@@ -317,20 +317,6 @@ async def test_ten_thousand_queued_tasks_are_no_coroutines(kernel: Kernel, core:
     await core.next()
     assert len(asyncio.all_tasks()) - before <= 3
     assert kernel.queued_count == len(ids) - 1
-
-
-async def test_a_snapshot_tells_what_the_events_told(kernel: Kernel, core: GateCore) -> None:
-    kernel.switch_policy("npps")
-    running, _queued = await kernel.submit_many([spec("r", 1), spec("q", 2)])
-    stream = await core.next()
-    live = kernel.subscribe()
-    stream.say("hal")
-    stream.say("lo")
-    await until(live.drain, "an event of the stream")
-    text = [getattr(event, "text", None) for event in kernel.snapshot()]
-    starts = [event for event in kernel.snapshot() if isinstance(event, TaskStarted)]
-    assert "hallo" in text or "hal" in text
-    assert [start.task for start in starts] == [running]
 
 
 async def test_a_task_waits_for_the_core_that_has_its_model_while_that_is_down() -> None:
