@@ -1,7 +1,7 @@
-"""How long the Metrics screen's question takes, in a history of many tasks spread evenly over some days.
+"""Time of the Metrics screen's query in a history of many tasks, spread evenly over some days.
 
 Run: python -m benchmarks.history_metrics [TASKS] [DAYS]
-Each span is asked several times; the median is what to quote. Prompts and replies have 432 characters.
+Each span is queried several times; quote the median. Prompts and replies have 432 characters.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tasks per second through the kernel with the scripted core, in memory and durable, beside the core alone.
+"""Tasks per second through the kernel with the scripted core, in memory and durable, compared with the core alone.
 
 Run: python -m benchmarks.kernel_throughput [TASKS]
-The three are taken in turn, several times; the medians and their ratios are what to quote.
+The three alternate, several times; quote the medians and their ratios.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROUNDS = 5
 
 
 async def core_alone(tasks: int) -> float:
-    """The peer: the same attempts, one after another, with no kernel around them."""
+    """The baseline: the same attempts, one after another, without a kernel."""
     core = ScriptedCore.parse(CORE)
     slot = core.slots()[0]
     begun = time.perf_counter()
@@ -39,7 +39,7 @@ async def core_alone(tasks: int) -> float:
 
 
 async def through_kernel(tasks: int, store: Store) -> float:
-    """Queued first, then run: what is timed is dispatching, executing and recording, not submitting."""
+    """Queue all tasks, then run them: times dispatching, executing and recording, but not submitting."""
     await store.open()
     agents, _ = load_catalogue(None)
     kernel = Kernel(cores=[ScriptedCore.parse(CORE)], store=store, agents=agents, policy=parse_policy("npps"))

@@ -1,7 +1,7 @@
-"""How many tasks a second the history takes: awaited one by one, in groups, and plain sqlite3 beside them.
+"""Tasks per second through the history: awaited one by one, in groups, and with plain sqlite3 for comparison.
 
 Run with `python -m benchmarks.store_commits [--tasks N] [--waiters N] [--folder PATH]`. All are measured in one run on
-the same disk, so their ratios say more than the numbers.
+the same disk, so their ratios mean more than the numbers.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PROMPT = "Tell me a funny story about a goose that wanted to be the mayor of a s
 REPLY = "Once upon a time there was a goose, and the goose had a plan. " * 4
 
 
-def life(task: int) -> tuple[TaskAccepted, list[TaskStarted | AttemptStarted | AttemptEnded], TaskEnded]:
-    """All that is kept of a task of one round: its acceptance, what happens, its end."""
+def events_of(task: int) -> tuple[TaskAccepted, list[TaskStarted | AttemptStarted | AttemptEnded], TaskEnded]:
+    """All durable events of a task with one round: its acceptance, those in between, its end."""
     spec = TaskSpec(prompt=PROMPT)
     final = Task(task, spec, 1.0, 5, TaskState.DONE, 2.0, 3.0, task, 1, 1, 1, core="scripted", model="m", result=REPLY)
     usage = Usage(20, 60, 0.0, 0.1, 0.9)
@@ -39,11 +39,11 @@ def life(task: int) -> tuple[TaskAccepted, list[TaskStarted | AttemptStarted | A
 
 
 async def through_the_store(path: Path, tasks: int, waiters: int) -> float:
-    """`waiters` coroutines, each taking task after task through its life, as the kernel does. Tasks a second."""
+    """`waiters` coroutines, each taking task after task through its events, as the kernel does. Returns tasks/s."""
     store = SqliteStore(path)
     await store.open()
-    lives = [life(store.next_task_id()) for _ in range(tasks)]
-    todo = iter(lives)
+    all_events = [events_of(store.next_task_id()) for _ in range(tasks)]
+    todo = iter(all_events)
 
     async def work() -> None:
         for acceptance, between, end in todo:
@@ -62,12 +62,12 @@ async def through_the_store(path: Path, tasks: int, waiters: int) -> float:
 
 
 def with_sqlite3(path: Path, tasks: int) -> float:
-    """The same statements on a plain connection, in one transaction: what SQLite and the disk allow. Tasks a second."""
+    """The same statements on a plain connection, in one transaction: the upper limit. Returns tasks/s."""
     asyncio.run(create(path))
-    lives = [life(task) for task in range(1, tasks + 1)]
-    records: list[Record] = [each[0] for each in lives]
-    records += [event for each in lives for event in each[1]]
-    records += [each[2] for each in lives]
+    all_events = [events_of(task) for task in range(1, tasks + 1)]
+    records: list[Record] = [each[0] for each in all_events]
+    records += [event for each in all_events for event in each[1]]
+    records += [each[2] for each in all_events]
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")

@@ -1,7 +1,7 @@
-"""Measure a core through the port: load time, time to first token, time per token, tokens a second at 1, 2, 4 streams.
+"""Measure a core through its port: load time, time to first token, time per token, tokens/s at 1, 2, 4 … streams.
 
-All times are seen from here, by a monotonic clock, in seconds: what the server says of itself is not taken on trust.
-Prompts are unlike from their first words on, so that no server has read one before.
+All times are measured here with a monotonic clock, in seconds; the server's own figures are not used. Prompts differ
+from their first words on, so that no prompt cache can serve them.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from engine.replay.synthetic_prompt import synthetic_prompt
 from engine.task import GenerationOptions
 
 MOST_STREAMS = 16
-"""Looking for what a server runs at a time, no more than this is tried."""
+"""Highest number of streams tried when searching for the number that a server runs at a time."""
 _NUMBERS = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class BenchReply:
-    """One attempt as it was seen. Moments are seconds of a monotonic clock.
+    """One measured attempt. Times are seconds of a monotonic clock.
 
     Attributes:
-        tokens_in, tokens_out: as the model counted them; where it does not say, the pieces that came.
+        tokens_in, tokens_out: as counted by the model; tokens_out is the number of streamed tokens if it gives none.
     """
 
     begun: float
@@ -46,13 +46,13 @@ class BenchReply:
 
     @property
     def tpot_s(self) -> float | None:
-        """Seconds for each token after the first; None for a reply without such."""
+        """Seconds per token after the first (time per output token); None for replies of one token."""
         return (self.last - self.first) / (self.tokens_out - 1) if self.tokens_out > 1 else None
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The middle one of some values, the lowest and the highest."""
+    """Median, lowest and highest of some values."""
 
     median: float
     low: float
@@ -60,7 +60,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
-        """Raises ValueError when there are none."""
+        """Raises ValueError if `values` is empty."""
         found = sorted(values)
         if not found:
             raise ValueError("nothing was measured")
@@ -69,15 +69,15 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """So many streams at a time.
+    """The results for one number of concurrent streams.
 
     Attributes:
-        ttft_s: dispatch to first token. tpot_s: a token after the first.
-        stream_tps: tokens a second of one stream, after its first token. total_tps: of all together, from
-            the first dispatch to the last end, one value a run.
-        prompt_tps: prompt tokens a second, over the TTFT.
-        at_once: how many streams were seen to be written at the same moment, the highest of all runs.
-        tokens_in, tokens_out: of a reply, medians.
+        ttft_s: from dispatch to first token. tpot_s: time per token after the first.
+        stream_tps: tokens/s of one stream after its first token.
+        total_tps: tokens/s of all streams, from the first dispatch to the last end; one value per run.
+        prompt_tps: prompt tokens/s: prompt tokens over TTFT.
+        at_once: the largest number of streams that generated at the same time, over all runs.
+        tokens_in, tokens_out: medians per reply.
     """
 
     streams: int
@@ -94,7 +94,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is asked: `tokens` of a reply, some `prompt_tokens` of a prompt, `runs` times. Limits in seconds or None."""
+    """One measurement: `runs` × a reply of `tokens` to a prompt of about `prompt_tokens`. Limits in seconds or None."""
 
     model: str
     tokens: int = 64
@@ -105,7 +105,7 @@ class Work:
 
 
 async def load_time(core: Core, model: str) -> float | None:
-    """Seconds from asking for a cold model to its being loaded; None where models can't be taken out of memory.
+    """Seconds to load a model that is not in memory; None if the core can't unload models.
 
     Raises:
         CoreError: the server refuses.
@@ -118,7 +118,7 @@ async def load_time(core: Core, model: str) -> float | None:
 
 
 async def measure(core: Core, streams: int, work: Work) -> AsyncIterator[list[BenchReply]]:
-    """Run `streams` attempts at a time, `work.runs` times, and give each run's replies as it ends; see `level`.
+    """Run `streams` attempts at a time, `work.runs` times; yields the replies of each run. See `level`.
 
     Raises:
         CoreError: an attempt failed.
@@ -128,13 +128,13 @@ async def measure(core: Core, streams: int, work: Work) -> AsyncIterator[list[Be
 
 
 async def warm_up(core: Core, work: Work) -> None:
-    """One short attempt, so that what comes once is not measured. Raises CoreError."""
+    """Run one short attempt, so that one-time costs are not measured. Raises CoreError."""
     short = Work(work.model, min(4, work.tokens), min(16, work.prompt_tokens), 1, work.first_token_s, work.gap_s)
     await _batch(core, 1, short)
 
 
 def level(streams: int, batches: Sequence[Sequence[BenchReply]]) -> Level:
-    """The figures of some runs of `streams` replies each. Raises CoreError when no reply has two tokens."""
+    """Summarise runs of `streams` replies each. Raises CoreError if no reply has two tokens."""
     replies = [reply for batch in batches for reply in batch]
     tpots = [tpot for reply in replies if (tpot := reply.tpot_s) is not None and tpot > 0]
     if not tpots:
@@ -154,7 +154,7 @@ def level(streams: int, batches: Sequence[Sequence[BenchReply]]) -> Level:
 
 
 def overlap(replies: Iterable[BenchReply]) -> int:
-    """How many of them were being written at one moment. One that ends as another begins does not count with it."""
+    """The largest number of replies generated at the same time. One that ends as another begins does not count."""
     edges = sorted(edge for reply in replies for edge in ((reply.first, 1), (reply.last, -1)))
     return max(itertools.accumulate(step for _, step in edges), default=0)
 
@@ -165,7 +165,7 @@ def _total(batch: Sequence[BenchReply]) -> float:
 
 
 async def _batch(core: Core, streams: int, work: Work) -> list[BenchReply]:
-    """So many attempts at a time; when one fails, or we are cancelled, none goes on."""
+    """Run `streams` attempts at a time. If one fails, or the caller is cancelled, all are cancelled."""
     slots = core.slots()
     try:
         async with asyncio.TaskGroup() as group:
@@ -199,11 +199,11 @@ async def _attempt(core: Core, slot: Slot, work: Work) -> BenchReply:
                 written = usage.tokens_out or counted
                 return BenchReply(begun, moments[0], moments[-1], ended, usage.tokens_in, written)
             else:
-                raise CoreError(f"{work.model}: {getattr(piece, 'reason', '') or 'the model said nothing'}")
+                raise CoreError(f"{work.model}: {getattr(piece, 'reason', '') or 'the reply was empty'}")
     except TimeoutError:
-        raise CoreError(f"{work.model}: nothing came for {limit:g} s") from None
+        raise CoreError(f"{work.model}: no token within {limit:g} s") from None
     except StopAsyncIteration:
-        raise CoreError(f"{work.model}: the stream ended without its end") from None
+        raise CoreError(f"{work.model}: the stream ended without its final record") from None
     finally:
         close = getattr(stream, "aclose", None)
         if close is not None:

@@ -1,14 +1,14 @@
-"""Errors that reach a user, each as one clear line: what, where, what to do."""
+"""Errors that reach a user. Each is one line that says what is wrong, where, and what to do."""
 
 from __future__ import annotations
 
 
 class AiosError(Exception):
-    """Anything that went wrong in a way that a user can act on. `str(error)` is one line."""
+    """An error that a user can act on. `str(error)` is one line."""
 
 
 class UsageError(AiosError):
-    """A bad option, file or setting: the caller's mistake (exit code 2 headless)."""
+    """An invalid option, file or setting (exit code 2 on the command line)."""
 
 
 class CoreError(AiosError):
@@ -20,4 +20,4 @@ class StoreError(AiosError):
 
 
 class KernelClosed(AiosError):
-    """The kernel is stopped and accepts nothing more."""
+    """The kernel is stopped and accepts no tasks."""

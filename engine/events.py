@@ -1,7 +1,7 @@
-"""What happens in the kernel, as small frozen records.
+"""The kernel's events, as small frozen records.
 
-The one currency between rooms: the store keeps them, the console's reducer folds them, recorders and remote
-subscribers read them. `at` is Unix seconds on the kernel's clock.
+All packages communicate by them: the store writes the durable ones, the console's reducer folds them into its view
+state, recorders and remote subscribers read them. `at` is Unix seconds on the kernel's clock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PolicyChanged:
 
 @dataclass(frozen=True, slots=True)
 class TaskAccepted:
-    """A task was submitted, and is durable. `retry_of` names the ended task whose spec it repeats."""
+    """A task was submitted and is durable. `retry_of`: the ended task whose spec it repeats."""
 
     at: float
     task: int
@@ -39,9 +39,9 @@ class TaskAccepted:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecovered:
-    """A task that an earlier run of the program left was taken up again. `submitted_at` is its own, old one.
+    """A task that an earlier run of the program left was queued again. `submitted_at` is that of its submission.
 
-    In a snapshot it stands for every task that has not ended. `retry_of`: as in TaskAccepted.
+    In a snapshot it introduces every task that has not ended. `retry_of`: as in TaskAccepted.
     """
 
     at: float
@@ -55,7 +55,7 @@ class TaskRecovered:
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted:
-    """A task's first turn came."""
+    """A task got its first slot, and its agent starts."""
 
     at: float
     task: int
@@ -65,7 +65,7 @@ class TaskStarted:
 
 @dataclass(frozen=True, slots=True)
 class TaskRequeued:
-    """A running task went back to the queue, to begin again: the program was stopped under it."""
+    """A running task went back to the queue, to start again, because the program was stopped."""
 
     at: float
     task: int
@@ -82,7 +82,7 @@ class TaskReprioritised:
 
 @dataclass(frozen=True, slots=True)
 class TaskHeld:
-    """A queued task is held, or released: while held it is not dispatched."""
+    """A queued task was held or released. While held it is not dispatched."""
 
     at: float
     task: int
@@ -91,7 +91,7 @@ class TaskHeld:
 
 @dataclass(frozen=True, slots=True)
 class SyscallReady:
-    """A running task's next llm syscall is ready and waits for a slot."""
+    """A running task's next llm syscall waits for a slot."""
 
     at: float
     task: int
@@ -100,7 +100,7 @@ class SyscallReady:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """`ready_at` is when the syscall became ready: at − ready_at is its waiting time. `prompt`: its last message."""
+    """`ready_at`: when the syscall became ready; at − ready_at is its waiting time. `prompt`: the last message."""
 
     at: float
     task: int
@@ -115,7 +115,7 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptProgress:
-    """A piece of an executing attempt's stream. Not kept in history; the reply is, at the end."""
+    """A chunk of an executing attempt's stream. The history stores the reply at the end, not the chunks."""
 
     at: float
     task: int
@@ -131,7 +131,7 @@ class AttemptProgress:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """The one terminal record of an attempt. `retry_in_s` is set when another attempt will follow by itself."""
+    """The only final record of an attempt. `retry_in_s`: seconds until the next attempt; None if none follows."""
 
     at: float
     task: int
@@ -153,7 +153,7 @@ class AttemptEnded:
 
 @dataclass(frozen=True, slots=True)
 class TaskEnded:
-    """The one terminal record of a task, published when it is durable. `task` is a copy that changes no more."""
+    """The only final record of a task, published once it is durable. `final` is a copy that never changes."""
 
     at: float
     task: int
@@ -163,7 +163,7 @@ class TaskEnded:
 
 @dataclass(frozen=True, slots=True)
 class CoreChanged:
-    """A core was inspected: its health, models and memory as they are now."""
+    """A core was inspected: its health and models as they are now."""
 
     at: float
     info: CoreInfo
@@ -171,12 +171,13 @@ class CoreChanged:
 
 @dataclass(frozen=True, slots=True)
 class SwapPlanned:
-    """The next ready item, in order, for which a core has to load a model; without `to_model` there is none any more.
+    """The next ready item, in order, for which a core has to load a model; `to_model` is empty if there is none.
 
     Attributes:
-        from_model: what the core holds now. task: whose item it is.
-        passes_left: how often affinity still lets others go before it; 0 without affinity, None without such a bound.
-        until: when affinity lets no more go before it, Unix s; None before the first did, or without such a bound.
+        from_model: the model that the core holds now. task: the task of the item.
+        passes_left: how many others affinity may still let go first; 0 without affinity, None if not limited.
+        until: the time after which affinity lets no others go first, Unix seconds; None before the first one did, or
+            if not limited.
     """
 
     at: float
@@ -190,9 +191,9 @@ class SwapPlanned:
 
 @dataclass(frozen=True, slots=True)
 class ModelSwapped:
-    """An attempt began on a core that holds one model at a time, and its model takes the place of another one.
+    """An attempt began on a core that holds one model at a time, and its model replaces another one.
 
-    How long the load took is `usage.load_s` of that attempt's end.
+    The time to load it is `usage.load_s` in the AttemptEnded of that attempt.
     """
 
     at: float
@@ -214,7 +215,7 @@ class SlotChanged:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something the operator should be told, that belongs to no task."""
+    """A message for the operator that belongs to no task."""
 
     at: float
     level: Literal["info", "warning", "error"]

@@ -1,4 +1,4 @@
-"""A client's own llm call, as it sent it: a conversation, tools that its model may call, the form of the answer."""
+"""A client's own llm query: a conversation, tools that the model may call, the format of the answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_CONTENT_CHARS = 1_048_576
 
 
 def clean_json(value: Any) -> Any:
-    """Every text in a JSON value, keys too, made safe."""
+    """Sanitise every text in a JSON value, including keys."""
     if isinstance(value, str):
         return sanitise(value.replace("\r\n", "\n"))
     if isinstance(value, dict):
@@ -32,7 +32,7 @@ Line = Annotated[str, BeforeValidator(_line)]
 
 
 class QueryCall(BaseModel):
-    """A call of a tool that an assistant's turn asked for."""
+    """A tool call in an assistant's turn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,7 +42,7 @@ class QueryCall(BaseModel):
 
 
 class QueryMessage(BaseModel):
-    """One turn of the conversation. tool, call: of a turn with the role `tool`, which tool answered which call."""
+    """One turn of the conversation. tool, call: for the role `tool`, the tool that answered and the id of the call."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,12 +54,12 @@ class QueryMessage(BaseModel):
 
 
 class LlmQuery(BaseModel):
-    """What a task of the agent `kernel/query` carries in place of a prompt alone.
+    """The query of a task for the agent `kernel/query`.
 
     Attributes:
-        tools: as clients describe them, each `{"type": "function", "function": {"name", "description", "parameters"}}`.
-        form: `text`, or `json`: the answer must be JSON. Where there are tools, it may be calls of them.
-        json_schema: what the JSON is to look like; told to the model, and enforced by a core that can.
+        tools: in the clients' format, each `{"type": "function", "function": {"name", "description", "parameters"}}`.
+        form: `text`, or `json`: the answer must be JSON. With tools, the answer may be tool calls instead.
+        json_schema: the schema of the JSON; given to the model, and enforced by cores that support it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

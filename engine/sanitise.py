@@ -1,4 +1,4 @@
-"""The one sanitiser. All model, file and client text passes here before anything keeps or shows it."""
+"""The only sanitiser. All text of models, files and clients passes it before it is stored or shown."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def one_line(text: str, limit: int = 500) -> str:
     return folded if len(folded) <= limit else folded[: limit - 1] + "…"
 
 
-def described(error: BaseException) -> str:
-    """The kind of an error and its words on one line; of one that can't tell its words, the kind alone."""
+def describe_error(error: BaseException) -> str:
+    """The type and message of an error on one line; the type alone if it has no message or can't format it."""
     try:
-        words = one_line(str(error))
-    except Exception:  # noqa: BLE001  (an error in an error must not hide the first one)
-        words = ""
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+        message = one_line(str(error))
+    except Exception:  # noqa: BLE001  (a broken __str__ must not hide the error)
+        message = ""
+    return f"{type(error).__name__}: {message}" if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""The store port: what the kernel needs of a history. Implemented by `persistence`, and here in memory."""
+"""The store port: what the kernel needs from a history. Implemented by `persistence`, and here in memory."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from engine.task import Task
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What an earlier run of the program left.
+    """The unfinished tasks of earlier runs of the program.
 
     Attributes:
-        queued: every task to be run, in order of arrival, state queued; the interrupted ones among them.
-        interrupted: the ids of those that were running when the process died.
-        failed: the ids of those that were interrupted too often, and are now failed with that reason.
+        queued: all tasks to run, in order of arrival, in state queued; the interrupted ones among them.
+        interrupted: ids of those that were running when the process died.
+        failed: ids of tasks that have failed now: interrupted too often, or damaged in the history.
     """
 
     queued: tuple[Task, ...] = ()
@@ -26,44 +26,44 @@ class Recovery:
 
 
 class Store(Protocol):
-    """A history that keeps durable events. Everything is written in the order in which it was given."""
+    """A history that stores durable events, in the order in which they are given."""
 
     async def open(self) -> None:
-        """Open, migrate and lock. Raises StoreError with one line when it can't be."""
+        """Open, migrate and lock the history. Raises StoreError, with one line."""
 
     async def recover(self, *, max_interruptions: int) -> Recovery:
-        """Take up what was left queued or running by runs that are over. Durable on return.
+        """Return the tasks that earlier runs left queued or running. Durable on return.
 
         Running tasks become queued again, their executing attempts `interrupted`, and each counts one more
-        interruption; at `max_interruptions` the task is failed instead.
+        interruption; at `max_interruptions` the task fails instead.
         """
 
     def next_task_id(self) -> int:
-        """A task id not given before in this history."""
+        """A task id that was not given before in this history."""
 
     async def load(self, task_id: int) -> Task | None:
-        """One task as history has it, None when it is not there. Raises StoreError when it can't be read."""
+        """The task as the history has it; None if there is none. Raises StoreError if it can't be read."""
 
     def append(self, event: Durable) -> None:
-        """Have the event written, soon; does not wait and does not raise."""
+        """Write the event soon; does not wait and does not raise."""
 
     async def commit(self, events: Sequence[Durable]) -> None:
-        """Have the events written, after all that was given before, in one transaction; return when they are durable.
+        """Write the events in one transaction, after all earlier ones; return when they are durable.
 
         Raises:
-            StoreError: acceptance could not be made durable; nothing of `events` is kept. Only batches of TaskAccepted
-                fail so: all others stay pending, and the call goes on waiting, until the store can write again.
+            StoreError: acceptance could not be made durable, and none of `events` was stored. Only batches of
+                TaskAccepted fail like that; others stay pending, and the call waits until the store can write again.
         """
 
-    def on_trouble(self, told: Callable[[str | None], None]) -> None:
-        """Call `told` with one line when writing fails, and with None when it works again."""
+    def on_write_error(self, listener: Callable[[str | None], None]) -> None:
+        """Call `listener` with one line when writing fails, and with None when it works again."""
 
     async def close(self) -> None:
-        """Write all that is pending and let go. Idempotent."""
+        """Write all pending events and release the history. Idempotent."""
 
 
 class MemoryStore:
-    """A store that keeps nothing beyond the process: for benchmarks, and for runs without a history."""
+    """A store that stores nothing: for benchmarks and tests."""
 
     def __init__(self) -> None:
         self._last_id = 0
@@ -87,7 +87,7 @@ class MemoryStore:
     async def commit(self, events: Sequence[Durable]) -> None:
         return
 
-    def on_trouble(self, told: Callable[[str | None], None]) -> None:
+    def on_write_error(self, listener: Callable[[str | None], None]) -> None:
         return
 
     async def close(self) -> None:

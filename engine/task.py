@@ -1,4 +1,4 @@
-"""The things the kernel is about: tasks, their specification, and the record of one that history and scripts read."""
+"""Tasks: their specification, their state in the kernel, and the record that history and scripts read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)
 
 
 class TaskState(StrEnum):
-    """`queued → running → done | failed | cancelled`. Between two rounds a task is running."""
+    """`queued → running → done | failed | cancelled`. A task is also running between two rounds."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -44,7 +44,7 @@ class TaskState(StrEnum):
 
 
 class AttemptState(StrEnum):
-    """How one execution of a syscall stands. `interrupted`: the process died or was stopped meanwhile."""
+    """The state of one execution of a syscall. `interrupted`: the process died or was stopped meanwhile."""
 
     EXECUTING = "executing"
     DONE = "done"
@@ -66,26 +66,24 @@ StopText = Annotated[str, Field(min_length=1, max_length=200)]
 
 def _duration(value: str) -> str:
     if not re.fullmatch(r"-1|0|\d{1,9}(\.\d{1,9})?(s|m|h)", value, re.ASCII):
-        raise ValueError("that is no such time; use 300s, 5m or 1h, 0 for no time, or -1 for ever")
+        raise ValueError("not a valid duration; use 300s, 5m or 1h, 0 for no time, or -1 for ever")
     return value
 
 
 KeepAlive = Annotated[str, AfterValidator(_duration)]
-"""How long a model stays in memory after use: `300s`, `5m`, `1h`, `0` for no time, `-1` for ever."""
+"""Time that a model stays in memory after use: `300s`, `5m`, `1h`, `0` for no time, `-1` for ever."""
 
 
 class GenerationOptions(BaseModel):
-    """How the model is to generate; what is None is left to the agent, and then to the core.
-
-    A core that has no such option ignores it.
+    """Options of one generation. None leaves an option to the agent, and then to the core.
 
     Attributes:
-        max_tokens: of the reply (Ollama: `num_predict`). num_ctx: tokens of context; another one reloads the model.
-        think: whether, or how much, a reasoning model thinks before it answers; its thoughts come apart.
-        format: `json`, or the JSON schema that the reply must meet; enforced by the server's grammar.
-        keep_alive: how long the model stays in memory after this.
-        endpoint: `chat` with the model's template; `generate` the same from one plain prompt, the last message, and the
-            system message; `raw` that prompt without any template.
+        max_tokens: of the reply (Ollama: `num_predict`). num_ctx: context tokens; a change reloads the model.
+        think: True, False or an effort: a reasoning model thinks before it answers; its thoughts are kept apart.
+        format: `json`, or the JSON schema that the reply must match; enforced by the server's grammar.
+        keep_alive: time that the model stays in memory after the request.
+        endpoint: `chat` with the model's template; `generate`: the same with only the last message and the system
+            message; `raw`: that prompt without any template.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -105,16 +103,16 @@ class GenerationOptions(BaseModel):
     endpoint: Literal["chat", "generate", "raw"] | None = None
 
     def over(self, base: GenerationOptions) -> GenerationOptions:
-        """These options, with `base`'s where these say nothing."""
+        """These options; those that are None are taken from `base`."""
         return base.model_copy(update=self.model_dump(exclude_none=True))
 
 
 class TaskSpec(BaseModel):
-    """What an operator or client submits.
+    """A task as an operator or client submits it.
 
-    `deadline` is in seconds after submission and is recorded, not enforced. `ref` is the submitter's own id for the
-    task, `workload` the file it came from. A trace row without text gives `input_tokens` in place of a prompt.
-    `query` is a client's whole conversation, for the agent `kernel/query`; `prompt` is then its last words, to show.
+    `deadline` is in seconds after submission; it is recorded, not enforced. `ref` is the submitter's own id of the
+    task, `workload` the file it came from. A trace row without text has `input_tokens` instead of a prompt.
+    `query` is a client's whole conversation, for the agent `kernel/query`; `prompt` is then its last message, to show.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -139,21 +137,37 @@ class TaskSpec(BaseModel):
         return self
 
 
-@dataclass(slots=True, eq=False)
-class Task:
-    """A task as the kernel keeps it while it is not ended. Times are Unix seconds; durations are seconds.
+@dataclass(frozen=True, slots=True)
+class TaskFault:
+    """The cause of a failed task, for programs; `Task.error` has it as text.
 
     Attributes:
-        id: given at submission, ever growing within a history: it is the arrival number too.
-        dispatch_order: 1 for the task first dispatched in this run of the program.
-        rounds: llm syscalls completed; `round_total` is what the agent announced, where it did.
-        interruptions: how often a process died while this task ran.
-        core, model: who answered last. ttft_s: dispatch of the first round to its first token.
-        service_s: time spent executing, over all attempts; decode_s: of that, from first to last token.
-        held: queued, but not dispatched before it is released; it keeps its priority and arrival meanwhile.
+        kind: the value of an `engine.cores.port.FaultKind`, such as `no_model`.
+        model: the model that was asked for; None if neither the task nor the core named one.
+        core: the core that the last attempt ran on.
+    """
 
-    A task that was interrupted begins again: attempts, tokens and times are those since then. What an earlier beginning
-    cost is with its attempts in the history; only a task failed for its interruptions has the sum of all.
+    kind: str
+    model: str | None = None
+    core: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A task and its state. Times are Unix seconds, durations seconds.
+
+    Attributes:
+        id: given at submission, increasing within a history, so it is also the arrival number.
+        dispatch_order: 1 for the first task that is dispatched in this run of the program.
+        rounds: llm syscalls completed. round_total: the number that the agent announced, if it did.
+        interruptions: how often a process died while this task ran.
+        core, model: of the last attempt and reply. ttft_s: from the dispatch to the first token of the first round.
+        service_s: time spent executing, over all attempts. decode_s: the part from first to last token.
+        held: queued, but not dispatched until it is released; it keeps its priority and arrival.
+        fault: why it failed, for programs; None if it did not fail, or for another reason than a core's fault.
+
+    An interrupted task starts again, and attempts, tokens and times count from then on. The cost of earlier starts is
+    in their attempts in the history; only a task that failed for its interruptions has the sum of all.
     """
 
     id: int
@@ -179,14 +193,15 @@ class Task:
     service_s: float = 0.0
     decode_s: float = 0.0
     held: bool = False
+    fault: TaskFault | None = None
 
 
 class TaskRecord(BaseModel):
-    """One task as scripts and history read it: the line that `--json` prints.
+    """One task as scripts and history read it; `--json` prints it as a line.
 
     `waiting_s` = started − submitted, `turnaround_s` = ended − submitted, `tokens_per_s` = tokens out over decoding
-    time, all in seconds; the three moments are Unix seconds.
-    `agent` is the agent's name in the catalogue, `agent_name` the name it was asked for by.
+    time, all in seconds; the three times are Unix seconds.
+    `agent` is the agent's name in the catalogue, `agent_name` the name in the submission.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -220,15 +235,16 @@ class TaskRecord(BaseModel):
     workload: str | None = None
     retry_of: int | None = None
     held: bool = False
+    fault: TaskFault | None = None
 
     @property
     def took_s(self) -> float | None:
-        """Seconds from its first start to its end; None before it has ended, and when it never started."""
+        """Seconds from its start to its end; None before it has ended, or if it never started."""
         return None if self.started_at is None or self.ended_at is None else self.ended_at - self.started_at
 
     @classmethod
     def of(cls, task: Task) -> TaskRecord:
-        """The record of a task as it stands now."""
+        """The record of a task in its present state."""
         spec = task.spec
         return cls(
             id=task.id,
@@ -260,4 +276,5 @@ class TaskRecord(BaseModel):
             workload=spec.workload,
             retry_of=task.retry_of,
             held=task.held,
+            fault=task.fault,
         )

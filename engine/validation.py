@@ -1,4 +1,4 @@
-"""pydantic's findings as one clear line."""
+"""Validation errors of pydantic as one line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BOUNDS = {
 
 
 def wording(problem: ErrorDetails) -> str:
-    """One of pydantic's findings in our words, with the value where that is a number or a word out of a few."""
+    """One validation error in our wording, quoting the value if it is a number or one of a few words."""
     kind, given, context = problem["type"], problem["input"], problem.get("ctx", {})
     if kind == "extra_forbidden":
         return "no such field"
@@ -55,13 +55,13 @@ def _shown(given: Any) -> str:
 
 
 def reason(error: ValidationError, skip: int = 0) -> str:
-    """The first thing wrong, as `field: what`, and how many more there are. Never quotes the input at length.
+    """The first error as `field: message`, and the number of further ones. Never quotes the input at length.
 
-    `skip` leaves out so many leading parts of the field's path, such as the tag of a union.
+    `skip`: leading parts of the field's path to leave out, such as the tag of a union.
     """
     first = error.errors(include_url=False)[0]
     where = ".".join(str(part) for part in first["loc"][skip:])
-    what = wording(first)
+    message = wording(first)
     more = error.error_count() - 1
     tail = f" (and {more} more)" if more else ""
-    return one_line(f"{where}: {what}{tail}" if where else f"{what}{tail}")
+    return one_line(f"{where}: {message}{tail}" if where else f"{message}{tail}")

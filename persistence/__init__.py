@@ -1,4 +1,4 @@
-"""The history: tasks, their attempts and what was decided meanwhile, in one SQLite database."""
+"""The history: tasks, their attempts and operator actions, in one SQLite database."""
 
 from persistence.activity import Activity, Share
 from persistence.history import History

@@ -1,7 +1,7 @@
-"""What went on in a span of time, in equal buckets: the raw sums that metrics are worked out of.
+"""Waiting, load and tokens of a span of time in equal buckets: the sums from which metrics are computed.
 
-An interval (a syscall waits, a slot is busy, tokens are written) counts in each bucket for the part that lies in it.
-SQLite sums intervals by the buckets they begin and end in, so that a million attempts come as some hundreds of rows.
+An interval (a syscall waits, a slot is busy, tokens are generated) counts in each bucket for the part inside it. SQLite
+sums intervals by the buckets in which they begin and end, so that a million attempts become some hundreds of rows.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from persistence.program_runs import Lifecycle, lives, slots_seen
+from persistence.program_runs import ProgramRun, program_runs, slots_seen
 
 WAITING, BUSY, TOKENS = "waiting", "busy", "tokens"
 MAX_BUCKETS = 2_000
 
-# One row an attempt that ended after :since, or executes. A task that begins again after an interruption keeps its
-# submission as `ready_at`; it waits anew only since its earlier beginning ended.
+# One row per attempt that ended after :since, or executes. A task that restarts after an interruption keeps its
+# submission as `ready_at`, but waits again only since its earlier start ended.
 _ATTEMPTS = """
     SELECT a.started_at AS started_at, t.priority AS priority, a.tokens_out AS tokens,
         CASE a.state WHEN 'executing' THEN max(a.started_at, :alive) ELSE a.started_at + a.service_s END AS over_at,
@@ -37,21 +37,21 @@ _BASE = (
     + _ATTEMPTS.format(where="a.state = 'executing'")
     + ")"
 )
-# Tasks that no attempt tells of: still queued, or ended in the queue.
+# Tasks without an attempt: still queued, or ended in the queue.
 _QUEUED = """
     SELECT priority, {until} AS started_at,
         max(submitted_at, coalesce((SELECT max(ended_at) FROM attempts WHERE task = tasks.id), 0)) AS ready_at
     FROM tasks WHERE {where}
 """
-_SPANS = (  # only our own words are put in: names of bound values
-    "{base}, lives (begin, end) AS (VALUES {lives}), waits AS ("  # noqa: S608
+_SPANS = (  # only names of bound values are formatted in
+    "{base}, program_runs (begin, end) AS (VALUES {program_runs}), waits AS ("  # noqa: S608
     "SELECT priority, started_at, ready_at FROM base UNION ALL "
     + _QUEUED.format(until=":alive", where="state = 'queued'")
     + " UNION ALL "
     + _QUEUED.format(until="ended_at", where="ended_at > :since AND started_at IS NULL")
     + "), spans (kind, priority, begin, end, weight) AS ("
-    "SELECT 'waiting', priority, max(ready_at, lives.begin), min(started_at, lives.end), 1.0"
-    " FROM waits JOIN lives ON ready_at < lives.end AND started_at > lives.begin"
+    "SELECT 'waiting', priority, max(ready_at, program_runs.begin), min(started_at, program_runs.end), 1.0"
+    " FROM waits JOIN program_runs ON ready_at < program_runs.end AND started_at > program_runs.begin"
     " UNION ALL SELECT 'busy', priority, started_at, over_at, 1.0 FROM base"
     " UNION ALL SELECT 'tokens', priority, first_at, over_at, tokens / (over_at - first_at)"
     "  FROM (SELECT priority, tokens, min(first_at, over_at - 0.001) AS first_at, over_at FROM base WHERE tokens > 0)"
@@ -72,12 +72,13 @@ _ENDS = (
 
 @dataclass(slots=True)
 class Share:
-    """One priority's part. Lists have an entry a bucket.
+    """The sums of one priority. Each list has one entry per bucket.
 
     Attributes:
-        waiting: seconds that syscalls were ready, while a program ran. busy: slot-seconds. tokens: written.
-        waits: how long each attempt that started there had been ready, in seconds, sorted.
-        ended: tasks by how they ended: done, failed, cancelled.
+        waiting: seconds that syscalls were ready and waited while a program ran. busy: slot-seconds.
+        tokens: generated tokens.
+        waits: the waiting times of the attempts that started in the bucket, in seconds, sorted.
+        ended: counts of ended tasks by state: done, failed, cancelled.
     """
 
     waiting: list[float]
@@ -97,10 +98,10 @@ class Activity:
     """`since` ≤ time < `until`, Unix seconds, in `buckets` equal parts.
 
     Attributes:
-        running: seconds in each bucket in which a program had the history.
-        capacity: slot-seconds in each: over the programs, slots that were seen × seconds.
-        slots: the most slots that one program was seen to have.
-        shares: by priority, where there is anything.
+        running: seconds in each bucket during which a program owned the history.
+        capacity: slot-seconds in each bucket: the sum over programs of slots × seconds.
+        slots: the largest number of slots of one program.
+        shares: by priority; priorities without any activity are left out.
     """
 
     since: float
@@ -118,48 +119,46 @@ class Activity:
 
 
 def activity(raw: sqlite3.Connection, since: float, until: float, buckets: int, *, alive: bool) -> Activity:
-    """Read it. `alive`: the newest program that has not ended is running now, and was not killed."""
+    """Compute it. `alive`: the newest program that has not ended is running now and was not killed."""
     buckets = max(1, min(buckets, MAX_BUCKETS))
     until = max(until, since + 0.001)
-    found = lives(raw, since, until, alive=alive)
+    runs = program_runs(raw, since, until, alive=alive)
     names = slots_seen(raw)
     width = (until - since) / buckets
-    made: defaultdict[int, Share] = defaultdict(lambda: Share.empty(buckets))
-    over = found[-1].end if found else since
+    shares: defaultdict[int, Share] = defaultdict(lambda: Share.empty(buckets))
+    over = runs[-1].end if runs else since
     values: dict[str, Any] = {"since": since, "until": until, "width": width, "buckets": buckets, "alive": over}
     values.update({f"slot{n}": name for n, name in enumerate(names)})
     base = _BASE.format(slots=", ".join(f":slot{n}" for n in range(len(names))))
-    _spread(made, raw, base, found, values)
+    _add_intervals(shares, raw, base, runs, values)
     for priority, bucket, wait in raw.execute(_WAITS.format(base=base), values):
-        made[priority].waits[min(bucket, buckets - 1)].append(max(0.0, wait))
+        shares[priority].waits[min(bucket, buckets - 1)].append(max(0.0, wait))
     for priority, state, bucket, count in raw.execute(_ENDS, values):
-        if state in made[priority].ended:
-            made[priority].ended[state][min(bucket, buckets - 1)] += count
-    for share in made.values():
+        if state in shares[priority].ended:
+            shares[priority].ended[state][min(bucket, buckets - 1)] += count
+    for share in shares.values():
         for waits in share.waits:
             waits.sort()
-    running, capacity = _covered(found, since, width, buckets)
-    return Activity(
-        since, until, buckets, running, capacity, max((life.slots for life in found), default=0), dict(made)
-    )
+    running, capacity = _running_and_capacity(runs, since, width, buckets)
+    return Activity(since, until, buckets, running, capacity, max((run.slots for run in runs), default=0), dict(shares))
 
 
-def _spread(
-    made: defaultdict[int, Share],
+def _add_intervals(
+    shares: defaultdict[int, Share],
     raw: sqlite3.Connection,
     base: str,
-    found: Sequence[Lifecycle],
+    runs: Sequence[ProgramRun],
     values: dict[str, Any],
 ) -> None:
-    """Add up the intervals, a bucket at a time. In SQL they are in units of buckets from the span's start."""
+    """Add the intervals to `shares`, per bucket. The SQL returns them in units of buckets from the span's start."""
     width = values["width"]
-    bounds = {f"begin{n}": life.begin for n, life in enumerate(found)}
-    bounds |= {f"end{n}": life.end for n, life in enumerate(found)}
-    rows = ", ".join(f"(:begin{n}, :end{n})" for n in range(len(found))) or "(0, 0)"
+    bounds = {f"begin{n}": run.begin for n, run in enumerate(runs)}
+    bounds |= {f"end{n}": run.end for n, run in enumerate(runs)}
+    rows = ", ".join(f"(:begin{n}, :end{n})" for n in range(len(runs))) or "(0, 0)"
     for kind, priority, first, last, weight, begins, ends in raw.execute(
-        _SPANS.format(base=base, lives=rows), values | bounds
+        _SPANS.format(base=base, program_runs=rows), values | bounds
     ):
-        into: list[float] = getattr(made[priority], kind)
+        into: list[float] = getattr(shares[priority], kind)
         if first == last:
             into[first] += (ends - begins) * width
             continue
@@ -169,15 +168,17 @@ def _spread(
             into[bucket] += weight * width
 
 
-def _covered(found: Iterable[Lifecycle], since: float, width: float, buckets: int) -> tuple[list[float], list[float]]:
-    """Seconds that programs ran, and slot-seconds that they had, in each bucket."""
+def _running_and_capacity(
+    runs: Iterable[ProgramRun], since: float, width: float, buckets: int
+) -> tuple[list[float], list[float]]:
+    """Seconds that programs ran, and their slot-seconds, per bucket."""
     running, capacity = [0.0] * buckets, [0.0] * buckets
-    for life in found:
-        first = max(0, math.floor((life.begin - since) / width))
-        last = min(buckets - 1, math.floor((life.end - since) / width))
+    for run in runs:
+        first = max(0, math.floor((run.begin - since) / width))
+        last = min(buckets - 1, math.floor((run.end - since) / width))
         for bucket in range(first, last + 1):
             begin = since + bucket * width
-            seconds = max(0.0, min(life.end, begin + width) - max(life.begin, begin))
+            seconds = max(0.0, min(run.end, begin + width) - max(run.begin, begin))
             running[bucket] += seconds
-            capacity[bucket] += seconds * life.slots
+            capacity[bucket] += seconds * run.slots
     return running, capacity

@@ -1,4 +1,4 @@
-"""Long reads that can be stopped: when nobody waits for them any more, and when they take too long."""
+"""Cancellable, time-limited reads."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from engine.errors import StoreError
-from persistence.read_connection import Reader
+from persistence.read_connection import ReadConnection
 
 T = TypeVar("T")
 
 LIMIT_S = 30.0
 STEPS = 50_000
-"""Of SQLite's machine, between two looks at the clock; about a millisecond."""
+"""SQLite virtual machine instructions between two checks of the clock: about a millisecond."""
 
 _STOPPED = "the history was closed before this span was measured"
 
 
-class PatientReader:
-    """A connection of its own for what may take seconds, so that nothing else waits for it."""
+class CancellableReader:
+    """A separate connection for queries that may take seconds, so that no other read waits for them."""
 
-    def __init__(self, reader: Reader, limit_s: float = LIMIT_S) -> None:
+    def __init__(self, reader: ReadConnection, limit_s: float = LIMIT_S) -> None:
         self._reader = reader
         self._limit_s = limit_s
         self._stops: set[threading.Event] = set()
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """As `Reader.run`, but stopped when its caller is cancelled, by `close`, and after the limit: StoreError."""
+        """As `ReadConnection.run`, but interrupted by `close`, cancellation and the limit. Raises StoreError."""
         stop = threading.Event()
         self._stops.add(stop)
         inner = asyncio.ensure_future(self._reader.run(lambda raw: self._limited(raw, function, stop)))
@@ -59,13 +59,13 @@ class PatientReader:
             if stop.is_set():
                 raise StoreError(_STOPPED) from None
             raise StoreError(
-                f"this span has too much in it to be measured within {self._limit_s:g} s: choose a shorter one"
+                f"this span has too much activity to be measured within {self._limit_s:g} s: choose a shorter one"
             ) from None
         finally:
             raw.set_progress_handler(None, 0)
 
     async def close(self) -> None:
-        """Stop what runs, and close the connection. Idempotent."""
+        """Interrupt running reads and close the connection. Idempotent."""
         for stop in self._stops:
             stop.set()
         await self._reader.close()

@@ -1,4 +1,4 @@
-"""One SQLite connection on a thread of its own, given whole functions to run instead of single statements."""
+"""One SQLite connection on its own thread that runs whole functions instead of single statements."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import aiosqlite
 
 T = TypeVar("T")
 
-LOCKED_S = 2.0  # how long a database that another program keeps locked is waited for
+LOCKED_S = 2.0  # how long to wait for a database that another program has locked
 
 
 class _Connection(sqlite3.Connection):
-    """A connection whose `commit` runs a staged function, so that one hop to its thread does a whole transaction.
+    """A connection whose `commit` runs a staged function, so that one thread switch executes a whole transaction.
 
-    aiosqlite hops to the thread once for each method called. A hundred statements are a hundred hops, which costs six
-    times what the statements do. All connections here are in autocommit mode, where plain `commit` does nothing.
+    aiosqlite switches to its thread for every method call. A hundred statements are a hundred switches, which cost six
+    times as much as the statements. All connections here are in autocommit mode, where plain `commit` does nothing.
     """
 
     staged: Callable[[sqlite3.Connection], Any] | None = None
@@ -31,12 +31,12 @@ class _Connection(sqlite3.Connection):
 
 
 class ThreadedConnection:
-    """An aiosqlite connection in autocommit mode on which functions run one after the other."""
+    """An aiosqlite connection in autocommit mode that runs functions one after the other."""
 
     def __init__(self, connection: aiosqlite.Connection, raw: _Connection) -> None:
         self._connection = connection
         self._raw = raw
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @classmethod
     async def open(cls, target: str) -> ThreadedConnection:
@@ -54,47 +54,47 @@ class ThreadedConnection:
         connecting = aiosqlite.connect(
             target, uri=True, isolation_level=None, timeout=LOCKED_S, cached_statements=64, factory=factory
         )
-        # A connection that nobody closed must not keep the program from ending. Older releases are threads themselves.
+        # An unclosed connection must not keep the program from ending. In older releases the connection is the thread.
         thread: Any = getattr(connecting, "_thread", connecting)
         thread.daemon = True
         try:
             connection = await connecting
         except BaseException:
-            thread.join(LOCKED_S)  # it is ending, and tells the loop so, which must not be closed by then
+            thread.join(LOCKED_S)  # its last act is a call into the loop, which must still be open then
             raise
         opened = cls(connection, made[0])
         await opened.run(_read_text_leniently)
         return opened
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `function` with the connection on its thread, in one hop, and return what it returns.
+        """Run `function` with the connection on its thread, and return its result.
 
-        Once begun it runs to its end, also when the caller is cancelled meanwhile.
+        Once begun it runs to its end, also if the caller is cancelled meanwhile.
         """
-        async with self._turn:
+        async with self._lock:
             self._raw.staged = function
-            hop = asyncio.ensure_future(self._connection.commit())
+            call = asyncio.ensure_future(self._connection.commit())
             interruption: asyncio.CancelledError | None = None
             try:
-                while not hop.done():  # cancelled twice, the next one's function would take this one's place
+                while not call.done():  # returning early, the next caller would overwrite the staged function
                     try:
-                        await asyncio.wait([hop])
+                        await asyncio.wait([call])
                     except asyncio.CancelledError as error:
                         interruption = error
                 if interruption is not None:
-                    hop.exception()  # nobody is left to be told
+                    call.exception()  # nobody is left to handle it
                     raise interruption
-                hop.result()
+                call.result()
             finally:
                 result, self._raw.result = self._raw.result, None
             return cast(T, result)
 
     async def close(self) -> None:
         """Close the connection and end its thread."""
-        async with self._turn:
+        async with self._lock:
             await self._connection.close()
 
 
 def _read_text_leniently(connection: sqlite3.Connection) -> None:
-    # A flipped byte in a file must not make a whole row unreadable.
+    # One damaged byte must not make a whole row unreadable.
     connection.text_factory = lambda raw: raw.decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""What went wrong with a database, in one line that says what to do."""
+"""Database errors as one line that says what to do."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ _REASONS = {
 }
 
 
-# What reading raises, besides SQLite's own errors, when a file is damaged in its schema: names that are no text,
-# columns that are not there, values of other kinds.
 DAMAGES = (ValueError, TypeError, LookupError)
+"""Errors, besides SQLite's own, that reading raises when a file's schema is damaged: missing columns, wrong types."""
 
 
 def reason(error: Exception) -> str:
-    """Why, on one line, with SQLite's or the system's own words kept for a report."""
+    """The reason on one line, with the original message of SQLite or the system for a bug report."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", None)
         known = _REASONS.get(code & 0xFF) if isinstance(code, int) else None
-        told = one_line(f"{error}")
+        original = one_line(f"{error}")
         name = getattr(error, "sqlite_errorname", "")
-        return f"{known} ({told}{f', {name}' if name else ''})" if known else told
+        return f"{known} ({original}{f', {name}' if name else ''})" if known else original
     if isinstance(error, DAMAGES):
         return f"{_REASONS[sqlite3.SQLITE_CORRUPT]} ({one_line(f'{type(error).__name__}: {error}')})"
     if isinstance(error, OSError) and error.strerror:
@@ -42,6 +41,6 @@ def reason(error: Exception) -> str:
     return one_line(str(error) or type(error).__name__)
 
 
-def line(path: Path, what: str, error: Exception) -> str:
-    """`history PATH WHAT: why`, such as `history /h.db can't be written: the disk is full …`."""
-    return one_line(f"history {path} {what}: {reason(error)}", 800)
+def line(path: Path, failure: str, error: Exception) -> str:
+    """`history PATH FAILURE: reason`, such as `history /h.db can't be written: the disk is full …`."""
+    return one_line(f"history {path} {failure}: {reason(error)}", 800)

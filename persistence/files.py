@@ -1,4 +1,4 @@
-"""The files of a history: private modes, the lock of its one owner, and whether the file is still the one opened."""
+"""The files of a history: private modes, the lock of its one owner, and a check that the file was not replaced."""
 
 from __future__ import annotations
 
@@ -9,70 +9,51 @@ from pathlib import Path
 import filelock
 
 from engine.errors import StoreError
+from engine.files import PRIVATE_FILE
 from engine.sanitise import one_line
 
 
 def wal_of(path: Path) -> Path:
-    """The write-ahead log that SQLite keeps beside the database `path`."""
+    """The path of the write-ahead log that SQLite keeps beside the database `path`."""
     return path.with_name(path.name + "-wal")
-
-
-def make_private_folder(folder: Path) -> None:
-    """Create `folder` and its missing parents, readable by their owner only. Folders that exist are left alone."""
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for each in reversed(missing):
-        each.mkdir(mode=0o700, exist_ok=True)
 
 
 def make_private_file(path: Path) -> None:
     """Create the empty file `path` with mode 0600. SQLite gives its WAL and shared memory the same mode."""
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` durable, where the platform lets a folder be opened for that."""
-    with contextlib.suppress(OSError):  # Windows can't open folders, and needs no such call
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, PRIVATE_FILE))
 
 
 class OwnerLock:
-    """The lock `<database>.lock`, held while a process owns the history. The system frees it when the process dies."""
+    """The lock file `<database>.lock`, held while a process owns the history. It is released when the process dies."""
 
     def __init__(self, path: Path) -> None:
         self._database = path
         self._path = path.with_name(path.name + ".lock")
-        self._lock = filelock.FileLock(str(self._path), timeout=0, mode=0o600, thread_local=False)
+        self._lock = filelock.FileLock(str(self._path), timeout=0, mode=PRIVATE_FILE, thread_local=False)
 
     def acquire(self, program: str) -> None:
-        """Take the lock and write down who holds it.
+        """Take the lock and write this process's id and `program` into it.
 
         Raises:
-            StoreError: another process has it; the line says which.
-            OSError: the lock can't be made there.
+            StoreError: another process holds it; the line names that process.
+            OSError: no lock file can be made there.
         """
         try:
             self._lock.acquire()
         except filelock.Timeout:
-            self._check_it_is_there()
+            self._check_exists()
             raise StoreError(
                 f"history {self._database} is in use by {self._holder()}; use --db for another, or stop it"
             ) from None
-        with contextlib.suppress(OSError):  # a locked file can't be written by name on Windows: the line names nobody
+        with contextlib.suppress(OSError):  # Windows can't write a locked file by name; then the line names no process
             self._path.write_text(f"{os.getpid()} {program}\n", encoding="utf-8")
 
-    def _check_it_is_there(self) -> None:
-        """Raise OSError where no lock can be made: the library waits then, too, as if one were held."""
+    def _check_exists(self) -> None:
+        """Raise OSError if no lock file can be made: the library times out then, too, as if the lock were held."""
         if self._path.exists():
             return
         try:
-            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, PRIVATE_FILE))
         except OSError as error:
             raise OSError(error.errno, "no file can be made there", str(self._path.parent)) from None
 
@@ -90,17 +71,17 @@ class OwnerLock:
 
 
 class SameFile:
-    """Tells when the database at `path` is no longer the file that was opened.
+    """Detects that the database at `path` is no longer the file that was opened.
 
-    Writes into a file that was unlinked or replaced succeed, and vanish with the process. So this is asked before each
-    commit. The file is never opened for it: closing a second handle would drop SQLite's own locks on it.
+    Writes to a file that was unlinked or replaced succeed and are lost when the process ends, so this is checked before
+    each commit. It must not open the file: closing a second handle would drop SQLite's own locks on it (POSIX).
     """
 
     def __init__(self, path: Path) -> None:
         self._watched = [(each, _identity(each)) for each in (path, wal_of(path)) if each.exists()]
 
     def check(self) -> None:
-        """Raise OSError when a file is gone or another one."""
+        """Raise OSError if a file was removed or replaced."""
         for path, identity in self._watched:
             try:
                 now = _identity(path)

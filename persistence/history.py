@@ -1,4 +1,4 @@
-"""The read side of the history: what scripts, `aios-tui history` and the console's task screen ask."""
+"""The read side of the history: queries of `aios-tui history`, scripts and the console."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from engine.sanitise import sanitise
 from engine.task import TaskRecord, TaskState
 from persistence import activity, integrity, replays
 from persistence.activity import Activity
-from persistence.cancellable_reader import PatientReader
-from persistence.read_connection import Reader
+from persistence.cancellable_reader import CancellableReader
+from persistence.read_connection import ReadConnection
 from persistence.replays import ReplayDetail, ReplayRow
 from persistence.rows import (
     RECORD_COLUMNS,
@@ -27,7 +27,6 @@ from persistence.rows import (
     PriorityChangeRow,
     RunRow,
     TaskDetail,
-    no_counts,
     to_model,
     to_options,
     to_record,
@@ -36,7 +35,7 @@ from persistence.rows import (
 from persistence.search import Search, parse
 from persistence.submissions import ACTS, COLUMNS, ActRow, Submission, to_submission
 
-# `list` is a method of `History`, and would be taken for it inside the class.
+# Inside the class, `list` would mean the method of History.
 Records = list[TaskRecord]
 Runs = list[RunRow]
 Switches = list[PolicySwitchRow]
@@ -53,7 +52,7 @@ MAX_ROWS = 2**62
 _DETAIL = "asked_priority, asked_model, options, starts, interruptions, round_total, accepted_run, ended_run"
 _ATTEMPT = ", ".join(AttemptRow.model_fields)
 
-# An agent's plain name is what follows the last slash: rtrim takes off all that is not a slash.
+# An agent's plain name follows the last slash; rtrim removes all characters that are no slash.
 _BY_AGENT = (
     "SELECT substr(agent, length(rtrim(agent, replace(agent, '/', ''))) + 1) AS agent, count(*) AS tasks,"
     " sum(state = 'done') AS done, sum(state = 'failed') AS failed, sum(state = 'cancelled') AS cancelled,"
@@ -75,7 +74,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class HistoryFilter(TypedDict, total=False):
-    """Which tasks: in this state, of this agent (with or without its path), client; `since` ≤ submitted < `until`."""
+    """Select tasks by state, agent (with or without its path), client, and `since` ≤ submission < `until`."""
 
     state: TaskState | None
     agent: str | None
@@ -85,15 +84,15 @@ class HistoryFilter(TypedDict, total=False):
 
 
 class History:
-    """A history read beside whoever owns it. Opened when first used; also an async context manager.
+    """Reads a history, also while another process owns it. Opens at the first call; an async context manager.
 
-    Every method raises StoreError, with one line, when there is no history at `path`, when the file is something else,
-    and when it can't be read. Text is sanitised.
+    Every method raises StoreError, with one line, if there is no history at `path`, the file is something else, or it
+    can't be read. Text is sanitised.
     """
 
     def __init__(self, path: Path) -> None:
-        self._reader = Reader(path)
-        self._patient = PatientReader(Reader(path))
+        self._reader = ReadConnection(path)
+        self._slow_reader = CancellableReader(ReadConnection(path))
         self.path = self._reader.path
 
     async def __aenter__(self) -> Self:
@@ -104,7 +103,7 @@ class History:
 
     async def close(self) -> None:
         """Close the connection. Idempotent; a later call of another method opens it again."""
-        await self._patient.close()
+        await self._slow_reader.close()
         await self._reader.close()
 
     async def list(
@@ -113,10 +112,10 @@ class History:
         offset: int = 0,
         *,
         newest_first: bool = True,
-        **wanted: Unpack[HistoryFilter],
+        **filters: Unpack[HistoryFilter],
     ) -> Records:
-        """Tasks by submission, such as are wanted. `limit` None: all."""
-        where, values = _where(wanted)
+        """Tasks that match the filter, in order of submission. `limit` None: all."""
+        where, values = _where(filters)
         sql = (
             f"SELECT {RECORD_COLUMNS} FROM tasks {where}"  # noqa: S608  (only our own words are put in)
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
@@ -128,34 +127,34 @@ class History:
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
     async def show(self, task_id: int) -> TaskDetail | None:
-        """All about one task, or None when there is no such one."""
+        """Everything about one task; None if there is none with this id."""
         if not 0 <= task_id <= MAX_ROWS:
             return None
         return await self._reader.run(lambda connection: _detail(connection, task_id))
 
     async def search(self, text: str, limit: int = 50) -> Records:
-        """Tasks whose prompt and result have all words of `text`, the last one as a beginning; best first."""
+        """Tasks whose prompt and result contain all words of `text`, the last one as a prefix; best match first."""
         search = parse(text)
         if search is None:
             return []
-        sql, values = _found(search)
+        sql, values = _search_sql(search)
         values["limit"] = max(0, min(limit, MAX_ROWS))
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
-    async def export(self, **wanted: Unpack[HistoryFilter]) -> AsyncIterator[TaskRecord]:
-        """All such tasks, oldest first. Holds a page of them at a time, and no read transaction between pages."""
-        async for record in self._paged(RECORD_COLUMNS, to_record, wanted):
+    async def export(self, **filters: Unpack[HistoryFilter]) -> AsyncIterator[TaskRecord]:
+        """Tasks that match the filter, oldest first. Reads pages, with no read transaction between them."""
+        async for record in self._paged(RECORD_COLUMNS, to_record, filters):
             yield record
 
-    async def submissions(self, **wanted: Unpack[HistoryFilter]) -> AsyncIterator[Submission]:
-        """All such tasks as they were submitted, oldest first, in pages. What is damaged beyond use is left out."""
-        async for submission in self._paged(COLUMNS, to_submission, wanted):
+    async def submissions(self, **filters: Unpack[HistoryFilter]) -> AsyncIterator[Submission]:
+        """As `export`, but the tasks as they were submitted. Rows that are damaged beyond use are left out."""
+        async for submission in self._paged(COLUMNS, to_submission, filters):
             if submission is not None:
                 yield submission
 
-    async def _paged(self, columns: str, made_of: Callable[[Any], T], wanted: HistoryFilter) -> AsyncIterator[T]:
-        """What `made_of` makes of each wanted task's row, oldest first; `columns` has `id` among them."""
-        where, values = _where(wanted)
+    async def _paged(self, columns: str, convert: Callable[[Any], T], filters: HistoryFilter) -> AsyncIterator[T]:
+        """The converted row of each task that matches, oldest first. `columns` must include `id`."""
+        where, values = _where(filters)
         sql = (
             f"SELECT {columns} FROM tasks {where} {'AND' if where else 'WHERE'} id > :after"  # noqa: S608
             f" ORDER BY id LIMIT {_PAGE}"
@@ -163,7 +162,7 @@ class History:
         after = -1
 
         def read(connection: sqlite3.Connection) -> Page[T]:
-            return [(row["id"], made_of(row)) for row in connection.execute(sql, values | {"after": after})]
+            return [(row["id"], convert(row)) for row in connection.execute(sql, values | {"after": after})]
 
         while True:
             page = await self._reader.run(read)
@@ -174,36 +173,36 @@ class History:
             after = page[-1][0]
 
     async def acts(self, *, since: float | None = None, until: float | None = None) -> Acts:
-        """Switches of policy before `until`, and changes of priority between, oldest first."""
+        """Operator actions: policy switches before `until`, priority changes between both, oldest first."""
         values = {"since": -math.inf if since is None else since, "until": math.inf if until is None else until}
-        rows = await self._reader.run(partial(_rows_of, sql=ACTS, values=values))
+        rows = await self._reader.run(partial(_dicts, sql=ACTS, values=values))
         return [to_model(ActRow, row) for row in rows]
 
     async def counts(self) -> dict[TaskState, int]:
-        """How many tasks there are in each state."""
+        """The number of tasks in each state."""
         rows = await self._reader.run(
             lambda connection: connection.execute("SELECT state, count(*) FROM tasks GROUP BY state").fetchall()
         )
         known = {state.value: state for state in TaskState}
-        return no_counts() | {known[state]: count for state, count in rows if state in known}
+        return dict.fromkeys(TaskState, 0) | {known[state]: count for state, count in rows if state in known}
 
     async def by_agent(self) -> dict[str, AgentRow]:
-        """How every agent has done so far, by its plain name: with and without an author it is the same one."""
+        """Statistics of each agent by its plain name: with and without an author it is the same agent."""
         rows = await self._reader.run(lambda connection: connection.execute(_BY_AGENT).fetchall())
         return {row.agent: row for row in (to_model(AgentRow, dict(each)) for each in rows)}
 
     async def runs(self, limit: int = 50) -> Runs:
-        """The programs that had this history, newest first."""
+        """The programs that owned this history, newest first."""
         sql = "SELECT id, pid, program, version, core, started_at, ended_at FROM runs ORDER BY id DESC LIMIT :limit"
         return await self._rows(RunRow, sql, limit)
 
     async def policy_switches(self, limit: int = 1000) -> Switches:
-        """When the policy was switched to what, newest first."""
+        """Policy switches, newest first."""
         sql = "SELECT at, run, policy, previous FROM policy_switches ORDER BY id DESC LIMIT :limit"
         return await self._rows(PolicySwitchRow, sql, limit)
 
     async def timings(self, limit: int | None = None) -> Timings:
-        """Of the newest attempts that ended well: model, tokens in and out, seconds to read the prompt and to write.
+        """The newest successful attempts: model, tokens in and out, seconds of prefill and of decoding.
 
         `limit` None: all of them.
         """
@@ -215,26 +214,26 @@ class History:
         return await self._reader.run(lambda raw: [to_timing(row) for row in raw.execute(sql, values)])
 
     async def activity(self, since: float, until: float, buckets: int = 60, *, alive: bool = True) -> Activity:
-        """What went on from `since` to `until`, Unix seconds, in equal parts.
+        """Waiting, load and tokens from `since` to `until`, Unix seconds, in equal buckets.
 
-        `alive`: the program that had the history last and has not ended, is running now, and was not killed.
+        `alive`: the program that owned the history last is running now and was not killed.
         """
-        return await self._patient.run(
+        return await self._slow_reader.run(
             partial(activity.activity, since=since, until=until, buckets=buckets, alive=alive)
         )
 
     async def replays(self, limit: int = 50) -> Replays:
-        """Kept replays, newest first, without their tasks."""
-        return await self._reader.run(lambda raw: replays.listed(raw, max(0, min(limit, MAX_ROWS))))
+        """Stored replays, newest first, without their tasks."""
+        return await self._reader.run(lambda raw: replays.newest(raw, max(0, min(limit, MAX_ROWS))))
 
     async def replay(self, replay_id: int) -> ReplayDetail | None:
-        """One kept replay with its tasks, or None when there is no such one."""
+        """One stored replay with its tasks; None if there is none with this id."""
         if not 0 <= replay_id <= MAX_ROWS:
             return None
         return await self._reader.run(lambda raw: replays.detail(raw, replay_id))
 
     async def check(self) -> Lines:
-        """What is wrong with the database, a line each; none when it is sound. StoreError when there is no database."""
+        """Problems of the database, one line each; empty if it is sound. Raises StoreError if there is no database."""
         if not self.path.exists():
             raise StoreError(f"no history at {self.path}")
         try:
@@ -250,22 +249,22 @@ class History:
         return await self._reader.run(read)
 
 
-def _where(wanted: HistoryFilter) -> tuple[str, dict[str, Any]]:
-    """A WHERE clause with bound values for the filters that are given."""
-    state, agent, client = wanted.get("state"), wanted.get("agent"), wanted.get("client")
+def _where(filters: HistoryFilter) -> tuple[str, dict[str, Any]]:
+    """A WHERE clause for the given filters, and its bound values."""
+    state, agent, client = filters.get("state"), filters.get("agent"), filters.get("client")
     values = {
         "state": None if state is None else state.value,
-        "agent": None if agent is None else sanitise(agent),  # as it was kept
+        "agent": None if agent is None else sanitise(agent),  # as it is stored
         "client": None if client is None else sanitise(client),
-        "since": wanted.get("since"),
-        "until": wanted.get("until"),
+        "since": filters.get("since"),
+        "until": filters.get("until"),
     }
     given = {name: value for name, value in values.items() if value is not None}
     return (f"WHERE {' AND '.join(_CLAUSES[name] for name in given)}" if given else ""), given
 
 
-def _found(search: Search) -> tuple[str, dict[str, Any]]:
-    """The query for a search, and its bound values, `limit` not among them."""
+def _search_sql(search: Search) -> tuple[str, dict[str, Any]]:
+    """The SQL of a search, and its bound values except `limit`."""
     values: dict[str, Any] = {f"part{number}": part for number, part in enumerate(search.parts)}
     clauses = [f"(instr(tasks.prompt, :{name}) OR instr(tasks.result, :{name}))" for name in values]
     source, order = "tasks", "tasks.id DESC"
@@ -278,7 +277,7 @@ def _found(search: Search) -> tuple[str, dict[str, Any]]:
     return f"SELECT {columns} FROM {source} WHERE {where} ORDER BY {order} LIMIT :limit", values  # noqa: S608
 
 
-def _rows_of(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _dicts(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(sql, values)]
 
 

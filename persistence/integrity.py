@@ -1,4 +1,4 @@
-"""Whether a history is sound."""
+"""Integrity check of a history."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _COPIED_BYTES = 512 * 1024 * 1024
 
 
 def problems(connection: sqlite3.Connection) -> list[str]:
-    """Look the whole database over through a read-only connection; a line for each thing found, 20 at most."""
+    """Check the whole database over a read-only connection; one line per problem, at most 20."""
     found = [one_line(str(row[0])) for row in connection.execute(f"PRAGMA quick_check({_MOST})") if row[0] != "ok"]
     found += [
-        f"table {row[0]}, row {row[1]} refers to a row of {row[2]} that is not there"
+        f"table {row[0]}, row {row[1]} refers to a row of {row[2]} that does not exist"
         for row in connection.execute("PRAGMA foreign_key_check").fetchmany(_MOST)
     ]
     if not found:
@@ -23,15 +23,15 @@ def problems(connection: sqlite3.Connection) -> list[str]:
 
 
 def _search_problems(connection: sqlite3.Connection) -> list[str]:
-    """Whether the search index agrees with the tasks. FTS5 checks itself by a write, so that is done on a copy."""
+    """Check the search index against the tasks. FTS5's own check is a write, so it runs on a copy."""
     tasks = connection.execute("SELECT count(*) FROM tasks").fetchone()[0]
     indexed = connection.execute("SELECT count(*) FROM tasks_words_docsize").fetchone()[0]
     if tasks != indexed:
         return [f"the search index has {indexed} of {tasks} tasks"]
     pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
     if pages * size > _COPIED_BYTES:
-        return []  # the counts must do: a copy of this would be more than a check may cost
-    copy = sqlite3.connect("", isolation_level=None)  # a nameless one: on disk when big, and gone when closed
+        return []  # too large to copy for a check: comparing the counts has to do
+    copy = sqlite3.connect("", isolation_level=None)  # a temporary database: on disk if large, deleted when closed
     try:
         connection.backup(copy)
         copy.execute("INSERT INTO tasks_words (tasks_words, rank) VALUES ('integrity-check', 1)")

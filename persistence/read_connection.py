@@ -1,4 +1,4 @@
-"""A read-only connection to a history, usable while another process owns and writes it."""
+"""A read-only connection to a history, which works while another process owns and writes the history."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _LOG = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Reader:
-    """Opens the history at `path` when first asked, and runs functions on the connection, one after the other."""
+class ReadConnection:
+    """Opens the history at `path` at the first call and runs functions on the connection, one after the other."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().resolve()
         self._connection: ThreadedConnection | None = None
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `function` in one read transaction: all it selects is of one moment.
+        """Run `function` in one read transaction, so that all its queries see the same state.
 
         Raises:
-            StoreError: there is no history, it is not one, or it can't be read.
+            StoreError: there is no history at the path, the file is something else, or it can't be read.
         """
-        async with self._turn:
+        async with self._lock:
             try:
-                connection, lasting = await self._open()
+                connection, keep_open = await self._open()
                 try:
                     return await connection.run(lambda raw: _in_snapshot(raw, function))
                 finally:
-                    if not lasting:
+                    if not keep_open:
                         await connection.close()
             except (sqlite3.Error, OSError, *errors.DAMAGES) as error:
                 _LOG.debug("reading %s failed", self.path, exc_info=True)
@@ -60,8 +60,8 @@ class Reader:
             wal = wal_of(self.path)
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or (wal.exists() and wal.stat().st_size):
                 raise
-        # A folder we may not write in, with no owner about: SQLite can't make its shared memory. Nobody is writing, so
-        # the file may be read as it is, for this once.
+        # SQLite can't create its shared memory in a folder without write permission. No process has the history open
+        # (it would have created that), so this one read may treat the file as immutable.
         return await self._connect("mode=ro&immutable=1"), False
 
     async def _connect(self, mode: str) -> ThreadedConnection:
@@ -81,7 +81,7 @@ class Reader:
         connection.row_factory = sqlite3.Row
 
     async def close(self) -> None:
-        async with self._turn:
+        async with self._lock:
             connection, self._connection = self._connection, None
             if connection is not None:
                 await connection.close()

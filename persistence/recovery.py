@@ -1,4 +1,23 @@
-"""Rows as the kernel's tasks, and what a new run of the program takes up from the ones before."""
+"""Recovery: tasks that earlier runs of the program left unfinished, and rows as the kernel's tasks.
+
+Guarantee: a task that was accepted gets exactly one recorded end, whatever happens to the program in between. Recovery
+runs in one transaction before anything is dispatched, so a crash during recovery changes nothing.
+
+A task that was running when the program died is queued again and starts from its first round. Resuming in the middle
+was rejected: an agent's state lives in the program's memory, and a model's reply can't be continued on another server.
+Its attempts stay in the history as `interrupted`; the new ones get a higher `start` number, so that (task, start,
+round, attempt) stays unique and the cost of each start can be told apart.
+
+A task that kills the program each time it runs would make every start crash. So each interruption is counted, and at
+`max_interruptions` the task fails, with the summed cost of all of its attempts.
+
+A damaged row (flipped bits, edits by hand) must not keep the program from starting, and must not be skipped silently
+either: the task would stay queued for ever and its waiters with it. It fails with an error that names the column, and
+all other tasks are queued. The same row read by `load` raises StoreError, because there nothing may be changed.
+
+Values pass the same validation as a submission's (TaskSpec), and text is sanitised, because the file may come from
+anywhere.
+"""
 
 from __future__ import annotations
 
@@ -12,20 +31,25 @@ from engine.errors import StoreError
 from engine.llm_query import LlmQuery
 from engine.sanitise import one_line, sanitise
 from engine.store import Recovery
-from engine.task import GenerationOptions, Priority, Task, TaskSpec, TaskState
+from engine.task import GenerationOptions, Priority, Task, TaskFault, TaskSpec, TaskState
 
-_SPEC = (
-    "agent, prompt, asked_priority, asked_model, client, deadline, options, ref, workload, input_tokens, output_tokens"
-)
+_SPEC = ("agent", "prompt", "client", "deadline", "ref", "workload", "input_tokens", "output_tokens")
+"""Columns that are fields of TaskSpec under the same name."""
 _LATER = (
-    "started_at, ended_at, dispatch_order, rounds, round_total, attempts, interruptions, retry_of, core, model, result,"
-    " error, ttft_s, tokens_in, tokens_out, service_s, decode_s"
+    *("started_at", "ended_at", "dispatch_order", "rounds", "round_total", "attempts", "interruptions", "retry_of"),
+    *("core", "model", "result", "error", "ttft_s", "tokens_in", "tokens_out", "service_s", "decode_s"),
 )
+"""Columns that are fields of Task under the same name, and change after the submission."""
+_COLUMNS = (
+    *(*_SPEC, "asked_priority", "asked_model", "options", "query", "id", "submitted_at", "priority", "state"),
+    *(*_LATER, "held", "fault_kind", "fault_model", "fault_core"),
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM tasks"  # noqa: S608
 _NO_OPTIONS = GenerationOptions()
 _PRIORITY: TypeAdapter[int] = TypeAdapter(Priority)
-_DAMAGES = (ValueError, TypeError, OverflowError)  # what a row with wrong values raises
+_DAMAGES = (ValueError, TypeError, OverflowError)  # raised for a row with wrong values
 
-# The program died while these ran. What their attempts had cost stays with the attempts.
+# The program died while these ran. The cost of their attempts stays with the attempts.
 _INTERRUPT_ATTEMPTS = (
     "UPDATE attempts SET state = 'interrupted', ended_at = max(?1, started_at), error = 'the program died while it ran'"
     " WHERE state = 'executing'"
@@ -46,76 +70,61 @@ _FAIL = (
 
 
 def to_task(row: tuple[Any, ...]) -> Task:
-    """The task in `row`, selected by `TASK_COLUMNS`.
+    """The task in a row of `_SELECT`.
 
     Raises:
         ValueError, TypeError, OverflowError: the row is damaged.
     """
-    agent, prompt, asked, model, client, deadline, options, ref, workload, tokens_in, tokens_out = row[:11]
+    values = dict(zip(_COLUMNS, row, strict=True))
+    options, query = values["options"], values["query"]
     spec = TaskSpec(
-        agent=agent,
-        prompt=prompt,
-        priority=asked,
-        model=model,
-        client=client,
-        deadline=deadline,
+        priority=values["asked_priority"],
+        model=values["asked_model"],
         options=_NO_OPTIONS if options == "{}" else GenerationOptions.model_validate_json(options),
-        ref=ref,
-        workload=workload,
-        input_tokens=tokens_in,
-        output_tokens=tokens_out,
-        query=None if row[32] is None else LlmQuery.model_validate_json(row[32]),
+        query=None if query is None else LlmQuery.model_validate_json(query),
+        **{name: values[name] for name in _SPEC},
     )
-    started_at, ended_at, order, rounds, round_total, attempts, interruptions, retry_of = row[15:23]
-    core, answered_by, result, error = (None if text is None else sanitise(text) for text in row[23:27])
-    ttft_s, spent_in, spent_out, service_s, decode_s = row[27:32]
+    later = {name: values[name] for name in _LATER}
+    for name in ("rounds", "attempts", "interruptions", "tokens_in", "tokens_out"):
+        later[name] = int(later[name])
+    for name in ("service_s", "decode_s"):
+        later[name] = float(later[name])
+    for name in ("core", "model", "result", "error"):
+        later[name] = _safe(later[name])
+    kind, fault_model, fault_core = (_safe(values[name]) for name in ("fault_kind", "fault_model", "fault_core"))
     return Task(
-        int(row[11]),
-        spec,
-        float(row[12]),
-        _PRIORITY.validate_python(row[13]),
-        TaskState(row[14]),
-        started_at,
-        ended_at,
-        order,
-        int(rounds),
-        round_total,
-        int(attempts),
-        int(interruptions),
-        retry_of,
-        core,
-        answered_by,
-        result,
-        error,
-        ttft_s,
-        int(spent_in),
-        int(spent_out),
-        float(service_s),
-        float(decode_s),
-        bool(row[33]),
+        id=int(values["id"]),
+        spec=spec,
+        submitted_at=float(values["submitted_at"]),
+        priority=_PRIORITY.validate_python(values["priority"]),
+        state=TaskState(values["state"]),
+        held=bool(values["held"]),
+        fault=None if kind is None else TaskFault(kind, fault_model, fault_core),
+        **later,
     )
 
 
-TASK_COLUMNS = f"{_SPEC}, id, submitted_at, priority, state, {_LATER}, query, held"
+def _safe(text: str | None) -> str | None:
+    return None if text is None else sanitise(text)
 
 
 def load(connection: sqlite3.Connection, task_id: int) -> Task | None:
-    """The task `task_id` as the history has it. Raises StoreError when its row is damaged."""
-    row = connection.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE id = ?", (task_id,)).fetchone()  # noqa: S608
+    """The task `task_id`; None if there is none. Raises StoreError if its row is damaged."""
+    row = connection.execute(f"{_SELECT} WHERE id = ?", (task_id,)).fetchone()
     try:
         return None if row is None else to_task(row)
     except _DAMAGES as error:
-        raise StoreError(f"task {task_id} in the history is damaged: {_why(error)}") from None
+        raise StoreError(f"task {task_id} in the history is damaged: {_reason(error)}") from None
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Queued:
     queued: list[Task]
     damaged: dict[int, str]
 
 
 def recover(connection: sqlite3.Connection, *, max_interruptions: int, run: int, at: float) -> Recovery:
-    """Do what `engine.store.Store.recover` says, in the transaction that is open. `at` in Unix seconds."""
+    """Implement `engine.store.Store.recover` in the open transaction. `at`: now, in Unix seconds."""
     connection.execute(_INTERRUPT_ATTEMPTS, (at,))
     running = connection.execute("SELECT id, interruptions + 1 FROM tasks WHERE state = 'running' ORDER BY id")
     counts: dict[int, int] = dict(running.fetchall())
@@ -127,20 +136,19 @@ def recover(connection: sqlite3.Connection, *, max_interruptions: int, run: int,
             _fail(connection, task, run, at, f"interrupted {times}: the program died while it ran")
             failed.append(task)
     found = _queued(connection)
-    for task, why in found.damaged.items():
-        _fail(connection, task, run, at, f"its record in the history is damaged: {why}")
+    for task, reason in found.damaged.items():
+        _fail(connection, task, run, at, f"its record in the history is damaged: {reason}")
         failed.append(task)
     return Recovery(tuple(found.queued), frozenset(counts).difference(failed), tuple(sorted(failed)))
 
 
-def _queued(connection: sqlite3.Connection) -> _Found:
-    found = _Found([], {})
-    rows = connection.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE state = 'queued' ORDER BY id")  # noqa: S608
-    for row in rows:
+def _queued(connection: sqlite3.Connection) -> _Queued:
+    found = _Queued([], {})
+    for row in connection.execute(f"{_SELECT} WHERE state = 'queued' ORDER BY id"):
         try:
             found.queued.append(to_task(row))
         except _DAMAGES as error:
-            found.damaged[int(row[11])] = _why(error)
+            found.damaged[int(row[_COLUMNS.index("id")])] = _reason(error)
     return found
 
 
@@ -148,7 +156,7 @@ def _fail(connection: sqlite3.Connection, task: int, run: int, at: float, error:
     connection.execute(_FAIL, (task, at, run, error))
 
 
-def _why(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_input=False)[0]
         return one_line(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")

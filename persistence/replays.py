@@ -1,4 +1,4 @@
-"""Replays in the history: kept, listed, shown, deleted."""
+"""Stored replays: add, list, read and delete them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _ABOUT = "at, workload, policy, mode, core, note, complete, tasks, metrics"
 
 
 class NewReplay(Row):
-    """A replay to be kept.
+    """A replay to store.
 
     Attributes:
-        at: when it was done, Unix seconds. mode: `virtual` or `live`. core: None in virtual time.
-        note: how it was made. complete: it was not broken off. tasks: how many the workload has.
+        at: when it ran, Unix seconds. mode: `virtual` or `live`. core: None in virtual time.
+        note: how it was made. complete: it ran to its end. tasks: how many the workload has.
         metrics: a run of report.json. columns: the tasks and their times, packed; opaque here.
     """
 
@@ -36,7 +36,7 @@ class NewReplay(Row):
 
 
 class ReplayRow(Row):
-    """A kept replay without its tasks. `metrics` is {} where a damaged file made it unreadable."""
+    """A stored replay without its tasks. `metrics` is {} if a damaged file made it unreadable."""
 
     id: int
     at: float
@@ -62,13 +62,13 @@ class ReplayRow(Row):
 
 
 class ReplayDetail(Row):
-    """A kept replay with its packed tasks."""
+    """A stored replay with its packed tasks."""
 
     row: ReplayRow
     columns: bytes = Field(repr=False)
 
 
-def keep(connection: sqlite3.Connection, replay: NewReplay) -> int:
+def add(connection: sqlite3.Connection, replay: NewReplay) -> int:
     """Add the replay in one transaction; returns its id."""
     texts = (sanitise(replay.workload), sanitise(replay.policy), sanitise(replay.mode))
     core = None if replay.core is None else sanitise(replay.core)
@@ -88,12 +88,12 @@ def keep(connection: sqlite3.Connection, replay: NewReplay) -> int:
 
 
 def delete(connection: sqlite3.Connection, replay_id: int) -> bool:
-    """Delete one; False when there is no such one. Its pages are used again."""
+    """Delete a replay; False if there is none with this id. Its pages in the file are reused."""
     return connection.execute("DELETE FROM replays WHERE id = ?", (replay_id,)).rowcount == 1
 
 
-def listed(connection: sqlite3.Connection, limit: int) -> list[ReplayRow]:
-    """The newest, newest first."""
+def newest(connection: sqlite3.Connection, limit: int) -> list[ReplayRow]:
+    """The newest `limit` replays, newest first."""
     rows = connection.execute(
         f"SELECT id, {_ABOUT} FROM replays ORDER BY id DESC LIMIT ?",  # noqa: S608
         (limit,),
@@ -102,7 +102,7 @@ def listed(connection: sqlite3.Connection, limit: int) -> list[ReplayRow]:
 
 
 def detail(connection: sqlite3.Connection, replay_id: int) -> ReplayDetail | None:
-    """One with its tasks, or None."""
+    """One replay with its tasks, or None."""
     found = connection.execute(
         f"SELECT id, {_ABOUT}, columns FROM replays WHERE id = ?",  # noqa: S608
         (replay_id,),

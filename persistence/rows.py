@@ -1,4 +1,4 @@
-"""Rows of the history as readers get them: validated, with all text made safe to show."""
+"""Rows of the history as readers get them: validated, with all text sanitised."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, Validati
 
 from engine.llm_query import clean_json
 from engine.sanitise import one_line, sanitise
-from engine.task import AttemptState, GenerationOptions, TaskRecord, TaskState
+from engine.task import AttemptState, GenerationOptions, TaskRecord
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# What stands in for a value that a damaged file makes unreadable, where the model has no default of its own.
+# Replacements for values that a damaged file makes unreadable, for required fields.
 _PLACEHOLDERS: Mapping[str, Any] = {
     "agent": "?",
     "agent_name": "?",
@@ -54,7 +54,7 @@ class Row(BaseModel):
 
 
 class ToolCallRow(Row):
-    """What a model asked to have called."""
+    """A tool call that a model asked for."""
 
     name: str
     arguments: dict[str, JsonValue] = {}
@@ -62,14 +62,14 @@ class ToolCallRow(Row):
 
 
 def _calls(value: Any) -> Any:
-    """The column's JSON; anything else is for the model to refuse."""
+    """Parse the column's JSON; the pydantic model rejects anything else."""
     return clean_json(json.loads(value)) if isinstance(value, str) and value else value or ()
 
 
 class AttemptRow(Row):
-    """One execution of a syscall. Moments are Unix seconds, durations seconds.
+    """One execution of a syscall. Times are Unix seconds, durations seconds.
 
-    `start` counts how often the task had begun: one that was interrupted begins again, from round 1, attempt 1.
+    `start` counts the task's starts: after an interruption it starts again with round 1, attempt 1.
     """
 
     task: int
@@ -100,12 +100,12 @@ class AttemptRow(Row):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def waiting_s(self) -> float:
-        """How long the syscall was ready before it ran."""
+        """Seconds that the syscall waited for a slot."""
         return self.started_at - self.ready_at
 
 
 class PriorityChangeRow(Row):
-    """A task's priority was changed, at `at`."""
+    """A change of a task's priority at `at`."""
 
     at: float
     priority: int
@@ -113,7 +113,7 @@ class PriorityChangeRow(Row):
 
 
 class PolicySwitchRow(Row):
-    """The policy was switched, in run `run`; `previous` is None for the one it began with."""
+    """A switch of the policy in program run `run`; `previous` is None for the initial policy."""
 
     at: float
     run: int
@@ -122,7 +122,7 @@ class PolicySwitchRow(Row):
 
 
 class RunRow(Row):
-    """A program had this history. `ended_at` None: it still has, or it was killed."""
+    """A program that owned this history. `ended_at` None: it still does, or it was killed."""
 
     id: int
     pid: int
@@ -134,7 +134,7 @@ class RunRow(Row):
 
 
 class AgentRow(Row):
-    """How an agent has done: its tasks by how they ended, means over those that were done, in seconds, and tokens."""
+    """Statistics of an agent: tasks by end state, mean times of those that are done, in seconds, and tokens."""
 
     agent: str
     tasks: int = 0
@@ -149,7 +149,7 @@ class AgentRow(Row):
 
 
 class TaskDetail(Row):
-    """All that the history knows of a task. `asked_priority` and `asked_model` are what its submitter wanted."""
+    """Everything in the history about a task. `asked_priority` and `asked_model` are those of its submission."""
 
     record: TaskRecord
     asked_priority: int
@@ -167,7 +167,7 @@ class TaskDetail(Row):
 RECORD_COLUMNS = (
     "id, agent AS agent_name, prompt, priority, state, result, rounds, core, model, submitted_at, started_at, ended_at,"
     " waiting_s, turnaround_s, service_s, ttft_s, tokens_in, tokens_out, decode_s, attempts, error, dispatch_order,"
-    " client, deadline, ref, workload, retry_of, held"
+    " client, deadline, ref, workload, retry_of, held, fault_kind, fault_model, fault_core"
 )
 
 
@@ -176,6 +176,8 @@ def to_record(row: Mapping[str, Any]) -> TaskRecord:
     values = dict(row)
     decode_s = values.pop("decode_s")
     tokens = values["tokens_out"]
+    kind, model, core = (values.pop(f"fault_{part}") for part in ("kind", "model", "core"))
+    values["fault"] = None if kind is None else {"kind": _safe(kind), "model": _safe(model), "core": _safe(core)}
     name = values["agent_name"]
     values["agent"] = name.rpartition("/")[2] if isinstance(name, str) else name
     if not values["attempts"]:
@@ -186,11 +188,8 @@ def to_record(row: Mapping[str, Any]) -> TaskRecord:
 
 
 def to_model(model: type[Model], row: Mapping[str, Any]) -> Model:
-    """`row` as a `model`. What a damaged file made unreadable is replaced, and `error`, where there is one, tells."""
-    values = {
-        name: sanitise(value) if type(value) is str else _text(value) if type(value) is bytes else value
-        for name, value in row.items()
-    }
+    """Make a `model` from `row`. Unreadable values of a damaged file are replaced, and the field `error` names them."""
+    values = {name: _safe(value) for name, value in row.items()}
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -206,7 +205,7 @@ def to_model(model: type[Model], row: Mapping[str, Any]) -> Model:
 
 
 def to_timing(row: Sequence[Any]) -> tuple[str | None, int, int, float, float]:
-    """An attempt's model, tokens and seconds; 0, which tells nothing, for what a damaged file made unreadable."""
+    """An attempt's model, tokens and seconds; 0 for numbers that a damaged file made unreadable."""
     model, *numbers = row
     read, written, prefill, decode = (n if isinstance(n, int | float) and math.isfinite(n) else 0 for n in numbers)
     name = one_line(model, 200) if isinstance(model, str) else None
@@ -214,17 +213,15 @@ def to_timing(row: Sequence[Any]) -> tuple[str | None, int, int, float, float]:
 
 
 def to_options(text: Any) -> GenerationOptions:
-    """The options in JSON `text`; none when it is damaged."""
+    """Parse the JSON options; default options if they are damaged."""
     try:
         return GenerationOptions.model_validate_json(text)
     except ValidationError:
         return GenerationOptions()
 
 
-def _text(value: bytes) -> str:
-    return sanitise(value.decode("utf-8", "replace"))
-
-
-def no_counts() -> dict[TaskState, int]:
-    """A count of 0 for each state."""
-    return dict.fromkeys(TaskState, 0)
+def _safe(value: Any) -> Any:
+    """Sanitised, if it is text; a damaged file may have bytes in place of text."""
+    if type(value) is bytes:
+        value = value.decode("utf-8", "replace")
+    return sanitise(value) if type(value) is str else value

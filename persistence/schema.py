@@ -1,4 +1,4 @@
-"""The layout of a history: whose file it is, which version, and the steps that bring an older one up to date."""
+"""The schema of a history: its version, and the migrations that bring an older one up to date."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from importlib import resources
 from pathlib import Path
 
 from engine.errors import StoreError
+from engine.files import sync_folder
 from persistence.connection import ThreadedConnection
-from persistence.files import make_private_file, sync_folder, wal_of
+from persistence.files import make_private_file, wal_of
 
 APPLICATION_ID = 0x41494F53  # "AIOS"
 
@@ -28,7 +29,7 @@ class Migration:
 
 @cache
 def migrations() -> tuple[Migration, ...]:
-    """All steps in order, read from the files `migrations/NNNN_name.sql`, numbered from 1 without a gap."""
+    """All migrations in order, from the files `migrations/NNNN_name.sql`, numbered from 1 without a gap."""
     found = []
     for file in resources.files("persistence").joinpath("migrations").iterdir():
         number, _, name = file.name.removesuffix(".sql").partition("_")
@@ -45,10 +46,10 @@ def newest_version() -> int:
 
 
 def version_of(connection: sqlite3.Connection, path: Path) -> int:
-    """The schema version of the history that is open.
+    """The schema version of the open history.
 
     Raises:
-        StoreError: it is no history, or a newer program wrote it.
+        StoreError: the file is not a history, or a newer program wrote it.
     """
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -63,7 +64,7 @@ def version_of(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def migrate(connection: sqlite3.Connection, version: int, steps: Sequence[Migration] | None = None) -> None:
-    """Take every step above `version`, each in one transaction."""
+    """Apply every migration above `version`, each in one transaction."""
     for step in (migrations() if steps is None else steps)[version:]:
         try:
             connection.executescript(f"BEGIN IMMEDIATE;\n{step.sql}\nPRAGMA user_version = {step.version:d};\nCOMMIT;")
@@ -73,7 +74,7 @@ def migrate(connection: sqlite3.Connection, version: int, steps: Sequence[Migrat
 
 
 def configure(connection: sqlite3.Connection) -> None:
-    """Set up the connection that writes. Raises StoreError where the file system can't do write-ahead logging."""
+    """Set up the connection that writes. Raises StoreError if the file system does not support write-ahead logging."""
     mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
     if mode != "wal":
         raise StoreError(f"the history needs write-ahead logging, which this file system refuses (got {mode!r})")
@@ -84,12 +85,13 @@ def configure(connection: sqlite3.Connection) -> None:
 
 
 async def create(path: Path) -> None:
-    """Make a new, complete history appear at `path` in one step.
+    """Create a new history at `path` in one step.
 
-    It is built beside and renamed, so that an empty file at `path` always means damage, never an interrupted start.
+    It is built beside `path` and renamed, so that an empty file at `path` always means damage, never an interrupted
+    start. `engine.files.atomic_writer` does not fit: SQLite has to write the temporary file itself, by its name.
 
     Raises:
-        StoreError: the write-ahead log of an earlier database is still there, and would be mixed into the new one.
+        StoreError: the write-ahead log of an earlier database is there, which SQLite would apply to the new one.
     """
     left = wal_of(path)
     if left.exists() and left.stat().st_size:

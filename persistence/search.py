@@ -1,4 +1,4 @@
-"""What a user types, as a search that can't be anything but words."""
+"""Parse search input so that it can only be words, never FTS5 operators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.sanitise import sanitise
 MAX_CHARS, MAX_WORDS = 1000, 32
 
 # Scripts written without spaces between words: Thai, Lao, Burmese, Khmer, kana, Han. The index takes a whole run of
-# them for one word, so what is typed in them is looked for within the text instead.
+# such characters for one word, so these words are searched as parts of the text instead.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003134f]"
 )
@@ -18,14 +18,14 @@ _UNSPACED = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """`expression` is for FTS5's MATCH, None when the index can't help; `parts` must each be found within the text."""
+    """`expression` is for FTS5's MATCH, None if no word is indexed; all `parts` must occur in the text."""
 
     expression: str | None
     parts: tuple[str, ...]
 
 
 def parse(text: str) -> Search | None:
-    """All words of `text`, each a quoted phrase, the last one as a prefix; None when there is no word in it.
+    """All words of `text`, each a quoted phrase, the last one as a prefix; None if there is no word in it.
 
     Grammar: https://www.sqlite.org/fts5.html#full_text_query_syntax. Inside double quotes only `"` is special.
     """

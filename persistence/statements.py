@@ -1,4 +1,4 @@
-"""Events as rows, and rows as few statements: what a batch of events does to the tables."""
+"""Translate a batch of events into rows and as few SQL statements as possible."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _RESULT = 12  # its place in a row of "end"
 
 @dataclass(frozen=True, slots=True)
 class CoreNamed:
-    """The store's own record: which core this run of the program uses."""
+    """A record of the store itself: the core that this run of the program uses."""
 
     core: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """The store's own record: this run of the program is over."""
+    """A record of the store itself: the end of this run of the program."""
 
     at: float
 
@@ -52,7 +52,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`exact`: each row must change exactly one row of the table; anything else means the record is wrong."""
+    """`exact`: each row must change exactly one row of the table, or the record contradicts the history."""
 
     sql: str
     exact: bool = True
@@ -66,7 +66,7 @@ STATEMENTS = {
         " workload, input_tokens, output_tokens, retry_of, accepted_run, submitted_at, query)"
         " VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)"
     ),
-    "words": Statement("INSERT INTO tasks_words (rowid, prompt) VALUES (?, ?)", exact=False),
+    "index": Statement("INSERT INTO tasks_words (rowid, prompt) VALUES (?, ?)", exact=False),
     "hold": Statement("UPDATE tasks SET held = ?2 WHERE id = ?1 AND state = 'queued'"),
     "start": Statement(
         "UPDATE tasks SET state = 'running', held = 0, starts = starts + 1, started_at = ?2,"
@@ -95,7 +95,8 @@ STATEMENTS = {
         "UPDATE tasks SET state = ?2, priority = ?3, dispatch_order = ?4, started_at = ?5, ended_at = ?6,"
         " ended_run = ?7, round_total = ?8, rounds = ?9, attempts = ?10, core = ?11, model = ?12, result = ?13,"
         " error = ?14, waiting_s = ?5 - submitted_at, turnaround_s = ?6 - submitted_at, service_s = ?15,"
-        " decode_s = ?16, ttft_s = ?17, tokens_in = ?18, tokens_out = ?19, held = 0"
+        " decode_s = ?16, ttft_s = ?17, tokens_in = ?18, tokens_out = ?19, fault_kind = ?20, fault_model = ?21,"
+        " fault_core = ?22, held = 0"
         " WHERE id = ?1 AND state IN ('queued', 'running')"
     ),
     "policy": Statement("INSERT INTO policy_switches (at, run, policy, previous) VALUES (?, ?, ?, ?)"),
@@ -128,7 +129,7 @@ def _accept(event: TaskAccepted, run: int) -> Iterator[tuple[str, Row]]:
             None if spec.query is None else spec.query.model_dump_json(exclude_defaults=True),
         ),
     )
-    yield "words", (event.task, spec.prompt)
+    yield "index", (event.task, spec.prompt)
 
 
 def _start(event: TaskStarted, run: int) -> Iterator[tuple[str, Row]]:
@@ -185,13 +186,13 @@ def _attempt_end(event: AttemptEnded, run: int) -> Iterator[tuple[str, Row]]:
             event.service_s,
             None if event.fault is None else event.fault.value,
             event.error,
-            _calls(event),
+            _tool_calls_json(event),
         ),
     )
 
 
-def _calls(event: AttemptEnded) -> str:
-    """The calls as JSON; ASCII, so that no character of them can be refused."""
+def _tool_calls_json(event: AttemptEnded) -> str:
+    """The tool calls as JSON, in ASCII, so that the database can refuse no character."""
     calls = [{"name": each.name, "arguments": each.arguments, "id": each.id} for each in event.tool_calls]
     return json.dumps(calls) if calls else ""
 
@@ -220,6 +221,7 @@ def _end(event: TaskEnded, run: int) -> Iterator[tuple[str, Row]]:
             task.ttft_s,
             task.tokens_in,
             task.tokens_out,
+            *((None, None, None) if task.fault is None else (task.fault.kind, task.fault.model, task.fault.core)),
         ),
     )
 
@@ -252,10 +254,10 @@ _ROWS: dict[type, Callable[[Any, int], Iterator[tuple[str, Row]]]] = {
 
 
 def _groups(records: Iterable[Record], run: int) -> Iterator[dict[str, list[Row]]]:
-    """The rows of `records` by statement, in as few groups as keep what they do.
+    """The rows of `records` by statement, in as few groups as possible without changing the result.
 
-    Within a group all rows of one statement run before those of the next one. That changes nothing as long as no
-    record of a task comes after its requeue, so such a record begins a new group.
+    Within a group all rows of one statement are executed before those of the next statement. That is equivalent to the
+    given order unless a record of a task follows its requeue, so such a record begins a new group.
     """
     group: dict[str, list[Row]] = {name: [] for name in STATEMENTS}
     requeued: set[int] = set()
@@ -270,19 +272,19 @@ def _groups(records: Iterable[Record], run: int) -> Iterator[dict[str, list[Row]
     yield group
 
 
-def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *, fit: bool = False) -> None:
-    """Write `records` inside the transaction that is open. `fit` makes values storable that a database refuses.
+def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *, coerce: bool = False) -> None:
+    """Write `records` in the open transaction. `coerce`: replace values that the database refuses (text, range).
 
     Raises:
         Refused: a record contradicts the history.
-        sqlite3.Error: the database can't take them.
+        sqlite3.Error: the database can't store them.
     """
     for group in _groups(records, run):
         for name, rows in group.items():
             if not rows:
                 continue
-            if fit:
-                rows = [_fitted(row) for row in rows]  # noqa: PLW2901
+            if coerce:
+                rows = [_storable_row(row) for row in rows]  # noqa: PLW2901
             statement = STATEMENTS[name]
             if name == "end":
                 _index_results(connection, rows)
@@ -292,13 +294,13 @@ def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *
 
 
 def _index_results(connection: sqlite3.Connection, ends: Sequence[Row]) -> None:
-    """Have the results of tasks that are about to end found by search, beside their prompts.
+    """Add the results of tasks that are about to end to the search index, beside their prompts.
 
-    FTS5 forgets an entry only by being told exactly what it was given, so the prompts are asked of the table.
+    FTS5 deletes an entry only if given exactly the text it was added with, so the prompts are read from the table.
     """
     results = {row[0]: row[_RESULT] for row in ends if row[_RESULT] is not None}
-    ask = "SELECT id, prompt FROM tasks WHERE id = ? AND state IN ('queued', 'running')"
-    known = [row for task in results for row in connection.execute(ask, (task,))]
+    query = "SELECT id, prompt FROM tasks WHERE id = ? AND state IN ('queued', 'running')"
+    known = [row for task in results for row in connection.execute(query, (task,))]
     connection.executemany("INSERT INTO tasks_words (tasks_words, rowid, prompt) VALUES ('delete', ?, ?)", known)
     connection.executemany(
         "INSERT INTO tasks_words (rowid, prompt, result) VALUES (?, ?, ?)",
@@ -306,11 +308,11 @@ def _index_results(connection: sqlite3.Connection, ends: Sequence[Row]) -> None:
     )
 
 
-def _fitted(row: Row) -> Row:
-    return tuple(_fit(value) for value in row)
+def _storable_row(row: Row) -> Row:
+    return tuple(_storable(value) for value in row)
 
 
-def _fit(value: Any) -> Any:
+def _storable(value: Any) -> Any:
     if isinstance(value, str):
         return sanitise(value)
     if isinstance(value, int):
@@ -319,12 +321,12 @@ def _fit(value: Any) -> Any:
 
 
 def describe(record: Record) -> str:
-    """A record on one line, for the log: its kind and what it belongs to, none of its text."""
+    """A record on one line, for the log: its kind and its ids, none of its text."""
     names = ("task", "round", "attempt", "state")
-    told = ", ".join(f"{name} {getattr(record, name)}" for name in names if hasattr(record, name))
-    return f"{type(record).__name__}({told})"
+    ids = ", ".join(f"{name} {getattr(record, name)}" for name in names if hasattr(record, name))
+    return f"{type(record).__name__}({ids})"
 
 
 def all_acceptances(records: Sequence[Record]) -> bool:
-    """Whether `records` are submissions and nothing else: the only ones that may fail."""
+    """True if all `records` are submissions, the only records that may fail."""
     return bool(records) and all(isinstance(record, TaskAccepted) for record in records)

@@ -1,4 +1,4 @@
-"""Tasks as they were submitted, and what was done on the way: what a stretch of history is repeated from."""
+"""Tasks as they were submitted, and operator actions: the input for repeating a span of history."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from engine.llm_query import LlmQuery
 from engine.task import TaskSpec, TaskState
 from persistence.rows import Row, to_options
 
@@ -17,7 +18,7 @@ COLUMNS = (
 
 
 class Submission(Row):
-    """A task as it was submitted. `spec` is None where a damaged file made it unreadable. Moments: Unix seconds."""
+    """A task as it was submitted. `spec` is None if a damaged file made it unreadable. Times: Unix seconds."""
 
     id: int
     submitted_at: float
@@ -29,7 +30,7 @@ class Submission(Row):
 
 
 class ActRow(Row):
-    """A switch to `policy`, or task `task` given `priority`, at `at`."""
+    """An operator action at `at`: a switch to `policy`, or a change of `task` to `priority`."""
 
     at: float
     policy: str | None = None
@@ -41,11 +42,11 @@ ACTS = (
     "SELECT at, policy, NULL AS task, NULL AS priority FROM policy_switches WHERE at < :until"
     " UNION ALL SELECT at, NULL, task, priority FROM priority_changes WHERE at >= :since AND at < :until ORDER BY at"
 )
-"""Of policies also those from before `since`: the last of them was in force then."""
+"""Includes policy switches before `since`: the last of them was in force at that time."""
 
 
 def to_submission(row: Mapping[str, Any]) -> Submission | None:
-    """The submission in a row of COLUMNS; None when not even its id and times can be read."""
+    """The submission in a row of COLUMNS; None if even its id and times can't be read."""
     values = dict(row)
     try:
         kept = Submission.model_validate(
@@ -58,21 +59,14 @@ def to_submission(row: Mapping[str, Any]) -> Submission | None:
 
 def _spec(values: Mapping[str, Any]) -> TaskSpec | None:
     same = ("agent", "prompt", "client", "deadline", "ref", "workload", "input_tokens", "output_tokens")
-    said = {name: values[name] for name in same if values[name] is not None}
+    fields = {name: values[name] for name in same if values[name] is not None}
     if values["asked_model"] is not None:
-        said["model"] = values["asked_model"]
+        fields["model"] = values["asked_model"]
     try:
-        spec = TaskSpec.model_validate(
-            {**said, "priority": values["asked_priority"], "options": to_options(values["options"])} | _query(values)
+        if values["query"] is not None:
+            fields["query"] = LlmQuery.model_validate_json(values["query"])
+        return TaskSpec.model_validate(
+            {**fields, "priority": values["asked_priority"], "options": to_options(values["options"])}
         )
     except ValidationError:
         return None
-    return spec
-
-
-def _query(values: Mapping[str, Any]) -> dict[str, Any]:
-    from engine.llm_query import LlmQuery
-
-    if values["query"] is None:
-        return {}
-    return {"query": LlmQuery.model_validate_json(values["query"])}

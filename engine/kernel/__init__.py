@@ -1,4 +1,4 @@
-"""The async kernel: takes tasks, schedules their syscalls onto cores, tells what happens."""
+"""The async kernel: accepts tasks, schedules their llm syscalls onto cores, publishes events."""
 
 from engine.kernel.config import KernelConfig
 from engine.kernel.event_bus import Subscription

@@ -1,4 +1,24 @@
-"""One attempt on one slot: its stream, its timers, and the one record of its end."""
+"""One attempt on one slot: its stream, its time limits, and the one record of its end.
+
+Guarantee: `run` ends. It ends with exactly one outcome, whatever the core does: a final record, an exception, a stream
+that just stops, silence, or a refusal to be cancelled. When it returns, the slot is free or the outcome is Lost, and
+then the caller quarantines the slot.
+
+The stream is read by an asyncio task of its own (the pump), and `run` waits for the pump or a time limit, whichever
+comes first. Reading in the caller's task was not enough: a core that ignores its cancellation would block the agent,
+the kernel's stop and the program's end. The pump can be abandoned instead: after `stop_grace_s` it is left to itself,
+its late chunks are dropped (`_closed`), and it stays referenced in `abandoned` so that the slot can be used again when
+it ends after all.
+
+There are three limits (first token, gap between two chunks, total) but one timer. A chunk only notes the time; the
+timer, when it fires, computes what is left and sleeps again for that long. Restarting a timer at every chunk would
+make each chunk cancel and create one. Only the first chunk checks the timer, because it replaces the limit for the
+first token by the gap, which may be nearer.
+
+`_decided` is set before the pump is cancelled and holds why; so a cancelled pump is never mistaken for a core that
+cancelled by itself, and of two reasons in one loop step the first one counts. A second cancellation of the caller does
+not shorten the grace: the slot would look free while the model still generates on it.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +44,19 @@ from engine.cores.port import (
 )
 from engine.events import AttemptEnded, AttemptProgress, AttemptStarted, Event
 from engine.kernel.config import KernelConfig
-from engine.sanitise import described, one_line, sanitise
+from engine.sanitise import describe_error, one_line, sanitise
 from engine.task import AttemptState
 
 log = logging.getLogger(__name__)
 
 
 class AttemptRun:
-    """Runs one attempt. The stream is read in a task of its own, so that a core that does not stop can be left behind.
+    """Runs one attempt.
 
     Attributes:
-        started: the event that announced it. outcome: how it ended, once it has.
-        left: its stream, when that did not stop in time and was left behind.
+        started: the event that announced it.
+        outcome: how it ended; None before that.
+        abandoned: the task that reads its stream, if that did not stop within the grace.
     """
 
     def __init__(
@@ -48,6 +69,7 @@ class AttemptRun:
         config: KernelConfig,
         now: Callable[[], float],
         publish: Callable[[Event], None],
+        on_first_token: Callable[[], None] | None = None,
     ) -> None:
         self._core = core
         self._slot = slot
@@ -55,18 +77,19 @@ class AttemptRun:
         self._config = config
         self._now = now
         self._publish = publish
+        self._on_first_token = on_first_token
         self._text: list[str] = []
         self._thinking: list[str] = []
         self._chars = 0
         self._tokens = 0
         self._first_at: float | None = None
         self._last_text_at: float | None = None
-        self._last_piece_at: float | None = None
-        self._verdict: Outcome | None = None
+        self._last_chunk_at: float | None = None
+        self._decided: Outcome | None = None
         self._closed = False
         self._watchdog: _Watchdog | None = None
         self.outcome: Outcome | None = None
-        self.left: asyncio.Task[Outcome | None] | None = None
+        self.abandoned: asyncio.Task[Outcome | None] | None = None
         self.started = AttemptStarted(
             at=now(),
             task=attempt.task,
@@ -81,11 +104,11 @@ class AttemptRun:
 
     @property
     def first_at(self) -> float | None:
-        """When the first token came."""
+        """When the first token arrived, Unix seconds; None before."""
         return self._first_at
 
     def so_far(self) -> list[Event]:
-        """The events that bring someone who has just come up to date with this attempt."""
+        """The events from which a new subscriber rebuilds this attempt, with its text and thinking until now."""
         events: list[Event] = [self.started]
         if self._thinking:
             events.append(self._progress(Chunk("thinking", "".join(self._thinking), tokens=0)))
@@ -94,27 +117,27 @@ class AttemptRun:
         return events
 
     async def run(self) -> AttemptEnded:
-        """Run to the end, and return its record. Cancelled, it stops the model first, and raises CancelledError."""
+        """Run to the end and return its record. When cancelled, stops the model, then raises CancelledError."""
         pump = asyncio.create_task(self._pump(), name=f"attempt {self._attempt.task}.{self._attempt.round}")
-        self._watchdog = watchdog = _Watchdog(self._overdue, pump)
+        self._watchdog = watchdog = _Watchdog(self._time_left, pump)
         try:
             either: set[asyncio.Future[Any]] = {pump, watchdog.expired}
             await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            self._verdict = Cancelled()
+            self._decided = Cancelled()
             pump.cancel()
             raise
         finally:
             watchdog.stop()
-            interruption = None if pump.done() else await self._left_behind(pump)
+            interruption = None if pump.done() else await self._wait_for_stop(pump)
             self._closed = True
-            self._settle(pump)
+            self._set_outcome(pump)
             if interruption is not None:
                 raise interruption
         return self.ended()
 
     def ended(self, state: AttemptState | None = None) -> AttemptEnded:
-        """The terminal record; `state` overrides what the outcome says."""
+        """The record of its end; `state` overrides the state that the outcome implies."""
         at = self._now()
         outcome = self.outcome
         usage = outcome.usage if isinstance(outcome, Done) else Usage()
@@ -148,29 +171,29 @@ class AttemptRun:
     async def _pump(self) -> Outcome | None:
         try:
             return await self._read()
-        except SystemExit as error:  # in a task of its own it would end the program
+        except SystemExit as error:  # asyncio lets it through from any task, and the program would end
             raise RuntimeError(f"SystemExit: {error}") from error
 
     async def _read(self) -> Outcome | None:
-        """Take the chunks, and return the first outcome; what a core says after that is not asked for."""
+        """Read the stream up to its first outcome; None if it ends without one."""
         stream = self._core.run(self._attempt, self._slot)
         try:
             async for piece in stream:
                 if not isinstance(piece, Chunk):
                     return piece
                 if not self._closed:
-                    self._take(piece)
+                    self._add(piece)
         finally:
             close = getattr(stream, "aclose", None)
             if close is not None:
                 await close()
         return None
 
-    def _take(self, chunk: Chunk) -> None:
-        first, self._last_piece_at = self._last_piece_at is None, self._now()
-        at = self._last_piece_at
+    def _add(self, chunk: Chunk) -> None:
+        first, self._last_chunk_at = self._last_chunk_at is None, self._now()
+        at = self._last_chunk_at
         if first and self._watchdog is not None:
-            self._watchdog.check()  # from the first token's limit to the gap's, which is nearer
+            self._watchdog.check()  # the gap limit replaces the first token's, and may be nearer
         if chunk.kind != "progress":
             text = sanitise(chunk.text)
             (self._text if chunk.kind == "text" else self._thinking).append(text)
@@ -179,6 +202,8 @@ class AttemptRun:
             self._last_text_at = at
             if self._first_at is None:
                 self._first_at = at
+                if self._on_first_token is not None:
+                    self._on_first_token()
             chunk = Chunk(chunk.kind, text, chunk.tokens)
             if self._chars > self._config.max_reply_chars:
                 raise _TooLongError(f"the reply passed {self._config.max_reply_chars:,} characters")
@@ -198,10 +223,10 @@ class AttemptRun:
             total=chunk.total,
         )
 
-    def _overdue(self) -> float | None:
-        """Seconds until the next limit, None without one; at or below 0 the verdict has been set."""
+    def _time_left(self) -> float | None:
+        """Seconds until the next time limit, None without limits; at or below 0 the outcome has been decided."""
         config, at, started = self._config, self._now(), self.started.at
-        last = self._last_piece_at
+        last = self._last_chunk_at
         limits = [
             (config.total_s, started, FaultKind.TOTAL_TIMEOUT, "no end within {:g} s", False),
             (config.gap_s, last, FaultKind.GAP_TIMEOUT, "nothing more came for {:g} s", True)
@@ -213,7 +238,7 @@ class AttemptRun:
             if limit is None or since is None:
                 continue
             remaining = since + limit - at
-            if remaining <= 0 and self._verdict is None:
+            if remaining <= 0 and self._decided is None:
                 reason = f"{self._core.name}: {text.format(limit)}"
                 if (
                     last is None
@@ -221,15 +246,14 @@ class AttemptRun:
                     and (why := self._core.waiting_for(self._attempt))
                 ):
                     reason = f"{reason}; {why}"
-                self._verdict = Fault(kind, reason, retryable)
+                self._decided = Fault(kind, reason, retryable)
             left = remaining if left is None else min(left, remaining)
         return left
 
-    async def _left_behind(self, pump: asyncio.Task[Outcome | None]) -> asyncio.CancelledError | None:
-        """Give a cancelled stream its grace to stop; past that, call the attempt lost.
+    async def _wait_for_stop(self, pump: asyncio.Task[Outcome | None]) -> asyncio.CancelledError | None:
+        """Wait up to `stop_grace_s` for the cancelled pump; if it does not end, abandon it: the attempt is lost.
 
-        A further cancellation does not shorten the grace, or the slot would be free while the model is still at it;
-        it is returned.
+        Returns the last CancelledError that arrived meanwhile, which does not shorten the grace.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._config.stop_grace_s
@@ -241,15 +265,15 @@ class AttemptRun:
                 interruption = error
         if not pump.done():
             self.outcome = Lost(f"{self._core.name} did not stop within {self._config.stop_grace_s:g} s")
-            pump.add_done_callback(_forget)
-            self.left = pump
+            pump.add_done_callback(_log_late_error)
+            self.abandoned = pump
         return interruption
 
-    def _settle(self, pump: asyncio.Task[Outcome | None]) -> None:
+    def _set_outcome(self, pump: asyncio.Task[Outcome | None]) -> None:
         if self.outcome is not None:
             return
-        if self._verdict is not None:
-            self.outcome = self._verdict
+        if self._decided is not None:
+            self.outcome = self._decided
         elif pump.cancelled():
             self.outcome = Cancelled()
         elif (error := pump.exception()) is not None:
@@ -265,7 +289,7 @@ class _TooLongError(Exception):
 
 
 class _Watchdog:
-    """One timer for all limits of an attempt, set anew only when it fires, so that a chunk costs nothing."""
+    """One timer for all limits of an attempt. It is set again only when it fires; see the module's docstring."""
 
     __slots__ = ("_handle", "_left", "_loop", "_pump", "expired")
 
@@ -278,7 +302,7 @@ class _Watchdog:
         self.check()
 
     def check(self) -> None:
-        """See what limit is next, now."""
+        """Set the timer for the nearest limit; if one has passed, cancel the pump and resolve `expired`."""
         if self._handle is not None:
             self._handle.cancel()
         left = self._left()
@@ -301,10 +325,10 @@ def _crash(core: str, error: BaseException) -> Fault:
     if isinstance(error, _TooLongError):
         return Fault(FaultKind.SERVER, str(error), False)
     log.error("core %s raised in an attempt", core, exc_info=error)
-    return Fault(FaultKind.INTERNAL, one_line(f"{core}: {described(error)}"), False)
+    return Fault(FaultKind.INTERNAL, one_line(f"{core}: {describe_error(error)}"), False)
 
 
-def _forget(pump: asyncio.Task[Outcome | None]) -> None:
+def _log_late_error(pump: asyncio.Task[Outcome | None]) -> None:
     if not pump.cancelled() and pump.exception() is not None:
         log.warning("an attempt given up as lost ended with %r", pump.exception())
 

@@ -1,4 +1,4 @@
-"""One clock for moments and durations."""
+"""One clock for times and durations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def unix_clock() -> Callable[[], float]:
-    """A clock in Unix seconds that never goes back: the wall clock read once, then the monotonic one added to it."""
+    """A clock in Unix seconds that never goes back: the wall clock, read once, plus the monotonic clock."""
     origin = time.time() - time.monotonic()
 
     def now() -> float:

@@ -1,4 +1,4 @@
-"""The kernel's own settings."""
+"""The kernel's settings."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KernelConfig:
-    """All times in seconds; None means without limit.
+    """Limits of the kernel. All times in seconds; None means no limit.
 
     Attributes:
-        first_token_s: from dispatch to the first sign of progress. gap_s: between two pieces of a stream.
+        first_token_s: from dispatch to the first chunk. gap_s: between two chunks.
         total_s: one whole attempt.
-        max_attempts: tries of one syscall, the first among them; also how often a task may be found interrupted.
-        backoff_s, backoff_max_s: the first wait before another try, and the longest; doubled each time, with jitter.
-        stop_grace_s: how long a core may take to stop an attempt before its slot is set aside as suspect.
-        max_reply_chars: a longer reply is a fault.
+        max_attempts: attempts per syscall, including the first; also interruptions after which a task fails.
+        backoff_s, backoff_max_s: the first and the longest pause before a retry; doubled each time, with jitter.
+        stop_grace_s: time that a core gets to stop an attempt before its slot is quarantined as suspect.
+        max_reply_chars: longer replies are a fault.
     """
 
     first_token_s: float | None = 300.0

@@ -1,24 +1,37 @@
-"""What the kernel knows of its cores: how each is, and what each says of its slots."""
+"""Keeps the kernel's knowledge of its cores current: health, slots, models in memory.
+
+Two sources: what a core reports of its slots (`follow`), and inspections, whose reasons are in
+`inspection_schedule.py`. There is one timer per core, set for the next reason and only then; nothing polls.
+
+The scheduler decides by this knowledge (which model is loaded where), so it must be right when it matters most: when
+work arrives at cores that were idle, while other clients used them. Then `work_arrives` inspects stale cores and holds
+first dispatches back for that long, at most HOLD_S. Inspecting after the dispatch would be too late, because the first
+task would already swap the model.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-from engine.cores.port import Core, CoreInfo, SlotEvent
+from engine.cores.port import Core, CoreInfo, Slot, SlotEvent, SlotState
 from engine.events import CoreChanged, Event, SlotChanged
 from engine.kernel.dispatcher import Dispatcher
+from engine.kernel.inspection_schedule import CoreActivity, due_at
+from engine.kernel.slot_table import KernelSlot
+from engine.scheduling import Affinity
 
-LOOK_GAP_S = 1.0
-"""Between two looks at a core because of what it said, at least."""
+HOLD_S = 0.5
+"""Longest time that the dispatch of tasks waits for inspections when work arrives at idle cores."""
 
 
 class CoreMonitor:
-    """Follows the cores, keeps the slot table true, and tells the subscribers.
+    """Follows the cores, updates the slot table, and publishes the changes.
 
     Attributes:
-        infos: the cores by name, as they were when last looked at.
+        infos: the last inspection of each core, by name.
+        on_hold: no task is to be started: stale cores are being inspected first. `on_hold_changed` is called when
+            that begins and ends.
     """
 
     def __init__(self, dispatcher: Dispatcher, publish: Callable[[Event], None], now: Callable[[], float]) -> None:
@@ -27,83 +40,180 @@ class CoreMonitor:
         self._publish = publish
         self._now = now
         self.infos: dict[str, CoreInfo] = {}
-        self._followed: set[str] = set()
-        self._looking: dict[str, asyncio.Task[None]] = {}
-        self._again: set[str] = set()  # cores that changed while they were looked at
-        self._began: dict[str, float] = {}  # by core, when the last look was asked for, by the loop's clock
-        self._due: dict[str, asyncio.TimerHandle] = {}  # looks that wait for the gap to be over
-        self._looks = 0  # begun so far
-        self._learnt: dict[str, int] = {}  # by core, the number of the look that was learnt last
+        self.on_hold_changed: Callable[[], None] = lambda: None
+        self._activity: dict[str, CoreActivity] = {}
+        self._followed: dict[str, Core] = {}
+        self._inspecting: dict[str, asyncio.Task[None]] = {}
+        self._again: set[str] = set()  # cores that changed while they were inspected
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._begun = 0  # inspections begun so far
+        self._learnt: dict[str, int] = {}  # by core, the number of the inspection that was learnt last
+        self._held_for: set[str] = set()  # cores whose inspection the dispatch of tasks waits for
+        self._hold: asyncio.TimerHandle | None = None
+
+    # -- inspect -------------------------------------------------------------------------------------------------------
 
     async def inspect(self, cores: Sequence[Core]) -> list[CoreInfo]:
-        """Ask these cores how they are."""
-        self._looks += 1
-        look = self._looks
-        up = [self._slots.up(core) for core in cores]
+        """Inspect these cores now."""
+        self._begun += 1
+        number, began = self._begun, self._now()
+        was_up = [self._slots.up(core) for core in cores]
         infos = await asyncio.gather(*(core.inspect() for core in cores))
-        for info, was_up in zip(infos, up, strict=True):
-            if look > self._learnt.get(info.name, 0):  # else a look that began later has ended before
-                self._learnt[info.name] = look
-                self._learn(info, up=was_up)
+        for core, info, up in zip(cores, infos, was_up, strict=True):
+            if number > self._learnt.get(info.name, 0):  # else an inspection that began later was answered earlier
+                self._learnt[info.name] = number
+                self._learn(core, info, up=up, began=began)
         return infos
 
-    async def follow(self, core: Core, events: AsyncIterator[SlotEvent]) -> None:
-        """Follow what a core says of its slots, for as long as it lives. Looking at it closer never delays that.
-
-        `events` is of its `events()`, from before its slots were added to the table.
-        """
-        self._followed.add(core.name)
-        try:
-            async for event in events:
-                for slot in self._slots.apply(core, event):
-                    self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
-                self._dispatcher.kick()
-                self._hear(core)
-        finally:
-            self._followed.discard(core.name)
-            if core.name in self._due:
-                self._due.pop(core.name).cancel()
-            if core.name in self._looking:
-                self._looking[core.name].cancel()
-
-    def settle(self, core: Core) -> None:
-        """Take the core's slots as they are now, without waiting for what it says of them."""
-        for slot in self._slots.synchronise(core):
-            self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
-
-    def _hear(self, core: Core) -> None:
-        """A core said something: look at it, but for what it says soon after a look only when the gap is over.
-
-        A look may itself be what makes a core say something, so that each would lead to the next one.
-        """
-        loop = asyncio.get_running_loop()
-        left = self._began.get(core.name, -math.inf) + LOOK_GAP_S - loop.time()
-        if left <= 0:
-            self.look(core)
-        elif core.name not in self._due:
-            self._due[core.name] = loop.call_later(left, self.look, core)
-
-    def look(self, core: Core) -> None:
-        """Look at a core soon, for it may have changed; once more after the present look, when there is one."""
-        looking = self._looking.get(core.name)
-        if core.name not in self._followed:
-            return
-        if core.name in self._due:
-            self._due.pop(core.name).cancel()
-        self._began[core.name] = asyncio.get_running_loop().time()
-        if looking is None or looking.done():
-            self._looking[core.name] = asyncio.create_task(self._look_at(core), name=f"look at {core.name}")
-        else:
-            self._again.add(core.name)
-
-    async def _look_at(self, core: Core) -> None:
-        await self.inspect([core])
-        while core.name in self._again:
-            self._again.discard(core.name)
-            await self.inspect([core])
-
-    def _learn(self, info: CoreInfo, *, up: bool) -> None:
+    def _learn(self, core: Core, info: CoreInfo, *, up: bool, began: float) -> None:
         self.infos[info.name] = info
+        self._activity_of(core).learn(info, began=began, ended=self._now())
         self._slots.learn(info, up=up)
         self._dispatcher.kick()
         self._publish(CoreChanged(self._now(), info))
+        self._schedule(core)
+
+    def inspect_soon(self, core: Core) -> None:
+        """Begin an inspection in the background, or if one is under way, another one after it."""
+        if core.name not in self._followed:
+            return
+        self._cancel_timer(core)
+        self._activity_of(core).requested_at = self._now()
+        if core.name not in self._inspecting:
+            self._inspecting[core.name] = asyncio.create_task(self._inspect_one(core), name=f"inspect {core.name}")
+        else:
+            self._again.add(core.name)
+
+    async def _inspect_one(self, core: Core) -> None:
+        try:
+            await self.inspect([core])
+            while core.name in self._again:
+                self._again.discard(core.name)
+                await self.inspect([core])
+        finally:
+            del self._inspecting[core.name]
+            self._end_hold(core.name)
+            self._schedule(core)
+
+    def _schedule(self, core: Core) -> None:
+        """Set the core's timer for its next inspection, or begin that now."""
+        if core.name not in self._followed or core.name in self._inspecting:
+            return  # its end calls this again
+        self._cancel_timer(core)
+        activity = self._activity_of(core)
+        activity.all_down = all(slot.slot.state is SlotState.DOWN for slot in self._slots if slot.core is core)
+        due = due_at(activity)
+        if due is None:
+            return
+        delay = due - self._now()
+        if delay <= 0:
+            self.inspect_soon(core)
+        else:
+            self._timers[core.name] = asyncio.get_running_loop().call_later(delay, self.inspect_soon, core)
+
+    def _cancel_timer(self, core: Core) -> None:
+        if core.name in self._timers:
+            self._timers.pop(core.name).cancel()
+
+    def _activity_of(self, core: Core) -> CoreActivity:
+        return self._activity.setdefault(core.name, CoreActivity())
+
+    # -- reasons -------------------------------------------------------------------------------------------------------
+
+    def attempt_began(self, core: Core) -> None:
+        """An attempt executes on the core from now on."""
+        activity = self._activity_of(core)
+        activity.executing += 1
+        if activity.reports and core.name not in self._timers:
+            self._schedule(core)
+
+    def attempt_streams(self, core: Core, *, loads: bool) -> None:
+        """An attempt got its first token. `loads`: its model had to be loaded, so what is in memory has changed."""
+        self._change(core, urgent=loads)
+
+    def attempt_ended(self, core: Core, *, loads: bool, first_token_at: float | None) -> None:
+        """An attempt does not execute any more.
+
+        `loads`: its model had to be loaded, and which one was unloaded for it, only the core knows: unless the core was
+        inspected since the first token, that is urgent.
+        """
+        activity = self._activity_of(core)
+        activity.executing -= 1
+        self._change(core, urgent=loads and (first_token_at is None or activity.began < first_token_at))
+
+    def _change(self, core: Core, *, urgent: bool) -> None:
+        activity = self._activity_of(core)
+        if urgent:
+            activity.urgent_at = self._now()
+        elif activity.reports:
+            activity.changed_at = self._now()
+        else:
+            return
+        self._schedule(core)
+
+    def work_arrives(self) -> None:
+        """A task can be dispatched while no task runs: inspect the cores that are stale, and hold tasks until then.
+
+        Only where the models in memory decide which task goes where: under affinity, and with several cores.
+        """
+        if not (len(self._followed) > 1 or isinstance(self._dispatcher.policy, Affinity)):
+            return
+        now = self._now()
+        stale = [core for core in self._followed.values() if self._activity_of(core).is_stale(now)]
+        if not stale or self._hold is not None:
+            return
+        self._held_for = {core.name for core in stale}
+        self._hold = asyncio.get_running_loop().call_later(HOLD_S, self._end_hold)
+        self.on_hold_changed()
+        for core in stale:
+            self.inspect_soon(core)
+
+    @property
+    def on_hold(self) -> bool:
+        return self._hold is not None
+
+    def _end_hold(self, core: str | None = None) -> None:
+        """End the hold: if no other core than this one is waited for, or, with None, in any case."""
+        self._held_for = set() if core is None else self._held_for - {core}
+        if self._hold is not None and not self._held_for:
+            self._hold.cancel()
+            self._hold = None
+            self.on_hold_changed()
+
+    # -- slots ---------------------------------------------------------------------------------------------------------
+
+    async def follow(self, core: Core, events: AsyncIterator[SlotEvent]) -> None:
+        """Follow what a core reports of its slots, until its events end. Inspections never delay that.
+
+        `events` is the core's `events()`, opened before its slots were entered in the table.
+        """
+        self._followed[core.name] = core
+        try:
+            async for event in events:
+                self._publish_slots(self._slots.apply(core, event))
+                self._dispatcher.kick()
+                # An inspection may itself make a core report a change, so that one would lead to the next at once.
+                self._change(core, urgent=True)
+        finally:
+            self._followed.pop(core.name, None)
+            self._cancel_timer(core)
+            if core.name in self._inspecting:
+                self._inspecting[core.name].cancel()
+
+    def update_slots(self, core: Core) -> None:
+        """Read the core's slots now, without waiting for its events."""
+        self._publish_slots(self._slots.synchronise(core))
+
+    def quarantine(self, slot: KernelSlot, reason: str) -> None:
+        """Offer a slot to no task, because an attempt that was lost may still execute on it."""
+        self._publish_slots([self._slots.quarantine(slot.slot.id, reason)])
+
+    def end_quarantine(self, slot: KernelSlot) -> None:
+        """Offer a slot again: its lost attempt has ended, and its core has reported nothing else meanwhile."""
+        if slot.quarantined and slot.core.name in self._followed:
+            self._publish_slots([self._slots.relieve(slot.slot.id)])
+            self._dispatcher.kick()
+
+    def _publish_slots(self, slots: Iterable[Slot]) -> None:
+        for slot in slots:
+            self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))

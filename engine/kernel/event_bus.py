@@ -1,4 +1,4 @@
-"""Events out of the kernel: one publisher, any number of bounded subscriptions."""
+"""Publish events: one publisher, any number of bounded subscriptions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from engine.events import Event
 
 
 class Subscription:
-    """One reader's view of what happens, from the moment it subscribed.
+    """The events for one reader, from the moment it subscribed.
 
-    A reader that falls more than `capacity` events behind loses what it had not read, and is told by `lost`: it then
-    folds a fresh snapshot of the kernel from nothing and goes on.
+    A reader that falls more than `capacity` events behind loses its unread events, and `lost` is set. It then has to
+    start again from a fresh snapshot of the kernel.
     """
 
     __slots__ = ("_bus", "_capacity", "_events", "_wake", "closed", "lost")
@@ -27,7 +27,7 @@ class Subscription:
         self.closed = False
 
     def drain(self) -> list[Event]:
-        """What has come since the last call, oldest first, without waiting. Clears `lost`."""
+        """The events since the last call, oldest first, without waiting. Clears `lost`."""
         events = list(self._events)
         self._events.clear()
         self.lost = False
@@ -36,7 +36,7 @@ class Subscription:
         return events
 
     async def wait(self) -> None:
-        """Return once there is something to drain, or the subscription is closed."""
+        """Wait until there are events to drain, or the subscription is closed."""
         await self._wake.wait()
 
     def __aiter__(self) -> Self:
@@ -53,7 +53,7 @@ class Subscription:
         return event
 
     def close(self) -> None:
-        """Get nothing more. What had come may still be drained."""
+        """Receive no more events. Those received before can still be drained."""
         self.closed = True
         self._bus.forget(self)
         self._wake.set()
@@ -67,7 +67,7 @@ class Subscription:
 
 
 class EventBus:
-    """Hands each event to every subscription, at once and without waiting for any."""
+    """Gives each event to every subscription, without waiting for readers."""
 
     __slots__ = ("_subscriptions",)
 

@@ -1,79 +1,77 @@
-"""The kernel's life: its states from start to stop, and those who wait for it to be quiet."""
+"""The states of one kernel from start to stop, and what it may do in each.
+
+    stopped ──start──▶ running ◀──▶ paused            (start --paused begins in paused)
+                          │  ▲
+                       drain resume
+                          ▼  │
+                       draining ──▶ running | paused  (a drain ends nothing by itself: someone resumes)
+    any ──stop──▶ [draining, with drain_s] ──▶ stopped, for good
+
+Guarantees:
+
+* A stop completes. It waits for agents (the cores' grace plus END_GRACE_S seconds) and for ends that are being written,
+  but not while the history can't be written, because a full disk would keep the program from ending. Nothing is lost by
+  that: a task whose end is not in the history is still `running` there and the next start queues it again.
+* A stop is one asyncio task that every caller of `stop` awaits under a shield. A caller that is cancelled (a second
+  Ctrl-C, a closed window) leaves it running, and two callers never stop the same core twice at the same time.
+* A failed start leaves nothing running. Cores start in parallel, so that an unreachable host delays the others by no
+  more than its own time-out; if one fails, all are stopped again before the error is raised.
+* No event of a core is lost at the start: each core's `events()` is opened before its slots are entered in the slot
+  table, because recovery may take seconds in a large history and a core can go down meanwhile.
+* While the history can't be written, nothing is dispatched. Otherwise tasks would run whose ends could be lost.
+
+`closed` and `over` are two flags because a stop with `drain_s` accepts no new tasks (`closed`) while running ones may
+still end, be cancelled or change priority; that ends with `over`. The state STOPPED can't stand for `over`: a kernel is
+in that state before its start too, when tasks may be submitted.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Protocol
 
-from engine.cores.port import Core, CoreInfo
 from engine.errors import KernelClosed
-from engine.events import Durable, Event, KernelStateChanged, Notice, PolicyChanged, SlotChanged
-from engine.kernel.config import KernelConfig
-from engine.kernel.core_monitor import CoreMonitor
-from engine.kernel.dispatcher import Dispatcher
-from engine.kernel.slot_table import SlotTable
-from engine.scheduling import Policy
-from engine.store import Recovery, Store
-from engine.task import KernelState, Task
-
-
-class LifecycleHost(Protocol):
-    """The kernel, as far as starting and stopping it goes."""
-
-    cores: tuple[Core, ...]
-    config: KernelConfig
-    now: Callable[[], float]
-    dispatcher: Dispatcher
-    slots: SlotTable
-    watch: CoreMonitor
-
-    @property
-    def policy(self) -> Policy: ...
-    @property
-    def running_count(self) -> int: ...
-    def publish(self, event: Event) -> None: ...
-    def emit(self, event: Durable) -> None: ...
-    def take_up(self, task: Task, *, interrupted: bool) -> None: ...
-    def interrupt_all(self) -> list[asyncio.Task[None]]: ...
-    def leave_all(self) -> None: ...
-    async def inspect(self) -> list[CoreInfo]: ...
-
+from engine.events import KernelStateChanged, Notice, PolicyChanged, SlotChanged
+from engine.kernel.services import Services
+from engine.kernel.task_table import TaskTable
+from engine.store import Recovery
+from engine.task import KernelState
 
 log = logging.getLogger(__name__)
 
 END_GRACE_S = 5.0
-"""How long a stop waits for agents to end, beyond what their cores are given to stop."""
+"""Time that a stop waits for agents to end, in addition to the cores' own time to stop."""
 
 
 class Lifecycle:
-    """Starts and stops one kernel, once, and says what it may do meanwhile.
+    """Starts and stops one kernel, once, and sets what the dispatcher may do.
 
     Attributes:
-        state: what the kernel is at. trouble: why the history can't be written, None when it can.
-        closed: nothing more is accepted. over: nothing more goes on.
+        state: the kernel's state.
+        history_error: why the history can't be written, None when it can.
+        closed: no tasks are accepted any more.
+        over: nothing changes any more; what has not ended is left to the next start.
     """
 
-    def __init__(self, kernel: LifecycleHost, store: Store) -> None:
-        self._kernel = kernel
-        self._store = store
+    def __init__(self, services: Services, tasks: TaskTable) -> None:
+        self._services = services
+        self._tasks = tasks
         self.state = KernelState.STOPPED
-        self.trouble: str | None = None
+        self.history_error: str | None = None
         self.closed = False
         self.over = False
-        self._quiet: list[asyncio.Future[None]] = []
-        self._watchers: list[asyncio.Task[None]] = []
+        self._followers: list[asyncio.Task[None]] = []
         self._stopping: asyncio.Task[None] | None = None
         self._drain_s = 0.0
+        services.monitor.on_hold_changed = self._update_admission
 
     @property
     def stopped(self) -> bool:
-        """Whether a stop has come to its end."""
+        """True once the kernel has stopped."""
         return self._stopping is not None and self._stopping.done()
 
     def refuse_if_closed(self) -> None:
-        """Raises KernelClosed once a stop has begun."""
+        """Raise KernelClosed once a stop has begun."""
         if self.closed:
             raise KernelClosed("the kernel is stopped and accepts no tasks")
 
@@ -91,32 +89,31 @@ class Lifecycle:
             raise
 
     async def _start(self, *, recover: bool, paused: bool) -> Recovery:
-        kernel = self._kernel
-        # All at once: a host that does not answer keeps the others waiting no longer than it must.
-        failures = await asyncio.gather(*(core.start() for core in kernel.cores), return_exceptions=True)
+        services = self._services
+        failures = await asyncio.gather(*(core.start() for core in services.cores), return_exceptions=True)
         for failure in filter(None, failures):
             raise failure
         self.refuse_if_closed()
-        # Heard from before their slots are taken down, so that what they say while the history is read is not lost.
-        said = [(core, core.events()) for core in kernel.cores]
-        for core in kernel.cores:
-            kernel.slots.add(core)
+        streams = [(core, core.events()) for core in services.cores]  # opened before the slots are entered
+        for core in services.cores:
+            services.slots.add(core)
         recovery = Recovery()
         if recover:
-            recovery = await self._store.recover(max_interruptions=kernel.config.max_attempts)
+            recovery = await services.store.recover(max_interruptions=services.config.max_attempts)
             self.refuse_if_closed()
-        self._store.on_trouble(self._on_trouble)
-        self._watchers = [
-            asyncio.create_task(kernel.watch.follow(core, events), name=f"watch {core.name}") for core, events in said
+        services.store.on_write_error(self._on_history_error)
+        self._followers = [
+            asyncio.create_task(services.monitor.follow(core, events), name=f"follow {core.name}")
+            for core, events in streams
         ]
-        for place in kernel.slots:
-            slot = place.slot
-            kernel.publish(SlotChanged(kernel.now(), slot.id, slot.core, slot.state, slot.reason))
-        kernel.emit(PolicyChanged(kernel.now(), kernel.policy.name, None))
+        for kernel_slot in services.slots:
+            slot = kernel_slot.slot
+            services.publish(SlotChanged(services.now(), slot.id, slot.core, slot.state, slot.reason))
+        services.emit(PolicyChanged(services.now(), services.dispatcher.policy.name, None))
         for task in recovery.queued:
-            kernel.take_up(task, interrupted=task.id in recovery.interrupted)
+            self._tasks.recover(task, interrupted=task.id in recovery.interrupted)
         self.set(KernelState.PAUSED if paused else KernelState.RUNNING)
-        await kernel.inspect()
+        await services.monitor.inspect(services.cores)
         self.refuse_if_closed()
         return recovery
 
@@ -130,84 +127,72 @@ class Lifecycle:
             self._stopping = asyncio.create_task(self._stop(), name="stop the kernel")
         elif drain_s <= 0:
             self._drain_s = 0.0
-            self.tell_quiet(anyhow=True)
+            self._tasks.wake_idle_waiters()
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
-        kernel = self._kernel
-        if self._drain_s > 0 and kernel.running_count:
+        if self._drain_s > 0 and self._tasks.running_count:
             self.set(KernelState.DRAINING)
-            await asyncio.wait([self._until_quiet()], timeout=self._drain_s)
+            await asyncio.wait([self._tasks.until_idle()], timeout=self._drain_s)
         self.over = True
         self.set(KernelState.STOPPED)
-        await self._stop_runners()
+        await self._stop_agents()
         await self._stop_cores()
-        for watcher in self._watchers:
-            watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
-        kernel.leave_all()
+        for follower in self._followers:
+            follower.cancel()
+        await asyncio.gather(*self._followers, return_exceptions=True)
+        self._tasks.fail_waiters()
+        self._services.bus.close()
 
-    async def _stop_runners(self) -> None:
-        """Interrupt what runs, and wait for it, but not for ever: neither for an agent nor for a full disk."""
-        runners = self._kernel.interrupt_all()
+    async def _stop_agents(self) -> None:
+        runners = self._tasks.interrupt_all(writable=self.history_error is None)
         if runners:
-            _, left = await asyncio.wait(runners, timeout=self._kernel.config.stop_grace_s + END_GRACE_S)
+            _, left = await asyncio.wait(runners, timeout=self._services.config.stop_grace_s + END_GRACE_S)
             for runner in left:
                 log.error("%s did not end when the kernel was stopped", runner.get_name())
 
     async def _stop_cores(self) -> None:
-        for core in self._kernel.cores:
+        for core in self._services.cores:
             try:
                 await core.stop(drain_s=0)
-            except Exception:  # one core's trouble is no reason to leave another one running
+            except Exception:  # the other cores have to be stopped all the same
                 log.exception("core %s could not be stopped", core.name)
 
     # -- in between ----------------------------------------------------------------------------------------------------
 
     def set(self, state: KernelState) -> None:
-        """Go to another state, where a stop has not begun or leads through it."""
+        """Change the state, unless a stop has begun that does not lead through it."""
         ends = (KernelState.STOPPED,) if self.over else (KernelState.STOPPED, KernelState.DRAINING)
         if self.closed and state not in ends:
             return
         if state is not self.state:
             self.state = state
-            self._kernel.publish(KernelStateChanged(self._kernel.now(), state, ""))
+            self._services.publish(KernelStateChanged(self._services.now(), state, ""))
         if state is not KernelState.DRAINING:
-            self.tell_quiet(anyhow=True)
-        self._admit()
+            self._tasks.wake_idle_waiters()
+        if state is KernelState.RUNNING and self._tasks.queued_count and not self._tasks.running_count:
+            self._services.monitor.work_arrives()
+        self._update_admission()
 
     async def drain(self) -> None:
         """As `Kernel.drain`."""
         self.set(KernelState.DRAINING)
-        if self._kernel.running_count and self.state is KernelState.DRAINING:
-            await self._until_quiet()
+        if self._tasks.running_count and self.state is KernelState.DRAINING:
+            await self._tasks.until_idle()
 
-    def tell_quiet(self, *, anyhow: bool = False) -> None:
-        """Let those go who wait until nothing runs, if nothing does, or `anyhow`."""
-        if anyhow or not self._kernel.running_count:
-            waiting, self._quiet = self._quiet, []
-            for future in waiting:
-                if not future.done():
-                    future.set_result(None)
-
-    def _until_quiet(self) -> asyncio.Future[None]:
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._quiet.append(future)
-        return future
-
-    def _admit(self) -> None:
-        """Let the dispatcher do what the kernel's state and the history's allow."""
-        dispatcher, writable = self._kernel.dispatcher, self.trouble is None
-        dispatcher.admits_tasks = writable and self.state is KernelState.RUNNING
+    def _update_admission(self) -> None:
+        """Let the dispatcher grant slots as far as the kernel's state and the history allow."""
+        dispatcher, writable = self._services.dispatcher, self.history_error is None
+        dispatcher.admits_tasks = writable and self.state is KernelState.RUNNING and not self._services.monitor.on_hold
         dispatcher.admits_rounds = writable and self.state in (KernelState.RUNNING, KernelState.DRAINING)
         dispatcher.kick()
 
-    def _on_trouble(self, reason: str | None) -> None:
-        """The history can't be written: dispatch nothing until it can, so that no end is ever lost."""
-        self.trouble = reason
-        self._admit()
+    def _on_history_error(self, reason: str | None) -> None:
+        """The history can't be written (None: it can again)."""
+        self.history_error = reason
+        self._update_admission()
         if reason is not None:
-            notice = Notice(self._kernel.now(), "error", f"dispatching waits: {reason}")
+            notice = Notice(self._services.now(), "error", f"dispatching waits: {reason}")
         else:
-            notice = Notice(self._kernel.now(), "info", "the history can be written again; dispatching goes on")
-        self._kernel.publish(notice)
+            notice = Notice(self._services.now(), "info", "the history can be written again; dispatching resumes")
+        self._services.publish(notice)

@@ -1,14 +1,14 @@
--- The history of tasks, their attempts, and what was decided meanwhile. Times are Unix seconds, durations seconds.
+-- Tasks, their attempts, and operator actions. Times are Unix seconds, durations seconds.
 PRAGMA application_id = 1095323475;  -- the bytes "AIOS"
 
-CREATE TABLE runs (                          -- one row each time a program took this history over
+CREATE TABLE runs (                          -- one row for each program run that owned this history
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     pid INTEGER NOT NULL,
     program TEXT NOT NULL,
     version TEXT NOT NULL,
     core TEXT,
     started_at REAL NOT NULL,
-    ended_at REAL                            -- NULL: it runs, or it was killed
+    ended_at REAL                            -- NULL: it is running, or it was killed
 ) STRICT;
 
 CREATE TABLE tasks (
@@ -29,7 +29,7 @@ CREATE TABLE tasks (
     submitted_at REAL NOT NULL,
     priority INTEGER NOT NULL CHECK (priority BETWEEN 0 AND 9),
     state TEXT NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
-    starts INTEGER NOT NULL DEFAULT 0,       -- how often it began; attempts belong to one beginning
+    starts INTEGER NOT NULL DEFAULT 0,       -- how often it started; each attempt belongs to one start
     interruptions INTEGER NOT NULL DEFAULT 0,
     dispatch_order INTEGER,
     started_at REAL,
@@ -57,7 +57,7 @@ CREATE INDEX tasks_by_state ON tasks (state);
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY,
     task INTEGER NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
-    start INTEGER NOT NULL,                  -- tasks.starts when it was made: a task begun again counts from 1 anew
+    start INTEGER NOT NULL,                  -- tasks.starts at that time: rounds count from 1 after each start
     round INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     state TEXT NOT NULL DEFAULT 'executing'
@@ -104,8 +104,8 @@ CREATE TABLE policy_switches (
     previous TEXT
 ) STRICT;
 
--- Words of prompts and results; the text itself is in tasks only. The writer keeps it in step with its inserts and
--- updates: done by triggers, FTS5 flushes its buffer at every row, and a task costs twice as much.
+-- Words of prompts and results; the text itself is in tasks only. The writer updates it with its own statements: with
+-- triggers, FTS5 flushes its buffer at every row, and a task costs twice as much.
 CREATE VIRTUAL TABLE tasks_words USING fts5 (
     prompt, result, content = 'tasks', content_rowid = 'id', tokenize = 'unicode61 remove_diacritics 2'
 );

@@ -1,2 +1,2 @@
--- What a client's llm call carried beside its prompt: JSON of engine.query.LlmQuery, NULL for every other task.
+-- A client's own llm query: JSON of engine.llm_query.LlmQuery, NULL for every other task.
 ALTER TABLE tasks ADD COLUMN query TEXT;

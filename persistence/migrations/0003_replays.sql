@@ -1,7 +1,7 @@
--- Replays that were kept: a workload under one policy, with what was measured.
+-- Stored replays: a workload under one policy, with its metrics.
 CREATE TABLE replays (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    at REAL NOT NULL,                        -- when it was done, Unix seconds
+    at REAL NOT NULL,                        -- when it ran, Unix seconds
     workload TEXT NOT NULL,
     policy TEXT NOT NULL,
     mode TEXT NOT NULL CHECK (mode IN ('virtual', 'live')),
@@ -10,5 +10,5 @@ CREATE TABLE replays (
     complete INTEGER NOT NULL CHECK (complete IN (0, 1)),
     tasks INTEGER NOT NULL,
     metrics TEXT NOT NULL,                   -- JSON: a run of report.json
-    columns BLOB NOT NULL                    -- the tasks' times, as engine.replay.kept packs them
+    columns BLOB NOT NULL                    -- the tasks' times, packed by engine.replay.codec
 ) STRICT;

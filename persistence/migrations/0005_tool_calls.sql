@@ -1,2 +1,2 @@
--- What a model asked to have called at the end of an attempt: JSON of a list of {name, arguments, id}, '' for nothing.
+-- Tool calls that the model asked for: JSON of a list of {name, arguments, id}, '' for none.
 ALTER TABLE attempts ADD COLUMN tool_calls TEXT NOT NULL DEFAULT '';

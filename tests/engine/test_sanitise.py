@@ -33,6 +33,11 @@ def test_nothing_dangerous_is_left(text: str) -> None:
     sqlite3.connect(":memory:").execute("SELECT ?", (sanitise(text),))
 
 
+def test_one_line_is_cut_to_500_characters_by_default() -> None:
+    assert one_line("x" * 500) == "x" * 500
+    assert one_line("x" * 501) == "x" * 499 + "…"
+
+
 @given(ANY_TEXT, ANY_TEXT)
 def test_a_stream_may_be_cleaned_piece_by_piece(first: str, second: str) -> None:
     assert sanitise(first) + sanitise(second) == sanitise(first + second)

@@ -1,4 +1,4 @@
-"""What is accepted as a task, and what a record of one says."""
+"""Validation of task specs, and task records."""
 
 from __future__ import annotations
 

@@ -111,10 +111,10 @@ def quantile(values: Iterable[float], q: float) -> float | None:
 class Slow:
     """The metrics of `made` from `since` to `until`, each by its definition, a bucket and a row at a time."""
 
-    def __init__(self, made: Made, since: float, until: float, *, lives: Sequence[tuple[float, float]]) -> None:
+    def __init__(self, made: Made, since: float, until: float, *, program_runs: Sequence[tuple[float, float]]) -> None:
         self.made, self.since, self.until = made, since, until
-        self.lives = lives
-        self.over = lives[-1][1] if lives else since
+        self.lives = program_runs
+        self.over = program_runs[-1][1] if program_runs else since
 
     def tasks(self, priority: int | None) -> list[MadeTask]:
         return [task for task in self.made.tasks if priority in (None, task.priority)]

@@ -21,10 +21,10 @@ LONG = "words that need room " * 5_000
 
 async def main(path: Path) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond the limit fails with EFBIG
-    told: list[str | None] = []
+    reported: list[str | None] = []
     store = SqliteStore(path)
     await store.open()
-    store.on_trouble(told.append)
+    store.on_write_error(reported.append)
     await store.commit([accepted(1)])
     store.append(started(1))
     await store.commit([attempt(1)])
@@ -43,7 +43,7 @@ async def main(path: Path) -> None:
     await end
     await store.commit([accepted(3)])
     await store.close()
-    sys.stdout.write(json.dumps({"refused": refused, "waited": waited, "told": told}))
+    sys.stdout.write(json.dumps({"refused": refused, "waited": waited, "reported": reported}))
 
 
 if __name__ == "__main__":

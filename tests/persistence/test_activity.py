@@ -16,9 +16,9 @@ from aios_tui.reporting.history_metrics import NAMES, Measures, measure
 from engine.errors import StoreError
 from persistence import History, SqliteStore
 from persistence.activity import activity
-from persistence.cancellable_reader import PatientReader
-from persistence.program_runs import lives
-from persistence.read_connection import Reader
+from persistence.cancellable_reader import CancellableReader
+from persistence.program_runs import program_runs
+from persistence.read_connection import ReadConnection
 from tests.persistence.generated_activity import STATES, Made, MadeAttempt, MadeTask, Slow, blank, write
 from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
 
@@ -80,7 +80,7 @@ def test_it_is_what_a_slow_recomputation_says(tasks: list[MadeTask], buckets: in
         found = measured(raw, made, buckets)
     finally:
         raw.close()
-    slow = Slow(made, SINCE, UNTIL, lives=[(begin, UNTIL if end is None else end) for begin, end in runs])
+    slow = Slow(made, SINCE, UNTIL, program_runs=[(begin, UNTIL if end is None else end) for begin, end in runs])
     width = (UNTIL - SINCE) / buckets
     for priority in (None, *found.by_priority):
         got = found.of(priority)
@@ -124,7 +124,7 @@ def test_a_killed_program_ended_with_the_last_thing_it_wrote(raw: sqlite3.Connec
     ]
     made = Made(tasks, ((900.0, None), (1_200.0, None)))
     write(raw, made)
-    first, second = lives(raw, SINCE, UNTIL, alive=True)
+    first, second = program_runs(raw, SINCE, UNTIL, alive=True)
     assert (first.begin, first.end, first.slots) == (900.0, 1_040.0, 1)
     assert (second.begin, second.end, second.slots) == (1_200.0, UNTIL, 0)
     found = measured(raw, made)
@@ -210,7 +210,7 @@ def endless(raw: sqlite3.Connection) -> object:
 
 async def test_a_read_that_nobody_waits_for_is_stopped_and_holds_up_nothing(tmp_path: Path) -> None:
     async with await a_history(tmp_path / "h.db") as history:
-        asked = asyncio.create_task(history._patient.run(endless))
+        asked = asyncio.create_task(history._slow_reader.run(endless))
         await asyncio.sleep(0.05)
         assert await history.list() == []
         assert not asked.done()
@@ -219,7 +219,7 @@ async def test_a_read_that_nobody_waits_for_is_stopped_and_holds_up_nothing(tmp_
             await asyncio.wait({asked})
         assert asked.cancelled()
         assert (await history.activity(0, 1)).shares == {}, "the connection goes on"
-        again = asyncio.create_task(history._patient.run(endless))
+        again = asyncio.create_task(history._slow_reader.run(endless))
         await asyncio.sleep(0.05)
         async with asyncio.timeout(20):
             await history.close()
@@ -238,7 +238,7 @@ async def test_a_read_that_is_stopped_stops_no_other(tmp_path: Path) -> None:
         ).fetchone()[0]
 
     history = await a_history(tmp_path / "h.db")
-    patient = PatientReader(Reader(history.path))
+    patient = CancellableReader(ReadConnection(history.path))
     for given_up in (0, 1):
         let_go.clear()
         asked = [asyncio.create_task(patient.run(slow)) for _ in range(2)]
@@ -256,8 +256,8 @@ async def test_a_read_that_is_stopped_stops_no_other(tmp_path: Path) -> None:
 
 async def test_a_read_that_takes_too_long_is_one_line(tmp_path: Path) -> None:
     history = await a_history(tmp_path / "h.db")
-    patient = PatientReader(Reader(history.path), limit_s=0.01)
-    with pytest.raises(StoreError, match=r"too much in it to be measured within 0\.01 s: choose a shorter one"):
+    patient = CancellableReader(ReadConnection(history.path), limit_s=0.01)
+    with pytest.raises(StoreError, match=r"too much activity to be measured within 0\.01 s: choose a shorter one"):
         await patient.run(endless)
     await patient.close()
     await history.close()

@@ -1,4 +1,4 @@
-"""The connection's thread: what is begun runs to its end, and nothing takes another one's place."""
+"""The connection's thread: a function that has begun runs to its end, and none replaces another."""
 
 from __future__ import annotations
 

@@ -45,6 +45,10 @@ async def test_lists_are_filtered_and_ordered(store: SqliteStore) -> None:
         assert await ids(history) == [3, 2, 1]
         assert await ids(history, newest_first=False, limit=2) == [1, 2]
         assert await ids(history, limit=1, offset=1) == [2]
+        for none in (0, -1, -(10**30)):
+            assert await ids(history, limit=none) == []
+            assert await history.search("goose", limit=none) == []
+            assert await history.runs(none) == []
         assert await ids(history, state=TaskState.DONE) == [2]
         assert await ids(history, agent="tale") == await ids(history, agent="own/tale") == [1]
         assert await ids(history, client="b") == [2]
@@ -130,6 +134,7 @@ def test_a_damaged_row_is_shown_as_far_as_it_can_be() -> None:
             "waiting_s": None, "turnaround_s": None, "service_s": 0.0, "ttft_s": None, "tokens_in": 0, "tokens_out": 0,
             "decode_s": 0.0, "attempts": 0, "error": None, "dispatch_order": None, "client": None, "deadline": None,
             "ref": None, "workload": None, "retry_of": None, "held": 0,
+            "fault_kind": None, "fault_model": None, "fault_core": None,
         }
     )  # fmt: skip
     assert (record.id, record.agent, record.state) == (7, "ch\ufffdat", TaskState.FAILED)

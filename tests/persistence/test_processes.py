@@ -133,8 +133,8 @@ async def test_a_write_that_the_system_refuses_is_made_good_when_there_is_room(t
     happened = json.loads(ran.stdout)
     assert "can't be written: the disk" in happened["refused"]
     assert happened["waited"]
-    assert len(happened["told"]) == 2
-    assert happened["told"][1] is None
+    assert len(happened["reported"]) == 2
+    assert happened["reported"][1] is None
     async with History(path) as history:
         assert [(record.id, record.state) for record in await history.list()] == [
             (3, TaskState.QUEUED),

@@ -7,28 +7,29 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError
-from engine.events import PolicyChanged, TaskAccepted, TaskHeld, TaskReprioritised, TaskRequeued
+from engine.events import PolicyChanged, TaskAccepted, TaskEnded, TaskHeld, TaskReprioritised, TaskRequeued
 from engine.task import GenerationOptions, TaskRecord, TaskSpec, TaskState
 from persistence import History, SqliteStore
 from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
 
+SPEC = TaskSpec(
+    prompt="Tell me a story",
+    agent="own/story_teller",
+    priority=2,
+    model="m",
+    client="c",
+    deadline=9.0,
+    options=GenerationOptions(max_tokens=5),
+    ref="r",
+    workload="w.jsonl",
+    input_tokens=3,
+    output_tokens=4,
+)
 
-async def test_a_task_from_acceptance_to_its_end_reads_back_as_its_record(store: SqliteStore) -> None:
-    spec = TaskSpec(
-        prompt="Tell me a story",
-        agent="own/story_teller",
-        priority=2,
-        model="m",
-        client="c",
-        deadline=9.0,
-        options=GenerationOptions(max_tokens=5),
-        ref="r",
-        workload="w.jsonl",
-        input_tokens=3,
-        output_tokens=4,
-    )
+
+async def write_whole_task(store: SqliteStore) -> tuple[int, TaskEnded]:
     task = store.next_task_id()
-    await store.commit([TaskAccepted(100.0, task, spec)])
+    await store.commit([TaskAccepted(100.0, task, SPEC)])
     store.append(PolicyChanged(100.5, "npps", "fifo"))
     store.append(TaskReprioritised(100.6, task, 5, 2))
     store.append(started(task))
@@ -36,6 +37,11 @@ async def test_a_task_from_acceptance_to_its_end_reads_back_as_its_record(store:
     store.append(attempt_ended(task))
     end = ended(task)
     await store.commit([end])
+    return task, end
+
+
+async def test_a_task_from_acceptance_to_its_end_reads_back_as_its_record(store: SqliteStore) -> None:
+    task, end = await write_whole_task(store)
     async with History(store.path) as history:
         assert await history.list() == [
             TaskRecord.of(end.final).model_copy(
@@ -69,7 +75,7 @@ async def test_a_task_from_acceptance_to_its_end_reads_back_as_its_record(store:
         assert (await history.counts())[TaskState.DONE] == 1
     loaded = await store.load(task)
     assert loaded is not None
-    assert loaded.spec == spec
+    assert loaded.spec == SPEC
 
 
 async def test_a_requeued_task_begins_again_and_its_attempts_do_not_collide(

@@ -46,7 +46,7 @@ class Modelled:
 
 
 class Collected(logging.Handler):
-    """What was logged as wrong: a valid sequence must not make the writer doubt any record of it."""
+    """Logged errors: the writer must accept every record of a valid sequence."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -221,7 +221,7 @@ class Histories(RuleBasedStateMachine):
         try:
             if hasattr(self, "store"):
                 self.look()
-                assert self.store._trouble is None
+                assert self.store._error is None
                 self.do(self.store.close())
         finally:
             logging.getLogger("persistence").removeHandler(self.logged)

@@ -37,8 +37,8 @@ async def test_appends_are_written_before_a_later_commit_returns(store: SqliteSt
 
 
 async def test_a_full_disk_refuses_submissions_keeps_ends_and_goes_on_when_there_is_room(store: SqliteStore) -> None:
-    told: list[str | None] = []
-    store.on_trouble(told.append)
+    reported: list[str | None] = []
+    store.on_write_error(reported.append)
     await store.commit([accepted(1), accepted(2)])
     store.append(started(1))
     await store.commit([attempt(1)])
@@ -50,13 +50,13 @@ async def test_a_full_disk_refuses_submissions_keeps_ends_and_goes_on_when_there
     store.append(TaskStarted(104.0, 2, 2, 1))
     assert not end.done()
     assert store.unwritten >= 3
-    assert len(told) == 1
-    assert "the disk is full" in str(told[0])
+    assert len(reported) == 1
+    assert "the disk is full" in str(reported[0])
 
     await free_disk(store)
     await end
     await store.commit([])
-    assert told[1:] == [None]
+    assert reported[1:] == [None]
     assert store.unwritten == 0
     async with History(store.path) as history:
         assert [(r.id, r.state) for r in await history.list(newest_first=False)] == [
@@ -74,7 +74,7 @@ async def test_a_full_disk_is_tried_again_by_itself(store: SqliteStore) -> None:
     await store.commit([])
     await fill_disk(store)
     trouble = asyncio.Event()
-    store.on_trouble(lambda line: trouble.set() if line else None)
+    store.on_write_error(lambda line: trouble.set() if line else None)
     end = asyncio.create_task(store.commit([attempt_ended(1, reply=LONG)]))
     await trouble.wait()
     await free_disk(store)
@@ -121,8 +121,8 @@ async def test_closing_on_a_full_disk_with_nothing_to_lose_is_no_error(store: Sq
 
 @pytest.mark.parametrize("suffix", ["", "-wal"])
 async def test_a_file_removed_while_in_use_is_noticed_and_may_come_back(store: SqliteStore, suffix: str) -> None:
-    told: list[str | None] = []
-    store.on_trouble(told.append)
+    reported: list[str | None] = []
+    store.on_write_error(reported.append)
     await store.commit([accepted(1)])
     file = Path(f"{store.path}{suffix}")
     away = file.with_name("away")
@@ -134,7 +134,7 @@ async def test_a_file_removed_while_in_use_is_noticed_and_may_come_back(store: S
         await store.commit([accepted(2)])
     away.replace(file)
     await store.commit([accepted(3)])
-    assert told[-1] is None
+    assert reported[-1] is None
     async with History(store.path) as history:
         assert [record.id for record in await history.list()] == [3, 1]
 
@@ -142,8 +142,8 @@ async def test_a_file_removed_while_in_use_is_noticed_and_may_come_back(store: S
 async def test_a_second_end_is_refused_loudly_and_the_first_one_stays(
     store: SqliteStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[str | None] = []
-    store.on_trouble(told.append)
+    reported: list[str | None] = []
+    store.on_write_error(reported.append)
     await store.commit([accepted(1), accepted(2)])
     store.append(started(1))
     store.append(attempt(1))
@@ -152,8 +152,8 @@ async def test_a_second_end_is_refused_loudly_and_the_first_one_stays(
     store.append(attempt_ended(1, state=AttemptState.FAILED))
     store.append(started(2))
     await store.commit([ended(1, state=TaskState.FAILED, result="other")])
-    assert len([line for line in told if line and "refused" in line]) == 2
-    assert told[-1] is None, "the disk is well: nothing has to wait"
+    assert len([line for line in reported if line and "refused" in line]) == 2
+    assert reported[-1] is None, "the disk is well: nothing has to wait"
     assert "refused TaskEnded(task 1, state failed)" in caplog.text
     async with History(store.path) as history:
         detail = await history.show(1)
@@ -166,7 +166,7 @@ async def test_a_second_end_is_refused_loudly_and_the_first_one_stays(
         assert await history.search("other") == []
         assert await history.check() == []
     await store.commit([accepted(3)])
-    assert told[-1] is None
+    assert reported[-1] is None
 
 
 async def test_an_id_given_twice_is_refused_without_harm_to_others(store: SqliteStore) -> None:
@@ -213,7 +213,7 @@ async def test_a_listener_that_fails_does_not_stop_the_writer(store: SqliteStore
     def fail(line: str | None) -> None:
         raise RuntimeError("listener")
 
-    store.on_trouble(fail)
+    store.on_write_error(fail)
     await fill_disk(store)
     with pytest.raises(StoreError):
         await store.commit([accepted(1, LONG)])

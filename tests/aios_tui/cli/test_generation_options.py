@@ -96,7 +96,7 @@ def test_a_general_option_may_be_any_that_there_is(cli: Here) -> None:
         (("--format", "{x"), "--format is not JSON: Expecting property name"),
         (("--format", "[1]"), "--format [1]: No such file or directory; give json, a JSON schema, or the file of one"),
         (("--format", "\x00"), "it can't be read"),
-        (("--keep-alive", "5"), "option --keep-alive: that is no such time; use 300s, 5m or 1h"),
+        (("--keep-alive", "5"), "option --keep-alive: not a valid duration; use 300s, 5m or 1h"),
         (("--num-ctx", "0"), "option --num-ctx: 0 is out of range: it has to be at least 1"),
         (("--option", "top_p=2"), "option --option top_p: 2 is out of range: it has to be at most 1.0"),
         (("--option", "endpoint=x"), "'x' is none of 'chat', 'generate' or 'raw'"),

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import pytest
 
 from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.agents.protocol import Agent, AgentContext, AgentResult
@@ -15,18 +19,29 @@ from engine.cores.port import (
     Core,
     CoreInfo,
     Done,
+    Fault,
+    FaultKind,
     ModelInfo,
     Outcome,
     Slot,
     SlotEvent,
     Usage,
 )
-from engine.events import Event
+from engine.errors import StoreError
+from engine.events import AttemptEnded, Durable, Event
 from engine.kernel import Kernel, KernelConfig, Subscription
 from engine.scheduling import parse_policy
-from engine.store import MemoryStore, Store
+from engine.store import MemoryStore, Recovery, Store
+from engine.task import Task, TaskSpec
 
+T = TypeVar("T")
+
+LIMIT_S = 60.0
+"""Limit for waits that normally take milliseconds, sized for a machine ten times slower under load."""
 QUICK = KernelConfig(backoff_s=0.001, backoff_max_s=0.002, stop_grace_s=0.05)
+
+BROKEN = Fault(FaultKind.BROKEN_STREAM, "cut", retryable=True)
+REFUSED = Fault(FaultKind.BAD_REQUEST, "no such option", retryable=False)
 
 
 @dataclass(eq=False)
@@ -50,9 +65,10 @@ class Running:
 
 
 class GateCore:
-    """`begun` gets each attempt as it starts. `stubborn`: it does not stop when it is told to.
+    """`begun` gets each attempt as it starts. `stubborn`: it does not stop when it is cancelled.
 
-    `loaded`: models that it says are in memory; None when it says nothing of that.
+    `loaded`: models that it reports as in memory, None if it reports nothing of that; `expires`: until when, Unix
+    seconds. `inspections`: how often it was inspected.
     """
 
     def __init__(self, slots: int = 1, *, name: str = "gate", models: Sequence[str] = ("gate",)) -> None:
@@ -62,6 +78,8 @@ class GateCore:
         self.aliases: dict[str, tuple[str, ...]] = {}
         self.one_model = False
         self.loaded: set[str] | None = None
+        self.expires: dict[str, float] = {}
+        self.inspections = 0
         self.healthy = True
         self.begun: asyncio.Queue[Running] = asyncio.Queue()
         self.running: list[Running] = []
@@ -93,8 +111,14 @@ class GateCore:
                 running.end(Cancelled())
 
     async def inspect(self) -> CoreInfo:
+        self.inspections += 1
         models = tuple(
-            ModelInfo(model, loaded=model in (self.loaded or ()), aliases=self.aliases.get(model, ()))
+            ModelInfo(
+                model,
+                loaded=model in (self.loaded or ()),
+                aliases=self.aliases.get(model, ()),
+                expires_at=self.expires.get(model),
+            )
             for model in self.models
             if self.healthy
         )
@@ -123,7 +147,8 @@ class GateCore:
 
     async def next(self) -> Running:
         """The attempt that starts next."""
-        return await asyncio.wait_for(self.begun.get(), 10)
+        async with limit(f"an attempt begins on core {self._name}"):
+            return await self.begun.get()
 
 
 class CodeAgent:
@@ -169,12 +194,80 @@ def make_kernel(
     )
 
 
+@asynccontextmanager
+async def limit(what: str) -> AsyncIterator[None]:
+    """Fail with a line that names `what` was waited for, if the body takes too long."""
+    try:
+        async with asyncio.timeout(LIMIT_S):
+            yield
+    except TimeoutError:
+        pytest.fail(f"waited {LIMIT_S:g} s in vain: {what}")
+
+
+async def within(awaitable: Awaitable[T]) -> T:
+    """Await it, but not for ever; a failure names the coroutine."""
+    running = awaitable.get_coro() if isinstance(awaitable, asyncio.Task) else awaitable
+    async with limit(getattr(running, "__qualname__", repr(running))):
+        return await awaitable
+
+
+async def until(condition: Callable[[], object], what: str) -> None:
+    """Let the loop run until the condition holds."""
+    async with limit(what):
+        while not condition():
+            await asyncio.sleep(0)
+
+
 async def seen(subscription: Subscription, kind: type[Event], count: int = 1) -> list[Event]:
     """Read events until `count` of a kind have come; returns those."""
     found: list[Event] = []
-    async with asyncio.timeout(10):
+    async with limit(f"{count} × {kind.__name__}"):
         while len(found) < count:
             event = await anext(subscription)
             if isinstance(event, kind):
                 found.append(event)
     return found
+
+
+class Trace(MemoryStore):
+    """Records its events in order; commits wait while `hold` is set, and fail with `fails`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: list[Durable] = []
+        self.left: tuple[Task, ...] = ()
+        self.free = asyncio.Event()
+        self.free.set()
+        self.fails: StoreError | None = None
+        self.report: Callable[[str | None], None] = lambda error: None
+
+    async def recover(self, *, max_interruptions: int) -> Recovery:
+        return Recovery(self.left, frozenset(task.id for task in self.left if task.interruptions))
+
+    def append(self, event: Durable) -> None:
+        self.events.append(event)
+
+    async def commit(self, events: Sequence[Durable]) -> None:
+        await self.free.wait()
+        if self.fails is not None:
+            raise self.fails
+        self.events += events
+
+    def on_write_error(self, listener: Callable[[str | None], None]) -> None:
+        self.report = listener
+
+    def of(self, kind: type[Durable]) -> list[Durable]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def attempts(self) -> list[AttemptEnded]:
+        return [event for event in self.events if isinstance(event, AttemptEnded)]
+
+
+async def begin(kernel: Kernel, core: GateCore, prompt: str = "p", agent: str = "chat") -> tuple[int, Running]:
+    await kernel.start()
+    task = await kernel.submit(TaskSpec(prompt=prompt, agent=agent))
+    return task, await core.next()
+
+
+def idle(kernel: Kernel) -> bool:
+    return all(slot.free for slot in kernel.slots) and kernel.running_count == 0

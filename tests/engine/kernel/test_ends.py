@@ -1,79 +1,37 @@
-"""How tasks end: every path has its reason, its record and its slot back, and nobody waits for ever."""
+"""Acceptance and ends of tasks: durable before anyone learns of them, and each end has its reason."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
 
 import pytest
 
 from engine.agents.protocol import AgentContext
-from engine.cores.port import Cancelled, Done, Fault, FaultKind, Lost, Outcome, Rejected, SlotEvent, Usage
-from engine.errors import KernelClosed, StoreError, UsageError
+from engine.cores.port import Done, Usage
+from engine.errors import StoreError, UsageError
 from engine.events import (
     AttemptEnded,
-    AttemptProgress,
     AttemptStarted,
-    Durable,
     Event,
     Notice,
-    SlotChanged,
     TaskAccepted,
     TaskEnded,
     TaskRecovered,
-    TaskRequeued,
 )
-from engine.kernel import Kernel, KernelConfig, SyscallFailed
-from engine.store import MemoryStore, Recovery
-from engine.task import AttemptState, Task, TaskSpec, TaskState
-from tests.engine.kernel.helpers import QUICK, CodeAgent, GateCore, Running, make_kernel, seen
-
-BROKEN = Fault(FaultKind.BROKEN_STREAM, "cut", retryable=True)
-REFUSED = Fault(FaultKind.BAD_REQUEST, "no such option", retryable=False)
-
-
-class Trace(MemoryStore):
-    """Keeps what it was given, in order; commits wait while `hold` is set, and fail with `fails`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.events: list[Durable] = []
-        self.left: tuple[Task, ...] = ()
-        self.free = asyncio.Event()
-        self.free.set()
-        self.fails: StoreError | None = None
-        self.told: Callable[[str | None], None] = lambda line: None
-
-    async def recover(self, *, max_interruptions: int) -> Recovery:
-        return Recovery(self.left, frozenset(task.id for task in self.left if task.interruptions))
-
-    def append(self, event: Durable) -> None:
-        self.events.append(event)
-
-    async def commit(self, events: Sequence[Durable]) -> None:
-        await self.free.wait()
-        if self.fails is not None:
-            raise self.fails
-        self.events += events
-
-    def on_trouble(self, told: Callable[[str | None], None]) -> None:
-        self.told = told
-
-    def of(self, kind: type[Durable]) -> list[Durable]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def attempts(self) -> list[AttemptEnded]:
-        return [event for event in self.events if isinstance(event, AttemptEnded)]
-
-
-async def begin(kernel: Kernel, core: GateCore, prompt: str = "p", agent: str = "chat") -> tuple[int, Running]:
-    await kernel.start()
-    task = await kernel.submit(TaskSpec(prompt=prompt, agent=agent))
-    return task, await core.next()
-
-
-def idle(kernel: Kernel) -> bool:
-    return all(place.free for place in kernel.slots) and kernel.running_count == 0
+from engine.kernel import SyscallFailed
+from engine.task import Task, TaskSpec, TaskState
+from tests.engine.kernel.helpers import (
+    REFUSED,
+    CodeAgent,
+    GateCore,
+    Trace,
+    begin,
+    idle,
+    make_kernel,
+    seen,
+    within,
+)
 
 
 async def test_a_result_with_its_measures() -> None:
@@ -169,216 +127,6 @@ async def test_an_unknown_agent_is_refused_before_anything_is_kept() -> None:
     await kernel.stop()
 
 
-@pytest.mark.parametrize(
-    ("outcome", "says"),
-    [
-        (REFUSED, "no such option"),
-        (RuntimeError("segment\nfault"), "gate: RuntimeError: segment fault"),
-        (Cancelled(), "cancelled at the core"),
-    ],
-)
-async def test_a_failure_that_no_retry_mends_ends_the_task_at_once(outcome: Outcome | Exception, says: str) -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    task, running = await begin(kernel, core)
-    running.say("half an ans")
-    running.end(outcome)
-    final = await kernel.wait(task)
-    assert final.state is TaskState.FAILED
-    assert final.error is not None and says in final.error and "\n" not in final.error
-    assert final.attempts == 1
-    assert idle(kernel)
-    assert [ended.reply for ended in store.attempts()] == ["half an ans"]
-    await kernel.stop()
-
-
-async def test_transient_failures_are_tried_again_and_each_attempt_is_recorded() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    task, running = await begin(kernel, core)
-    running.say("first ")
-    running.end(BROKEN)
-    second = await core.next()
-    assert second.attempt.number == 2
-    second.cut()
-    third = await core.next()
-    third.say("third")
-    third.end()
-    final = await kernel.wait(task)
-    assert (final.state, final.result, final.attempts, final.rounds) == (TaskState.DONE, "third", 3, 1)
-    ended = store.attempts()
-    assert [end.state for end in ended] == [AttemptState.FAILED, AttemptState.FAILED, AttemptState.DONE]
-    assert [end.fault for end in ended] == [FaultKind.BROKEN_STREAM, FaultKind.BROKEN_STREAM, None]
-    assert [end.retry_in_s is not None for end in ended] == [True, True, False]
-    await kernel.stop()
-
-
-async def test_after_the_last_attempt_the_task_fails_with_the_last_reason() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    task, running = await begin(kernel, core)
-    running.end(BROKEN)
-    for _ in range(QUICK.max_attempts - 1):
-        (await core.next()).end(Fault(FaultKind.SERVER, "500 out of luck", retryable=True))
-    final = await kernel.wait(task)
-    assert final.error == "500 out of luck (after 3 attempts)"
-    assert len(store.attempts()) == final.attempts == 3
-    assert store.attempts()[-1].retry_in_s is None
-    await kernel.stop()
-
-
-async def test_a_rejection_is_no_attempt_used_up() -> None:
-    core = GateCore()
-    kernel = make_kernel(core)
-    task, running = await begin(kernel, core)
-    running.end(Rejected("queue full"))
-    for _ in range(5):
-        (await core.next()).end(Rejected("queue full"))
-    (await core.next()).end()
-    assert (await kernel.wait(task)).state is TaskState.DONE
-    await kernel.stop()
-
-
-async def test_while_one_waits_to_try_again_others_run() -> None:
-    core = GateCore()
-    kernel = make_kernel(core, config=KernelConfig(backoff_s=3600, backoff_max_s=7200))
-    task, running = await begin(kernel, core)
-    other = await kernel.submit(TaskSpec(prompt="other"))
-    running.end(BROKEN)
-    (await core.next()).end()
-    assert (await kernel.wait(other)).state is TaskState.DONE
-    assert await kernel.cancel(task), "its back-off can be cut short"
-    await kernel.stop()
-
-
-@pytest.mark.parametrize(
-    ("config", "speaks", "kind"),
-    [
-        (KernelConfig(first_token_s=0.02, max_attempts=1), False, FaultKind.FIRST_TOKEN_TIMEOUT),
-        (KernelConfig(gap_s=0.02, max_attempts=1), True, FaultKind.GAP_TIMEOUT),
-        (KernelConfig(total_s=0.02, max_attempts=1), True, FaultKind.TOTAL_TIMEOUT),
-    ],
-)
-async def test_what_takes_too_long_is_stopped_at_the_model(config: KernelConfig, speaks: bool, kind: FaultKind) -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store, config=config)
-    task, running = await begin(kernel, core)
-    if speaks:
-        running.say("well")
-    final = await asyncio.wait_for(kernel.wait(task), 10)
-    assert final.state is TaskState.FAILED
-    assert store.attempts()[0].fault is kind
-    assert final.error is not None and "0.02 s" in final.error
-    assert running.stopped
-    assert idle(kernel)
-    await kernel.stop()
-
-
-async def test_a_slow_drip_does_not_outlive_the_total_limit() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store, config=KernelConfig(gap_s=5, total_s=0.05, max_attempts=1))
-    task, running = await begin(kernel, core)
-    while not running.stopped:
-        running.say(".")
-        await asyncio.sleep(0.001)
-    assert (await kernel.wait(task)).state is TaskState.FAILED
-    assert store.attempts()[0].fault is FaultKind.TOTAL_TIMEOUT
-    await kernel.stop()
-
-
-async def test_a_reply_without_end_is_cut_off() -> None:
-    core = GateCore()
-    kernel = make_kernel(core, config=KernelConfig(max_reply_chars=1000))
-    task, running = await begin(kernel, core)
-    for _ in range(11):
-        running.say("x" * 100)
-    final = await kernel.wait(task)
-    assert final.state is TaskState.FAILED
-    assert final.error is not None and "1,000 characters" in final.error
-    assert running.stopped
-    await kernel.stop()
-
-
-async def test_cancelling_a_queued_task() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    await begin(kernel, core)
-    queued = await kernel.submit(TaskSpec(prompt="q"))
-    waiting = asyncio.create_task(kernel.wait(queued))
-    assert await kernel.cancel(queued, "not needed any more")
-    final = await waiting
-    assert (final.state, final.error, final.started_at) == (TaskState.CANCELLED, "not needed any more", None)
-    assert not await kernel.cancel(queued)
-    assert not await kernel.cancel(999)
-    assert len(store.of(TaskEnded)) == 1
-    await kernel.stop()
-
-
-async def test_cancelling_a_running_task_stops_it_at_the_model() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    task, running = await begin(kernel, core)
-    other = await kernel.submit(TaskSpec(prompt="other"))
-    running.say("so f")
-    assert await kernel.cancel(task)
-    assert running.stopped
-    final = await kernel.wait(task)
-    assert (final.state, final.error) == (TaskState.CANCELLED, "cancelled by the operator")
-    assert [end.state for end in store.attempts()] == [AttemptState.CANCELLED]
-    (await core.next()).end()
-    assert (await kernel.wait(other)).state is TaskState.DONE
-    await kernel.stop()
-
-
-async def test_cancelling_a_task_in_the_step_it_starts_in() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    await kernel.start()
-    for steps in range(6):
-        task = await kernel.submit(TaskSpec(prompt="p"))
-        for _ in range(steps):
-            await asyncio.sleep(0)
-        assert await asyncio.wait_for(kernel.cancel(task), 10)
-        assert idle(kernel), f"after {steps} steps"
-    assert len(store.of(TaskEnded)) == 6
-    await kernel.stop()
-
-
-async def test_cancelling_a_task_whose_next_round_is_ready() -> None:
-    core = GateCore()
-    kernel = make_kernel(core, policy="npps")
-    await kernel.start()
-    story = await kernel.submit(TaskSpec(prompt="s", agent="story_teller"))
-    first = await core.next()
-    urgent = await kernel.submit(TaskSpec(prompt="u", priority=0))
-    first.end()
-    second = await core.next()
-    assert second.attempt.task == urgent
-    assert await kernel.cancel(story)
-    second.end()
-    assert (await kernel.wait(urgent)).state is TaskState.DONE
-    assert idle(kernel)
-    await kernel.stop()
-
-
-async def test_an_agent_that_swallows_its_cancellation_gets_no_further_round() -> None:
-    core = GateCore()
-
-    async def stubborn(ctx: AgentContext) -> str:
-        try:
-            await ctx.llm("one")
-        except asyncio.CancelledError:
-            await ctx.llm("two")
-        return "never"
-
-    kernel = make_kernel(core, agents=[CodeAgent("stubborn", stubborn)])
-    task, _ = await begin(kernel, core, agent="stubborn")
-    assert await kernel.cancel(task)
-    assert core.begun.empty()
-    assert idle(kernel)
-    await kernel.stop()
-
-
 @pytest.mark.parametrize("error", [ValueError("bad\nthing"), SystemExit(3), KeyError("x")])
 async def test_an_exception_in_an_agent_fails_its_task_only(error: BaseException) -> None:
     core = GateCore()
@@ -399,26 +147,6 @@ async def test_an_exception_in_an_agent_fails_its_task_only(error: BaseException
     await kernel.stop()
 
 
-async def test_an_agent_may_catch_a_failed_syscall_and_go_on() -> None:
-    core = GateCore()
-
-    async def careful(ctx: AgentContext) -> str:
-        try:
-            return (await ctx.llm("risky")).text
-        except SyscallFailed as failure:
-            return (await ctx.llm(f"explain: {failure}")).text
-
-    kernel = make_kernel(core, agents=[CodeAgent("careful", careful)])
-    task, running = await begin(kernel, core, agent="careful")
-    running.end(REFUSED)
-    second = await core.next()
-    assert second.attempt.messages[-1].content == "explain: no such option"
-    second.say("because")
-    second.end()
-    assert (await kernel.wait(task)).result == "because"
-    await kernel.stop()
-
-
 async def test_an_agent_that_ends_without_a_round() -> None:
     core = GateCore()
 
@@ -432,127 +160,6 @@ async def test_an_agent_that_ends_without_a_round() -> None:
     assert (final.result, final.rounds, final.attempts) == ("42", 0, 0)
     assert idle(kernel)
     await kernel.stop()
-
-
-async def test_a_core_that_does_not_stop_costs_its_slot_until_it_says_so() -> None:
-    core = GateCore()
-    kernel = make_kernel(core)
-    task, running = await begin(kernel, core)
-    subscription = kernel.subscribe()
-    core.stubborn = True
-    running.say("on and on")
-    assert await asyncio.wait_for(kernel.cancel(task), 10)
-    [changed] = await seen(subscription, SlotChanged)
-    assert isinstance(changed, SlotChanged) and changed.state == "suspect"
-    other = await kernel.submit(TaskSpec(prompt="other"))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert kernel.queued_count == 1, "a suspect slot is given nothing"
-    core.let_go.set()
-    while not running.stopped:
-        await asyncio.sleep(0)
-    core.stubborn = False
-    core.says.put_nowait(SlotEvent("up"))
-    (await core.next()).end()
-    assert (await kernel.wait(other)).state is TaskState.DONE
-    await kernel.stop()
-
-
-async def test_late_pieces_of_a_lost_attempt_are_dropped() -> None:
-    core = GateCore(slots=2)
-    kernel = make_kernel(core)
-    task, running = await begin(kernel, core)
-    running.say("old")
-    running.end(Lost("nobody knows"))
-    second = await core.next()
-    assert second.slot.id != running.slot.id
-    second.say("new")
-    second.end()
-    assert (await kernel.wait(task)).result == "new"
-    await kernel.stop()
-
-
-async def test_a_core_that_is_down_keeps_its_tasks_waiting() -> None:
-    core = GateCore()
-    kernel = make_kernel(core)
-    await kernel.start()
-    subscription = kernel.subscribe()
-    core.says.put_nowait(SlotEvent("down", reason="connection refused"))
-    await seen(subscription, SlotChanged)
-    task = await kernel.submit(TaskSpec(prompt="p"))
-    await asyncio.sleep(0)
-    assert kernel.queued_count == 1
-    core.says.put_nowait(SlotEvent("up"))
-    (await core.next()).end()
-    assert (await kernel.wait(task)).state is TaskState.DONE
-    await kernel.stop()
-
-
-async def test_model_text_is_sanitised_chunk_by_chunk() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    task, running = await begin(kernel, core)
-    subscription = kernel.subscribe()
-    running.say("a\x1b]52;c;")
-    running.say("aGk=\x07b\ud800")
-    running.end()
-    final = await kernel.wait(task)
-    assert final.result == "a�]52;c;aGk=�b�"
-    assert store.attempts()[0].reply == final.result
-    texts = [event.text for event in subscription.drain() if isinstance(event, AttemptProgress)]
-    assert "".join(texts) == final.result
-    await kernel.stop()
-
-
-async def test_stop_leaves_running_tasks_for_the_next_start() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    task, running = await begin(kernel, core)
-    queued = await kernel.submit(TaskSpec(prompt="q"))
-    waiting = [asyncio.create_task(kernel.wait(id_)) for id_ in (task, queued)]
-    await asyncio.sleep(0)
-    await asyncio.wait_for(kernel.stop(), 10)
-    assert running.stopped
-    assert [end.state for end in store.attempts()] == [AttemptState.INTERRUPTED]
-    assert [event.task for event in store.events if isinstance(event, TaskRequeued)] == [task]
-    assert store.of(TaskEnded) == []
-    for waiter in waiting:
-        with pytest.raises(KernelClosed, match="stays queued"):
-            await waiter
-    with pytest.raises(KernelClosed):
-        await kernel.submit(TaskSpec(prompt="p"))
-    await kernel.stop()
-
-
-async def test_stop_can_give_running_tasks_time_to_end() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    task, running = await begin(kernel, core)
-    stopping = asyncio.create_task(kernel.stop(drain_s=10))
-    await asyncio.sleep(0)
-    running.end()
-    await asyncio.wait_for(stopping, 10)
-    assert [event.task for event in store.events if isinstance(event, TaskEnded)] == [task]
-
-
-async def test_stop_waits_for_an_end_that_is_being_written() -> None:
-    core, store = GateCore(), Trace()
-    kernel = make_kernel(core, store=store)
-    subscription = kernel.subscribe()
-    task, running = await begin(kernel, core)
-    store.free.clear()
-    running.end()
-    await seen(subscription, AttemptEnded)
-    for _ in range(5):
-        await asyncio.sleep(0)
-    stopping = asyncio.create_task(kernel.stop())
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert not stopping.done()
-    store.free.set()
-    await asyncio.wait_for(stopping, 10)
-    assert [event.task for event in store.events if isinstance(event, TaskEnded)] == [task]
-    assert not [event for event in store.events if isinstance(event, TaskRequeued)]
 
 
 async def test_what_an_earlier_run_left_is_taken_up_in_its_old_order() -> None:
@@ -578,8 +185,24 @@ async def test_what_an_earlier_run_left_is_taken_up_in_its_old_order() -> None:
     assert gone.state is TaskState.FAILED
     assert gone.error is not None and "no_longer_there" in gone.error
     recovered = [event for event in subscription.drain() if isinstance(event, TaskRecovered)]
-    told = [(event.task, event.interrupted, event.retry_of) for event in recovered]
-    assert told == [(3, True, None), (4, False, None), (5, False, 2)]
+    found = [(event.task, event.interrupted, event.retry_of) for event in recovered]
+    assert found == [(3, True, None), (4, False, None), (5, False, 2)]
+    await kernel.stop()
+
+
+async def test_an_error_of_an_agent_has_no_fault() -> None:
+    core = GateCore()
+
+    async def recovers(ctx: AgentContext) -> str:
+        with contextlib.suppress(SyscallFailed):
+            await ctx.llm("risky")
+        raise UsageError("something else")
+
+    kernel = make_kernel(core, agents=[CodeAgent("recovers", recovers)])
+    task, running = await begin(kernel, core, agent="recovers")
+    running.end(REFUSED)
+    final = await within(kernel.wait(task))
+    assert (final.error, final.fault) == ("something else", None)
     await kernel.stop()
 
 
@@ -606,12 +229,12 @@ async def test_while_the_history_can_not_be_written_nothing_more_is_dispatched()
     kernel = make_kernel(core, store=store)
     await kernel.start()
     subscription = kernel.subscribe()
-    store.told("disk full: free some space")
+    store.report("disk full: free some space")
     task = await kernel.submit(TaskSpec(prompt="p"))
     [notice] = await seen(subscription, Notice)
     assert isinstance(notice, Notice) and "disk full" in notice.text
     assert kernel.queued_count == 1
-    store.told(None)
+    store.report(None)
     (await core.next()).end()
     assert (await kernel.wait(task)).state is TaskState.DONE
     await kernel.stop()
@@ -633,14 +256,3 @@ async def test_a_reader_that_falls_behind_is_told() -> None:
     assert slow.closed and fast.closed
     rest: list[Event] = [event async for event in fast]
     assert all(not isinstance(event, AttemptStarted) for event in rest)
-
-
-async def test_the_agents_options_and_the_tasks_meet_in_the_attempt() -> None:
-    core = GateCore()
-    kernel = make_kernel(core)
-    await kernel.start()
-    await kernel.submit(TaskSpec.model_validate({"prompt": "p", "options": {"temperature": 0.9}, "output_tokens": 7}))
-    running = await core.next()
-    assert running.attempt.options.temperature == 0.9
-    assert running.attempt.options.max_tokens == 7
-    await kernel.stop()

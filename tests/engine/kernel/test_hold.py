@@ -1,4 +1,4 @@
-"""Tasks that are held: they keep their place and are not dispatched, until they are released."""
+"""Held tasks: they keep their position and are not dispatched until they are released."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.events import TaskHeld, TaskRecovered
 from engine.kernel import Kernel
 from engine.task import TaskSpec, TaskState
 from persistence import SqliteStore
-from tests.engine.kernel.helpers import GateCore, make_kernel, seen
+from tests.engine.kernel.helpers import GateCore, make_kernel, seen, within
 
 
 async def queued(kernel: Kernel, *priorities: int) -> list[int]:
@@ -58,7 +58,7 @@ async def test_a_held_task_is_not_dispatched_and_the_others_are() -> None:
     kernel.resume()
     assert await order_of(kernel, core, 1) == [second]
     assert (kernel.queued_count, kernel.running_count) == (1, 0)
-    await asyncio.wait_for(kernel.drain(), 10)
+    await within(kernel.drain())
     kernel.resume()
     kernel.release(first)
     assert await order_of(kernel, core, 1) == [first]
@@ -135,9 +135,9 @@ async def test_a_held_task_is_held_after_a_restart(tmp_path: Path) -> None:
     subscription = kernel.subscribe()
     recovery = await kernel.start()
     assert [task.held for task in recovery.queued] == [True, False, False]
-    [told] = await seen(subscription, TaskHeld)
-    assert isinstance(told, TaskHeld)
-    assert (told.task, told.held) == (held, True)
+    [event] = await seen(subscription, TaskHeld)
+    assert isinstance(event, TaskHeld)
+    assert (event.task, event.held) == (held, True)
     assert await order_of(kernel, core, 2) == [released, other]
     about = [event for event in kernel.snapshot() if isinstance(event, TaskRecovered | TaskHeld)]
     assert [type(event) for event in about] == [TaskRecovered, TaskHeld]

@@ -14,7 +14,7 @@ from engine.store import MemoryStore, Recovery
 from engine.task import TaskSpec, TaskState
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.test_core import QUICK
-from tests.engine.kernel.helpers import make_kernel
+from tests.engine.kernel.helpers import limit, make_kernel, within
 
 
 class Meeting(ScriptedCore):
@@ -42,9 +42,8 @@ class Refusing(Meeting):
 async def test_a_slow_start_keeps_no_other_waiting() -> None:
     barrier = asyncio.Barrier(3)
     kernel = make_kernel(*(Meeting(name, barrier) for name in ("a", "b", "c")))
-    async with asyncio.timeout(10):
-        await kernel.start()
-    assert [place.slot.core for place in kernel.slots] == ["a", "b", "c"]
+    await within(kernel.start())
+    assert [slot.slot.core for slot in kernel.slots] == ["a", "b", "c"]
     await kernel.stop()
 
 
@@ -52,9 +51,8 @@ async def test_one_that_fails_stops_the_others() -> None:
     barrier = asyncio.Barrier(2)
     cores = Meeting("a", barrier), Refusing("b", barrier)
     kernel = make_kernel(*cores)
-    async with asyncio.timeout(10):
-        with pytest.raises(CoreError, match="the second core is broken"):
-            await kernel.start()
+    with pytest.raises(CoreError, match="the second core is broken"):
+        await within(kernel.start())
     assert [core.stops > 0 for core in cores] == [True, True]
 
 
@@ -64,7 +62,7 @@ async def test_a_core_that_comes_up_while_the_history_is_read_is_up() -> None:
     class Reading(MemoryStore):
         async def recover(self, *, max_interruptions: int) -> Recovery:
             await fake.start()
-            async with asyncio.timeout(10):
+            async with limit("the core is up"):
                 while core.slots()[0].state is not SlotState.UP:
                     await asyncio.sleep(0.005)
             return await super().recover(max_interruptions=max_interruptions)
@@ -74,7 +72,6 @@ async def test_a_core_that_comes_up_while_the_history_is_read_is_up() -> None:
         core = OllamaCore(fake.host, slots=1, must_answer=False, backoff=QUICK)
         kernel = make_kernel(core, store=Reading())
         await kernel.start()
-        async with asyncio.timeout(10):
-            done = await kernel.wait(await kernel.submit(TaskSpec(prompt="p")))
+        done = await within(kernel.wait(await kernel.submit(TaskSpec(prompt="p"))))
         await kernel.stop()
     assert done.state is TaskState.DONE

@@ -1,4 +1,4 @@
-"""Starts and stops that something comes between, and stops that somebody still waits behind."""
+"""Starts and stops that are interrupted, and waiters during a stop."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ import pytest
 from engine.agents.protocol import AgentContext
 from engine.cores.port import CoreInfo
 from engine.errors import KernelClosed
-from engine.events import TaskAccepted, TaskEnded, TaskRequeued
+from engine.events import AttemptEnded, KernelStateChanged, TaskAccepted, TaskEnded, TaskRequeued
 from engine.kernel import KernelConfig
-from engine.task import KernelState, TaskSpec, TaskState
-from tests.engine.kernel.helpers import CodeAgent, GateCore, make_kernel
-from tests.engine.kernel.test_ends import Trace, begin
+from engine.task import AttemptState, KernelState, TaskSpec, TaskState
+from tests.engine.kernel.helpers import CodeAgent, GateCore, Trace, begin, make_kernel, seen, until, within
 
 
 class CountingCore(GateCore):
-    """Counts its stops; `look` is what it waits for before it tells how it is, `begins` before it has started."""
+    """Counts its stops. Its inspection waits for `look`, its start for `begins`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,10 +49,9 @@ async def test_waiting_for_a_task_that_a_stop_left_queued_ends_at_once() -> None
     running, _ = await begin(kernel, core)
     queued = await kernel.submit(TaskSpec(prompt="q"))
     await kernel.stop()
-    async with asyncio.timeout(10):
-        for task in (running, queued):
-            with pytest.raises(KernelClosed, match="stays queued"):
-                await kernel.wait(task)
+    for task in (running, queued):
+        with pytest.raises(KernelClosed, match="stays queued"):
+            await within(kernel.wait(task))
 
 
 async def test_a_submission_that_becomes_durable_during_a_stop_is_accepted_and_stays_queued() -> None:
@@ -67,9 +65,8 @@ async def test_a_submission_that_becomes_durable_during_a_stop_is_accepted_and_s
     store.free.set()
     task = await submitting
     assert [event.task for event in store.events if isinstance(event, TaskAccepted)] == [task]
-    async with asyncio.timeout(10):
-        with pytest.raises(KernelClosed, match="stays queued"):
-            await kernel.wait(task)
+    with pytest.raises(KernelClosed, match="stays queued"):
+        await within(kernel.wait(task))
     assert core.begun.empty()
 
 
@@ -79,14 +76,14 @@ async def test_what_a_stop_left_queued_can_not_be_changed_any_more() -> None:
     running, _ = await begin(kernel, core)
     queued = await kernel.submit(TaskSpec(prompt="q"))
     await kernel.stop()
-    told = len(store.events)
+    count = len(store.events)
     for task in (running, queued):
         assert not await kernel.cancel(task)
         assert not kernel.reprioritise(task, 0)
     kernel.resume()
     await kernel.drain()
     assert kernel.state is KernelState.STOPPED
-    assert len(store.events) == told
+    assert len(store.events) == count
 
 
 async def test_a_second_stop_returns_when_the_first_has() -> None:
@@ -100,7 +97,7 @@ async def test_a_second_stop_returns_when_the_first_has() -> None:
     done, _ = await asyncio.wait({first, second}, timeout=0.05)
     assert not done
     core.let_go.set()
-    await asyncio.wait_for(second, 10)
+    await within(second)
     assert [event.task for event in store.events if isinstance(event, TaskRequeued)] == [task]
     await first
 
@@ -111,9 +108,19 @@ async def test_a_second_stop_ends_the_time_that_the_first_one_gave() -> None:
     task, _ = await begin(kernel, core)
     first = asyncio.create_task(kernel.stop(drain_s=600))
     await asyncio.sleep(0)
-    await asyncio.wait_for(kernel.stop(), 10)
-    await asyncio.wait_for(first, 10)
+    await within(kernel.stop())
+    await within(first)
     assert [event.task for event in store.events if isinstance(event, TaskRequeued)] == [task]
+
+
+async def test_two_stops_in_one_step_give_no_time() -> None:
+    core, store = GateCore(), Trace()
+    kernel = make_kernel(core, store=store)
+    await begin(kernel, core)
+    subscription = kernel.subscribe()
+    await within(asyncio.gather(kernel.stop(drain_s=600), kernel.stop()))
+    states = [event.state for event in subscription.drain() if isinstance(event, KernelStateChanged)]
+    assert states == [KernelState.STOPPED], "draining would have given running tasks time"
 
 
 async def test_a_stop_whose_caller_goes_away_goes_on() -> None:
@@ -126,7 +133,7 @@ async def test_a_stop_whose_caller_goes_away_goes_on() -> None:
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.wait({first})
-    await asyncio.wait_for(kernel.stop(), 10)
+    await within(kernel.stop())
     assert core.stops == 1
     assert kernel.state is KernelState.STOPPED
 
@@ -165,24 +172,24 @@ async def test_a_stop_during_the_start_leaves_nothing_running() -> None:
     stopping = asyncio.create_task(kernel.stop())
     await asyncio.sleep(0)
     core.begins.set()
-    await asyncio.wait_for(stopping, 10)
+    await within(stopping)
     with pytest.raises(KernelClosed):
-        await asyncio.wait_for(starting, 10)
+        await within(starting)
     assert core.stops >= 1
     assert kernel.state is KernelState.STOPPED
-    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("watch")]
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith(("follow", "inspect"))]
 
 
-async def test_a_stop_does_not_wait_for_an_end_that_the_history_can_not_take() -> None:
+async def test_a_stop_does_not_wait_for_an_end_that_the_history_can_not_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.kernel.lifecycle.END_GRACE_S", 3_600.0)
     core, store = GateCore(), Trace()
     kernel = make_kernel(core, store=store)
     task, running = await begin(kernel, core)
     store.free.clear()
-    store.told("disk full")
+    store.report("disk full")
     running.end()
-    while not kernel.slots["gate/0"].free:
-        await asyncio.sleep(0)
-    await asyncio.wait_for(kernel.stop(), 10)
+    await until(lambda: kernel.slots["gate/0"].free, "the slot is free")
+    await within(kernel.stop())
     store.free.set()
     with pytest.raises(KernelClosed):
         await kernel.wait(task)
@@ -204,9 +211,8 @@ async def test_a_stop_does_not_wait_for_an_agent_that_will_not_end(monkeypatch: 
     kernel = make_kernel(core, store=store, agents=[CodeAgent("deaf", deaf)])
     await kernel.start()
     await kernel.submit(TaskSpec(prompt="p", agent="deaf"))
-    while kernel.running_count == 0:
-        await asyncio.sleep(0)
-    await asyncio.wait_for(kernel.stop(), 10)
+    await until(lambda: kernel.running_count, "the task runs")
+    await within(kernel.stop())
     for_ever.set()
     assert kernel.state is KernelState.STOPPED
     assert not [event for event in store.events if isinstance(event, TaskRequeued | TaskEnded)]  # it counts as running
@@ -222,6 +228,59 @@ async def test_a_cancel_that_a_stop_comes_upon_is_carried_out() -> None:
     stopping = asyncio.create_task(kernel.stop())
     await asyncio.sleep(0)
     core.let_go.set()
-    await asyncio.wait_for(stopping, 10)
+    await within(stopping)
     assert await cancelling
     assert [event.state for event in store.events if isinstance(event, TaskEnded)] == [TaskState.CANCELLED]
+
+
+async def test_stop_leaves_running_tasks_for_the_next_start() -> None:
+    core, store = GateCore(), Trace()
+    kernel = make_kernel(core, store=store)
+    task, running = await begin(kernel, core)
+    queued = await kernel.submit(TaskSpec(prompt="q"))
+    waiting = [asyncio.create_task(kernel.wait(id_)) for id_ in (task, queued)]
+    await asyncio.sleep(0)
+    await within(kernel.stop())
+    assert running.stopped
+    assert [end.state for end in store.attempts()] == [AttemptState.INTERRUPTED]
+    assert [event.task for event in store.events if isinstance(event, TaskRequeued)] == [task]
+    assert store.of(TaskEnded) == []
+    for waiter in waiting:
+        with pytest.raises(KernelClosed, match="stays queued"):
+            await waiter
+    with pytest.raises(KernelClosed):
+        await kernel.submit(TaskSpec(prompt="p"))
+    await kernel.stop()
+
+
+async def test_stop_can_give_running_tasks_time_to_end() -> None:
+    core, store = GateCore(), Trace()
+    kernel = make_kernel(core, store=store)
+    task, running = await begin(kernel, core)
+    stopping = asyncio.create_task(kernel.stop(drain_s=10))
+    await asyncio.sleep(0)
+    running.end()
+    await within(stopping)
+    assert [event.task for event in store.events if isinstance(event, TaskEnded)] == [task]
+
+
+async def test_stop_waits_for_an_end_that_is_being_written() -> None:
+    core, store = GateCore(), Trace()
+    kernel = make_kernel(core, store=store)
+    subscription = kernel.subscribe()
+    task, running = await begin(kernel, core)
+    store.free.clear()
+    running.end()
+    await seen(subscription, AttemptEnded)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    waiting = asyncio.create_task(kernel.wait(task))
+    stopping = asyncio.create_task(kernel.stop())
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not stopping.done()
+    store.free.set()
+    await within(stopping)
+    assert (await within(waiting)).state is TaskState.DONE
+    assert [event.task for event in store.events if isinstance(event, TaskEnded)] == [task]
+    assert not [event for event in store.events if isinstance(event, TaskRequeued)]

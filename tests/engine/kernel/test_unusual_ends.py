@@ -12,8 +12,7 @@ from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Outcome, S
 from engine.events import AttemptEnded, TaskEnded
 from engine.kernel import KernelConfig
 from engine.task import AttemptState, TaskSpec, TaskState
-from tests.engine.kernel.helpers import QUICK, CodeAgent, GateCore, make_kernel
-from tests.engine.kernel.test_ends import Trace, begin, idle
+from tests.engine.kernel.helpers import QUICK, CodeAgent, GateCore, Trace, begin, idle, make_kernel, within
 
 
 class OddError(BaseException):
@@ -52,7 +51,7 @@ async def test_any_exception_of_an_agent_ends_its_task(error: BaseException, say
     kernel = make_kernel(GateCore(), agents=[CodeAgent("bad", bad)])
     await kernel.start()
     task = await kernel.submit(TaskSpec(prompt="p", agent="bad"))
-    final = await asyncio.wait_for(kernel.wait(task), 10)
+    final = await within(kernel.wait(task))
     assert (final.state, final.error) == (TaskState.FAILED, f"agent bad: {says}")
     assert idle(kernel)
     await kernel.stop()
@@ -63,7 +62,7 @@ async def test_any_exception_of_a_core_ends_its_attempt(error: BaseException) ->
     store = Trace()
     kernel = make_kernel(RaisingCore(error), store=store)
     await kernel.start()
-    final = await asyncio.wait_for(kernel.wait(await kernel.submit(TaskSpec(prompt="p"))), 10)
+    final = await within(kernel.wait(await kernel.submit(TaskSpec(prompt="p"))))
     assert final.state is TaskState.FAILED
     assert final.error is not None and type(error).__name__ in final.error
     [ended] = store.attempts()
@@ -75,7 +74,7 @@ async def test_any_exception_of_a_core_ends_its_attempt(error: BaseException) ->
 async def test_a_core_that_goes_on_after_its_outcome_is_not_waited_for() -> None:
     kernel = make_kernel(LingeringCore())
     await kernel.start()
-    final = await asyncio.wait_for(kernel.wait(await kernel.submit(TaskSpec(prompt="p"))), 10)
+    final = await within(kernel.wait(await kernel.submit(TaskSpec(prompt="p"))))
     assert (final.state, final.result, final.attempts) == (TaskState.DONE, "all", 1)
     assert idle(kernel)
     await kernel.stop()
@@ -114,7 +113,7 @@ async def test_rounds_that_an_agent_did_not_wait_for_are_stopped_at_the_model() 
     task = await kernel.submit(TaskSpec(prompt="p", agent="hasty"))
     first, second = await core.next(), await core.next()
     first.end(Fault(FaultKind.BAD_REQUEST, "no", retryable=False))
-    final = await asyncio.wait_for(kernel.wait(task), 10)
+    final = await within(kernel.wait(task))
     assert (final.state, final.error) == (TaskState.FAILED, "no")
     assert second.stopped and not core.running
     assert len(store.attempts()) == final.attempts

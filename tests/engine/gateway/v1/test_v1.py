@@ -171,7 +171,7 @@ async def test_events_of_one_task_only() -> None:
 
 async def test_a_reader_that_leaves_is_forgotten() -> None:
     async with served(GateCore()) as here:
-        bus = here.kernel._bus
+        bus = here.kernel._services.bus
         async with here.http.stream("GET", "/v1/events") as answer:
             await anext(frames(answer))
             assert len(bus._subscriptions) == 1
