@@ -30,7 +30,7 @@ class Recording:
         self.path = path
         paused = kernel.state is not KernelState.RUNNING
         self._recorder = Recorder(
-            path, kernel.now(), policy=kernel.policy.name, what="recorded from a session", paused=paused
+            path, kernel.now(), policy=kernel.policy.name, title="recorded from a session", paused=paused
         )
         self._subscription = kernel.subscribe(capacity=CAPACITY)
         self._pump = asyncio.create_task(self._follow(), name="recording")
