@@ -28,6 +28,13 @@ SLICE = 1_000
 """Events folded before the loop runs something else."""
 
 
+def missing_package(feature: str, package: str, extra: str) -> str:
+    """Return one line on how to get an optional package. The name aios-tui is not on the package index."""
+    return (
+        f"{feature} needs {package}: run `make install` in the checkout, or install the wheel with its extra `{extra}`"
+    )
+
+
 class Exporter(Protocol):
     """Exports measurements; must not block."""
 
@@ -116,5 +123,5 @@ def _load(module: str, extra: str, package: str, top: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == top:
-            raise UsageError(f"the setting {extra} needs {package}: pip install 'aios-tui[{extra}]'") from None
+            raise UsageError(missing_package(f"the setting {extra}", package, extra)) from None
         raise

@@ -209,7 +209,9 @@ async def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(importlib, "import_module", absent)
     runtime = ServedRuntime(Settings(metrics=True, db=tmp_path / "h.db", agents_folder=tmp_path))
-    with pytest.raises(UsageError, match=r"^the setting metrics needs prometheus-client: pip install 'aios-tui\[metr"):
+    with pytest.raises(
+        UsageError, match=r"^the setting metrics needs prometheus-client: run `make install` .* extra `metrics`$"
+    ):
         await runtime.open()
     await runtime.close()
     unserved = Runtime(Settings(metrics=True, db=tmp_path / "other.db", agents_folder=tmp_path))
