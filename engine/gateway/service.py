@@ -104,6 +104,15 @@ class Service:
             raise HTTPException(404, f"there is no {noun} {one_line(str(task_id), 40)}")
         return found
 
+    async def ended(
+        self, count: int, state: TaskState | None = None, *, agent: str | None = None, client: str | None = None
+    ) -> list[TaskRecord]:
+        """Return the newest `count` ended tasks over all end states, or of one `state`."""
+        found: list[TaskRecord] = []
+        for each in [state] if state else [each for each in TaskState if each.ended]:
+            found += await self.records.list(limit=count, state=each, agent=agent, client=client)
+        return sorted(found, key=lambda record: record.id, reverse=True)[:count]
+
     async def end_of(self, task_id: int, wait_s: float | None) -> Task | None:
         """Wait for the end of a task. None when `wait_s` passes first (None: no limit), or the gateway stops."""
         waiter = asyncio.ensure_future(self.kernel.wait(task_id))

@@ -178,12 +178,9 @@ async def processes(
 ) -> ProcessList:
     """List live executions (the first 1,000) and the latest ended ones, by execution id."""
     live = [TaskRecord.of(task) for task in shared.kernel.live_tasks(MAX_LISTED)]
-    ended: list[TaskRecord] = []
-    for state in (TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED):
-        ended += await shared.records.list(limit=limit, state=state)
-    latest = sorted(ended, key=lambda record: record.id, reverse=True)[:limit]
     known = {record.id for record in live}
-    found = sorted([*live, *(each for each in latest if each.id not in known)], key=lambda record: record.id)
+    ended = [record for record in await shared.ended(limit) if record.id not in known]
+    found = sorted([*live, *ended], key=lambda record: record.id)
     return ProcessList(processes=[_process(record) for record in found])
 
 

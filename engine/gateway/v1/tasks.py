@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
@@ -88,19 +89,8 @@ async def list_tasks(
     live = [task for task in shared.kernel.live_tasks() if _matches(task, state, agent, client)]
     records = [TaskRecord.of(task) for task in live[:limit]]
     if ended and (state is None or state.ended):
-        records += await _ended(shared, ended, state, agent, client)
+        records += await shared.ended(ended, state, agent=agent, client=client)
     return TaskList(tasks=records, more=max(0, len(live) - limit))
-
-
-async def _ended(
-    shared: Service, count: int, state: TaskState | None, agent: str | None, client: str | None
-) -> list[TaskRecord]:
-    """Return the newest `count` ended tasks over all end states."""
-    states = [state] if state else [each for each in TaskState if each.ended]
-    found: list[TaskRecord] = []
-    for each in states:
-        found += await shared.records.list(limit=count, state=each, agent=agent, client=client)
-    return sorted(found, key=lambda record: record.id, reverse=True)[:count]
 
 
 def _matches(task: Task, state: TaskState | None, agent: str | None, client: str | None) -> bool:
@@ -143,18 +133,21 @@ async def priority(task_id: TaskId, new: NewPriority, shared: Shared) -> TaskRec
 @router.post("/{task_id}/hold")
 async def hold(task_id: TaskId, shared: Shared) -> TaskRecord:
     """Hold a queued task: it is not dispatched until released. Idempotent. 409 when it has started or ended."""
-    task = await shared.task(task_id)
-    if not shared.kernel.hold(task_id):
-        raise _not_queued_error(task_id, task.state)
-    return TaskRecord.of(await shared.task(task_id))
+    return await _if_queued(task_id, shared, shared.kernel.hold)
 
 
 @router.post("/{task_id}/release")
 async def release(task_id: TaskId, shared: Shared) -> TaskRecord:
     """Release a held task; it keeps its priority and arrival. Idempotent. 409 when it has started or ended."""
-    task = await shared.task(task_id)
-    if not shared.kernel.release(task_id):
-        raise _not_queued_error(task_id, task.state)
+    return await _if_queued(task_id, shared, shared.kernel.release)
+
+
+async def _if_queued(task_id: int, shared: Service, change: Callable[[int], bool]) -> TaskRecord:
+    state = (await shared.task(task_id)).state
+    if not change(task_id):
+        if state is TaskState.RUNNING:
+            raise HTTPException(409, f"task {task_id} has started; only a queued task can be held or released")
+        raise _ended_error(task_id, state)
     return TaskRecord.of(await shared.task(task_id))
 
 
@@ -165,12 +158,6 @@ async def retry(task_id: TaskId, shared: Shared) -> TaskRecord:
     if not task.state.ended:
         raise HTTPException(409, f"task {task_id} has not ended; cancel it first")
     return TaskRecord.of(await shared.task(await shared.kernel.retry(task_id)))
-
-
-def _not_queued_error(task_id: int, state: TaskState) -> HTTPException:
-    if state is TaskState.RUNNING:
-        return HTTPException(409, f"task {task_id} has started; only a queued task can be held or released")
-    return _ended_error(task_id, state)
 
 
 def _ended_error(task_id: int, state: TaskState) -> HTTPException:
