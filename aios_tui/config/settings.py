@@ -68,9 +68,9 @@ def _otel(value: Any) -> Any:
     if not good:
         raise ValueError("neither true nor false nor a collector's address, such as http://127.0.0.1:4318")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("the address has a name or password in it: OTEL_EXPORTER_OTLP_HEADERS is the place for keys")
+        raise ValueError("the address contains a name or password: put keys in OTEL_EXPORTER_OTLP_HEADERS")
     if "?" in value or "#" in value:
-        raise ValueError("the address has a query or fragment in it: OTEL_EXPORTER_OTLP_HEADERS is the place for keys")
+        raise ValueError("the address contains a query or fragment: put keys in OTEL_EXPORTER_OTLP_HEADERS")
     return value.rstrip("/")
 
 

@@ -38,12 +38,12 @@ class MeasuredRun:
         return {level: group.waiting.mean for level, group in groups if group.waiting is not None}
 
 
-def measured(kept: StoredRun, run: Run) -> MeasuredRun:
+def measured(stored: StoredRun, run: Run) -> MeasuredRun:
     """Measure a run. O(n log n); blocks."""
-    (result,) = gather(kept.workload, [(run, kept.complete)]).results
+    (result,) = gather(stored.workload, [(run, stored.complete)]).results
     first = run.tasks.at[0] if len(run.tasks) else 0.0
     queue = [(at - first, float(length)) for at, length in queue_length(run, CURVE_POINTS)]
-    return MeasuredRun(kept, result, [(0.0, 0.0), *waiting_cdf(run, CURVE_POINTS)], queue)
+    return MeasuredRun(stored, result, [(0.0, 0.0), *waiting_cdf(run, CURVE_POINTS)], queue)
 
 
 def table(runs: Sequence[MeasuredRun]) -> list[Line]:
@@ -51,16 +51,16 @@ def table(runs: Sequence[MeasuredRun]) -> list[Line]:
     return lines(Results("", tuple(run.result for run in runs)))
 
 
-def suggested(kept: Sequence[StoredRun]) -> list[int]:
+def suggested(runs: Sequence[StoredRun]) -> list[int]:
     """Suggest runs to compare: the newest one, and the newest of the same workload under each other policy.
 
-    Only runs of the same kind (live or virtual), unless there is no other. `kept`: newest first. At most 4.
+    Only runs of the same kind (live or virtual), unless there is no other. `runs`: newest first. At most 4.
     """
-    if not kept:
+    if not runs:
         return []
-    first = kept[0]
-    same = [run for run in kept if plain_name(run.workload) == plain_name(first.workload)]
+    first = runs[0]
+    same = [run for run in runs if plain_name(run.workload) == plain_name(first.workload)]
     alike = {run.policy: run.id for run in reversed(same) if run.kind == first.kind}
     if len(alike) < 2:
         alike = {f"{run.policy} {run.kind}": run.id for run in reversed(same)}
-    return sorted(alike.values(), key=[run.id for run in kept].index)[:4]
+    return sorted(alike.values(), key=[run.id for run in runs].index)[:4]

@@ -57,14 +57,14 @@ class MemoryRuns:
 
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
         self._last += 1
-        kept = StoredRun(
+        stored = StoredRun(
             self._last, at, one_line(workload, 100), run.policy, run.kind, len(run.tasks), run.note, complete
         )
-        self._runs[kept.id] = kept, run
-        return kept.id
+        self._runs[stored.id] = stored, run
+        return stored.id
 
     async def listed(self) -> Sequence[StoredRun]:
-        return [kept for kept, _ in reversed(self._runs.values())]
+        return [stored for stored, _ in reversed(self._runs.values())]
 
     async def load(self, id: int) -> Run:
         if id not in self._runs:

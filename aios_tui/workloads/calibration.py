@@ -30,10 +30,7 @@ class Timings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A service model and its origin, in one line; empty for rates that were given.
-
-    `load_s`: measured seconds to load a model, by name.
-    """
+    """A service model, the origin of its rates in one line (empty if given), and measured seconds to load a model."""
 
     service: ServiceModel
     origin: str = ""
@@ -73,8 +70,7 @@ async def newest_or_assumed(history: Timings) -> Calibration:
 async def from_history(history: Timings, *, seed: int | None = None) -> Calibration:
     """Return the rates of all attempts and of each model; they replace service times in the workload.
 
-    Raises:
-        ValueError: no attempt has token counts and times. StoreError: the history can't be read.
+    Raises ValueError when no attempt has token counts and times, StoreError when the history can't be read.
     """
     rows = await history.timings()
     rates, per_model = calibrate(Observation(*row) for row in rows)
@@ -86,14 +82,12 @@ async def from_history(history: Timings, *, seed: int | None = None) -> Calibrat
 def from_bench(path: Path, core: str | None, slots: int, *, seed: int | None = None) -> Calibration:
     """Return the rates and load times that `bench` measured on `core` (None: any), with `slots` streams at a time.
 
-    Raises:
-        UsageError: no benchmark fits, or the file can't be read.
+    Raises UsageError when no benchmark fits or the file can't be read.
     """
     rates, per_model, used = bench_results.rates_of(bench_results.read(path), core, slots)
     listed = "; ".join(
-        f"{bench.model} on {bench.core}, measured at {bench.level(slots).streams} at a time,"
-        f" {rates_text(bench.rates(slots))}"
-        for bench in used
+        f"{bench.model} on {bench.core}, measured at {bench.level(slots).streams} at a time, {rates_text(own)}"
+        for bench, own in ((each, each.rates(slots)) for each in used)
     )
     service = ServiceModel(rates, per_model, use_given=False, seed=seed)
     load_s = {bench.model: bench.load_s for bench in used if bench.load_s is not None}

@@ -26,12 +26,7 @@ Switches = list[tuple[float, Policy]]
 
 @dataclass(frozen=True, slots=True)
 class SimulationSetup:
-    """Conditions of a simulation.
-
-    Attributes:
-        load_s: seconds to load a model, by name; under "" those of all others.
-        rounds_of: number of rounds by agent, None for an unknown agent.
-    """
+    """Conditions of a simulation. `load_s`: seconds to load a model, by name, under "" those of all others."""
 
     slots: int = 1
     calibration: Calibration = ASSUMED
@@ -59,25 +54,15 @@ def round_counter(agents: Agents) -> Callable[[str], int | None]:
 def simulate_workload(
     path: Path, setup: SimulationSetup, schedule: Callable[[Switches], Iterable[tuple[Policy, Switches]]]
 ) -> tuple[list[Run], ReplayInput, bool]:
-    """Simulate one run per element of `schedule`; blocks.
+    """Simulate a run for each (initial policy, later switches) that `schedule` makes of the workload's own switches.
 
-    Args:
-        schedule: maps the workload's own switches to (initial policy, later switches) of each run.
-
-    Returns:
-        The runs, the input they were made from, and True when the file has a valid end record.
-
-    Raises:
-        UsageError: the file can't be read.
+    Returns the runs, their input, and True when the file has a valid end record. Blocks. Raises UsageError.
     """
     with WorkloadReader(path) as reader:
         inputs = columns(reader, reader.header.defaults, setup.calibration.service, setup.rounds_of)
         complete = reader.complete
-    capacity = Capacity(
-        slots=setup.slots,
-        load_s={model: seconds for model, seconds in setup.load_s.items() if model},
-        default_load_s=setup.load_s.get("", 0.0),
-    )
+    named = {model: seconds for model, seconds in setup.load_s.items() if model}
+    capacity = Capacity(slots=setup.slots, load_s=named, default_load_s=setup.load_s.get("", 0.0))
     runs = []
     for policy, switches in schedule(inputs.switches):
         run = simulate(inputs.tasks, policy, capacity, switches, inputs.acts)
@@ -87,11 +72,7 @@ def simulate_workload(
 
 
 def simulate_policies(entry: CatalogueEntry, setup: SimulationSetup) -> list[Run]:
-    """Simulate a workload under each of POLICIES, without its own policy switches; blocks.
-
-    Raises:
-        UsageError: the file can't be read.
-    """
+    """Simulate a workload under each of POLICIES, without its own policy switches. Blocks. Raises UsageError."""
     with entry.file() as path:
         runs, inputs, _ = simulate_workload(path, setup, lambda _: [(parse_policy(policy), []) for policy in POLICIES])
     estimated = f", {inputs.estimated:,} of {len(inputs.tasks):,} tasks estimated" if inputs.estimated else ""

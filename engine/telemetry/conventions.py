@@ -15,7 +15,7 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
 
 OTHER, UNKNOWN = "other", "unknown"
 MAX_NAMES = 50
-"""How many agents, cores and models get a series each; further ones are counted together as `other`."""
+"""Most agents, cores and models with a series each; further ones are counted together as `other`."""
 
 
 class Names:

@@ -331,7 +331,7 @@ def test_the_setting(given: str, taken: bool | str) -> None:
         ("maybe", "neither true nor false nor a collector's address"),
         ("ftp://x", "neither true nor false"),
         ("http://[::1", "neither true nor false"),
-        ("http://me:secret@host:4318", "OTEL_EXPORTER_OTLP_HEADERS is the place for keys"),
+        ("http://me:secret@host:4318", "put keys in OTEL_EXPORTER_OTLP_HEADERS"),
     ],
 )
 def test_a_setting_that_is_none(given: str, told: str) -> None:
