@@ -1,4 +1,4 @@
-"""Colour themes as data: one TOML file a theme, and the loader. Knows neither Textual nor the other rooms."""
+"""Colour themes: one TOML file each, and the loader. Depends on neither Textual nor the other packages."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ __all__ = [
 
 
 def builtin_themes() -> tuple[Theme, ...]:
-    """The themes that come with the program, the default one first. Works from a wheel as from a checkout."""
+    """Return the built-in themes, the default one first. Works from a wheel and from a checkout."""
     resources = (item for item in files("themes").iterdir() if item.name.endswith(".toml"))
     themes = sorted((load_theme(item) for item in resources), key=lambda theme: theme.name)
     return tuple(sorted(themes, key=lambda theme: theme.name != DEFAULT_THEME))
 
 
 def load_files(folder: Path) -> tuple[dict[str, Theme], dict[str, ThemeError]]:
-    """The usable themes among a folder's `*.toml`, and the problems of those that are not; both by file name.
+    """Return the valid themes among a folder's `*.toml`, and the problems of the others; both by file name.
 
-    A folder that does not exist has none of either. Of two files with the same name inside, the first counts.
+    A folder that does not exist has neither. Of two files with the same theme name, the first is used.
     """
     themes: dict[str, Theme] = {}
     problems: dict[str, ThemeError] = {}
@@ -43,7 +43,7 @@ def load_files(folder: Path) -> tuple[dict[str, Theme], dict[str, ThemeError]]:
     except OSError as error:
         return {}, {folder.name: ThemeError(f"{folder.name}: can't be read: {error.strerror or error}")}
     for path in paths:
-        if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        if path.exists() and not path.is_file():  # reading a pipe would block
             problems[path.name] = ThemeError(f"{path.name}: not a file")
             continue
         try:
@@ -59,6 +59,6 @@ def load_files(folder: Path) -> tuple[dict[str, Theme], dict[str, ThemeError]]:
 
 
 def load_folder(folder: Path) -> tuple[list[Theme], list[ThemeError]]:
-    """As `load_files`, without the file names."""
+    """Return the same as `load_files`, without file names."""
     themes, problems = load_files(folder)
     return list(themes.values()), list(problems.values())

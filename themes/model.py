@@ -1,6 +1,6 @@
-"""What a colour theme is, and reading one from a TOML file.
+"""The schema of a colour theme, and reading one from a TOML file.
 
-A theme file names every colour the console draws with, as `#rrggbb`; nothing is derived behind its author's back.
+A theme file names every colour that the console uses, as `#rrggbb`; none is derived from others.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ VariableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,59}$")]
 
 
 class ThemeError(Exception):
-    """A theme file that can't be used. `str(error)` is one line: file, field, what is wrong."""
+    """A theme file is invalid. `str(error)` is one line: file, field, reason."""
 
 
 class Readable(Protocol):
-    """As much of a path as reading a theme needs: a `Path`, or a resource inside an installed package."""
+    """The part of a path that reading a theme needs: a `Path`, or a resource inside an installed package."""
 
     @property
     def name(self) -> str: ...
@@ -34,8 +34,8 @@ class Readable(Protocol):
     def read_bytes(self) -> bytes: ...
 
 
-def _start_of(source: Readable) -> bytes:
-    """The file's bytes, one more than is allowed at most."""
+def _read_limited(source: Readable) -> bytes:
+    """Return the file's bytes, at most one more than allowed."""
     if isinstance(source, Path):
         with source.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -51,8 +51,8 @@ def _printable(text: str) -> str:
 class Colours(BaseModel):
     """The named colours, each `#rrggbb`.
 
-    `background` lies behind everything, `surface` in panes and inputs, `panel` in headers and footers. `cursor` is the
-    background of the selected row, under text of the other colours. `priority` goes from 0, most urgent, to 9.
+    `background` is behind everything, `surface` in panes and inputs, `panel` in headers and footers. `cursor` is the
+    background of the selected row, under text of the other colours. `priority` is from 0, most urgent, to 9.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -74,7 +74,7 @@ class Colours(BaseModel):
 
 
 class Theme(BaseModel):
-    """A theme as its file gives it. `variables` override single style variables of the console, by name."""
+    """A theme, as in its file. `variables` override single style variables of the console, by name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -86,7 +86,7 @@ class Theme(BaseModel):
 
     @model_validator(mode="after")
     def _variables_are_usable(self) -> Theme:
-        """A style sheet that can't be parsed would bring the console down, so only what surely parses passes."""
+        """Accept only values that are sure to parse: a style sheet that can't be parsed would crash the console."""
         for name, value in self.variables.items():
             if name.endswith("-style"):
                 if not value or not set(value.split()) <= _TEXT_STYLES:
@@ -109,11 +109,11 @@ def load_theme(path: Readable | str | PathLike[str]) -> Theme:
     """Read and check one theme file. Raises ThemeError."""
     source: Readable = Path(path) if isinstance(path, str | PathLike) else path
     try:
-        raw = _start_of(source)
+        raw = _read_limited(source)
     except OSError as error:
         raise ThemeError(f"{source.name}: can't be read: {error.strerror or error}") from error
     if len(raw) > MAX_BYTES:
-        raise ThemeError(f"{source.name}: larger than {MAX_BYTES // 1024} KiB, no theme")
+        raise ThemeError(f"{source.name}: larger than {MAX_BYTES // 1024} KiB")
     try:
         data = tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -127,27 +127,27 @@ def load_theme(path: Readable | str | PathLike[str]) -> Theme:
 
 
 def _first_problem(error: ValidationError) -> str:
-    """The first problem in words, as `field: what`, and how many more there are."""
+    """Word the first problem as `field: reason`, with the number of further ones."""
     problems = error.errors(include_url=False)
     first = problems[0]
     where = ".".join(str(part) for part in first["loc"] if part != "[key]")
     given = ascii(first["input"])
     match first["type"]:
         case "missing":
-            what = "missing"
+            reason = "missing"
         case "extra_forbidden":
-            what = "unknown field"
+            reason = "unknown field"
         case "string_pattern_mismatch" if where == "name":
-            what = f"{given[:50]}: use small letters, digits and hyphens, at most 40"
+            reason = f"{given[:50]}: use small letters, digits and hyphens, at most 40"
         case "string_pattern_mismatch":
-            what = (
+            reason = (
                 f"{given[:50]} is not #rrggbb" if where.startswith("colours") else f"{given[:50]} is not a usable name"
             )
         case "too_short" | "too_long" if where.endswith("priority"):
-            what = f"{PRIORITIES} colours are needed, for priorities 0 to {PRIORITIES - 1}"
+            reason = f"{PRIORITIES} colours are needed, for priorities 0 to {PRIORITIES - 1}"
         case "value_error":
-            what = first["msg"].removeprefix("Value error, ")
+            reason = first["msg"].removeprefix("Value error, ")
         case _:
-            what = first["msg"]
-    line = f"{ascii(where)[1:-1]}: {what}" if where else what
+            reason = first["msg"]
+    line = f"{ascii(where)[1:-1]}: {reason}" if where else reason
     return line if len(problems) == 1 else f"{line} (and {len(problems) - 1} more)"

@@ -1,4 +1,4 @@
-"""How numbers and states are written, everywhere in the console alike."""
+"""Format numbers and states the same way everywhere."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MARKS: dict[TaskState, tuple[str, str]] = {
     TaskState.FAILED: ("✗", "bad"),
     TaskState.CANCELLED: ("⊘", "dim"),
 }
-"""A mark and an ink for each state of a task."""
+"""A mark and a style for each state of a task."""
 
 
 def clock(seconds: float | None) -> str:
-    """A time that goes on: `0:04`, `12:31`, `3:02:11`, `12 d`."""
+    """Format a running time in seconds: `0:04`, `12:31`, `3:02:11`, `12 d`."""
     if seconds is None:
         return "–"
     whole = max(0, int(seconds))
@@ -27,7 +27,7 @@ def clock(seconds: float | None) -> str:
 
 
 def took(seconds: float | None) -> str:
-    """A time that is over: `0.31 s`, `12.9 s`, then as `clock`."""
+    """Format a finished duration in seconds: `0.31 s`, `12.9 s`, from a minute on like `clock`."""
     if seconds is None:
         return "–"
     if seconds < 10:
@@ -36,14 +36,14 @@ def took(seconds: float | None) -> str:
 
 
 def rate(per_second: float | None) -> str:
-    """Tokens a second: `58`, `4.2`, `–`."""
+    """Format tokens a second: `58`, `4.2`, `–`."""
     if per_second is None:
         return "–"
     return f"{per_second:.1f}" if per_second < 10 else f"{per_second:,.0f}"
 
 
 def size(count: float | None) -> str:
-    """Bytes: `98 MB`, `5.2 GB`; decimal units, as model servers write them."""
+    """Format bytes: `98 MB`, `5.2 GB`; decimal units, like model servers."""
     if count is None:
         return "–"
     for unit, step in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -54,22 +54,22 @@ def size(count: float | None) -> str:
 
 
 def policy(name: str) -> str:
-    """A policy's name for people: `NPPS`, `NPPS ageing 60 s`."""
+    """Format a policy's name: `NPPS`, `NPPS ageing 60 s`."""
     plain, _, parameters = name.partition(":")
-    words = plain.upper()
+    text = plain.upper()
     for part in filter(None, parameters.split(",")):
         key, _, value = part.partition("=")
-        words += f" {key} {value} s" if key == "ageing" else f" {part}"
-    return words
+        text += f" {key} {value} s" if key == "ageing" else f" {part}"
+    return text
 
 
 def rounds(done: int, total: int | None) -> str:
-    """`1/3`, or `1` where the total is not known."""
+    """Format finished rounds: `1/3`, or `1` where the total is unknown."""
     return f"{done}/{total}" if total else str(done)
 
 
 def brief(seconds: float) -> str:
-    """Seconds without their unit: `0.31`, `4.2`, `58`, then as `clock`."""
+    """Format seconds without their unit: `0.31`, `4.2`, `58`, from a minute on like `clock`."""
     if seconds < 1:
         return f"{max(0.0, seconds):.2f}"
     if seconds < 9.95:
@@ -77,13 +77,8 @@ def brief(seconds: float) -> str:
     return f"{seconds:.0f}" if seconds < 59.5 else clock(seconds)
 
 
-def count(number: int, one: str) -> str:
-    """`1 swap`, `1,204 swaps`."""
-    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
-
-
 def part(used: float, total: float) -> str:
-    """`6.1 of 8.0 GB`; both units where they differ."""
+    """Format bytes in use: `6.1 of 8.0 GB`; both units where they differ."""
     first, last = size(used), size(total)
     unit = last.partition(" ")[2]
     return f"{first.removesuffix(f' {unit}')} of {last}"

@@ -1,9 +1,7 @@
-"""What `bench` measured, kept by core and model in one file, and how virtual time is calibrated by it."""
+"""Benchmark results, stored by core and model in one file, and the rates that simulations take from them."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.benchmark import Level
 from engine.errors import UsageError
+from engine.files import file_error, write_private_text
 from engine.replay.service_model import Rates
 from engine.validation import reason
 
@@ -25,7 +24,7 @@ class _Row(BaseModel):
 
 
 class Figures(_Row):
-    """The median of what was seen, the lowest and the highest."""
+    """Median, lowest and highest measured value."""
 
     median: _Seconds
     low: _Seconds
@@ -48,6 +47,7 @@ class BenchLevel(_Row):
 
     @classmethod
     def of(cls, level: Level) -> BenchLevel:
+        """Convert a measured level."""
         return cls.model_validate(level, from_attributes=True)
 
 
@@ -64,12 +64,12 @@ class BenchResult(_Row):
     levels: Annotated[tuple[BenchLevel, ...], Field(min_length=1)]
 
     def level(self, streams: int) -> BenchLevel:
-        """What was measured at so many streams; where that was not, at the next fewer, else at the fewest."""
+        """Return the level with `streams` streams, else the next fewer, else the fewest."""
         fewer = [each for each in self.levels if each.streams <= streams]
         return max(fewer, key=lambda each: each.streams) if fewer else min(self.levels, key=lambda each: each.streams)
 
     def rates(self, streams: int) -> Rates:
-        """Rates of one slot when `streams` are busy: prompt tokens over the TTFT, and tokens of a stream, medians."""
+        """Return the median rates of one slot while `streams` are busy: prompt tokens ÷ TTFT, a stream's tokens."""
         level = self.level(streams)
         return Rates(level.prompt_tps.median, level.stream_tps.median)
 
@@ -80,28 +80,28 @@ class _File(_Row):
 
 
 def read(path: Path) -> list[BenchResult]:
-    """All that is kept, the newest first; nothing when there is no file. Raises UsageError when it can't be read."""
+    """Return all results, newest first; none without a file. Raises UsageError when it can't be read."""
     found = [bench for models in _read(path).cores.values() for bench in models.values()]
     return sorted(found, key=lambda bench: bench.at, reverse=True)
 
 
 def keep(path: Path, bench: BenchResult) -> None:
-    """Put it in place of what was known of that model on that core. Raises UsageError when it can't be written."""
+    """Replace the stored result of that core and model. Raises UsageError when the file can't be written."""
     try:
         cores = {core: dict(models) for core, models in _read(path).cores.items()}
     except UsageError:
         _set_aside(path)
         cores = {}
     cores.setdefault(bench.core, {})[bench.model] = bench
-    _write(path, _File(cores=cores).model_dump_json(indent=1) + "\n")
+    write_private_text(path, _File(cores=cores).model_dump_json(indent=1) + "\n")
 
 
 def rates_of(
     benches: Iterable[BenchResult], core: str | None, streams: int
 ) -> tuple[Rates, dict[str, Rates], list[BenchResult]]:
-    """Rates for all, those of each model, and what they are from: the newest of each model, of `core` if that is given.
+    """Return rates for all models, those of each, and the results used: the newest per model, only of `core` if given.
 
-    The rates for all are those of the newest measurement. Raises UsageError when there is none.
+    The rates for all models are those of the newest result. Raises UsageError when there is none.
     """
     known = list(benches)
     newest: dict[str, BenchResult] = {}
@@ -110,7 +110,7 @@ def rates_of(
             newest.setdefault(bench.model, bench)
     if not newest:
         cores = ", ".join(dict.fromkeys(bench.core for bench in known))
-        where = f"core {core} was never measured; there are {cores}" if cores else "no core was measured yet"
+        where = f"core {core} has no benchmark; there are {cores}" if cores else "there is no benchmark yet"
         raise UsageError(f"{where}: run `aios-tui bench CORE` first")
     used = list(newest.values())
     return used[0].rates(streams), {model: bench.rates(streams) for model, bench in newest.items()}, used
@@ -119,37 +119,19 @@ def rates_of(
 def _read(path: Path) -> _File:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB, so it is none of ours")
+            raise UsageError(f"{path}: larger than {MAX_BYTES >> 20} MiB, so not a file of benchmark results")
         return _File.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return _File()
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
+        raise UsageError(f"{path}: {file_error(error)}") from None
     except ValidationError as error:
-        raise UsageError(f"{path}: {reason(error)}; remove it and measure again") from None
+        raise UsageError(f"{path}: {reason(error)}; remove it and run the benchmark again") from None
 
 
 def _set_aside(path: Path) -> None:
-    """A file that is none of ours, or damaged, is not overwritten."""
+    """Rename a damaged or foreign file, so that it is not overwritten."""
     try:
         path.replace(path.with_name(f"{path.name}.bad"))
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file in one step; `mkstemp` makes it readable by its owner alone."""
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except OSError:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
+        raise UsageError(f"{path}: {file_error(error)}") from None

@@ -1,4 +1,4 @@
-"""Several runs side by side: what a comparison shows of each, worked out off the screen."""
+"""Compare several runs: measures and curves of each, computed off the screen."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.replay.metrics import Metrics, queue_length, waiting_cdf
 from engine.replay.tables import Run
 
 LETTERS = "ABCDEF"
-"""What the runs of a comparison are called; there are at most so many."""
+"""Labels of compared runs, and the most that can be compared."""
 CURVE_POINTS = 200
 
 Curve = list[tuple[float, float]]
@@ -20,7 +20,7 @@ Curve = list[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class MeasuredRun:
-    """One run, measured. `waiting`: share of tasks over seconds; `queue`: tasks over seconds from the first arrival."""
+    """One measured run. `waiting`: share of tasks over seconds; `queue`: tasks over seconds from the first arrival."""
 
     kept: StoredRun
     result: Result = field(repr=False)
@@ -33,34 +33,34 @@ class MeasuredRun:
 
     @property
     def by_priority(self) -> dict[int, float]:
-        """Mean waiting time by priority, where any was measured."""
+        """Mean waiting time in seconds by priority, for priorities with measured tasks."""
         groups = self.metrics.by_priority.items()
         return {level: group.waiting.mean for level, group in groups if group.waiting is not None}
 
 
-def measured(kept: StoredRun, run: Run) -> MeasuredRun:
-    """Work out what is shown of a run. O(n log n); blocks."""
-    (result,) = gather(kept.workload, [(run, kept.complete)]).results
+def measured(stored: StoredRun, run: Run) -> MeasuredRun:
+    """Measure a run. O(n log n); blocks."""
+    (result,) = gather(stored.workload, [(run, stored.complete)]).results
     first = run.tasks.at[0] if len(run.tasks) else 0.0
     queue = [(at - first, float(length)) for at, length in queue_length(run, CURVE_POINTS)]
-    return MeasuredRun(kept, result, [(0.0, 0.0), *waiting_cdf(run, CURVE_POINTS)], queue)
+    return MeasuredRun(stored, result, [(0.0, 0.0), *waiting_cdf(run, CURVE_POINTS)], queue)
 
 
 def table(runs: Sequence[MeasuredRun]) -> list[Line]:
-    """The whole table of a comparison, as reports have it."""
+    """Return the full comparison table, as in reports."""
     return lines(Results("", tuple(run.result for run in runs)))
 
 
-def suggested(kept: Sequence[StoredRun]) -> list[int]:
-    """What to compare first: the newest run, and of its workload the newest under each other policy.
+def suggested(runs: Sequence[StoredRun]) -> list[int]:
+    """Suggest runs to compare: the newest one, and the newest of the same workload under each other policy.
 
-    Only runs of its kind, unless there is no other of it. `kept`: the newest first.
+    Only runs of the same kind (live or virtual), unless there is no other. `runs`: newest first. At most 4.
     """
-    if not kept:
+    if not runs:
         return []
-    first = kept[0]
-    same = [run for run in kept if plain_name(run.workload) == plain_name(first.workload)]
+    first = runs[0]
+    same = [run for run in runs if plain_name(run.workload) == plain_name(first.workload)]
     alike = {run.policy: run.id for run in reversed(same) if run.kind == first.kind}
     if len(alike) < 2:
         alike = {f"{run.policy} {run.kind}": run.id for run in reversed(same)}
-    return sorted(alike.values(), key=[run.id for run in kept].index)[:4]
+    return sorted(alike.values(), key=[run.id for run in runs].index)[:4]

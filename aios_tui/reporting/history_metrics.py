@@ -1,6 +1,6 @@
-"""The numbers of the Metrics screen and of `history metrics`, worked out of the history's sums: see docs/metrics.md.
+"""Compute the numbers of the Metrics screen and of `history metrics` from the history's sums; see docs/metrics.md.
 
-Everything that is per time is per second in which a program had the history: while none ran, nothing could happen.
+Rates are per second in which a program had the history open: while none ran, nothing could happen.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from persistence.activity import Activity, Share
 
 Curve = tuple[float | None, ...]
-"""A value a bucket; None where no program ran, or where there is nothing to take a quantile of."""
+"""A value per bucket; None where no program ran, or where a quantile has no samples."""
 
 NAMES = ("queue", "waiting_p50_s", "waiting_p95_s", "throughput_per_min", "tokens_per_s", "utilisation")
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """All tasks, or those of one priority.
+    """Measures of all tasks, or of one priority's.
 
     Attributes:
         curves: by the names in NAMES. totals: the same names, over the whole span.
@@ -42,7 +42,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """`since` ≤ time < `until`; `running_s` of it with a program running; `slots` seen."""
+    """Measures of `since` ≤ time < `until`, Unix seconds; `running_s` of it a program ran; `slots` were seen."""
 
     since: float
     until: float
@@ -58,18 +58,18 @@ class Measures:
         return (self.until - self.since) / self.buckets
 
     def of(self, priority: int | None) -> Measure:
-        """The measure of a priority, where there is one, else of all."""
+        """Return the measure of a priority if there is one, else of all tasks."""
         return self.all if priority is None else self.by_priority.get(priority, self.all)
 
     def record(self) -> dict[str, Any]:
-        """As JSON has it: tokens whole, seconds to the millisecond, other figures with six significant digits."""
-        about = {name: round(getattr(self, name), 3) for name in ("since", "until", "buckets", "running_s", "slots")}
+        """Return it for JSON: whole tokens, seconds to the millisecond, other numbers with six significant digits."""
+        span = {name: round(getattr(self, name), 3) for name in ("since", "until", "buckets", "running_s", "slots")}
         levels = {str(level): _record(measure) for level, measure in self.by_priority.items()}
-        return {**about, "all": _record(self.all), "by_priority": levels}
+        return {**span, "all": _record(self.all), "by_priority": levels}
 
 
 def measure(activity: Activity) -> Measures:
-    """Work the numbers out. O(n log n) in the number of attempts; blocks."""
+    """Compute the measures. O(n log n) in the number of attempts; blocks."""
     shares = activity.shares
     return Measures(
         since=activity.since,
@@ -140,5 +140,5 @@ def _record(measure: Measure) -> dict[str, Any]:
 
 
 def _short(value: float | None) -> float | None:
-    """Without what adding binary fractions leaves behind."""
+    """Round away the residue of binary fractions."""
     return None if value is None else float(f"{value:.6g}")

@@ -1,4 +1,4 @@
-"""What a report is made from: the runs of one workload, measured."""
+"""The measured runs of one workload, from which reports are made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.replay.tables import Run
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One run, what it comes to, and the name it goes by beside the others."""
+    """One run, its metrics, and its name, unique among the runs of a report."""
 
     name: str
     run: Run
@@ -21,10 +21,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """The runs of one workload, in the order in which they were asked for.
+    """The runs of one workload, in the requested order.
 
     Attributes:
-        notes: lines on how they were made, for the reader of a report.
+        notes: lines on how the runs were made, for the reader of a report.
     """
 
     workload: str
@@ -33,16 +33,17 @@ class Results:
 
     @property
     def complete(self) -> bool:
-        """No run was broken off."""
+        """True when every run is complete."""
         return all(result.complete for result in self.results)
 
     @property
     def failed(self) -> int:
+        """Number of failed tasks over all runs."""
         return sum(result.metrics.failed for result in self.results)
 
 
 def gather(workload: str, runs: Iterable[tuple[Run, bool]], notes: Iterable[str] = ()) -> Results:
-    """Measure `runs`, each with whether it is complete; runs of one policy are told apart by a number."""
+    """Measure `runs`, each with True if it is complete; runs of the same policy get a number."""
     found: list[Result] = []
     seen: dict[str, int] = {}
     for run, complete in runs:

@@ -1,4 +1,4 @@
-"""Runs as the history keeps them."""
+"""Convert runs to rows of the history."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from persistence import NewReplay
 
 
 def new_replay(workload: str, result: Result, *, at: float, core: str | None = None) -> NewReplay:
-    """The row in which a run is kept. `at`: Unix seconds; `core`: None in virtual time."""
+    """Return the row that stores a run. `at`: Unix seconds; `core`: None in virtual time."""
     return NewReplay(
         at=at,
         workload=workload,

@@ -1,4 +1,4 @@
-"""Runs that were kept to be compared."""
+"""Stored runs, to be compared: in the history or in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LISTED = 200
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """What a list says of a run. `at`: when it was made, Unix seconds; `complete`: it was not broken off."""
+    """A run in a list. `at`: Unix seconds of its storing; `complete`: it ran to the end."""
 
     id: int
     at: float
@@ -33,23 +33,23 @@ class StoredRun:
 
 
 class Runs(Protocol):
-    """Where runs are kept."""
+    """A store of runs."""
 
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
-        """Keep a run; returns its id. Raises AiosError."""
+        """Store a run and return its id. Raises AiosError."""
 
     async def listed(self) -> Sequence[StoredRun]:
-        """All that are kept, the newest first. Raises AiosError."""
+        """Return the stored runs, newest first. Raises AiosError."""
 
     async def load(self, id: int) -> Run:
-        """One with its tasks. Raises AiosError when it is not there any more, or can't be read."""
+        """Return a run with its tasks. Raises AiosError when it was deleted or can't be read."""
 
     async def delete(self, id: int) -> None:
-        """Let one go. Raises AiosError."""
+        """Delete a run. Raises AiosError."""
 
 
 class MemoryRuns:
-    """Runs kept as long as the program runs."""
+    """Runs in memory, until the program ends."""
 
     def __init__(self) -> None:
         self._runs: dict[int, tuple[StoredRun, Run]] = {}
@@ -57,18 +57,18 @@ class MemoryRuns:
 
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
         self._last += 1
-        kept = StoredRun(
+        stored = StoredRun(
             self._last, at, one_line(workload, 100), run.policy, run.kind, len(run.tasks), run.note, complete
         )
-        self._runs[kept.id] = kept, run
-        return kept.id
+        self._runs[stored.id] = stored, run
+        return stored.id
 
     async def listed(self) -> Sequence[StoredRun]:
-        return [kept for kept, _ in reversed(self._runs.values())]
+        return [stored for stored, _ in reversed(self._runs.values())]
 
     async def load(self, id: int) -> Run:
         if id not in self._runs:
-            raise UsageError(f"run {id} is not kept any more")
+            raise UsageError(f"there is no run {id} any more")
         return self._runs[id][1]
 
     async def delete(self, id: int) -> None:
@@ -76,7 +76,7 @@ class MemoryRuns:
 
 
 class HistoryRuns:
-    """Runs kept in a session's history, beside those of `aios-tui replay`."""
+    """Runs in the history, among those of `aios-tui replay`."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -103,7 +103,7 @@ class HistoryRuns:
 
         found = await self._runtime.history.replay(id)
         if found is None:
-            raise UsageError(f"run {id} is not kept any more")
+            raise UsageError(f"there is no run {id} any more")
         return await asyncio.to_thread(unpack, found.columns)
 
     async def delete(self, id: int) -> None:
@@ -119,7 +119,7 @@ def _packed(workload: str, run: Run, at: float, complete: bool, core: str | None
 
 
 def plain_name(workload: str) -> str:
-    """A workload's name without what its file's name ends in."""
+    """Return a workload's name without the suffix of its file."""
     from aios_tui.workloads.files import SUFFIXES
 
     name = one_line(workload, 100)

@@ -1,6 +1,6 @@
-"""`report.json`, version 1, as pydantic models: what is written is this, and what reads it may count on it.
+"""The schema of `report.json`, version 1, which readers can rely on.
 
-Seconds, shares and counts; null where nothing was measured. docs/replay.md says what each means.
+Seconds, shares and counts; null where nothing was measured. docs/replay.md defines each field.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class DistributionModel(_Part):
-    """Of `n` values: mean, quantiles (linear between order statistics), greatest."""
+class DistributionReport(_Part):
+    """Mean, quantiles (linear between order statistics) and maximum of `n` values."""
 
     n: Annotated[int, Field(ge=1)]
     mean: Number
@@ -33,18 +33,18 @@ class DistributionModel(_Part):
     max: Number
 
 
-class GroupModel(_Part):
-    """All tasks, or those of one priority or client."""
+class GroupReport(_Part):
+    """Distributions over all tasks, or those of one priority or client."""
 
     n: Count
-    waiting: DistributionModel | None
-    turnaround: DistributionModel | None
-    slowdown: DistributionModel | None
-    ttft: DistributionModel | None
+    waiting: DistributionReport | None
+    turnaround: DistributionReport | None
+    slowdown: DistributionReport | None
+    ttft: DistributionReport | None
 
 
-class JainModel(_Part):
-    """Jain's index over `n` values; `over` says of what."""
+class JainReport(_Part):
+    """Jain's index over `n` values; `over` names them."""
 
     value: Number
     n: Count
@@ -52,7 +52,7 @@ class JainModel(_Part):
 
 
 class Switch(_Part):
-    """The policy was switched on the way, `at` seconds from the start."""
+    """A switch of policy, `at` seconds from the start."""
 
     at: Number
     policy: str
@@ -77,15 +77,15 @@ class RunReport(_Part):
     inversions: Count
     swaps: Count
     load_s: Seconds
-    jain: JainModel | None
-    overall: GroupModel
-    by_priority: dict[Annotated[str, Field(pattern=r"^[0-9]$")], GroupModel]
-    by_client: dict[str, GroupModel]
+    jain: JainReport | None
+    overall: GroupReport
+    by_priority: dict[Annotated[str, Field(pattern=r"^[0-9]$")], GroupReport]
+    by_client: dict[str, GroupReport]
     switches: list[Switch]
 
 
 class Report(_Part):
-    """All of report.json. `version` is raised when a field changes its meaning or goes."""
+    """All of report.json. `version` increases when a field changes its meaning or is removed."""
 
     version: Literal[1] = 1
     workload: str
@@ -95,13 +95,13 @@ class Report(_Part):
 
 
 def run_report(result: Result) -> RunReport:
-    """One run for the report."""
-    said: dict[str, Any] = as_json(result.metrics, result.run)
-    return RunReport.model_validate({"name": result.name, "complete": result.complete, **said})
+    """Return one run for the report."""
+    values: dict[str, Any] = as_json(result.metrics, result.run)
+    return RunReport.model_validate({"name": result.name, "complete": result.complete, **values})
 
 
 def report_of(results: Results) -> Report:
-    """The report of `results`."""
+    """Return the report of `results`."""
     return Report(
         workload=results.workload,
         complete=results.complete,

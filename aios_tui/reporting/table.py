@@ -1,4 +1,4 @@
-"""The comparison as a table of text: a column a run, the better value marked."""
+"""Format the comparison as a table: a column per run, the better value marked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.replay.export import compared
 
 MARK = "*"
 ALIKE = 0.005
-"""Values that differ by less than this share of them are as good as each other."""
+"""Values that differ by less than this share count as equal."""
 
 _COMPACT = (
     "tasks",
@@ -40,7 +40,7 @@ _COMPACT = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One measure: a cell a run; `best` are the places of the better ones, as they are shown; none where all are so."""
+    """One measure: a cell per run; `best` are the indices of the better ones, empty when all are equal."""
 
     label: str
     cells: tuple[str, ...]
@@ -48,14 +48,14 @@ class Line:
 
 
 def lines(results: Results, *, compact: bool = False) -> list[Line]:
-    """The table's lines; the compact one leaves some out: rare quantiles, what is nothing everywhere, most clients.
+    """Return the table's lines; `compact` omits rare quantiles, measures that are 0 everywhere, and many clients.
 
-    Beside a run that was broken off none is better: it did not have the same to do.
+    Next to an incomplete run no value is better: it did not have the same work.
     """
     rows = compared([result.metrics for result in results.results])
     if compact:
         known = {label: (label, values, best) for label, values, best in rows}
-        chosen = [known[label] for label in _COMPACT if label in known and _tells(known[label][1], label)]
+        chosen = [known[label] for label in _COMPACT if label in known and _is_informative(known[label][1], label)]
         rows = chosen + [row for row in rows if ", priority " in row[0]]
         clients = [row for row in known.values() if ", client " in row[0]]
         rows += clients if len(clients) <= 6 else []
@@ -63,30 +63,30 @@ def lines(results: Results, *, compact: bool = False) -> list[Line]:
 
 
 def _line(label: str, values: Sequence[float | None], best: int | None) -> Line:
-    """What lies within half a percent of the best is as good, and where all do there is no better one."""
+    """Mark values within ALIKE of the best, none where all are."""
     cells = _numbers(values)
     goal = values[best] if best is not None else None
     if goal is None:
         return Line(label, cells, frozenset())
     near = (value is not None and math.isclose(value, goal, rel_tol=ALIKE) for value in values)
-    best_ones = frozenset(place for place, alike in enumerate(near) if alike)
+    best_ones = frozenset(index for index, alike in enumerate(near) if alike)
     return Line(label, cells, best_ones if len(best_ones) < len(cells) else frozenset())
 
 
-def _tells(values: Sequence[float | None], label: str) -> bool:
+def _is_informative(values: Sequence[float | None], label: str) -> bool:
     if all(value is None for value in values):
         return False
     return label not in ("failed", "swaps") or any(values)
 
 
 def _numbers(values: Sequence[float | None]) -> tuple[str, ...]:
-    """In one form: whole only where all that are known are whole."""
+    """Format values alike: whole only when all known values are whole."""
     whole = all(value is None or math.isnan(value) or value == int(value) for value in values)
     return tuple(number(value, whole=whole) for value in values)
 
 
 def number(value: float | None, *, whole: bool = True) -> str:
-    """Four significant digits, whole numbers whole unless told otherwise, a dash for what is not known."""
+    """Format with four significant digits; whole numbers as such if `whole`; a dash for an unknown value."""
     if value is None or math.isnan(value):
         return "-"
     if value == 0:
@@ -99,16 +99,16 @@ def number(value: float | None, *, whole: bool = True) -> str:
 
 
 def text_table(results: Results, *, compact: bool = True) -> list[str]:
-    """Aligned lines of text; the better value carries a `*`."""
+    """Return aligned lines of text; `*` marks the better value."""
     rows = lines(results, compact=compact)
     names = [result.name for result in results.results]
-    widths = [max(len(name), *(len(row.cells[place]) for row in rows)) for place, name in enumerate(names)]
+    widths = [max(len(name), *(len(row.cells[index]) for row in rows)) for index, name in enumerate(names)]
     first = max(len(row.label) for row in rows)
-    told = [" " * first + "".join(f"  {name:>{width}} " for name, width in zip(names, widths, strict=True))]
+    text = [" " * first + "".join(f"  {name:>{width}} " for name, width in zip(names, widths, strict=True))]
     for row in rows:
         cells = [
-            f"  {cell:>{width}}{MARK if place in row.best else ' '}"
-            for place, (cell, width) in enumerate(zip(row.cells, widths, strict=True))
+            f"  {cell:>{width}}{MARK if index in row.best else ' '}"
+            for index, (cell, width) in enumerate(zip(row.cells, widths, strict=True))
         ]
-        told.append(f"{row.label:<{first}}{''.join(cells)}")
-    return [line.rstrip() for line in told]
+        text.append(f"{row.label:<{first}}{''.join(cells)}")
+    return [line.rstrip() for line in text]

@@ -1,4 +1,4 @@
-"""Plots for a terminal, by plotext: the waiting-time distribution and the queue over time."""
+"""Draw plots in the terminal with plotext: the waiting-time distribution and the queue over time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MARKERS = ("braille", "dot", "sd", "hd", "fhd", "x", "+")
 
 
 def plots(results: Results, width: int | None = None, height: int = 14) -> str:
-    """Two plots under each other, as lines with colours. `width` in columns; the terminal's where not given."""
+    """Return two plots, one below the other, with colours. `width` in columns; None for the terminal's."""
     width = max(30, min(width or shutil.get_terminal_size().columns, 120))
     cdf = [(name, waiting_cdf(run, 200)) for name, run in _runs(results)]
     queue = [(name, [(x, float(y)) for x, y in queue_length(run, 200)]) for name, run in _runs(results)]
@@ -34,7 +34,7 @@ def _runs(results: Results) -> list[tuple[str, Any]]:
 
 
 def _spread(series: list[tuple[str, list[tuple[float, float]]]]) -> bool:
-    """Whether there is more than a point to be drawn."""
+    """Return True when a series has more than one point."""
     return any(len({x for x, _ in points}) > 1 for _, points in series)
 
 
@@ -49,13 +49,13 @@ def _plot(
     plotext.theme("clear")
     plotext.plotsize(width, height)
     plotext.title(title)
-    for place, (name, points) in enumerate(series):
+    for index, (name, points) in enumerate(series):
         if points:
             plotext.plot(
                 [x for x, _ in points],
                 [y for _, y in points],
                 label=name,
-                color=_COLOURS[place % len(_COLOURS)],
+                color=_COLOURS[index % len(_COLOURS)],
                 marker=_MARKERS[0],
             )
     if top is not None:

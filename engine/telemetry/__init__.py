@@ -1,4 +1,4 @@
-"""How busy this machine is: processor, memory and, where there is one, the GPU."""
+"""Measure this machine (processor, memory, GPUs) and export the kernel's measurements."""
 
 from engine.telemetry.gpu import GpuProcess, GpuSample
 from engine.telemetry.sampler import Telemetry, TelemetrySample

@@ -1,4 +1,4 @@
-"""NVIDIA GPUs through NVML, calm where there are none."""
+"""Sample NVIDIA GPUs through NVML; machines without one are no error."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _NOT_AVAILABLE = (1 << 64) - 1
 
 @dataclass(frozen=True, slots=True)
 class GpuProcess:
-    """A program that computes on a GPU. `name` is its own, `pid 1234` where the system does not tell it.
+    """A program that computes on a GPU. `name` is `pid 1234` where the system hides it.
 
     Attributes:
-        memory: bytes of GPU memory it uses; None where the driver does not tell, as on Windows.
+        memory: bytes of GPU memory in use; None where the driver does not report it, as on Windows.
     """
 
     pid: int
@@ -33,12 +33,12 @@ class GpuProcess:
 
 @dataclass(frozen=True, slots=True)
 class GpuSample:
-    """One GPU at one moment; what the driver does not tell is None.
+    """One GPU at one moment; None where the driver reports nothing.
 
     Attributes:
         utilisation: percent of the last sample period in which the GPU worked, 0 … 100.
         memory_used, memory_total: bytes. temperature: °C. power: watts.
-        processes: what computes on it, at most `MAX_PROCESSES`, those with the most memory first.
+        processes: programs that compute on it, at most `MAX_PROCESSES`, most memory first.
     """
 
     index: int
@@ -52,7 +52,7 @@ class GpuSample:
 
 
 class Nvml(Protocol):
-    """The part of NVML that is used, by the names that pynvml gives it. Each may raise its own NVMLError."""
+    """The functions of NVML in use, named as in pynvml. Each may raise an NVMLError."""
 
     def nvmlInit(self) -> None: ...  # noqa: N802
     def nvmlShutdown(self) -> None: ...  # noqa: N802
@@ -67,7 +67,7 @@ class Nvml(Protocol):
 
 
 def pynvml_library() -> Nvml:
-    """NVML itself, through nvidia-ml-py. Raises ImportError when that is not installed."""
+    """Return NVML through nvidia-ml-py. Raises ImportError when that is not installed."""
     import pynvml
 
     library: Nvml = pynvml
@@ -75,15 +75,15 @@ def pynvml_library() -> Nvml:
 
 
 def process_name(pid: int) -> str:
-    """A process's name. Raises psutil.Error for one that has ended or is another user's secret."""
+    """Return a process's name. Raises psutil.Error when it has ended or access is denied."""
     return psutil.Process(pid).name()
 
 
 class GpuProbe:
-    """Samples every NVIDIA GPU. Never raises: what is missing is told in the note. Safe to call from threads.
+    """Samples every NVIDIA GPU. Never raises: a note says what is missing. Safe to call from threads.
 
-    NVML is loaded and initialised once, at the first sample; where that fails, it is not tried again. `name_of` gives a
-    process's name by its id, and raises psutil.Error or OSError where it can't.
+    NVML is loaded and initialised once, at the first sample; a failure is final. `name_of` maps a process id to a name,
+    and raises psutil.Error or OSError when it can't.
     """
 
     def __init__(
@@ -96,101 +96,101 @@ class GpuProbe:
         self._lock = threading.Lock()
 
     def sample(self) -> tuple[tuple[GpuSample, ...], str]:
-        """The GPUs now, and the note: empty when all is well, otherwise one line on what is not there."""
+        """Return the GPUs now, and a note: empty on success, otherwise one line on what is missing."""
         with self._lock:
             if self._note is None:
                 self._note = self._open()
             if self._nvml is None:
                 return (), self._note
             try:
-                return tuple(self._one(self._nvml, *known) for known in self._handles), self._note
+                return tuple(self._sample_device(self._nvml, *device) for device in self._handles), self._note
             except Exception as error:  # noqa: BLE001  (NVML's errors have no public base that is there without it)
-                return (), f"the GPU does not answer: {_said(error)}"
+                return (), f"the GPU does not answer: {_error_text(error)}"
 
     def close(self) -> None:
-        """Let NVML go. Idempotent; samples after it say that telemetry is closed."""
+        """Shut NVML down. Idempotent; later samples say that telemetry is closed."""
         with self._lock:
             nvml, self._nvml, self._note = self._nvml, None, "GPU telemetry is closed"
             if nvml is not None:
-                _quiet(nvml.nvmlShutdown)
+                _or_none(nvml.nvmlShutdown)
 
     def _open(self) -> str:
         try:
             nvml = self._library()
             nvml.nvmlInit()
         except Exception as error:  # noqa: BLE001
-            return f"no NVIDIA GPU here: {_why_absent(error)}"
+            return f"no NVIDIA GPU here: {_absence_reason(error)}"
         try:
-            self._handles = [_known(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
+            self._handles = [_device(nvml, index) for index in range(nvml.nvmlDeviceGetCount())]
         except Exception as error:  # noqa: BLE001
-            _quiet(nvml.nvmlShutdown)
-            return f"no NVIDIA GPU here: {_said(error)}"
+            _or_none(nvml.nvmlShutdown)
+            return f"no NVIDIA GPU here: {_error_text(error)}"
         if not self._handles:
-            _quiet(nvml.nvmlShutdown)
-            return "no NVIDIA GPU here: the driver knows of no device"
+            _or_none(nvml.nvmlShutdown)
+            return "no NVIDIA GPU here: the driver lists no device"
         self._nvml = nvml
         return ""
 
-    def _one(self, nvml: Nvml, index: int, name: str, handle: Any) -> GpuSample:
-        # Not every card tells everything (power on laptops, utilisation under MIG), but one that tells neither its
-        # load nor its memory is lost, and its error is what the user should read.
-        busy = _quiet(lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+    def _sample_device(self, nvml: Nvml, index: int, name: str, handle: Any) -> GpuSample:
+        # Not every card reports everything (power on laptops, utilisation under MIG), but one that reports neither load
+        # nor memory is lost, and the user should see its error.
+        busy = _or_none(lambda: nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
         try:
             memory = nvml.nvmlDeviceGetMemoryInfo(handle)
         except Exception:
             if busy is None:
                 raise
             memory = None
-        milliwatts = _quiet(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
-        temperature = _quiet(lambda: nvml.nvmlDeviceGetTemperature(handle, 0))  # 0: NVML_TEMPERATURE_GPU
+        milliwatts = _or_none(lambda: nvml.nvmlDeviceGetPowerUsage(handle))
+        temperature = _or_none(lambda: nvml.nvmlDeviceGetTemperature(handle, 0))  # 0: NVML_TEMPERATURE_GPU
         return GpuSample(
             index=index,
             name=name,
             utilisation=None if busy is None else float(busy),
-            memory_used=None if memory is None else _told(memory.used),
-            memory_total=None if memory is None else _told(memory.total),
+            memory_used=None if memory is None else _byte_count(memory.used),
+            memory_total=None if memory is None else _byte_count(memory.total),
             temperature=None if temperature is None else float(temperature),
             power=None if milliwatts is None else milliwatts / 1000,
             processes=self._processes(nvml, handle),
         )
 
     def _processes(self, nvml: Nvml, handle: Any) -> tuple[GpuProcess, ...]:
-        found = _quiet(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
-        known = [(int(each.pid), _told(each.usedGpuMemory)) for each in found]
+        found = _or_none(lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle)) or ()
+        known = [(int(each.pid), _byte_count(each.usedGpuMemory)) for each in found]
         known.sort(key=lambda one: (-(one[1] or 0), one[0]))
-        return tuple(GpuProcess(pid, self._named(pid), memory) for pid, memory in known[:MAX_PROCESSES])
+        return tuple(GpuProcess(pid, self._name(pid), memory) for pid, memory in known[:MAX_PROCESSES])
 
-    def _named(self, pid: int) -> str:
+    def _name(self, pid: int) -> str:
         try:
             return one_line(self._name_of(pid), 60) or f"pid {pid}"
         except (psutil.Error, OSError):
             return f"pid {pid}"
 
 
-def _known(nvml: Nvml, index: int) -> tuple[int, str, Any]:
+def _device(nvml: Nvml, index: int) -> tuple[int, str, Any]:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    name = _quiet(lambda: nvml.nvmlDeviceGetName(handle)) or f"GPU {index}"
+    name = _or_none(lambda: nvml.nvmlDeviceGetName(handle)) or f"GPU {index}"
     return index, one_line(name.decode(errors="replace") if isinstance(name, bytes) else name, 80), handle
 
 
-def _quiet(call: Callable[[], T]) -> T | None:
-    """What `call` returns, None when this card or driver does not tell it."""
+def _or_none(call: Callable[[], T]) -> T | None:
+    """Return the call's result, None when this card or driver does not report it."""
     try:
         return call()
     except Exception:  # noqa: BLE001
         return None
 
 
-def _told(value: Any) -> int | None:
-    """A number of bytes; None for what NVML or its Python package write when they have none."""
+def _byte_count(value: Any) -> int | None:
+    """Return a number of bytes; None for the values by which NVML and its Python package mean unknown."""
     return None if value is None or int(value) in (_NOT_AVAILABLE, -1) else int(value)
 
 
-def _said(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     return one_line(str(error) or type(error).__name__, 120)
 
 
-def _why_absent(error: Exception) -> str:
+def _absence_reason(error: Exception) -> str:
     name = type(error).__name__
     if isinstance(error, ImportError):
         return "the Python package nvidia-ml-py is not installed"
@@ -198,4 +198,4 @@ def _why_absent(error: Exception) -> str:
         return "NVML is not installed"
     if name == "NVMLError_DriverNotLoaded":
         return "its driver is not loaded"
-    return _said(error)
+    return _error_text(error)

@@ -1,7 +1,8 @@
-"""What each core and slot has been doing over the last minutes, folded from the kernel's events.
+"""Fold kernel events into the console's figures of cores and slots over the last minutes.
 
-A pure fold: times come from the events, so live, replay and tests give the same figures. docs/metrics.md has the
-formula of each. An event about an attempt that is not known to run changes nothing.
+A pure fold: times come from the events, so live runs, replays and tests give the same figures. docs/metrics.md has the
+formula of each. An event about an attempt that is not known to run changes nothing. The exporters have a fold of their
+own (`measurements.py`): they need totals and joins, this one needs windows and every piece of a stream.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import Any
 from engine import events as e
 from engine.cores.port import SlotState
 from engine.task import AttemptState, TaskState
-from engine.telemetry.windows import BUCKET_S, Quantiles, Samples, Spell, Sums
+from engine.telemetry.windows import BUCKET_S, Durations, Quantiles, Samples, Sums
 
 _Key = tuple[int, int, int]
-"""An attempt: task, round and number."""
+"""Key of an attempt: task, round, number."""
 
 
 @dataclass(slots=True)
 class _SlotMeter:
-    """`first_at`: when the running attempt's first token came."""
+    """State of a slot. `first_at`: arrival of the running attempt's first token."""
 
     core: str
     state: SlotState = SlotState.UP
@@ -29,8 +30,8 @@ class _SlotMeter:
     started_at: float = 0.0
     first_at: float | None = None
     tokens: Sums = field(default_factory=Sums)
-    busy: Spell = field(default_factory=Spell)
-    offered: Spell = field(default_factory=Spell)
+    busy: Durations = field(default_factory=Durations)
+    offered: Durations = field(default_factory=Durations)
 
 
 @dataclass(slots=True)
@@ -48,16 +49,16 @@ class _CoreMeter:
 
 @dataclass(frozen=True, slots=True)
 class CoreReading:
-    """What a core did in the window at one moment. Durations in seconds.
+    """A core's figures over the window. Durations in seconds.
 
     Attributes:
-        tokens_per_s: over about the last ten seconds. strip: the same of each bucket, oldest first; of the running one
-            over the time it has lasted, a second at least.
+        tokens_per_s: over about the last ten seconds. strip: the same per bucket, oldest first; the current bucket's
+            is over its elapsed time, a second at least.
         utilisation: busy slot-seconds ÷ slot-seconds in which a slot was up or busy, 0 … 1; None when none was.
         ttft: from an attempt's start to its first token. wait: from ready to start.
-        attempts: how many started. faults: how many ended with which fault, the most frequent first.
-        swaps: attempts answered by another model than the one before on that core. load_s: what loading models took,
-            by the core's own clock. model: who answered last.
+        attempts: started ones. faults: ended ones by kind of fault, the most frequent first.
+        swaps: attempts answered by another model than the previous one on that core. load_s: seconds of loading models,
+            by the core's own clock. model: the one that answered last.
     """
 
     tokens_per_s: float
@@ -73,12 +74,12 @@ class CoreReading:
 
     @property
     def errors(self) -> int:
-        """How many attempts ended with a fault."""
+        """Number of attempts that ended with a fault."""
         return sum(self.faults.values())
 
 
 class Meters:
-    """The fold, and its readings at any moment that is not before the last one asked for."""
+    """The fold and its readings. The times of readings must not decrease."""
 
     __slots__ = ("_cores", "_done", "_slots")
 
@@ -88,19 +89,19 @@ class Meters:
         self._done = Sums(1, 60)
 
     def fold(self, event: e.Event) -> None:
-        """Take one event in."""
-        take = _FOLDS.get(type(event))
-        if take is not None:
-            take(self, event)
+        """Fold one event."""
+        fold = _FOLDS.get(type(event))
+        if fold is not None:
+            fold(self, event)
 
     def resync(self, snapshot: Iterable[e.Event]) -> None:
-        """Go on from a kernel's snapshot after events were lost: what runs is as it says, what was measured stays."""
+        """Continue from a kernel's snapshot after events were lost. Running attempts follow it; measurements stay."""
         events = list(snapshot)
         runs = {event.slot: _key(event) for event in events if isinstance(event, e.AttemptStarted)}
         at = max((event.at for event in events), default=0.0)
-        there = {event.slot for event in events if isinstance(event, e.SlotChanged)}
+        present = {event.slot for event in events if isinstance(event, e.SlotChanged)}
         for id_, meter in self._slots.items():
-            gone = id_ not in there and id_ not in runs
+            gone = id_ not in present and id_ not in runs
             if gone:
                 meter.state = SlotState.DOWN
             if gone or runs.get(id_) != meter.running:
@@ -115,12 +116,12 @@ class Meters:
             elif isinstance(event, e.AttemptProgress):
                 slot = self._running(event)
                 if slot is not None and slot.first_at is None and event.kind != "progress":
-                    slot.first_at = event.at  # when it really came is lost, so it is no sample
+                    slot.first_at = event.at  # its arrival was lost, so it is no sample
 
     # Readings
 
     def core(self, name: str, now: float) -> CoreReading:
-        """A core's reading; of one that is not known, nothing but zeros."""
+        """Return the figures of a core; all zeros if it is unknown."""
         meter = self._cores.get(name) or _CoreMeter()
         slots = [slot for slot in self._slots.values() if slot.core == name]
         offered = sum(slot.offered.seconds(now) for slot in slots)
@@ -139,25 +140,25 @@ class Meters:
         )
 
     def slot_strip(self, slot: str, now: float) -> tuple[float, ...]:
-        """Tokens a second on a slot in each bucket of the window, oldest first."""
+        """Return tokens a second on a slot per bucket of the window, oldest first."""
         meter = self._slots.get(slot)
         return () if meter is None else _strip(meter.tokens, now)
 
     def tokens_per_s(self, now: float) -> float:
-        """Of all cores, over about the last ten seconds."""
+        """Return tokens a second of all cores over about the last ten seconds."""
         return sum(meter.tokens.per_s(now) for meter in self._cores.values())
 
     def strip(self, now: float) -> tuple[float, ...]:
-        """Tokens a second of all cores in each bucket of the window, oldest first."""
+        """Return tokens a second of all cores per bucket of the window, oldest first."""
         strips = [_strip(meter.tokens, now) for meter in self._cores.values()]
         return tuple(map(sum, zip(*strips, strict=True))) if strips else _strip(Sums(), now)
 
     def tasks_per_minute(self, now: float) -> float:
-        """Tasks that ended well in the last minute, whole seconds and the running one."""
+        """Return the tasks done in the last minute: whole seconds and the current one."""
         return self._done.total(now)
 
     def told_at(self, core: str) -> float:
-        """When a core last began to stream an attempt, or ended one: its models may be others since. 0: never."""
+        """Return when a core last began to stream or ended an attempt, as its models may differ since. 0: never."""
         meter = self._cores.get(core)
         return 0.0 if meter is None else meter.told_at
 
@@ -170,7 +171,7 @@ class Meters:
         return meter
 
     def _running(self, event: e.AttemptProgress | e.AttemptEnded) -> _SlotMeter | None:
-        """The slot, when it is this attempt that runs on it."""
+        """Return the slot if this attempt runs on it."""
         slot = self._slots.get(event.slot)
         return slot if slot is not None and slot.running == (event.task, event.round, event.attempt) else None
 
@@ -215,7 +216,7 @@ class Meters:
         if event.fault is not None:
             core.faults.setdefault(event.fault.value, Sums()).add(event.at)
         if event.state is AttemptState.DONE and event.model is not None:
-            model = event.model.removesuffix(":latest")  # Ollama takes one name for the other
+            model = event.model.removesuffix(":latest")  # the same model to Ollama
             if core.model is not None and model != core.model:
                 core.swaps.add(event.at)
             core.model = model
@@ -238,7 +239,7 @@ def _vacate(slot: _SlotMeter, at: float) -> None:
 
 
 def _offer(slot: _SlotMeter, at: float) -> None:
-    """A slot counts as offered while it is up, and while something runs on it."""
+    """Count a slot as offered while it is up or busy."""
     if slot.state is SlotState.UP or slot.running is not None:
         slot.offered.begin(at)
     else:

@@ -1,4 +1,4 @@
-"""One sample of this machine: processor and memory through psutil, GPUs through NVML."""
+"""Sample this machine: processor and memory through psutil, GPUs through NVML."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from engine.telemetry.gpu import GpuProbe, GpuSample, Nvml, pynvml_library
 
 @dataclass(frozen=True, slots=True)
 class TelemetrySample:
-    """The machine at one moment. Memory in bytes; what the system does not tell is 0.
+    """The machine at one moment. Memory in bytes; 0 where the system reports nothing.
 
     Attributes:
-        cpu_percent: of all processors together since the sample before, 0 … 100; the first sample's is since start.
+        cpu_percent: all processors together since the previous sample, 0 … 100; the first sample's is since start.
         process_rss: resident memory of this process.
-        gpu_note: empty when all is well, otherwise one line on why there is no GPU to show.
+        gpu_note: empty on success, otherwise one line on why there is no GPU to show.
     """
 
     cpu_percent: float
@@ -29,15 +29,15 @@ class TelemetrySample:
 
 
 class Telemetry:
-    """Samples this machine. `sample` blocks for some milliseconds: call it in a thread, from one at a time."""
+    """Samples this machine. `sample` blocks for some milliseconds: call it in a thread, one call at a time."""
 
     def __init__(self, nvml: Callable[[], Nvml] = pynvml_library) -> None:
         self._gpu = GpuProbe(nvml)
         self._process = psutil.Process()
-        _or_zero(lambda: psutil.cpu_percent(None))  # the first call has nothing to compare with, and answers 0
+        _or_zero(lambda: psutil.cpu_percent(None))  # the first call has no interval and returns 0
 
     def sample(self) -> TelemetrySample:
-        """Look now. Never raises."""
+        """Take a sample. Never raises."""
         gpus, note = self._gpu.sample()
         try:
             memory = psutil.virtual_memory()
@@ -54,7 +54,7 @@ class Telemetry:
         )
 
     def close(self) -> None:
-        """Let the GPU library go. Idempotent."""
+        """Close the GPU library. Idempotent."""
         self._gpu.close()
 
 

@@ -1,7 +1,7 @@
-"""Amounts, durations and samples of the last minutes, in memory that does not grow.
+"""Sums, durations and samples over a sliding window of minutes, in constant memory.
 
-Time is cut into buckets of equal length that begin at multiples of it. The window at a moment is the bucket of that
-moment and the ones before it, `count` in all. Nothing here reads a clock: every time is given.
+Time is divided into buckets of equal length that begin at multiples of it. The window at a time is the bucket of that
+time and the ones before it, `count` in all. Nothing here reads a clock: every time is an argument.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_SAMPLES = 1_000
 
 
 class Sums:
-    """Amounts by the bucket in which they came. `size_s`: a bucket's length in seconds; `count`: how many are kept."""
+    """Sums per bucket. `size_s`: a bucket's length in seconds; `count`: buckets in the window."""
 
     __slots__ = ("_first", "_last", "_sums", "count", "size_s")
 
@@ -29,7 +29,7 @@ class Sums:
         self._first: float | None = None
 
     def add(self, at: float, amount: float = 1.0) -> None:
-        """`amount` came at `at`; nothing when that is before the window of the latest."""
+        """Add `amount` at `at`; ignored when that is before the window of the latest addition."""
         number = int(at // self.size_s)
         if number != self._last:
             if self._last is None or number > self._last:
@@ -41,7 +41,7 @@ class Sums:
         self._sums[number % self.count] += amount
 
     def add_span(self, since: float, until: float) -> None:
-        """Seconds from `since` to `until`, to each bucket those that lie in it."""
+        """Add the seconds from `since` to `until`, to each bucket its part."""
         number = max(int(since // self.size_s), int(until // self.size_s) - self.count + 1)
         since = max(since, number * self.size_s)
         while since < until:
@@ -51,7 +51,7 @@ class Sums:
             since = edge
 
     def series(self, now: float) -> list[float]:
-        """The amount of each bucket of the window at `now`, oldest first."""
+        """Return the sum of each bucket in the window at `now`, oldest first."""
         end = int(now // self.size_s) + 1
         last = self._last
         if last is None:
@@ -65,15 +65,15 @@ class Sums:
         return values
 
     def total(self, now: float) -> float:
-        """The amount of the whole window at `now`."""
+        """Return the sum over the window at `now`."""
         if self._last == int(now // self.size_s):
             return sum(self._sums)
         return sum(self.series(now))
 
     def per_s(self, now: float, over_s: float = 10.0) -> float:
-        """The amount a second over about the last `over_s` seconds, in whole buckets and the running one.
+        """Return the amount per second over about the last `over_s` seconds: whole buckets and the current one.
 
-        Since the first amount ever, where that is more recent; over a second at least.
+        The time starts at the first amount ever if that is later, and is a second at least.
         """
         if self._first is None:
             return 0.0
@@ -83,15 +83,15 @@ class Sums:
         return sum(recent) / max(1.0, min(now - since * self.size_s, now - self._first))
 
     def _advance(self, number: int) -> None:
-        """Forget the buckets that leave the window when it ends with `number`."""
+        """Clear the buckets that leave the window when it ends with `number`."""
         if self._last is not None:
             for gone in range(self._last + 1, min(number, self._last + self.count) + 1):
                 self._sums[gone % self.count] = 0.0
         self._last = number
 
 
-class Spell:
-    """How many seconds something has lasted within the window, over all the times it began and ended."""
+class Durations:
+    """Seconds that a state lasted within the window, over all its intervals."""
 
     __slots__ = ("_past", "_since")
 
@@ -100,18 +100,18 @@ class Spell:
         self._since: float | None = None
 
     def begin(self, at: float) -> None:
-        """It lasts from `at` on; nothing when it does already."""
+        """Begin an interval at `at`; ignored inside one."""
         if self._since is None:
             self._since = at
 
     def end(self, at: float) -> None:
-        """It lasted until `at`; nothing when it did not last."""
+        """End the interval at `at`; ignored outside one."""
         if self._since is not None:
             self._past.add_span(self._since, at)
             self._since = None
 
     def seconds(self, now: float) -> float:
-        """How long it has lasted in the window at `now`."""
+        """Return the seconds within the window at `now`."""
         total = self._past.total(now)
         if self._since is not None:
             begin = (int(now // BUCKET_S) - BUCKETS + 1) * BUCKET_S
@@ -121,7 +121,7 @@ class Spell:
 
 @dataclass(frozen=True, slots=True)
 class Quantiles:
-    """Of `n` samples the median and the 95th percentile, linear between order statistics."""
+    """Median and 95th percentile of `n` samples, linear between order statistics."""
 
     n: int
     p50: float
@@ -129,7 +129,7 @@ class Quantiles:
 
 
 class Samples:
-    """Samples of the window; of more than `MAX_SAMPLES` those of the oldest buckets go first."""
+    """Samples of the window, at most `MAX_SAMPLES`: the oldest are dropped first."""
 
     __slots__ = ("_by_bucket", "_ranked")
 
@@ -138,9 +138,9 @@ class Samples:
         self._ranked: list[float] = []
 
     def add(self, at: float, value: float) -> None:
-        """`value` was measured at `at`."""
+        """Add `value`, measured at `at`."""
         number = int(at // BUCKET_S)
-        self._forget(number - BUCKETS)
+        self._drop_until(number - BUCKETS)
         self._by_bucket.setdefault(number, []).append(value)
         insort(self._ranked, value)
         if len(self._ranked) > MAX_SAMPLES:
@@ -151,13 +151,13 @@ class Samples:
                 del self._by_bucket[oldest]
 
     def quantiles(self, now: float) -> Quantiles | None:
-        """Of the samples in the window at `now`; None when there are none. `now` may not go back."""
-        self._forget(int(now // BUCKET_S) - BUCKETS)
+        """Return the quantiles of the window at `now`, None without samples. `now` must not decrease."""
+        self._drop_until(int(now // BUCKET_S) - BUCKETS)
         ranked = self._ranked
         return Quantiles(len(ranked), quantile(ranked, 0.5), quantile(ranked, 0.95)) if ranked else None
 
-    def _forget(self, until: int) -> None:
-        """Drop the buckets up to this number."""
+    def _drop_until(self, until: int) -> None:
+        """Drop the buckets up to number `until`."""
         gone = [number for number in self._by_bucket if number <= until]
         for number in gone:
             for value in self._by_bucket.pop(number):

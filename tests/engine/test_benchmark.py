@@ -152,9 +152,9 @@ def test_rates_are_those_of_the_level_that_fits() -> None:
 
 
 def test_what_was_never_measured_is_said() -> None:
-    with pytest.raises(UsageError, match="no core was measured yet"):
+    with pytest.raises(UsageError, match="there is no benchmark yet"):
         rates_of([], None, 1)
-    with pytest.raises(UsageError, match="core shed was never measured; there are den"):
+    with pytest.raises(UsageError, match="core shed has no benchmark; there are den"):
         rates_of([bench("den", "red", 1)], "shed", 1)
 
 

@@ -65,7 +65,7 @@ async def _serve(settings: Settings, sockets: list[socket.socket], record: Path 
 async def _until_stopped(runtime: ServedRuntime, stopper: Stopper, out: Output) -> None:
     """Serve, and tell what the operator should know. Raises Interrupted, in the end."""
     recovery = await stopper.unless(runtime.start())
-    for line in runtime.told_cores():
+    for line in runtime.describe_cores():
         out.say(line)
     if recovery.queued:
         out.say(f"{len(recovery.queued)} left by an earlier run, {len(recovery.interrupted)} of them interrupted")

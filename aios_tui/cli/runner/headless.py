@@ -130,7 +130,7 @@ async def _take(
 ) -> dict[int, TaskSpec]:
     """Have the tasks accepted, on the paused kernel, all before the first is dispatched."""
     infos = await runtime.kernel.inspect()
-    for line in runtime.told_cores():
+    for line in runtime.describe_cores():
         out.say(line)
     if specs is None:
         out.say(_left_words(recovery))

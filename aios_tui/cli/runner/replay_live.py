@@ -131,7 +131,7 @@ class _Replay:
         return False
 
     def _tell_cores(self, runtime: Runtime) -> None:
-        for line in runtime.told_cores():
+        for line in runtime.describe_cores():
             self._out.say(f"{self._policy} on {line}")
 
     def _changed(self, spec: TaskSpec) -> TaskSpec:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from aios_tui.cli.exit_codes import WELL
@@ -12,15 +10,14 @@ from aios_tui.cli.output import Output
 from aios_tui.cli.runner.replay_keep import keep_virtual
 from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.config import paths
-from aios_tui.reporting.bench_results import rates_of, read
 from aios_tui.reporting.results import Results, gather
+from aios_tui.workloads.calibration import Calibration, from_bench, from_history
+from aios_tui.workloads.simulation import SimulationSetup, round_counter, simulate_workload
 from engine.agents.catalogue import load_catalogue
 from engine.errors import UsageError
-from engine.replay.inputs import ReplayInput, build_input
-from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
-from engine.replay.simulate import Capacity, simulate
+from engine.replay.inputs import ReplayInput
+from engine.replay.service_model import Rates, ServiceModel
 from engine.scheduling import Policy, parse_policy
-from engine.workloads.reader import WorkloadReader
 from persistence import History
 
 _DEFAULTS = Rates()
@@ -28,11 +25,7 @@ _DEFAULTS = Rates()
 
 async def run_virtual(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results | None, int]:
     """Simulate the plan's workload under each of its policies."""
-    if plan.calibrate is not None and plan.calibrate.startswith("bench"):
-        plan, service, told = await asyncio.to_thread(_benched, plan)
-    else:
-        service, told = await _service(plan)
-    results = await asyncio.to_thread(_simulated, plan, path, service, told)
+    results = await asyncio.to_thread(_simulated, plan, path, await _calibration(plan))
     for note in results.notes:
         out.say(note)
     if plan.keep:
@@ -40,22 +33,12 @@ async def run_virtual(plan: ReplayPlan, path: Path, out: Output) -> tuple[Result
     return results, WELL
 
 
-def _simulated(plan: ReplayPlan, path: Path, service: ServiceModel, told: str) -> Results:
-    with WorkloadReader(path) as reader:
-        made = build_input(reader, reader.header.defaults, service, _rounds(plan))
-        complete = reader.complete
-    plant = Capacity(
-        slots=plan.settings.slots or 1,
-        load_s={model: seconds for model, seconds in plan.loads.items() if model},
-        default_load_s=plan.loads.get("", 0.0),
-    )
-    loads = "".join(f", loading {model or 'a model'} {s:g} s" for model, s in plan.loads.items())
-    runs = []
-    for policy, switches in schedules(plan, made.switches):
-        run = simulate(made.tasks, policy, plant, switches, made.actions)
-        run.note = f"{told}{loads}"
-        runs.append((run, True))
-    return gather(path.name, runs, _notes(plan, made, service, complete))
+def _simulated(plan: ReplayPlan, path: Path, calibration: Calibration) -> Results:
+    catalogue, _ = load_catalogue(plan.settings.agents_folder)
+    loads = plan.loads or calibration.load_s
+    setup = SimulationSetup(plan.settings.slots or 1, calibration, loads, round_counter(catalogue))
+    runs, made, complete = simulate_workload(path, setup, lambda own: schedules(plan, own))
+    return gather(path.name, [(run, True) for run in runs], _notes(plan, made, calibration.service, complete))
 
 
 def schedules(plan: ReplayPlan, own: list[tuple[float, Policy]]) -> list[tuple[Policy, list[tuple[float, Policy]]]]:
@@ -88,53 +71,17 @@ def _notes(plan: ReplayPlan, made: ReplayInput, service: ServiceModel, complete:
     return notes
 
 
-def _rounds(plan: ReplayPlan) -> Callable[[str], int | None]:
-    catalogue, _ = load_catalogue(plan.settings.agents_folder)
-
-    def rounds_of(agent: str) -> int | None:
-        try:
-            return catalogue.get(agent).round_total
-        except UsageError:  # an agent that is not there has one round
-            return None
-
-    return rounds_of
-
-
-async def _service(plan: ReplayPlan) -> tuple[ServiceModel, str]:
-    """The service model, and how to say it."""
+async def _calibration(plan: ReplayPlan) -> Calibration:
+    """The rates that the plan asks for."""
     if not plan.calibrate:
         given = plan.prefill is not None or plan.decode is not None
         rates = Rates(plan.prefill or _DEFAULTS.prefill, plan.decode or _DEFAULTS.decode)
-        return ServiceModel(rates, use_given=not given, seed=plan.seed), _rates(rates)
-    async with History(plan.settings.db) as history:
-        seen = [Observation(*row) for row in await history.timings()]
+        return Calibration(ServiceModel(rates, use_given=not given, seed=plan.seed))
+    if plan.calibrate.startswith("bench"):
+        core = plan.calibrate.partition(":")[2] or None
+        return await asyncio.to_thread(from_bench, paths.bench_file(), core, plan.settings.slots or 1, seed=plan.seed)
     try:
-        rates, per_model = calibrate(seen)
+        async with History(plan.settings.db) as history:
+            return await from_history(history, seed=plan.seed)
     except ValueError as error:
         raise UsageError(f"--calibrate: {error}") from None
-    told = "; ".join([_rates(rates), *(f"{model} {_rates(each)}" for model, each in sorted(per_model.items()))])
-    return ServiceModel(
-        rates, per_model, use_given=False, seed=plan.seed
-    ), f"calibrated from {len(seen)} attempts: {told}"
-
-
-def _benched(plan: ReplayPlan) -> tuple[ReplayPlan, ServiceModel, str]:
-    """The plan with the load times that `bench` measured unless others are given, its rates, and how to say them.
-
-    Raises UsageError when nothing fits, or it can't be read.
-    """
-    core = (plan.calibrate or "").partition(":")[2] or None
-    slots = plan.settings.slots or 1
-    rates, per_model, used = rates_of(read(paths.bench_file()), core, slots)
-    measured = {bench.model: bench.load_s for bench in used if bench.load_s is not None}
-    told = "; ".join(
-        f"{bench.model} on {bench.core}, measured at {bench.level(slots).streams} at a time,"
-        f" {_rates(bench.rates(slots))}"
-        for bench in used
-    )
-    service = ServiceModel(rates, per_model, use_given=False, seed=plan.seed)
-    return replace(plan, loads=plan.loads or measured), service, f"calibrated from bench: {told}"
-
-
-def _rates(rates: Rates) -> str:
-    return f"prefill {rates.prefill:g} tok/s, decode {rates.decode:g} tok/s"

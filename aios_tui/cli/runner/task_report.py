@@ -27,7 +27,7 @@ class TaskReport(AbstractContextManager["TaskReport"]):
         self._total = total
         self._as_json = as_json
         self._counts = dict.fromkeys((TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED), 0)
-        self._began = time.monotonic()
+        self._began = self._ended = time.monotonic()
         self._bar: Progress | None = None
 
     @property
@@ -70,6 +70,7 @@ class TaskReport(AbstractContextManager["TaskReport"]):
     def task(self, record: TaskRecord) -> None:
         """Tell of a task that has ended."""
         self._counts[record.state] += 1
+        self._ended = time.monotonic()  # what follows, such as sending telemetry, is not part of the run
         shared = self._bar if sys.stdout is not None and sys.stdout.isatty() else None
         if shared is not None:
             shared.stop()  # stdout and the bar are on one terminal: out of the way
@@ -95,7 +96,7 @@ class TaskReport(AbstractContextManager["TaskReport"]):
     def end(self) -> None:
         self.__exit__()
         if self._total:
-            self.say(f"{self._told()} in {duration(time.monotonic() - self._began)}")
+            self.say(f"{self._told()} in {duration(self._ended - self._began)}")
 
     def interrupted(self, left: int, why: str = "interrupted") -> None:
         """Tell how far it came, and that `left` tasks stay queued."""

@@ -25,6 +25,7 @@ from aios_tui.formatting import numbers
 from engine.cores.port import CoreInfo, ModelInfo
 from engine.events import SwapPlanned
 from engine.telemetry.meters import CoreReading
+from engine.wording import plural
 
 MAX_MODELS = 3
 STRIP = 60
@@ -44,7 +45,7 @@ def figures(reading: CoreReading, *, rate: bool) -> list[Field]:
     if reading.utilisation is not None:
         found.append(((f"{reading.utilisation:.0%}".replace("%", " %"), ""), (" busy", "dim")))
     if reading.errors:
-        found.append(field(f"{numbers.count(reading.errors, 'error')}: {_kinds(reading)}", "bad"))
+        found.append(field(f"{plural(reading.errors, 'error')}: {_kinds(reading)}", "bad"))
     for name, quantiles in (("TTFT", reading.ttft), ("wait", reading.wait)):
         if quantiles is not None:
             found.append(
@@ -56,11 +57,11 @@ def figures(reading: CoreReading, *, rate: bool) -> list[Field]:
                 )
             )
     if reading.swaps:
-        found.append(field(numbers.count(reading.swaps, "swap")))
+        found.append(field(plural(reading.swaps, "swap")))
     if reading.load_s >= 0.1:
         found.append(((numbers.took(reading.load_s), ""), (" loading", "dim")))
     if reading.attempts:
-        found.append(field(numbers.count(reading.attempts, "attempt"), "dim"))
+        found.append(field(plural(reading.attempts, "attempt"), "dim"))
     return found
 
 
@@ -145,7 +146,7 @@ def next_swap(plan: SwapPlanned, now: float, width: int) -> list[FieldEntry]:
     """The model that a core will load next, for which task, and how long affinity may still let others go first."""
     found = [field(cut(plan.to_model, width // 2), "primary"), field(f"for #{plan.task}", "dim")]
     if plan.passes_left:
-        found.append(field(f"after at most {numbers.count(plan.passes_left, 'other')}", "dim"))
+        found.append(field(f"after at most {plural(plan.passes_left, 'other')}", "dim"))
     if plan.until is not None and plan.until > now:
         found.append(field(f"within {numbers.clock(plan.until - now)}", "dim"))
     return entries(lay("next", found, width), NEXT, MORE)

@@ -162,8 +162,8 @@ def test_without_matplotlib_the_report_has_no_figures_and_says_so(
 
 
 def test_a_report_that_cannot_be_written_is_a_line(tmp_path: Path) -> None:
-    (tmp_path / "tasks.csv.new").mkdir()
-    with pytest.raises(UsageError, match=r"tasks\.csv\.new"):
+    (tmp_path / "tasks.csv").mkdir()
+    with pytest.raises(UsageError, match=r"tasks\.csv"):
         write_report(tmp_path, results())
 
 
@@ -174,4 +174,5 @@ def test_a_report_is_written_over_an_earlier_one_and_cells_are_defused(tmp_path:
     assert len(rows) == 5
     assert {row.split(",")[0] for row in rows[1:]} == {"npps"}
     assert ",'=1+1," in rows[1]
-    assert not [path for path in tmp_path.iterdir() if path.name.endswith(".new")]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}

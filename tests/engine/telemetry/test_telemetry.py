@@ -107,7 +107,7 @@ def test_a_crowded_card_and_one_that_tells_no_programs() -> None:
 @pytest.mark.parametrize(
     ("cards", "failing", "note"),
     [
-        (0, {}, "no NVIDIA GPU here: the driver knows of no device"),
+        (0, {}, "no NVIDIA GPU here: the driver lists no device"),
         (
             1,
             {"nvmlInit": NVMLError_DriverNotLoaded("Driver Not Loaded")},

@@ -118,6 +118,6 @@ def test_virtual_time_goes_by_the_measured_rates(cli: Here) -> None:
 def test_calibration_by_a_core_that_was_never_measured(cli: Here) -> None:
     path = written(cli.folder, [{"kind": "task", "id": "t", "at": 0, "input_tokens": 1, "output_tokens": 1}])
     refused = cli("replay", str(path), "--virtual", "--calibrate", "bench")
-    assert (refused.code, "no core was measured yet" in refused.complaint) == (2, True)
+    assert (refused.code, "there is no benchmark yet" in refused.complaint) == (2, True)
     refused = cli("replay", "--virtual", "--calibrate", str(path))
     assert refused.code == 2 and "WORKLOAD comes before it" in refused.complaint

@@ -169,7 +169,7 @@ def test_ctrl_c_ends_with_what_was_measured(cli: Here) -> None:
     report = Report.model_validate_json(out)
     assert report.complete is False
     assert [(run.name, run.n, run.done) for run in report.runs] == [("fifo", 1, 1)]
-    assert "Broken off" in (cli.folder / "out" / "report.md").read_text()
+    assert "Incomplete" in (cli.folder / "out" / "report.md").read_text()
     assert [row["id"] for row in tasks_csv(cli.folder / "out")] == ["quick"]
 
 

@@ -248,7 +248,7 @@ async def test_runs_are_kept_in_the_history_and_there_next_time(tmp_path: Path) 
             assert policies(app.screen) == ["fifo", "npps"]
             assert "stopped" in text(app)
         await runs.delete(id_)
-        with pytest.raises(UsageError, match="not kept any more"):
+        with pytest.raises(UsageError, match="there is no run"):
             await runs.load(id_)
     finally:
         await second.close()
