@@ -101,7 +101,7 @@ def test_a_general_option_may_be_any_that_there_is(cli: Here) -> None:
         (("--option", "top_p=2"), "option --option top_p: 2 is out of range: it has to be at most 1.0"),
         (("--option", "endpoint=x"), "'x' is none of 'chat', 'generate' or 'raw'"),
         (("--option", "stop="), "option --option stop: String should have at least 1 character"),
-        (("--option", "foo=1"), "--option 'foo' is unknown; there are max_tokens, temperature"),
+        (("--option", "foo=1"), "--option 'foo' is unknown; known: endpoint, format, keep_alive, max_tokens"),
         (("--option", "nope"), "--option 'nope' is not of the form KEY=VALUE"),
     ],
 )

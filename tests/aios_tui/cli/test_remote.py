@@ -55,7 +55,7 @@ def test_one_queue_is_shared_by_all_commands(cli: Here, service: subprocess.Pope
     refused = cli("hold", "1")
     assert (refused.code, refused.err) == (
         1,
-        "task 1: task 1 has started; only a queued task can be held or released\n",
+        "aios-tui: task 1 has started; only a queued task can be held or released\n",
     )
     assert cli("cancel", "3", "--reason", "no more").out == "task 3 cancelled\n"
     assert json.loads(cli("pause", "--json").out)["state"] == "paused"
@@ -72,8 +72,9 @@ def test_what_is_wrong_is_one_line(cli: Here, service: subprocess.Popen[str]) ->
     assert cli("submit", "x", "--model", "gpt").complaint.startswith("unknown model 'gpt'")
     assert cli("submit", "x", "--priority", "12").complaint.startswith("option --priority: 12 is out of range")
     assert cli("priority", "77", "1").complaint == "there is no task 77"
+    assert cli("priority", "77", "1").code == 1, "as of cancel"
     refused = cli("cancel", "77")
-    assert (refused.code, refused.err) == (1, "task 77: there is no task 77\n")
+    assert (refused.code, refused.err) == (1, "aios-tui: there is no task 77\n")
     second = cli("serve", "--port", "0")
     assert second.code == 2
     assert "another" in second.complaint

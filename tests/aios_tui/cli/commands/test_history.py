@@ -66,7 +66,7 @@ def test_show(past: Here) -> None:
     assert [attempt["round"] for attempt in detail["attempts"]] == [1, 2, 3]
     assert "this prompt fails" in past("history", "show", "5").out
     missing = past("history", "show", "99")
-    assert missing.code == 2
+    assert missing.code == 1
     assert missing.complaint == "there is no task 99"
 
 
@@ -79,7 +79,7 @@ def test_export(past: Here, tmp_path: Path) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     again = past("history", "export", "--output", str(target))
     assert again.code == 2
-    assert "File exists" in again.complaint
+    assert "exists already" in again.complaint
 
 
 def ids_of(lines: str) -> list[int]:

@@ -102,7 +102,7 @@ def test_virtual_replays_work_beside_a_program_that_has_the_history(cli: Here) -
     done = cli("replay", str(path), "--virtual", "--json")
     assert done.code == 0
     assert Report.model_validate_json(done.out).runs[0].done == 4
-    assert "not kept" in done.err
+    assert "not saved" in done.err
 
 
 def test_without_policy_the_workloads_own_switches_count(cli: Here) -> None:
@@ -316,3 +316,18 @@ def test_a_replay_that_cannot_go_on_is_reported_as_far_as_it_went(cli: Here, mon
     assert [run.name for run in Report.model_validate_json(done.out).runs] == ["fifo"]
     assert "npps was not run: the core is gone" in done.err
     assert cli("replay", "aios-five", "--core", QUICK).code == 2
+
+
+def test_a_task_that_the_workload_cancels_is_no_failure(cli: Here) -> None:
+    rows = [
+        {"kind": "workload", "version": 1},
+        {"kind": "task", "id": "t1", "at": 0, "prompt": "one"},
+        {"kind": "task", "id": "t2", "at": 0, "prompt": "two"},
+        {"kind": "control", "at": 0.1, "op": "cancel", "task": "t2"},
+    ]
+    (cli.folder / "cancelling.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    slow = "scripted:ttft=0.3,tps=0,tokens=4"
+    live = cli("replay", "cancelling.jsonl", "--core", slow, "--slots", "1", "--json")
+    assert (live.code, Report.model_validate_json(live.out).runs[0].failed) == (0, 1)
+    virtual = cli("replay", "cancelling.jsonl", "--virtual", "--decode", "1", "--json")
+    assert (virtual.code, Report.model_validate_json(virtual.out).runs[0].failed) == (0, 1)

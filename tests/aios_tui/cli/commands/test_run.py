@@ -101,6 +101,8 @@ def test_jsonl_from_stdin_with_options_as_defaults(cli: Here) -> None:
         (b'{"prompt": "a"}\n[1]\n', "line 2", "not a JSON object"),
         (b'\n\n{"prompt": "a", "priority": 10}', "line 3", "priority"),
         (b'{"prompt": "a", "urgency": 1}', "line 1", "urgency: no such field"),
+        (b'{"prompt": "a", "prio": 1}', "line 1", "prio: no such field; did you mean priority?"),
+        (b'{"prompt": "a", "options": {"temp": 1}}', "line 1", "no such field; did you mean temperature?"),
         (b'{"prompt": "  "}', "line 1", "the prompt is empty"),
         (b'{"prompt": "a"}\n{"prompt": 1}', "line 2", "prompt"),
         (b'{"prompt": "a"}\n{"priority": 1' + b"0" * 5000 + b"}", "line 2", "not JSON"),
@@ -108,7 +110,20 @@ def test_jsonl_from_stdin_with_options_as_defaults(cli: Here) -> None:
         (b"x" * (4 * 1024 * 1024 + 1), "line 1", "longer than 4 MiB"),
         (b"\n \n", "<stdin>", "no task"),
     ],
-    ids=["no-json", "no-object", "range", "field", "empty", "type", "digits", "utf-8", "long", "nothing"],
+    ids=[
+        "no-json",
+        "no-object",
+        "range",
+        "field",
+        "typo",
+        "option",
+        "empty",
+        "type",
+        "digits",
+        "utf-8",
+        "long",
+        "nothing",
+    ],
 )
 def test_a_bad_line_is_named_and_nothing_is_submitted(cli: Here, data: bytes, where: str, why: str) -> None:
     found = cli("run", "--core", QUICK, "-", stdin=data)

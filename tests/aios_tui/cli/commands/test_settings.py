@@ -168,7 +168,7 @@ def test_each_bad_setting_is_named_and_the_others_are_read(cli: Here, monkeypatc
         "aios-tui: AIOS_TUI_ALIASES: not JSON",
         "aios-tui: AIOS_TUI_SLOTS: 'abc' is not a whole number",
         f"aios-tui: settings file {config}: policy: ",
-        "aios-tui: unknown theme 'nope': there are ",
+        "aios-tui: unknown theme 'nope'; known: ",
     ):
         assert len([line for line in told if line.startswith(start)]) == 1, told
     assert len(told) == 6

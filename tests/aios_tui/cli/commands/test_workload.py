@@ -114,7 +114,7 @@ def test_a_workload_in_the_users_folder_is_found_by_its_name(cli: Here) -> None:
         (("import", "trace", "-o", "x", "--format", "csv"), "--format 'csv'"),
         (("import", "trace", "-o", "x", "--priorities", "12:1"), "priorities"),
         (("import", "trace", "-o", "x", "--interval", "-1"), "--interval"),
-        (("import", "trace", "-o", "trace"), "there already"),
+        (("import", "trace", "-o", "trace"), "exists already"),
         (("import", "trace", "-o", "none/x"), "none/x"),
         (("import", "bad", "-o", "x"), "bad, line 3"),
         (("generate", "--tasks", "1", "--rate", "0", "-o", "x"), "rate above 0"),

@@ -54,7 +54,7 @@ def test_none_that_can_run_anything_is_a_failure(cli: Here) -> None:
     assert (code, [line["state"] for line in lines]) == (1, ["fail", "fail"])
     code, lines = of(cli, "core", "--config", configured(cli.folder, ""))
     assert (code, [line["state"] for line in lines]) == (1, ["fail"])
-    assert "nothing to run on" in lines[0]["detail"] and "models fetch" in lines[0]["advice"]
+    assert "no core to run tasks on" in lines[0]["detail"] and "models fetch" in lines[0]["advice"]
 
 
 def test_a_key_that_is_missing_is_named_and_one_that_others_may_read_fails(
