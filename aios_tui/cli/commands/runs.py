@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aios_tui.cli.exit_codes import FAILED, OK, CommandFailed
+from aios_tui.cli.exit_codes import CommandFailed
 from aios_tui.cli.history_access import read_history
 from aios_tui.cli.options import json_option, load_settings, settings_options
 from aios_tui.cli.output import Output, duration
@@ -79,18 +79,15 @@ def show(ids: tuple[int, ...], report: Path | None, as_json: bool) -> None:
 @runs.command()
 @_ids_argument
 @settings_options("config", "db")
-def delete(ids: tuple[int, ...]) -> int:
+def delete(ids: tuple[int, ...]) -> None:
     """Delete runs. The tasks of live ones stay in the history. Exit code 1 when a run does not exist."""
     path = load_settings().settings.db
-    out = Output()
     if not path.exists():
-        out.error(f"no history yet: {path}")
-        return FAILED
+        raise click.UsageError(f"no history at {path}")
     deleted = asyncio.run(_delete(path, ids))
     if deleted:
-        out.note(f"{len(deleted)} deleted")
+        Output().note(f"{len(deleted)} deleted")
     _check_found(ids, deleted)
-    return OK
 
 
 def _check_found(ids: Sequence[int], found: Sequence[int]) -> None:

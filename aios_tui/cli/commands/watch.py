@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aios_tui.cli.exit_codes import CommandFailed
 from aios_tui.cli.options import json_option, settings_options
 from aios_tui.cli.output import Output, duration
 from aios_tui.cli.remote import connect
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
-    from aios_tui.runtime.client import RemoteEvent
+    from aios_tui.runtime.client import Remote, RemoteEvent
 
 
 @click.command()
@@ -26,7 +27,7 @@ def watch(task: int | None, tokens: bool, past: bool, as_json: bool) -> None:
     """Follow the events of the running console or service until it stops; ctrl-C ends it."""
     out = Output()
     with connect() as remote:
-        if task is not None and remote.get(f"/v1/tasks/{task}")["ended_at"] is not None:
+        if task is not None and _find_task(remote, task)["ended_at"] is not None:
             out.note(f"task {task} has ended; see `aios-tui history show {task}`")
             return
         for event in remote.events(task=task, tokens=tokens and as_json, past=past):
@@ -37,6 +38,16 @@ def watch(task: int | None, tokens: bool, past: bool, as_json: bool) -> None:
             if task is not None and event.kind == "task_ended":
                 return
     out.note("the service has stopped")
+
+
+def _find_task(remote: Remote, task: int) -> dict[str, Any]:
+    """Return the task's record. Raises CommandFailed when there is no such task."""
+    from engine.errors import UsageError
+
+    try:
+        return remote.get(f"/v1/tasks/{task}")
+    except UsageError as error:
+        raise CommandFailed(str(error)) from None
 
 
 def format_event(event: RemoteEvent) -> str:

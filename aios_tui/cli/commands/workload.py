@@ -67,7 +67,8 @@ def import_(
 ) -> None:
     """Import a trace or a list of prompts.
 
-    Formats: Azure and BurstGPT (CSV), Mooncake (JSONL), prompts (text, JSONL). Fields that FILE lacks are drawn from the weights and the seed; the header of the new file lists them.
+    Formats: Azure and BurstGPT (CSV), Mooncake (JSONL), prompts (text, JSONL). Fields that FILE lacks are drawn from
+    the weights and the seed; the header of the new file lists them.
     """
     from engine.workloads.importers import FORMATS, detect, open_import
 

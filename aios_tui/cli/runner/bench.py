@@ -25,7 +25,7 @@ DEFAULT_STREAMS = (1, 2, 4)
 
 @dataclass(frozen=True, slots=True)
 class BenchPlan:
-    """What to measure.
+    """The core to measure, and the load to measure it with.
 
     Attributes:
         model: None for the core's default.

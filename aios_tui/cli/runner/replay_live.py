@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aios_tui.cli.exit_codes import FAILED, INTERRUPTED, OK
 from aios_tui.cli.output import Output
-from aios_tui.cli.progress import counting_bar, stderr_is_terminal
+from aios_tui.cli.progress import counting_bar
 from aios_tui.cli.runner.replay_keep import keep_runs
 from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.cli.runner.signals import Interrupted, Stopper
@@ -127,8 +128,9 @@ class _PolicyRun:
 
     async def _run(self, replay: LiveReplay, stopper: Stopper) -> bool:
         """Play until all tasks have ended. Return False when a signal or a fault ended it before."""
-        with _ReplayBar(self._policy) as bar:
-            replay.on_progress(bar.update)
+        with counting_bar(self._policy, total=None, width=24, with_text=True) or nullcontext() as bar:
+            if bar is not None:
+                replay.on_progress(partial(_draw, bar))
             try:
                 await stopper.run(replay.run())
                 return True
@@ -161,34 +163,9 @@ def _longest_prompt(infos: list[CoreInfo]) -> int | None:
     return max(16, min(contexts) // 2) if contexts else None
 
 
-class _ReplayBar(AbstractContextManager["_ReplayBar"]):
-    """A progress bar with the replay's state."""
-
-    def __init__(self, policy: str) -> None:
-        self._policy = policy
-        self._bar: Bar | None = None
-
-    def __enter__(self) -> _ReplayBar:
-        if stderr_is_terminal():
-            from rich.progress import TextColumn
-
-            self._bar = counting_bar(self._policy, TextColumn("{task.description}", markup=False), width=24)
-        if self._bar is not None:
-            self._bar.add_task("", total=None)
-            self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def update(self, progress: Progress) -> None:
-        """Draw the present state."""
-        if self._bar is None:
-            return
-        waiting, running = progress.sent - progress.started, max(0, progress.started - progress.ended)
-        text = f"at {progress.position:.0f} s · sent {progress.sent} · waiting {waiting} · running {running}"
-        failed = f" · failed {progress.failed}" if progress.failed else ""
-        line = self._bar.task_ids[0]
-        self._bar.update(line, completed=progress.ended, total=progress.total, description=text + failed)
+def _draw(bar: Bar, progress: Progress) -> None:
+    """Draw the replay's present state."""
+    waiting, running = progress.sent - progress.started, max(0, progress.started - progress.ended)
+    text = f"at {progress.position:.0f} s · sent {progress.sent} · waiting {waiting} · running {running}"
+    failed = f" · failed {progress.failed}" if progress.failed else ""
+    bar.update(bar.task_ids[0], completed=progress.ended, total=progress.total, description=text + failed)

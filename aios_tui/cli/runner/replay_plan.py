@@ -1,4 +1,4 @@
-"""The request of `aios-tui replay`: what to replay, and how."""
+"""The request of `aios-tui replay`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.scheduling import Policy
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What to replay, and how.
+    """The workload to replay, and the conditions.
 
     Attributes:
         policies: one run each; empty for one run under the workload's or the settings' own policy.

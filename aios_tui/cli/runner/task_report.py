@@ -37,9 +37,8 @@ class TaskReport(AbstractContextManager["TaskReport"]):
         return self._counts[TaskState.FAILED] + self._counts[TaskState.CANCELLED]
 
     def __enter__(self) -> TaskReport:
-        self._bar = counting_bar("tasks") if self._total else None
+        self._bar = counting_bar("tasks", total=self._total) if self._total else None
         if self._bar is not None:
-            self._bar.add_task("tasks", total=self._total)
             self._bar.start()
         return self
 

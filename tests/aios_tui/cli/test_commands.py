@@ -138,7 +138,7 @@ def test_doctor_finds_a_damaged_history(cli: Here) -> None:
     ],
     ids=["type", "toml", "value", "key"],
 )
-def test_doctor_goes_on_after_a_bad_setting(cli: Here, text: str, reason: str) -> None:
+def test_doctor_continues_after_a_bad_setting(cli: Here, text: str, reason: str) -> None:
     config = cli.folder / "bad.toml"
     config.write_text(text)
     found = cli("doctor", "--core", EMPTY, "--config", str(config), "--json")
@@ -161,7 +161,7 @@ def test_doctor_names_bad_variables(cli: Here, monkeypatch: pytest.MonkeyPatch) 
     assert "AIOS_TUI_POLICY: " in found.out
 
 
-def test_doctor_warns_of_a_theme_that_is_not_there(cli: Here) -> None:
+def test_doctor_warns_of_an_unknown_theme_in_the_settings_file(cli: Here) -> None:
     config = cli.folder / "themed.toml"
     config.write_text('theme = "nope"\n')
     found = cli("doctor", "--core", EMPTY, "--config", str(config), "--json")

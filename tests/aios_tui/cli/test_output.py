@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or read no further."""
+"""Standard streams that are closed or full, or whose reader has gone."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_closed_streams_are_no_reason_to_fail(tmp_path: Path) -> None:
     assert [task["state"] for task in tasks] == ["done", "done"]
 
 
-def test_a_reader_that_leaves_is_told_what_stays_queued(tmp_path: Path) -> None:
+def test_a_reader_that_leaves_ends_the_run_with_a_count_of_queued_tasks(tmp_path: Path) -> None:
     process = start(tmp_path, "run", "--core", "scripted:ttft=0,tps=40,tokens=4", "--json", *"abcdef")
     assert process.stdout is not None
     assert process.stderr is not None
@@ -78,7 +78,7 @@ def test_a_reader_that_leaves_is_told_what_stays_queued(tmp_path: Path) -> None:
         ("workload", "import, generate, show, cut, scale, merge or samples"),
     ],
 )
-def test_a_group_by_itself_is_told_what_follows_it(cli: Here, group: str, names: str) -> None:
+def test_a_group_by_itself_is_a_mistake_that_lists_its_subcommands(cli: Here, group: str, names: str) -> None:
     found = cli(group)
     assert (found.code, found.out) == (2, "")
     assert f"aios-tui {group} needs a subcommand: {names}; see" in found.complaint
@@ -91,7 +91,7 @@ def test_a_history_where_no_file_can_be_made(cli: Here) -> None:
     assert found.complaint == "history /proc/x.db can't be opened: no file can be made there: /proc"
 
 
-def test_a_history_in_use_is_still_told_as_that(tmp_path: Path) -> None:
+def test_a_history_in_use_is_reported_as_that(tmp_path: Path) -> None:
     owner = start(tmp_path, "run", "--core", ENDLESS, "a", stderr=subprocess.PIPE)
     assert owner.stderr is not None
     while "accepted" not in owner.stderr.readline():

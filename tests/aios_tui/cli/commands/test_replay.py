@@ -1,4 +1,4 @@
-"""`aios-tui replay`, as its users call it."""
+"""`aios-tui replay`, live and virtual."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def kept_runs(path: Path) -> list[ReplayRow]:
         return await history.replays()
 
 
-def test_runs_are_kept_unless_that_is_not_wanted(cli: Here) -> None:
+def test_runs_are_saved_unless_no_keep_is_given(cli: Here) -> None:
     path = tokens(cli.folder)
     assert cli("replay", str(path), "--virtual", "--policy", "npps,fifo").code == 0
     assert cli("replay", str(path), "--virtual", "--no-keep").code == 0
@@ -123,7 +123,7 @@ def test_without_policy_the_workloads_own_switches_count(cli: Here) -> None:
     assert len(Report.model_validate_json(both.out).runs[0].switches) == 2
 
 
-def test_the_five_tasks_live_under_both_policies(cli: Here) -> None:
+def test_the_sample_of_five_tasks_live_under_both_policies(cli: Here) -> None:
     done = cli("replay", "aios-five", "--policy", "fifo,npps", "--core", QUICK, "--speed", "max", "--report", "out")
     assert done.code == 0, done.err
     report = Report.model_validate_json((cli.folder / "out" / "report.json").read_text())
@@ -142,7 +142,7 @@ def test_the_five_tasks_live_under_both_policies(cli: Here) -> None:
     assert len(kept) == 10
 
 
-def test_tasks_that_fail_are_reported_and_told_by_the_exit_code(cli: Here) -> None:
+def test_failed_tasks_are_reported_and_make_exit_code_1(cli: Here) -> None:
     done = cli("replay", "aios-five", "--core", "scripted:ttft=0,tps=0,fail=1", "--speed", "inf", "--json",
                "--config", str(no_retries(cli.folder)))  # fmt: skip
     assert done.code == 1
@@ -195,7 +195,7 @@ def test_ctrl_c_leaves_no_task_of_the_replay_in_the_queue(cli: Here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "complaint"),
     [
         (("nothing-such",), "no workload 'nothing-such'"),
         (("none/nothing.jsonl",), "no workload file"),
@@ -215,10 +215,10 @@ def test_ctrl_c_leaves_no_task_of_the_replay_in_the_queue(cli: Here) -> None:
         (("aios-five", "--virtual", "--report", "/proc/nowhere"), "--report"),
     ],
 )
-def test_bad_requests_get_a_line(cli: Here, given: tuple[str, ...], told: str) -> None:
+def test_bad_requests_get_a_line(cli: Here, given: tuple[str, ...], complaint: str) -> None:
     refused = cli("replay", *given)
     assert refused.code == 2
-    assert told in refused.complaint
+    assert complaint in refused.complaint
     assert refused.out == ""
 
 
@@ -283,7 +283,7 @@ def test_a_stretch_of_history_becomes_a_workload(cli: Here) -> None:
     assert load(cli.folder / "none.jsonl").tasks == []
 
 
-def test_with_a_seed_replies_that_nobody_counted_are_drawn(cli: Here) -> None:
+def test_with_a_seed_uncounted_replies_are_drawn(cli: Here) -> None:
     def ends(*given: str) -> list[str]:
         assert cli("replay", "aios-five", "--virtual", "--report", "out", *given).code == 0
         return [row["end_s"] for row in tasks_csv(cli.folder / "out")]

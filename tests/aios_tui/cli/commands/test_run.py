@@ -1,4 +1,4 @@
-"""`aios-tui run`: what goes in, what comes out, and the exit code."""
+"""`aios-tui run`: input, output and exit code."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_json_contract(cli: Here) -> None:
     assert len(task["result"].split()) == 4
 
 
-def test_a_failed_task_is_told_and_makes_exit_code_1(cli: Here) -> None:
+def test_a_failed_task_is_reported_and_makes_exit_code_1(cli: Here) -> None:
     found = cli("run", "--core", "scripted:fail=1", "a", "b")
     assert found.code == 1
     assert found.err.count("scripted: this prompt fails") == 2
@@ -214,7 +214,7 @@ def test_output_is_utf_8_in_any_locale(tmp_path: Path) -> None:
     assert found.tasks()[0]["prompt"] == "你好"
 
 
-def test_a_broken_agent_of_the_users_is_told_and_the_rest_runs(cli: Here, tmp_path: Path) -> None:
+def test_an_invalid_agent_file_is_reported_and_the_rest_runs(cli: Here, tmp_path: Path) -> None:
     folder = tmp_path / "config" / "aios-tui" / "agents"
     folder.mkdir(parents=True)
     (folder / "mine.toml").write_text('name = "mine"\ndescription = "d"\n[[round]]\nprompt = "{prompt}!"\n')

@@ -1,4 +1,4 @@
-"""`aios-tui runs`: what was kept is listed, shown as it was, compared and deleted."""
+"""`aios-tui runs`: saved replays are listed, shown unchanged, compared and deleted."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_name_alone_lists_as_the_replay_says(cli: Here) -> None:
     assert "other.sqlite3" in other.complaint
 
 
-def test_two_runs_of_one_policy_are_told_apart(cli: Here) -> None:
+def test_two_runs_of_one_policy_get_different_names(cli: Here) -> None:
     cli(*VIRTUAL)
     cli(*VIRTUAL, "--slots", "2")
     shown = json.loads(cli("runs", "show", "1", "2", "--json").out)

@@ -1,4 +1,4 @@
-"""What `doctor` says of the cores."""
+"""The checks of `doctor` on cores."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_each_configured_core_has_a_line(cli: Here) -> None:
     assert "127.0.0.1:9" in attic["detail"] and "wait" in attic["advice"]
 
 
-def test_none_that_can_run_anything_is_a_failure(cli: Here) -> None:
+def test_no_usable_core_is_a_failure(cli: Here) -> None:
     config = configured(cli.folder, table("attic", "127.0.0.1:9") + table("cellar", "127.0.0.1:10"))
     code, lines = of(cli, "core", "--config", config)
     assert (code, [line["state"] for line in lines]) == (1, ["fail", "fail"])
