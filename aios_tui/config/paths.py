@@ -1,4 +1,4 @@
-"""Where files live, by the platform's rules (on Linux the XDG folders). Nothing here creates anything."""
+"""Paths of the program's files, by the platform's rules (XDG folders on Linux). Creates nothing."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ APP = "aios-tui"
 
 
 def config_folder() -> Path:
-    """Settings, the user's agents and themes."""
+    """Folder of settings, agents and themes."""
     return platformdirs.user_config_path(APP, appauthor=False)
 
 
 def data_folder() -> Path:
-    """The history, and weights that were fetched."""
+    """Folder of the history, workloads, benchmarks and downloaded weights."""
     return platformdirs.user_data_path(APP, appauthor=False)
 
 
 def state_folder() -> Path:
-    """What the console remembers between two runs."""
+    """Folder of what the console remembers between runs."""
     return platformdirs.user_state_path(APP, appauthor=False)
 
 
 def log_file() -> Path:
-    """The log; older ones lie beside it with a number behind their name."""
+    """The log; older ones are beside it with a number after their name."""
     return platformdirs.user_log_path(APP, appauthor=False) / "aios-tui.log"
 
 
@@ -34,12 +34,12 @@ def default_config() -> Path:
 
 
 def bench_file() -> Path:
-    """What `bench` measured."""
+    """Results of `bench`."""
     return data_folder() / "bench.json"
 
 
 def keys_file() -> Path:
-    """Access keys of cores, for those who don't put them into the environment."""
+    """Access keys of cores that are not in the environment."""
     return config_folder() / "keys.toml"
 
 

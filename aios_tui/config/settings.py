@@ -1,8 +1,7 @@
-"""Settings: from the command line, `AIOS_TUI_*`, a TOML file and the defaults, in that order of precedence."""
+"""Settings from the command line, `AIOS_TUI_*`, a TOML file and defaults, in that order of precedence."""
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from engine.kernel.config import KernelConfig
 from engine.sanitise import one_line
 from engine.scheduling import parse_policy
 from engine.validation import wording
+from engine.wording import nearest
 
 PREFIX = "AIOS_TUI_"
 
@@ -53,7 +53,7 @@ def _blank_is_none(value: Any) -> Any:
 
 
 def _otel(value: Any) -> Any:
-    """True, false, or the base address of a collector."""
+    """Accept true, false, or the base address of a collector."""
     if not isinstance(value, str):
         return value
     if value.lower() in ("true", "1", "yes", "on"):
@@ -84,7 +84,7 @@ Limit = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class MakingArguments(TypedDict):
-    """What `make_core` wants to know beside the core."""
+    """Arguments of `make_core` besides the core."""
 
     slots: int | None
     default_model: str | None
@@ -93,7 +93,7 @@ class MakingArguments(TypedDict):
 
 
 class CoreArguments(MakingArguments):
-    """What `choose_cores` and `survey` want to know beside the choice."""
+    """Arguments of `choose_cores` and of core discovery besides the choice."""
 
     configured: Mapping[str, CoreConfig]
 
@@ -106,11 +106,11 @@ class Settings(BaseSettings):
     cores: CoreConfigs = Field(default_factory=dict)
     """Your own cores, a table [cores.NAME] each; see docs/cores.md."""
     core: CoreName = "auto"
-    """What executes: auto, or with commas: your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…"""
+    """Where tasks run: auto, or any of your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…"""
     model: OptionalName = None
     """The model of tasks that name none; without it the core chooses."""
     slots: Annotated[int, Field(ge=1, le=256)] | None = None
-    """How many tasks a core runs at a time if its table does not say; else Ollama's is learnt, others' is their own."""
+    """Attempts that each core runs at a time, where its table does not say; without it the core's own number."""
     policy: PolicyName = "fifo"
     """The order of the queue at start: fifo, npps or npps:ageing=SECONDS, each with affinity=PASSES."""
     db: PathSetting = Field(default_factory=paths.default_database)
@@ -124,43 +124,43 @@ class Settings(BaseSettings):
     workloads_folder: PathSetting = Field(default_factory=lambda: paths.data_folder() / "workloads")
     """Your workload files; recordings go there."""
     first_token_s: Limit = 300.0
-    """Seconds from dispatch to the first sign of progress; 0 is without limit."""
+    """Seconds from dispatch to the first sign of progress; 0 means no limit."""
     gap_s: Limit = 120.0
-    """Seconds between two pieces of a stream; 0 is without limit."""
+    """Seconds between two pieces of a stream; 0 means no limit."""
     total_s: Limit = 1800.0
-    """Seconds for one attempt in all; 0 is without limit."""
+    """Seconds for one attempt in all; 0 means no limit."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
-    """Tries of one round, the first among them; also how often a task may be found interrupted before it fails."""
+    """Attempts per round, the first included; also how often a task may be interrupted before it fails."""
     backoff_s: Limit = 1.0
-    """Seconds before the second try, doubled for each further one."""
+    """Seconds before the second attempt, doubled for each further one."""
     backoff_max_s: Limit = 30.0
-    """The longest wait before another try, in seconds."""
+    """The longest wait before another attempt, in seconds."""
     host: Name = "127.0.0.1"
     """The address that `serve` and `--listen` answer on; any but a loopback one needs a token."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     """The port that `serve` and `--listen` answer on; 0 takes a free one."""
     token: Annotated[SecretStr | None, BeforeValidator(_blank_is_none)] = None
-    """What a client must show to use the service; at least 16 characters."""
+    """The secret that clients of the service must send; at least 16 characters."""
     aliases: dict[Name, Name] = Field(default_factory=dict)
     """Model names that clients use, and the model that serves each."""
     hosts: tuple[Name, ...] = ()
-    """Further names by which clients may address the service."""
+    """More host names by which clients may address the service."""
     origins: tuple[Name, ...] = ()
     """Web pages, such as https://desk.example, whose scripts may use the service."""
     status_wait_s: Limit = 300.0
-    """How long the service holds a client's question whether its task is done, in seconds, while it is not."""
+    """Seconds that a status request of an AIOS client waits for the task's end."""
     request_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 200.0
-    """Requests a second that one address may make; five times as many at once."""
+    """Requests a second allowed from one address; five times as many at once."""
     max_request_mb: Annotated[float, Field(gt=0, le=1024)] = 8.0
     """The largest request, in MB."""
     metrics: bool = False
-    """Whether the service answers GET /metrics with Prometheus' text; needs the extra `metrics`."""
+    """Serve Prometheus' text at GET /metrics; needs the extra `metrics`."""
     otel: Otel = False
-    """Whether OpenTelemetry spans and metrics are sent: true, or the collector's address; needs the extra `otel`."""
+    """Send OpenTelemetry spans and metrics: true, or the collector's address; needs the extra `otel`."""
     service: OptionalName = None
     """The service that submit, ps, watch … act on, as http://HOST:PORT; without it, the one that has the history."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """What goes into the log file. Prompts and replies do not, at any level but debug."""
+    """The least severe messages in the log file. Prompts and replies are never logged."""
 
     @classmethod
     def settings_customise_sources(
@@ -171,15 +171,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """`load_settings` reads the sources itself, to be able to say where each value comes from."""
+        """Use no sources here: `load_settings` reads them itself, to know where each value comes from."""
         return (init_settings,)
 
     def core_arguments(self) -> CoreArguments:
-        """The cores' part of the settings, with this process's environment."""
+        """Return the cores' part of the settings, with this process's environment."""
         return {"configured": self.cores, **self.making_arguments()}
 
     def making_arguments(self) -> MakingArguments:
-        """The same without the cores themselves."""
+        """Return the same without the configured cores."""
         return {
             "slots": self.slots,
             "default_model": self.model,
@@ -188,7 +188,7 @@ class Settings(BaseSettings):
         }
 
     def kernel_config(self) -> KernelConfig:
-        """The kernel's part of the settings."""
+        """Return the kernel's part of the settings."""
         return KernelConfig(
             first_token_s=self.first_token_s or None,
             gap_s=self.gap_s or None,
@@ -201,12 +201,11 @@ class Settings(BaseSettings):
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Settings, and where they come from.
+    """Settings and their origins.
 
     Attributes:
-        origins: for each field that is not at its default, where it was set: `option --slots`, `AIOS_TUI_SLOTS`
-            or `settings file PATH`.
-        config: the settings file, whether it exists or not.
+        origins: for each field that was set, the place: `option --slots`, `AIOS_TUI_SLOTS` or `settings file PATH`.
+        config: the settings file; it may not exist.
     """
 
     settings: Settings
@@ -217,10 +216,10 @@ class Loaded:
 def load_settings(
     options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> Loaded:
-    """Read settings; `options` are the command line's, None among them meaning not given.
+    """Read settings. `options` are the command line's; None means not given.
 
     Raises:
-        UsageError: a file, variable or option is bad. One line with which one, the key and the reason.
+        UsageError: a file, variable or option is invalid; one line with the place, the key and the reason.
     """
     loaded, problems = read_settings(options, config=config, environ=environ)
     if problems:
@@ -231,7 +230,7 @@ def load_settings(
 def read_settings(
     options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> tuple[Loaded, list[str]]:
-    """As `load_settings`; what is bad is left at its default, and told in a line each."""
+    """Like `load_settings`, but invalid values fall back to defaults; each is a line in the returned list."""
     environ = os.environ if environ is None else environ
     named = config or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
     path = (named or paths.default_config()).expanduser().absolute()
@@ -252,31 +251,28 @@ def read_settings(
         try:
             return Loaded(Settings(**values), origins, path), problems
         except ValidationError as error:
-            told = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_url=False))
-            bad = [key for key in told if key in values]
-            if not bad:
+            keys = dict.fromkeys(str(each["loc"][0]) for each in error.errors(include_url=False))
+            invalid = [key for key in keys if key in values]
+            if not invalid:
                 raise
-            problems += (one_line(_complaint(error, key, origins)) for key in bad)
-            values = {key: value for key, value in values.items() if key not in bad}
-            origins = {key: value for key, value in origins.items() if key not in bad}
+            problems += (one_line(_complaint(error, key, origins)) for key in invalid)
+            values = {key: value for key, value in values.items() if key not in invalid}
+            origins = {key: value for key, value in origins.items() if key not in invalid}
 
 
 def _complaint(error: ValidationError, key: str, origins: Mapping[str, str]) -> str:
-    """The first thing wrong with `key`: where it was set, the key unless that tells it, the reason."""
+    """Word the first error of `key`: where it was set, the key unless that names it, the reason."""
     first = next(each for each in error.errors(include_url=False) if each["loc"][0] == key)
     _, *inner = (str(part) for part in first["loc"] if part != "[key]")
-    where, what = origins.get(key, "default"), wording(first)
+    where, message = origins.get(key, "default"), wording(first)
     if key == "cores" and first["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(inner[-1], CoreConfig.model_fields, n=1, cutoff=0.5)
-        what = f"a core has no such key; {f'did you mean {near[0]}?' if near else _core_keys()}"
+        near = nearest(inner[-1], CoreConfig.model_fields, most=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(CoreConfig.model_fields)}"
+        message = f"a core has no such key; {hint}"
     if key == "cores" and first["type"] == "missing":
-        what = f"missing; it is one of {', '.join(kinds())}"
+        message = f"missing; it is one of {', '.join(kinds())}"
     path = ".".join([key, *inner])
-    return f"{where}: {path}: {what}" if inner or where.startswith("settings") else f"{where}: {what}"
-
-
-def _core_keys() -> str:
-    return f"there are {', '.join(CoreConfig.model_fields)}"
+    return f"{where}: {path}: {message}" if inner or where.startswith("settings") else f"{where}: {message}"
 
 
 def _option(key: str) -> str:

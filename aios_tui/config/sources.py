@@ -1,8 +1,7 @@
-"""Where settings are read from: a TOML file and the environment. What is bad is told, and the rest is read."""
+"""Read settings from a TOML file and the environment. Errors are collected; valid values are still read."""
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -11,14 +10,17 @@ from typing import Any
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
 
 from engine.sanitise import one_line
+from engine.wording import nearest
 
 MAX_FILE_BYTES = 1 << 20
+LISTS = ("hosts", "origins")
+"""Keys with a list; in the environment their values are JSON arrays."""
 PATHS = ("db", "agents_folder", "themes_folder", "workloads_folder")
-"""Keys whose values in the file may be relative to it."""
+"""Keys whose values in the file may be relative to its folder."""
 
 
 def from_file(path: Path, known: Collection[str], problems: list[str], *, required: bool) -> dict[str, Any]:
-    """The file's values; a line for each thing that is wrong is added to `problems`. `required`: it has to be there."""
+    """Return the file's values and add a line to `problems` per error. `required`: a missing file is an error."""
     where = f"settings file {path}"
     try:
         with path.open("rb") as file:
@@ -35,7 +37,7 @@ def from_file(path: Path, known: Collection[str], problems: list[str], *, requir
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problems.append(one_line(f"{where}: not TOML: {error}"))
         return {}
-    found = {key: value for key, value in values.items() if _known(key, where, str, known, problems)}
+    found = {key: value for key, value in values.items() if _is_known(key, where, str, known, problems)}
     for key in PATHS:
         if isinstance(found.get(key), str) and found[key]:
             found[key] = path.parent / Path(found[key]).expanduser()
@@ -49,28 +51,29 @@ def from_file(path: Path, known: Collection[str], problems: list[str], *, requir
 def from_environment(
     environ: Mapping[str, str], settings: type[BaseSettings], prefix: str, problems: list[str]
 ) -> dict[str, Any]:
-    """The variables' values; a line for each that is bad is added to `problems`."""
-    mine = {key.upper(): value for key, value in environ.items() if key.upper().startswith(prefix)}
-    mine.pop(f"{prefix}CONFIG", None)
+    """Return the variables' values and add a line to `problems` per error. Lists and tables are JSON."""
+    variables = {key.upper(): value for key, value in environ.items() if key.upper().startswith(prefix)}
+    variables.pop(f"{prefix}CONFIG", None)
     found: dict[str, Any] = {}
-    for variable, value in mine.items():
+    for variable, value in variables.items():
         key = variable.removeprefix(prefix).lower()
-        if not _known(key, "environment", lambda key: f"{prefix}{key.upper()}", settings.model_fields, problems):
+        if not _is_known(key, "environment", lambda key: f"{prefix}{key.upper()}", settings.model_fields, problems):
             continue
         source = EnvSettingsSource(settings, env_prefix=prefix)
         source.env_vars = {variable.lower(): value}
         try:
             found |= source()
         except SettingsError:
-            problems.append(f"{variable}: not JSON, which a table or list has to be here")
+            example = '["first", "second"]' if key in LISTS else '{"name": "value"}'
+            problems.append(f"{variable}: not JSON; write it as {variable}='{example}'")
     return found
 
 
-def _known(key: str, where: str, spell: Callable[[str], str], known: Collection[str], problems: list[str]) -> bool:
-    """Whether there is a setting `key`; a line is added to `problems` when there is none."""
+def _is_known(key: str, where: str, spell: Callable[[str], str], known: Collection[str], problems: list[str]) -> bool:
+    """Return True when there is a setting `key`; otherwise add a line to `problems`."""
     if key in known:
         return True
-    near = difflib.get_close_matches(key, known, n=1)
+    near = nearest(key, known, most=1, cutoff=0.6)
     hint = f"did you mean {spell(near[0])}?" if near else "`aios-tui settings` lists them all"
     problems.append(one_line(f"{where}: no setting is called {spell(key)}; {hint}"))
     return False

@@ -1,1 +1,1 @@
-"""The composition root: builds kernel, store, cores and exporters."""
+"""The composition root: the one place that builds kernel, store, cores and exporters, and connects them."""

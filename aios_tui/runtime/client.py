@@ -1,4 +1,4 @@
-"""A client of a running console or service, through its own API."""
+"""HTTP client of a running console or service."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from engine.sanitise import one_line
 
 ANSWER_S = 30.0
 EVENT_GAP_S = 60.0
-"""The service gives a sign of life every 15 s, so a longer silence is a line that is dead."""
+"""Seconds of silence after which an event stream counts as dead; the service sends something every 15 s."""
 
 
 class RemoteError(AiosError):
-    """The service could not be spoken with, or had a trouble of its own."""
+    """The service can't be reached, or answered with an internal error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class RemoteEvent:
 
 
 class Remote:
-    """Speaks with one service; close it, or use it in a `with`. Every method raises AiosError with one line.
+    """A connection to one service, used in a `with`. Every method raises AiosError with one line.
 
-    Refusals that are the caller's affair, such as an unknown task, are UsageErrors.
+    Errors of the caller, such as an unknown task, are UsageErrors.
     """
 
     def __init__(self, client: httpx.Client, where: str) -> None:
@@ -59,23 +59,23 @@ class Remote:
         return self._call("PUT", path, json=body)
 
     def wait(self, task_id: int) -> dict[str, Any]:
-        """A task's record, once it has ended."""
+        """Wait for a task's end and return its record."""
         while True:
             record = self._call("GET", f"/v1/tasks/{task_id}", params={"wait": 20})
             if record.get("ended_at") is not None:
                 return record
 
     def events(self, **params: Any) -> Iterator[RemoteEvent]:
-        """What happens, until the service stops."""
+        """Yield events until the service stops."""
         given = {key: value for key, value in params.items() if value is not None}
         timeout = httpx.Timeout(ANSWER_S, read=EVENT_GAP_S)
         with (
-            self._told(),
+            self._map_errors(),
             self._client.stream("GET", "/v1/events", params=given, timeout=timeout) as answer,
         ):
             if answer.status_code != 200:
                 answer.read()
-                _judge(answer)
+                _raise_for_status(answer)
             kind = ""
             for line in answer.iter_lines():
                 name, _, value = line.partition(": ")
@@ -88,16 +88,17 @@ class Remote:
             raise RemoteError(f"{self.where} broke off")
 
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        with self._told():
+        with self._map_errors():
             answer = self._client.request(method, path, **options)
-            _judge(answer)
+            _raise_for_status(answer)
             found = answer.json()
         if not isinstance(found, dict):
             raise RemoteError(f"{self.where} is not an aios-tui service")
         return found
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _map_errors(self) -> Iterator[None]:
+        """Turn httpx and JSON errors into AiosErrors."""
         try:
             yield
         except httpx.ConnectError as error:
@@ -109,28 +110,28 @@ class Remote:
 
 
 def find(settings: Settings) -> Remote:
-    """The running console or service: the one that the setting `service` names, else the one that has the history.
+    """Return a client of the service that the setting `service` names, else of the one that has the history.
 
     Raises:
-        UsageError: there is none.
+        UsageError: none is running.
     """
     headers = {"user-agent": f"aios-tui/{__version__}"}
     if settings.token is not None:
         headers["authorization"] = f"Bearer {settings.token.get_secret_value()}"
     if settings.service is not None:
         return Remote(_client(settings.service, headers), f"the service at {settings.service}")
-    told = discovery.look_up(settings.db)
-    if told is None or (told.socket is None and told.url is None):
+    found = discovery.look_up(settings.db)
+    if found is None or (found.socket is None and found.url is None):
         raise UsageError(
             f"no console or service runs on the history {settings.db}: start one with aios-tui or aios-tui serve"
         )
-    where = f"the console or service with process id {told.pid}"
-    if told.socket is not None:
-        transport = httpx.HTTPTransport(uds=str(told.socket))
+    where = f"the console or service with process id {found.pid}"
+    if found.socket is not None:
+        transport = httpx.HTTPTransport(uds=str(found.socket))
         return Remote(
             httpx.Client(transport=transport, base_url="http://localhost", headers=headers, timeout=ANSWER_S), where
         )
-    return Remote(_client(told.url or "", headers), where)
+    return Remote(_client(found.url or "", headers), where)
 
 
 def _client(url: str, headers: dict[str, str]) -> httpx.Client:
@@ -143,7 +144,7 @@ def _client(url: str, headers: dict[str, str]) -> httpx.Client:
     return httpx.Client(base_url=url, headers=headers, timeout=ANSWER_S, trust_env=False)
 
 
-def _judge(answer: httpx.Response) -> None:
+def _raise_for_status(answer: httpx.Response) -> None:
     if answer.is_success:
         return
     try:

@@ -1,7 +1,7 @@
-"""How commands find the console or service that has a history: a file beside the database, and a Unix socket.
+"""Find the console or service that has a history: by a file beside the database, and a Unix socket.
 
-The file, `DATABASE.service.json`, says `{"version": 1, "pid", "socket", "url"}`; the last two may be null. The socket
-is in a folder that only its owner can enter: `$XDG_RUNTIME_DIR/aios-tui`, or one in the folder for temporary files.
+The file, `DATABASE.service.json`, holds `{"version": 1, "pid", "socket", "url"}`; the last two may be null. The socket
+is in a folder that only its owner can enter: `$XDG_RUNTIME_DIR/aios-tui`, or one in the temporary folder.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import StoreError
+from engine.files import write_private_text
 
-MAX_SOCKET_PATH = 100  # bytes; the systems allow from 104
+MAX_SOCKET_PATH = 100
+"""Bytes; the smallest limit of a system is 104."""
 
 
 class Announcement(BaseModel):
-    """Where a running console or service answers."""
+    """Address of a running console or service."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -35,16 +37,17 @@ class Announcement(BaseModel):
 
 
 def announcement_file(database: Path) -> Path:
+    """Return the path of the announcement for this history."""
     return database.with_name(database.name + ".service.json")
 
 
 def own_socket(database: Path) -> socket.socket | None:
-    """A listening socket that only we can open; None where the platform has none.
+    """Return a listening socket that only its owner can open; None on platforms without Unix sockets.
 
-    Whoever calls has the history, so a socket that is there already was left by a process that died.
+    The caller holds the history's lock, so an existing socket was left by a process that died.
 
     Raises:
-        StoreError: the folder for it is not ours alone, or it can't be made. One line.
+        StoreError: others can enter the socket's folder, or the socket can't be created; one line.
     """
     if sys.platform == "win32" or not hasattr(socket, "AF_UNIX"):
         return None
@@ -67,7 +70,7 @@ def own_socket(database: Path) -> socket.socket | None:
 
 
 def socket_path(database: Path) -> Path:
-    """Where the socket for this history is. The name is a digest: paths of sockets are short."""
+    """Return the path of this history's socket. Its name is a digest, as paths of sockets are limited in length."""
     name = f"{hashlib.sha256(os.fsencode(database.resolve())).hexdigest()[:16]}.sock"
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     if Path(runtime).is_absolute() and len(os.fsencode(runtime)) + len(name) + 10 <= MAX_SOCKET_PATH:
@@ -76,34 +79,30 @@ def socket_path(database: Path) -> Path:
 
 
 def announce(database: Path, url: str | None) -> None:
-    """Tell the commands where we are."""
+    """Write the announcement of this process. Raises UsageError when it can't be written."""
     path = socket_path(database)
-    told = Announcement(pid=os.getpid(), socket=path if path.exists() else None, url=url)
-    target = announcement_file(database)
-    new = target.with_name(target.name + ".new")
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(told.model_dump_json())
-    new.replace(target)
+    announcement = Announcement(pid=os.getpid(), socket=path if path.exists() else None, url=url)
+    write_private_text(announcement_file(database), announcement.model_dump_json())
 
 
 def withdraw(database: Path) -> None:
-    """Take back what `announce` said, and the socket. Never fails: a stale file is told from a true one by its pid."""
+    """Remove the announcement and the socket. Never fails: the pid in a stale file shows that it is stale."""
     with contextlib.suppress(OSError):
         announcement_file(database).unlink(missing_ok=True)
         socket_path(database).unlink(missing_ok=True)
 
 
 def look_up(database: Path) -> Announcement | None:
-    """Where the process that has this history answers, None when there is none."""
+    """Return the announcement of the process that has this history, None when there is none."""
     try:
-        told = Announcement.model_validate_json(announcement_file(database).read_bytes())
+        found = Announcement.model_validate_json(announcement_file(database).read_bytes())
     except (OSError, ValidationError):
         return None
-    return told if psutil.pid_exists(told.pid) else None
+    return found if psutil.pid_exists(found.pid) else None
 
 
 def _make_private(folder: Path) -> None:
-    """Make `folder`, for us alone. Raises StoreError when it is there and someone else could have made or enter it."""
+    """Create `folder` with mode 0700. Raises StoreError when an existing one is open to or owned by others."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != _user() or stat.S_IMODE(found.st_mode) & 0o077:

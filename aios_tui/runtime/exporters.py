@@ -1,4 +1,8 @@
-"""What leaves the program for monitoring: Prometheus' text, OpenTelemetry's spans and metrics. Off by default."""
+"""Pumps one kernel's events through one fold to the exporters that the settings ask for; none by default.
+
+Monitoring must not stop the kernel: an exporter that fails is dropped, and one that falls behind loses events, catches
+up from a snapshot and counts the gap.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from aios_tui import __version__
 from engine.errors import UsageError
-from engine.events import Event
+from engine.telemetry.measurements import Measurement, Measurements
 
 if TYPE_CHECKING:
     from aios_tui.config.settings import Settings
@@ -19,59 +23,64 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CAPACITY = 1_000_000
-"""Events that may wait: a hundred thousand tasks can be accepted in one step."""
+"""Events kept while the fold is busy: a hundred thousand tasks can be accepted in one step."""
 SLICE = 1_000
-"""Events folded before others on the loop get a turn."""
+"""Events folded before the loop runs something else."""
 
 
-class Fold(Protocol):
-    """Takes events one by one."""
+def missing_package(feature: str, package: str, extra: str) -> str:
+    """Return one line on how to get an optional package. The name aios-tui is not on the package index."""
+    return (
+        f"{feature} needs {package}: run `make install` in the checkout, or install the wheel with its extra `{extra}`"
+    )
 
-    def fold(self, event: Event) -> None: ...
 
-    def catch_up(self, snapshot: Iterable[Event]) -> None:
-        """Events were missed; this is the kernel's present state."""
+class Exporter(Protocol):
+    """Exports measurements; must not block."""
+
+    def record(self, measured: Measurement) -> None: ...
 
 
 class Exports:
-    """The exporters that the settings ask for, and the one subscription that they share.
+    """The exporters that the settings ask for, behind one subscription and one fold.
 
-    `served`: set before `open` by whoever can answer `/metrics`; without it that setting asks for nothing.
+    `served`: set it before `open` where `/metrics` can be answered; otherwise the setting `metrics` has no effect.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.served = False
-        self._folds: list[Fold] = []
+        self._measurements = Measurements()
+        self._exporters: list[Exporter] = []
         self._prometheus: Any = None
         self._otel: Any = None
         self._following: asyncio.Task[None] | None = None
 
     def open(self) -> None:
-        """Make what is asked for. Blocks while libraries load. Raises UsageError: one is not installed."""
+        """Load the libraries and make the exporters; blocks. Raises UsageError when a library is not installed."""
         if self.served and self._settings.metrics:
             module = _load("engine.telemetry.prometheus", "metrics", "prometheus-client", "prometheus_client")
-            self._prometheus = module.PrometheusFold(version=__version__)
-            self._folds.append(self._prometheus)
+            self._prometheus = module.PrometheusExporter(version=__version__)
+            self._exporters.append(self._prometheus)
         if self._settings.otel:
             module = _load("engine.telemetry.otel", "otel", "the OpenTelemetry SDK", "opentelemetry")
             endpoint = self._settings.otel if isinstance(self._settings.otel, str) else None
             self._otel = module.exporting(endpoint, version=__version__)
-            self._folds.append(self._otel)
+            self._exporters.append(self._otel)
 
     def follow(self, kernel: Kernel) -> None:
-        """Follow a kernel that has not started yet, so that nothing is missed."""
-        if self._folds:
+        """Follow a kernel; called before it starts, so that no event is missed."""
+        if self._exporters:
             subscription = kernel.subscribe(capacity=CAPACITY)
             self._following = asyncio.create_task(self._follow(kernel, subscription), name="export")
 
     @property
     def exposition(self) -> Any:
-        """The function that gives Prometheus' text for an `Accept` header; None when that is off."""
+        """Prometheus' text as a function of the `Accept` header; None when metrics are off."""
         return None if self._prometheus is None else self._prometheus.exposition
 
     async def close(self) -> None:
-        """Fold what is left of a kernel that has stopped, and send it. Bounded in time; idempotent."""
+        """Fold the last events of a stopped kernel and send them. Takes 8 s at most. Idempotent."""
         following, self._following = self._following, None
         if following is not None:
             _, left = await asyncio.wait({following}, timeout=5)
@@ -86,26 +95,27 @@ class Exports:
             over = False
             while not over:
                 await subscription.wait()
-                lost, over = subscription.lost, subscription.closed  # closed before it was drained: there is no more
+                lost, over = subscription.lost, subscription.closed  # closed before the drain: no event can follow
                 events = subscription.drain()
                 if lost:
-                    self._each("catch_up", kernel.snapshot())
+                    self._record(self._measurements.catch_up(kernel.snapshot()))
                     continue
                 for start in range(0, len(events), SLICE):
                     for event in events[start : start + SLICE]:
-                        self._each("fold", event)
+                        self._record(self._measurements.fold(event))
                     await asyncio.sleep(0)
         finally:
             subscription.close()
 
-    def _each(self, method: str, argument: Any) -> None:
-        """A fold that fails is left out from then on: monitoring must not stop what it watches."""
-        for fold in list(self._folds):
-            try:
-                getattr(fold, method)(argument)
-            except Exception:
-                log.exception("%s is off from now on", type(fold).__name__)
-                self._folds.remove(fold)
+    def _record(self, measurements: Iterable[Measurement]) -> None:
+        """Give measurements to every exporter; one that fails gets no more."""
+        for measured in measurements:
+            for exporter in list(self._exporters):
+                try:
+                    exporter.record(measured)
+                except Exception:
+                    log.exception("%s is off from now on", type(exporter).__name__)
+                    self._exporters.remove(exporter)
 
 
 def _load(module: str, extra: str, package: str, top: str) -> Any:
@@ -113,5 +123,5 @@ def _load(module: str, extra: str, package: str, top: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] == top:
-            raise UsageError(f"the setting {extra} needs {package}: pip install 'aios-tui[{extra}]'") from None
+            raise UsageError(missing_package(f"the setting {extra}", package, extra)) from None
         raise

@@ -1,4 +1,4 @@
-"""What is submitted, written down as it comes: from a kernel's events to a workload file."""
+"""Record a kernel's submissions and controls to a workload file while it runs."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from engine.workloads.recorder import Recorder
 log = logging.getLogger(__name__)
 
 CAPACITY = 1_000_000
-"""Events that may wait for the recorder; it falls behind only while the loop is held up."""
+"""Events kept for the recorder; it falls behind only while the loop is blocked."""
 
 
 class Recording:
-    """Writes one kernel's accepted tasks, and what is done to them and to it, to `path`, from now until `stop`.
+    """Writes one kernel's accepted tasks, and actions on them and on the kernel, to `path` from now until `stop`.
 
-    When the file can't be written any more the recording is over by itself: `over` says so, and `stop` why.
+    A write error ends the recording: `over` becomes True, and `stop` raises the error.
 
     Raises:
-        UsageError: the file can't be made, or is there already.
+        UsageError: the file can't be created, or exists.
     """
 
     def __init__(self, kernel: Kernel, path: Path) -> None:
         self.path = path
         paused = kernel.state is not KernelState.RUNNING
         self._recorder = Recorder(
-            path, kernel.now(), policy=kernel.policy.name, what="recorded from a session", paused=paused
+            path, kernel.now(), policy=kernel.policy.name, title="recorded while running", paused=paused
         )
         self._subscription = kernel.subscribe(capacity=CAPACITY)
         self._pump = asyncio.create_task(self._follow(), name="recording")
@@ -42,20 +42,20 @@ class Recording:
 
     @property
     def over(self) -> bool:
-        """It has ended by itself: the kernel was stopped, or the file could not be written."""
+        """True once it has ended by itself: the kernel was stopped, or a write failed."""
         return self._pump.done()
 
     async def stop(self) -> None:
-        """Take in what has come until now, and close the file. Raises UsageError when not all could be written."""
+        """Write the events up to now and close the file. Raises UsageError when the file is incomplete."""
         self._subscription.close()
         try:
             await self._pump
         finally:
             self._recorder.close()
 
-    def _take(self) -> None:
+    def _write_events(self) -> None:
         if self._subscription.lost:
-            raise UsageError(f"{self.path}: the recording fell behind and is not whole")
+            raise UsageError(f"{self.path}: the recording fell behind and is incomplete")
         self._recorder.feed(self._subscription.drain())
 
     async def _follow(self) -> None:
@@ -63,7 +63,7 @@ class Recording:
         try:
             while True:
                 await subscription.wait()
-                self._take()
+                self._write_events()
                 if subscription.closed:
                     return
         except UsageError as error:

@@ -1,4 +1,8 @@
-"""The composition root: one run of the program, with or without a screen."""
+"""The composition root: builds history, agents, cores, kernel and exporters for one run of the program.
+
+The console and every headless command use it, so that all of them open, start and close in the same order. Nothing else
+constructs a kernel or a store. `ServedRuntime` (served.py) adds the HTTP service.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from engine.agents.catalogue import AgentCatalogue, load_catalogue
 from engine.cores.factory import CoreChoice, choose_cores
 from engine.errors import KernelClosed, UsageError
 from engine.events import Notice
+from engine.files import file_error, make_private_folder
 from engine.kernel import Kernel
 from engine.sanitise import one_line
 from engine.scheduling import parse_policy
@@ -26,16 +31,17 @@ log = logging.getLogger(__name__)
 
 
 class Runtime:
-    """Settings, history, agents, cores and kernel, put together.
+    """One run of the program: `open`, then `start`, then `close`.
 
-    `open`, then `start`, then `close`, which is right at any moment and may be called twice. `agents` is there after
-    `open`; `kernel` and `core_choices` after `start`.
+    `close` is allowed at any moment and may be repeated. `agents` exists after `open`; `kernel` and `core_choices`
+    after `start`.
 
     Attributes:
-        history: the read side, on a connection of its own.
-        agent_problems: a line for each agent file that could not be used.
-        core_choices: the cores, and why each was taken.
-        record_to: set before `open`, a new file into which all is recorded from the start on.
+        store, history: the history's write side and its read side, on connections of their own.
+        exports: exporters for monitoring. telemetry: samples of this machine.
+        agent_problems: a line for each agent file that can't be used.
+        core_choices: the cores, and why each was chosen.
+        record_to: set it before `open` to record everything to this new file from the start.
     """
 
     agents: AgentCatalogue
@@ -59,11 +65,11 @@ class Runtime:
         """Load the agents; open, migrate and lock the history.
 
         Raises:
-            StoreError: the history can't be opened, or another process has it. One line.
-            UsageError: the file to record to is there already, or an exporter's library is missing.
+            StoreError: the history can't be opened, or another process has it; one line.
+            UsageError: the file to record to exists, or an exporter's library is missing.
         """
         if self.record_to is not None and self.record_to.exists():
-            raise UsageError(f"{self.record_to} is there already: recordings go into a new file")
+            raise UsageError(f"{self.record_to} exists already: a recording needs a new file")
         await asyncio.to_thread(self.exports.open)
         self.agents, self.agent_problems = await asyncio.to_thread(load_catalogue, self.settings.agents_folder)
         for problem in self.agent_problems:
@@ -71,19 +77,19 @@ class Runtime:
         await self.store.open()
 
     async def watch_agents(self) -> None:
-        """Take the user's agents up anew whenever one of their files changes, until cancelled. Needs the kernel."""
+        """Reload the user's agents whenever one of their files changes, until cancelled. Needs the kernel."""
         from watchfiles import awatch
 
         folder = self.settings.agents_folder
         try:
-            await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True, exist_ok=True)
-            seen = False  # what changed before the watcher was up shows when it first says that nothing did
+            await asyncio.to_thread(make_private_folder, folder)
+            seen = False  # the first report covers changes made before the watcher was ready
             async for changes in awatch(folder, recursive=False, debounce=200, yield_on_timeout=True):
                 if changes or not seen:
                     await self._reload_agents()
                 seen = True
         except (OSError, RuntimeError) as error:
-            self._say("warning", f"changed agents are not taken up: {one_line(str(error), 200)}")
+            self._notify("warning", f"changed agents are not reloaded: {one_line(str(error), 200)}")
 
     async def _reload_agents(self) -> None:
         before = {agent.name: agent for agent in self.agents.agents()}
@@ -92,24 +98,24 @@ class Runtime:
         after = {agent.name: agent for agent in loaded.agents()}
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         if changed:
-            self._say("info", f"agents changed: {', '.join(changed)}")
+            self._notify("info", f"agents changed: {', '.join(changed)}")
         for problem in problems:
             if problem not in self.agent_problems:
-                self._say("warning", problem)
+                self._notify("warning", problem)
         self.agent_problems[:] = problems
 
-    def _say(self, level: Literal["info", "warning"], text: str) -> None:
+    def _notify(self, level: Literal["info", "warning"], text: str) -> None:
         log.info("%s", text)
         self.kernel.publish(Notice(self.kernel.now(), level, text))
 
     async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
-        """Choose the cores, and start them and the kernel on them; see `Kernel.start`.
+        """Choose the cores, build the kernel on them and start it; see `Kernel.start`.
 
-        Of several cores that are servers, those that do not answer are down until they do.
+        With several server cores, those that do not answer are down until they do.
 
         Raises:
-            UsageError: the setting `core` is none. CoreError: a core could not be started.
-            StoreError: the history could not be read or written. KernelClosed: the session was closed meanwhile.
+            UsageError: the setting `core` is invalid. CoreError: a core can't be started.
+            StoreError: the history can't be read or written. KernelClosed: `close` was called meanwhile.
         """
         settings = self.settings
         policy = parse_policy(settings.policy)
@@ -117,7 +123,7 @@ class Runtime:
         if self._closed:
             for choice in choices:
                 await choice.core.stop(drain_s=0)
-            raise KernelClosed("the session was closed while it started")
+            raise KernelClosed("the program was stopped while it started")
         for choice in choices:
             log.info("core %s: %s", choice.core.name, choice.why)
         kernel = Kernel(
@@ -127,7 +133,7 @@ class Runtime:
             policy=policy,
             config=settings.kernel_config(),
         )
-        self._starting = kernel  # so that it is stopped when the session is closed meanwhile
+        self._starting = kernel  # so that `close` stops it, if called meanwhile
         self.exports.follow(kernel)
         recovery = await kernel.start(recover=recover, paused=paused)
         self.core_choices, self.kernel, self._kernel = choices, kernel, kernel
@@ -138,11 +144,11 @@ class Runtime:
 
     @property
     def core_names(self) -> str:
-        """The names of the cores, with commas between."""
+        """The names of the cores, separated by commas."""
         return ", ".join(choice.core.name for choice in self.core_choices)
 
-    def told_cores(self) -> list[str]:
-        """A line for each core as it was when last looked at: name, default model, why it was chosen, what is wrong."""
+    def describe_cores(self) -> list[str]:
+        """Return a line per core as last inspected: name, default model, reason of the choice, and what is wrong."""
         infos = {info.name: info for info in self.kernel.infos}
         lines = []
         for choice in self.core_choices:
@@ -154,37 +160,37 @@ class Runtime:
 
     @property
     def recording(self) -> Path | None:
-        """The file that is being recorded to, None when nothing is."""
+        """The file being recorded to, None without a recording."""
         return None if self._recording is None else self._recording.path
 
     @property
     def recorded(self) -> int:
-        """Tasks in the present recording so far."""
+        """Number of tasks in the present recording."""
         return 0 if self._recording is None else self._recording.tasks
 
     @property
     def recording_over(self) -> bool:
-        """The present recording ended by itself; `stop_recording` says why."""
+        """True when the present recording ended by itself; `stop_recording` raises the reason."""
         return self._recording is not None and self._recording.over
 
     async def record(self, path: Path) -> None:
-        """Write what is submitted from now on, and switches of policy, to a new workload file.
+        """Record from now on to a new workload file.
 
         Raises:
-            UsageError: no kernel runs, something is recorded already, or the file can't be made or is there.
+            UsageError: no kernel runs, a recording runs already, or the file exists or can't be created.
         """
         if self._kernel is None:
-            raise UsageError("nothing runs yet that could be recorded")
+            raise UsageError("can't record: the kernel is not running")
         if self._recording is not None:
             raise UsageError(f"{self._recording.path} is being recorded already")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(path.parent)
         except OSError as error:
-            raise UsageError(f"{path.parent}: {error.strerror or error}") from None
+            raise UsageError(f"{path.parent}: {file_error(error)}") from None
         self._recording = Recording(self._kernel, path)
 
     async def stop_recording(self) -> Path | None:
-        """Finish the file; returns it, None when nothing was recorded. Raises UsageError when it is not whole."""
+        """Finish the file and return it, None without a recording. Raises UsageError when it is incomplete."""
         recording, self._recording = self._recording, None
         if recording is None:
             return None
@@ -192,10 +198,10 @@ class Runtime:
         return recording.path
 
     async def close(self, *, drain_s: float = 0.0) -> None:
-        """Stop the kernel, which leaves what runs and waits for the next start, and let the history go. Idempotent.
+        """Stop the kernel, whose unfinished tasks stay for the next start, and close everything. Idempotent.
 
         Raises:
-            StoreError: the disk would not take the last records; all is let go.
+            StoreError: the last records can't be written; everything is closed all the same.
         """
         self._closed, self._kernel = True, None
         try:

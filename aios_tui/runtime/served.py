@@ -1,4 +1,4 @@
-"""A session whose kernel can be reached: over HTTP where that is wanted, and by its owner's commands over a socket."""
+"""The composition root with an HTTP service: over TCP for clients, if wanted, and by Unix socket for its owner."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aios_tui import __version__
 from aios_tui.config.settings import Settings
 from aios_tui.runtime import discovery
+from aios_tui.runtime.exporters import missing_package
 from aios_tui.runtime.runtime import Runtime
 from engine.errors import AiosError, UsageError
 from engine.events import Notice
@@ -22,14 +23,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NEEDS = "the HTTP service needs fastapi and uvicorn: pip install 'aios-tui[serve]'"
-
 
 class ServedRuntime(Runtime):
-    """A session that serves its kernel once it runs, and stops serving before it stops.
+    """A runtime that serves its kernel after the start, and stops serving before the kernel stops.
 
     Args:
-        sockets: listening ones for HTTP, from `open_sockets`; none serves the owner's commands only.
+        sockets: listening sockets for HTTP, from `open_sockets`; without any, only the owner's commands are served.
     """
 
     def __init__(self, settings: Settings, sockets: list[socket.socket] | None = None) -> None:
@@ -37,27 +36,27 @@ class ServedRuntime(Runtime):
         self.exports.served = True
         self._sockets = sockets or []
         self._server: GatewayServer | None = None
-        self._beginning: asyncio.Task[str | None] | None = None
+        self._service_start: asyncio.Task[str | None] | None = None
         self._watching: asyncio.Task[None] | None = None
 
     async def start(self, *, recover: bool = True, paused: bool = False) -> Recovery:
         recovery = await super().start(recover=recover, paused=paused)
-        self._beginning = asyncio.create_task(self._begin(), name="begin to serve")
-        self._beginning.add_done_callback(self._tell)
+        self._service_start = asyncio.create_task(self._serve(), name="start serving")
+        self._service_start.add_done_callback(self._report)
         self._watching = asyncio.create_task(self.watch_agents(), name="watch agents")
         return recovery
 
     async def serving(self) -> str | None:
-        """Return once requests are answered: the address for HTTP clients, or None. Raises AiosError."""
-        if self._beginning is None:
-            raise UsageError("the session has not started")
-        return await asyncio.shield(self._beginning)
+        """Return once requests are answered: the URL for HTTP clients, or None. Raises AiosError."""
+        if self._service_start is None:
+            raise UsageError("can't serve: the kernel is not running")
+        return await asyncio.shield(self._service_start)
 
     async def close(self, *, drain_s: float = 0.0) -> None:
-        beginning, self._beginning = self._beginning, None
-        if beginning is not None:
-            beginning.cancel()
-            await asyncio.wait({beginning})
+        serving, self._service_start = self._service_start, None
+        if serving is not None:
+            serving.cancel()
+            await asyncio.wait({serving})
             await asyncio.to_thread(discovery.withdraw, self.settings.db)
         if self._watching is not None:
             self._watching.cancel()
@@ -69,8 +68,8 @@ class ServedRuntime(Runtime):
             each.close()
         await super().close(drain_s=drain_s)
 
-    async def _begin(self) -> str | None:
-        # The libraries take their time to load: not on the loop, where a console answers keys.
+    async def _serve(self) -> str | None:
+        # Loading the libraries takes time and would block the console's keys on the loop.
         make_app, server_type = await asyncio.to_thread(_load)
         config = gateway_config(self.settings)
         config.check()
@@ -93,8 +92,8 @@ class ServedRuntime(Runtime):
         await asyncio.to_thread(discovery.announce, self.settings.db, url)
         return url
 
-    def _tell(self, done: asyncio.Task[str | None]) -> None:
-        """Say what came of it to whoever watches the kernel."""
+    def _report(self, done: asyncio.Task[str | None]) -> None:
+        """Publish the result as a notice."""
         if done.cancelled():
             return
         error = done.exception()
@@ -103,14 +102,14 @@ class ServedRuntime(Runtime):
                 self.kernel.publish(Notice(self.kernel.now(), "info", f"clients are served at {url}"))
             return
         known = isinstance(error, AiosError | OSError)
-        log.warning("nothing is served: %s", error, exc_info=None if known else error)
+        log.warning("not serving: %s", error, exc_info=None if known else error)
         if self._sockets or not isinstance(error, UsageError):
             text = f"clients can't be served: {error if known else type(error).__name__}"
             self.kernel.publish(Notice(self.kernel.now(), "error", text))
 
 
 def gateway_config(settings: Settings) -> GatewayConfig:
-    """The service's part of the settings."""
+    """Return the gateway's part of the settings."""
     from engine.gateway.config import GatewayConfig
 
     return GatewayConfig(
@@ -127,7 +126,7 @@ def gateway_config(settings: Settings) -> GatewayConfig:
 
 
 def open_sockets(settings: Settings) -> list[socket.socket]:
-    """Take the port. Raises UsageError with one line: it is in use, needs a token, or the libraries are missing."""
+    """Listen on the port. Raises UsageError: it is in use, needs a token, or libraries are missing; one line."""
     gateway_config(settings).check()
     _load()
     from engine.gateway.server import listen
@@ -136,7 +135,7 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
 
 
 def url_of(host: str, port: int) -> str:
-    """How a client addresses us; a host that means every address is told as this machine."""
+    """Return the URL for clients on this machine; a host that means every address becomes the loopback address."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{name}:{port}"
 
@@ -147,6 +146,6 @@ def _load() -> tuple[Any, type[GatewayServer]]:
         server = importlib.import_module("engine.gateway.server")
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] in ("fastapi", "uvicorn", "starlette"):
-            raise UsageError(NEEDS) from None
+            raise UsageError(missing_package("the HTTP service", "fastapi and uvicorn", "serve")) from None
         raise
     return app.make_app, server.GatewayServer

@@ -1,1 +1,1 @@
-"""Workload files on disk and their calibration."""
+"""Workload files on disk, their calibration and simulation."""

@@ -1,52 +1,100 @@
-"""The rates that a simulation in the console goes by: measured in the history where that has enough, else assumed."""
+"""Rates for simulations: measured in the history or by `bench`, else given or assumed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
+from aios_tui.formatting import numbers
+from aios_tui.reporting import bench_results
 from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
+from engine.wording import plural
 
 ENOUGH = 20
-"""Finished attempts from which on their rates say more than a guess does."""
+"""Finished attempts from which on their rates are better than assumed ones."""
 NEWEST = 1_000
-"""How many are looked at, so that the rates are those of today's machine."""
+"""Attempts that the console looks at, so that the rates are those of today's machine."""
 
 Timing = tuple[str | None, int, int, float, float]
 
 
 class Timings(Protocol):
-    """The history, as far as this asks it: model, tokens in and out, seconds of prefill and decoding, newest first."""
+    """The part of the history that calibration needs."""
 
-    async def timings(self, limit: int | None = None) -> Sequence[Timing]: ...
+    async def timings(self, limit: int | None = None) -> Sequence[Timing]:
+        """Return model, tokens in and out, seconds of prefill and decoding of done attempts, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """A service model, and in a line where its rates come from."""
+    """A service model and its origin, in one line; empty for rates that were given.
+
+    `load_s`: measured seconds to load a model, by name.
+    """
 
     service: ServiceModel
-    words: str
+    origin: str = ""
+    load_s: Mapping[str, float] = field(default_factory=dict)
+
+    def describe(self) -> str:
+        """Return the rates and their origin, in one line."""
+        rates = rates_text(self.service.rates)
+        return f"{rates} ({self.origin})" if self.origin else rates
 
 
 ASSUMED = Calibration(ServiceModel(), "assumed")
 
 
-def rates_words(rates: Rates) -> str:
-    """The rates for people."""
-    return f"prefill {rates.prefill:,.0f}, decode {rates.decode:,.0f} tok/s"
+def rates_text(rates: Rates) -> str:
+    """Format rates: `prefill 1,000, decode 50 tok/s`."""
+    return f"prefill {numbers.rate(rates.prefill)}, decode {numbers.rate(rates.decode)} tok/s"
 
 
-async def measured(history: Timings) -> Calibration:
-    """The rates of the newest attempts, overall and of each model that has enough of them. Raises StoreError."""
-    seen = [Observation(*row) for row in await history.timings(NEWEST)]
-    if len(seen) < ENOUGH:
+async def newest_or_assumed(history: Timings) -> Calibration:
+    """Return the rates of the newest attempts, or the assumed ones until there are enough. Raises StoreError.
+
+    A model has rates of its own once it has enough attempts.
+    """
+    rows = await history.timings(NEWEST)
+    if len(rows) < ENOUGH:
         return Calibration(ServiceModel(), f"assumed until {ENOUGH} attempts are done")
     try:
-        rates, per_model = calibrate(seen)
+        rates, per_model = calibrate(Observation(*row) for row in rows)
     except ValueError:
         return Calibration(ServiceModel(), "assumed: no attempt has token counts and times")
-    told = [model for model in per_model if sum(each.model == model for each in seen) >= ENOUGH]
-    words = f"measured: the newest {len(seen):,} attempts"
-    return Calibration(ServiceModel(rates, {model: per_model[model] for model in told}), words)
+    counts = Counter(model for model, *_ in rows)
+    own = {model: each for model, each in per_model.items() if counts[model] >= ENOUGH}
+    return Calibration(ServiceModel(rates, own), f"measured: the newest {len(rows):,} attempts")
+
+
+async def from_history(history: Timings, *, seed: int | None = None) -> Calibration:
+    """Return the rates of all attempts and of each model; they replace service times in the workload.
+
+    Raises:
+        ValueError: no attempt has token counts and times. StoreError: the history can't be read.
+    """
+    rows = await history.timings()
+    rates, per_model = calibrate(Observation(*row) for row in rows)
+    models = "".join(f"; {model} {rates_text(each)}" for model, each in sorted(per_model.items()))
+    service = ServiceModel(rates, per_model, use_given=False, seed=seed)
+    return Calibration(service, f"calibrated from {plural(len(rows), 'attempt')}{models}")
+
+
+def from_bench(path: Path, core: str | None, slots: int, *, seed: int | None = None) -> Calibration:
+    """Return the rates and load times that `bench` measured on `core` (None: any), with `slots` streams at a time.
+
+    Raises:
+        UsageError: no benchmark fits, or the file can't be read.
+    """
+    rates, per_model, used = bench_results.rates_of(bench_results.read(path), core, slots)
+    listed = "; ".join(
+        f"{bench.model} on {bench.core}, measured at {bench.level(slots).streams} at a time,"
+        f" {rates_text(bench.rates(slots))}"
+        for bench in used
+    )
+    service = ServiceModel(rates, per_model, use_given=False, seed=seed)
+    load_s = {bench.model: bench.load_s for bench in used if bench.load_s is not None}
+    return Calibration(service, f"calibrated from bench: {listed}", load_s)

@@ -1,1 +1,1 @@
-"""The kernel over HTTP: the routes of AIOS for its clients, and a versioned API of our own. FastAPI lives only here."""
+"""The kernel over HTTP: AIOS routes for its clients, and our own versioned API. FastAPI is imported only here."""

@@ -1,4 +1,4 @@
-"""The application: all routes over one service, for `engine.gateway.server` to serve."""
+"""Build the application: all routes over one service, for `engine.gateway.server` to serve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from engine.agents.protocol import Agents
-from engine.gateway import errors, metrics
+from engine.gateway import docs_page, errors, metrics
 from engine.gateway.aios import agents as aios_agents
 from engine.gateway.aios import components, llms, query
 from engine.gateway.config import GatewayConfig
@@ -18,7 +18,7 @@ from engine.kernel import Kernel
 
 DESCRIPTION = """
 The kernel of aios-tui. Routes without a version are those of AIOS, for its clients; `/v1` is our own API.
-Every refusal is `{"detail": "one clear line"}`.
+Every error is `{"detail": "one clear line"}`.
 """
 
 
@@ -31,16 +31,17 @@ def make_app(
     version: str = "0",
     exposition: metrics.Exposition | None = None,
 ) -> FastAPI:
-    """The application; its `state.service` is the `Service` behind it. `agents` gives the catalogue as it now is.
+    """Return the application; its `state.service` is the `Service` behind it.
 
-    With `exposition` there is a route `/metrics`.
+    `agents` returns the present catalogue. `exposition` adds the route `/metrics`.
     """
-    app = FastAPI(title="aios-tui", version=version, description=DESCRIPTION, redoc_url=None)
+    app = FastAPI(title="aios-tui", version=version, description=DESCRIPTION, docs_url=None, redoc_url=None)
     app.state.service = Service(kernel, agents, records, config)
     for part in (components, aios_agents, llms, query, tasks, control, events):
         app.include_router(part.router)
     if exposition is not None:
         app.include_router(metrics.router(exposition))
+    app.include_router(docs_page.router(app))
     errors.install(app)
     if config.origins:
         app.add_middleware(

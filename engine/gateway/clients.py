@@ -1,4 +1,4 @@
-"""What each client has set up for itself. Setup starts nothing: one kernel serves all."""
+"""Remember what each client set up. Setup starts nothing: one kernel serves all."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ MAX_CLIENTS = 10_000
 
 @dataclass(slots=True)
 class Client:
-    """A client's own choices, for the tasks that it submits.
+    """A client's choices for the tasks that it submits.
 
     Attributes:
-        model, max_tokens: of its last llm setup; model by the name that serves it.
-        selected: as it selected llms, in its own words.
-        setups: llm setups less cleanups. Clients of one address can't be told apart, so what one of them cleans up is
-            forgotten only when all have.
+        model, max_tokens: of its last llm setup; `model` after aliases are resolved.
+        selected: the llms it selected, as it sent them.
+        setups: llm setups minus cleanups. Clients at one address can't be distinguished, so their setup is forgotten
+            only when all of them have cleaned up.
     """
 
     model: str | None = None
@@ -27,13 +27,13 @@ class Client:
 
 
 class Clients:
-    """Clients by name; those heard longest ago are forgotten."""
+    """Clients by name, the most recent `MAX_CLIENTS` of them."""
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Client] = OrderedDict()
 
     def get(self, name: str) -> Client:
-        """What `name` set up; nothing, for one not heard of."""
+        """Return what `name` set up; an empty `Client` for an unknown name."""
         return self._known.get(name) or Client()
 
     def set_up(self, name: str, *, model: str | None, max_tokens: int | None) -> None:
@@ -45,7 +45,7 @@ class Clients:
         self._touch(name).selected = llms
 
     def clean_up(self, name: str) -> None:
-        """Forget what `name` set up, once it has cleaned up as often as it had set up."""
+        """Forget what `name` set up once cleanups match setups."""
         client = self._known.get(name)
         if client is not None:
             client.setups -= 1

@@ -1,4 +1,4 @@
-"""What the gateway is told about itself."""
+"""Configuration of the gateway."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class GatewayConfig:
     """All times in seconds.
 
     Attributes:
-        token: what a client must show; needed for every address but a loopback one.
-        hosts: further names by which clients may address us (`Host` header). Loopback names and addresses always may.
+        token: every request must carry it; required for every address but a loopback one.
+        hosts: more names accepted in the `Host` header. Loopback names and addresses are always accepted.
         origins: web pages that may use the API from a browser (CORS); none by default.
-        aliases: model names that clients use, and the model that serves each.
-        wait_s: how long a status request waits for the end of its task.
-        beat_s: while one waits, how often the client is sent a blank, so that nobody takes the line for dead.
-        max_body_bytes: of one request. body_s: how long a client may take to send it.
+        aliases: model names that clients use, each with the model that serves it.
+        wait_s: longest wait of a status request for the end of its task.
+        beat_s: interval of the blanks sent while a request waits, which keep proxies from closing the connection.
+        max_body_bytes: largest request body. body_s: longest time for a client to send it.
         rate, burst: requests a second for one client address, and how many it may make at once.
     """
 
@@ -39,7 +39,7 @@ class GatewayConfig:
     burst: int = 1000
 
     def check(self) -> None:
-        """Refuse what would be open to anyone. Raises UsageError with one line."""
+        """Refuse a configuration that is open to anyone. Raises UsageError with one line."""
         if self.token is not None and len(self.token) < MIN_TOKEN_CHARS:
             raise UsageError(f"the token is too short: at least {MIN_TOKEN_CHARS} characters")
         if self.token is None and not is_loopback(self.host):
@@ -50,7 +50,7 @@ class GatewayConfig:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether `host` is an address or a name of this machine only."""
+    """Return True when `host` is an address or a name of this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -58,6 +58,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_address(host: str) -> bool:
+    """Return True when `host` is an IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Errors as clients get them: a status, and `{"detail": "one clear line"}`. Never a traceback."""
+"""Turn errors into responses: a status, and `{"detail": "one clear line"}`. Never a traceback."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ log = logging.getLogger(__name__)
 
 
 class Problem(BaseModel):
-    """What went wrong, in one line."""
+    """An error, in one line."""
 
     detail: str
 
 
-def _told(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    words = {
-        400: "It can't be read",
+def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    descriptions = {
+        400: "The request can't be parsed",
         401: "The token is missing or wrong",
-        403: "Not for this name, or not from that web page",
-        404: "There is no such thing",
+        403: "The host name or the web page's origin is not allowed",
+        404: "Not found",
         408: "The body did not come in time",
-        409: "It can't be done now",
-        413: "It is too large",
-        422: "A field is wrong",
+        409: "Not possible in the present state",
+        413: "The request is too large",
+        422: "A field is invalid",
         429: "Too many requests",
         503: "The service is stopping, or can't write its history",
     }
-    return {status: {"model": Problem, "description": words[status]} for status in statuses}
+    return {status: {"model": Problem, "description": descriptions[status]} for status in statuses}
 
 
-PROBLEMS = _told(400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
-"""The refusals that every route may give, for the API's description."""
+PROBLEMS = _responses(400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
+"""The errors that every route may return, for the API's description."""
 
 
 def install(app: FastAPI) -> None:
-    """Have the app answer errors as this module says."""
+    """Register the error handlers."""
 
     @app.exception_handler(RequestValidationError)
     async def _(request: Request, error: Exception) -> JSONResponse:
-        return problem(422, _first(cast(RequestValidationError, error)))
+        return problem(422, _reason(cast(RequestValidationError, error)))
 
     @app.exception_handler(AiosError)
     async def _(request: Request, error: Exception) -> JSONResponse:
@@ -60,20 +60,21 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def _(request: Request, error: Exception) -> JSONResponse:
         log.error("%s %s failed", request.method, one_line(request.url.path, 100), exc_info=error)
-        return problem(500, "an error of the service itself; its log has the details")
+        return problem(500, "internal error of the service; its log has the details")
 
 
 def problem(status: int, detail: str) -> JSONResponse:
+    """Return an error response with one line of detail."""
     return JSONResponse({"detail": one_line(detail)}, status)
 
 
-def _first(error: RequestValidationError) -> str:
-    """What pydantic found, in the words that files and options get; without `body` in front of every field."""
+def _reason(error: RequestValidationError) -> str:
+    """Word the first error as for files and options, without `body` in front of the field."""
     found = [dict(each) for each in error.errors()]
     for each in found:
         each["loc"] = tuple(each["loc"])[1:] if len(each["loc"]) > 1 else each["loc"]
     first = found[0]
     where = ".".join(str(part) for part in first["loc"])
-    what = str(first["msg"]).removeprefix("Value error, ")
+    message = str(first["msg"]).removeprefix("Value error, ")
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return f"{where}: {what}{more}" if where else what
+    return f"{where}: {message}{more}" if where else message

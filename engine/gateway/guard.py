@@ -1,4 +1,4 @@
-"""What stands before every request over TCP: who may ask, from where, how much and how often. Plain ASGI."""
+"""ASGI middleware that checks every TCP request: host name, origin, token, body size and rate."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_CLIENTS = 4096
 DISCARDED = 8
-"""How many times the limit is read of a request that is too large: closed early, its client would miss the answer."""
+"""Read a too large body up to this multiple of the limit: a client whose connection closes early misses the answer."""
 
 
 class Refusal(Exception):
-    """A request that is not let through."""
+    """A request that is refused."""
 
     def __init__(self, status: int, detail: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         super().__init__(detail)
@@ -37,9 +37,9 @@ class Refusal(Exception):
 
 
 class Guard:
-    """Lets through what may pass, with its body read and measured. Refusals are `{"detail": "…"}`.
+    """Passes on allowed requests, with their body read and measured. Refusals are `{"detail": "…"}`.
 
-    `trusted` is for a Unix socket that only its owner can open: there only the size of bodies counts.
+    `trusted` is for a Unix socket that only its owner can open: only the size of bodies is checked there.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return  # there are no web sockets here, and nothing happens at start-up
+            return  # no web sockets, no lifespan
         try:
             headers = _headers(scope)
             if not self._trusted:
                 self._rates.count(_address(scope))
                 check_host(headers, self._config)
                 check_origin(headers, self._config)
-                if scope["method"] != "OPTIONS":  # a browser's question before the request shows no token
+                if scope["method"] != "OPTIONS":  # a browser's preflight request carries no token
                     check_token(headers, self._config.token)
             body = await self._body(headers, receive)
         except Refusal as refusal:
@@ -67,12 +67,12 @@ class Guard:
             return
         except ConnectionError:
             return
-        await self._app(scope, _replay(body, receive), send)
+        await self._app(scope, _receive_body(body, receive), send)
 
     async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
         limit = self._config.max_body_bytes
-        told = headers.get("content-length", "")
-        if told.isdecimal() and int(told[:20]) > limit:
+        announced = headers.get("content-length", "")
+        if announced.isdecimal() and int(announced[:20]) > limit:
             raise _too_large(limit)
         parts: list[bytes] = []
         size = 0
@@ -97,14 +97,14 @@ class Guard:
 
 
 class RateLimiter:
-    """A token bucket a client address; the addresses heard longest ago are forgotten."""
+    """A token bucket per client address, for the most recent `MAX_CLIENTS` addresses."""
 
     def __init__(self, rate: float, burst: int, now: Callable[[], float]) -> None:
         self._rate, self._burst, self._now = rate, burst, now
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def count(self, client: str) -> None:
-        """Take one request from `client`. Raises Refusal when it makes too many."""
+        """Count one request of `client`. Raises Refusal when it makes too many."""
         now = self._now()
         left, since = self._buckets.pop(client, (float(self._burst), now))
         left = min(float(self._burst), left + (now - since) * self._rate)
@@ -117,9 +117,9 @@ class RateLimiter:
 
 
 def check_host(headers: dict[str, str], config: GatewayConfig) -> None:
-    """Refuse a request that was meant for another name: a web page that had its own name point to us (DNS rebinding).
+    """Refuse a request for another host name: a web page whose name was pointed at us (DNS rebinding).
 
-    An address can't be made to point elsewhere, so addresses pass where we are open to other machines.
+    An address can't be pointed elsewhere, so addresses pass where the service is open to other machines.
     """
     name = _host_name(headers.get("host", ""))
     if is_loopback(name) or name in _names(config):
@@ -130,7 +130,7 @@ def check_host(headers: dict[str, str], config: GatewayConfig) -> None:
 
 
 def check_origin(headers: dict[str, str], config: GatewayConfig) -> None:
-    """Refuse what a web page of another origin sends: a browser lets it send, though not read."""
+    """Refuse requests of web pages of another origin: a browser lets them send, though not read the answer."""
     origin = headers.get("origin")
     if origin is None or origin in config.origins:
         return
@@ -139,20 +139,20 @@ def check_origin(headers: dict[str, str], config: GatewayConfig) -> None:
 
 
 def check_token(headers: dict[str, str], token: str | None) -> None:
-    """Refuse who does not show the token: `Authorization: Bearer TOKEN`, or as the password of `http://any:TOKEN@…`."""
+    """Refuse requests without the token: `Authorization: Bearer TOKEN`, or the password of `http://any:TOKEN@…`."""
     if token is None:
         return
     scheme, _, shown = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
-        shown = basic(headers["authorization"])[1]
+        shown = basic_credentials(headers["authorization"])[1]
     elif scheme.lower() != "bearer":
         shown = ""
     if not hmac.compare_digest(shown.strip().encode(), token.encode()) or not shown:
         raise Refusal(401, "this service needs its token: Authorization: Bearer …", [("www-authenticate", "Bearer")])
 
 
-def basic(authorization: str) -> tuple[str, str]:
-    """User and password of a header `Authorization: Basic …` (RFC 7617), both empty where it is something else."""
+def basic_credentials(authorization: str) -> tuple[str, str]:
+    """Return user and password of `Authorization: Basic …` (RFC 7617); both empty for another scheme."""
     scheme, _, shown = authorization.partition(" ")
     if scheme.lower() != "basic":
         return "", ""
@@ -168,7 +168,7 @@ def _names(config: GatewayConfig) -> set[str]:
 
 
 def _host_name(host: str) -> str:
-    """The name in a Host header, without port and brackets."""
+    """Return the name in a Host header, without port and brackets."""
     host = host.strip().lower()
     if host.startswith("["):
         return host[1:].partition("]")[0]
@@ -194,17 +194,17 @@ def _too_large(limit: int) -> Refusal:
     return Refusal(413, f"the request is larger than {limit:,} bytes")
 
 
-def _replay(body: bytes, receive: Receive) -> Receive:
-    given = False
+def _receive_body(body: bytes, receive: Receive) -> Receive:
+    delivered = False
 
-    async def again() -> Message:
-        nonlocal given
-        if given:
+    async def receive_body() -> Message:
+        nonlocal delivered
+        if delivered:
             return await receive()
-        given = True
+        delivered = True
         return {"type": "http.request", "body": body, "more_body": False}
 
-    return again
+    return receive_body
 
 
 async def _refuse(send: Send, refusal: Refusal) -> None:

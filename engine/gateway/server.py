@@ -1,4 +1,4 @@
-"""Serves the application on sockets, in a loop that is not its own: no signals, nothing printed."""
+"""Serve the application on sockets inside a running event loop: no signal handlers, nothing printed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _IN_USE = (errno.EADDRINUSE, getattr(errno, "WSAEADDRINUSE", errno.EADDRINUSE))
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to whoever owns the process, and sleeps until it is told to leave."""
+    """A uvicorn server without signal handlers and without polling; it serves until `leave`."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._told = asyncio.Event()
+        self._leaving = asyncio.Event()
         self.ready = asyncio.Event()
 
     @contextlib.contextmanager
@@ -39,15 +39,15 @@ class _Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
-        await self._told.wait()
+        await self._leaving.wait()
 
     def leave(self) -> None:
         self.should_exit = True
-        self._told.set()
+        self._leaving.set()
 
 
 class GatewayServer:
-    """Serves one application over TCP, behind the guard, and over a Unix socket, which its owner alone can open."""
+    """Serves one application behind the guard, over TCP and over a Unix socket that only its owner can open."""
 
     def __init__(self, app: FastAPI, config: GatewayConfig) -> None:
         self._app = app
@@ -55,7 +55,7 @@ class GatewayServer:
         self._servers: list[tuple[_Server, asyncio.Task[None]]] = []
 
     async def serve(self, sockets: list[socket.socket], *, trusted: bool) -> None:
-        """Accept on listening `sockets`, which are ours from now on; returns once they are served."""
+        """Serve listening `sockets` and take ownership of them. Returns once requests are answered."""
         guard = Guard(self._app, self._config, trusted=trusted)
         server = _Server(
             uvicorn.Config(
@@ -79,10 +79,10 @@ class GatewayServer:
         if not ready.done():
             ready.cancel()
             await running
-            raise CoreError("the HTTP service ended at once; the log has the details")
+            raise CoreError("the HTTP service ended at start; the log has the details")
 
     async def stop(self) -> None:
-        """Answer who waits, accept nothing more, and return when all has been said. Idempotent."""
+        """Accept no more requests, answer the waiting ones, and return. Idempotent."""
         service: Service = self._app.state.service
         service.leaving.set()
         servers, self._servers = self._servers, []
@@ -92,10 +92,10 @@ class GatewayServer:
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on every address of `host`; port 0 takes a free one. Blocking, where `host` is a name.
+    """Return listening sockets on every address of `host`; port 0 takes a free one. Blocks when `host` is a name.
 
     Raises:
-        UsageError: the name is not known, or the port can't be had, in one line.
+        UsageError: the name is unknown, or the port can't be taken; one line.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -104,8 +104,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     try:
         for family, kind, _, _, address in dict.fromkeys(found):
-            taken = sockets[0].getsockname()[1] if sockets else port  # with port 0, the same one on every address
-            bound = (address[0], taken, *address[2:])
+            number = sockets[0].getsockname()[1] if sockets else port  # with port 0, the same one on every address
+            bound = (address[0], number, *address[2:])
             sockets.append(_listening(family, kind, bound))
     except OSError as error:
         for each in sockets:
@@ -117,10 +117,10 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _listening(family: int, kind: int, address: tuple[object, ...]) -> socket.socket:
-    # With the protocol named, asyncio sends answers at once; without, every one waits 40 ms for the reader's system.
+    # With an explicit protocol asyncio sets TCP_NODELAY; without, every answer waits 40 ms for a delayed ACK.
     made = socket.socket(family, kind, socket.IPPROTO_TCP)
     try:
-        if sys.platform != "win32":  # elsewhere this option would let another program take the port from us
+        if sys.platform != "win32":  # on Windows this option lets another program take the port
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

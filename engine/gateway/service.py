@@ -1,9 +1,8 @@
-"""What all routes share: the kernel, the history's read side, the clients, and how requests become tasks."""
+"""State shared by all routes: kernel, history, clients. Turns requests into tasks."""
 
 from __future__ import annotations
 
 import asyncio
-import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -14,17 +13,18 @@ from engine.agents.protocol import Agents
 from engine.errors import KernelClosed, UsageError
 from engine.gateway.clients import Clients
 from engine.gateway.config import GatewayConfig
-from engine.gateway.guard import basic
+from engine.gateway.guard import basic_credentials
 from engine.kernel import Kernel
 from engine.sanitise import one_line
 from engine.task import Task, TaskRecord, TaskSpec, TaskState
 from engine.validation import reason
+from engine.wording import nearest
 
 MAX_ID = 2**62
 
 
 class Records(Protocol):
-    """The read side of the history, as far as the gateway needs it."""
+    """The part of the history's read side that the gateway needs."""
 
     async def list(
         self,
@@ -35,11 +35,11 @@ class Records(Protocol):
         agent: str | None = ...,
         client: str | None = ...,
     ) -> Sequence[TaskRecord]:
-        """Tasks by submission, newest first. Raises StoreError."""
+        """Return tasks by submission, newest first. Raises StoreError."""
 
 
 class Service:
-    """One running gateway. `leaving` is set when it stops: whoever waits then answers at once."""
+    """One running gateway. `leaving` is set when it stops; waiting requests then answer at once."""
 
     def __init__(self, kernel: Kernel, agents: Callable[[], Agents], records: Records, config: GatewayConfig) -> None:
         self.kernel = kernel
@@ -56,7 +56,7 @@ class Service:
     # -- models --------------------------------------------------------------------------------------------------------
 
     async def model(self, name: str | None) -> str | None:
-        """The model that serves `name`, by the aliases. 404 when no core has it, where cores tell what they have."""
+        """Return the model that serves `name` or its alias. 404 when all cores list their models and none has it."""
         if name is None:
             return None
         wanted = self.config.aliases.get(name, name)
@@ -66,7 +66,7 @@ class Service:
         if self._has(wanted):
             return wanted
         known = sorted(self.models())
-        near = difflib.get_close_matches(wanted[:200], known, n=3, cutoff=0.5) or known[:10]
+        near = nearest(wanted, known) or known[:10]
         shown = one_line(wanted, 80)
         raise HTTPException(
             404,
@@ -75,7 +75,7 @@ class Service:
         )
 
     def models(self) -> list[str]:
-        """The names of all models of all cores, each once."""
+        """Return the names of all models of all cores, each once."""
         return list(dict.fromkeys(model.name for info in self.kernel.infos for model in info.models))
 
     def _has(self, name: str) -> bool:
@@ -87,7 +87,7 @@ class Service:
     # -- tasks ---------------------------------------------------------------------------------------------------------
 
     async def submit(self, values: dict[str, Any]) -> int:
-        """Have a task accepted; its id. 404 for an unknown agent, 422 for a bad field."""
+        """Submit a task and return its id. 404 for an unknown agent, 422 for an invalid field."""
         try:
             spec = TaskSpec.model_validate(values)
         except ValidationError as error:
@@ -97,15 +97,15 @@ class Service:
         except UsageError as error:
             raise HTTPException(404, str(error)) from None
 
-    async def task(self, task_id: int) -> Task:
-        """A task, live or ended. 404 when there is none."""
+    async def task(self, task_id: int, noun: str = "task") -> Task:
+        """Return a task, live or ended. 404 when there is none; the message calls it `noun`."""
         found = await self.kernel.find(task_id) if 0 < task_id <= MAX_ID else None
         if found is None:
-            raise HTTPException(404, f"there is no task {one_line(str(task_id), 40)}")
+            raise HTTPException(404, f"there is no {noun} {one_line(str(task_id), 40)}")
         return found
 
     async def end_of(self, task_id: int, wait_s: float | None) -> Task | None:
-        """The ended task; None when it has not ended within `wait_s` (None: however long), or the gateway stops."""
+        """Wait for the end of a task. None when `wait_s` passes first (None: no limit), or the gateway stops."""
         waiter = asyncio.ensure_future(self.kernel.wait(task_id))
         leaving = asyncio.ensure_future(self.leaving.wait())
         try:
@@ -121,15 +121,15 @@ class Service:
 
 
 async def service(request: Request) -> Service:
-    """The gateway that a request came to; for `Depends`. Async, or FastAPI would take it to a thread each time."""
+    """Return the request's gateway, for `Depends`. Async, because FastAPI runs sync dependencies in a thread."""
     found: Service = request.app.state.service
     return found
 
 
 def client_of(request: Request, named: str | None = None) -> str:
-    """Who asks: the name that the request gives, the header `X-Client`, the user in `http://USER:…@host` (which clients
-    that know no other way can use), or its program and address."""
-    given = named or request.headers.get("x-client") or basic(request.headers.get("authorization", ""))[0]
+    """Return the client's name: the request's field, the header `X-Client`, the user in `http://USER:…@host` (for
+    clients without another way), or program and address."""
+    given = named or request.headers.get("x-client") or basic_credentials(request.headers.get("authorization", ""))[0]
     if given and given.strip():
         return one_line(given, 100)
     program = one_line(request.headers.get("user-agent", "http").partition("/")[0], 60) or "http"

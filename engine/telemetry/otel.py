@@ -1,7 +1,7 @@
-"""Spans and metrics by OpenTelemetry's conventions for generative AI, folded from the kernel's events.
+"""Exports measurements as spans and metrics by OpenTelemetry's conventions for generative AI.
 
 Needs the OpenTelemetry SDK and its OTLP/HTTP exporter: the extra `otel`. Prompts, replies, error texts and client names
-are not among what is sent. Names: https://opentelemetry.io/docs/specs/semconv/gen-ai/, and docs/telemetry.md.
+are never sent. Names: https://opentelemetry.io/docs/specs/semconv/gen-ai/, and docs/telemetry.md.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,25 +23,18 @@ from opentelemetry.sdk.trace import TracerProvider
 from engine import events as e
 from engine.cores.port import CoreInfo
 from engine.task import AttemptState, TaskState
-from engine.telemetry.conventions import (
-    DURATION_BUCKETS,
-    TOKEN_BUCKETS,
-    TPOT_BUCKETS,
-    TTFT_BUCKETS,
-    UNKNOWN,
-    Names,
-    time_per_output_token,
-)
+from engine.telemetry.conventions import DURATION_BUCKETS, TOKEN_BUCKETS, TPOT_BUCKETS, TTFT_BUCKETS, UNKNOWN, Names
+from engine.telemetry.measurements import AttemptBegan, AttemptFinished, EventsMissed, Measurement
 
 log = logging.getLogger(__name__)
 
 CLOSE_S = 3.0
-"""How long the end of the program waits for what is left to be sent."""
+"""Seconds that the end of the program waits for the last spans and metrics to be sent."""
 Attributes = dict[str, str | int | float | bool]
 
 
-class OtelFold:
-    """A span a task, in it one an attempt, and the four metrics. Never blocks: exporting is the providers' threads'."""
+class OpenTelemetryExporter:
+    """A span per task, in it one per attempt, and four metrics. Never blocks: the providers' threads do the sending."""
 
     def __init__(self, tracers: TracerProvider, meters: MeterProvider) -> None:
         self._tracers, self._meters = tracers, meters
@@ -58,35 +51,35 @@ class OtelFold:
         self._names = Names()
         self._infos: dict[str, CoreInfo] = {}
         self._tasks: dict[int, trace.Span] = {}
-        self._attempts: dict[tuple[int, int, int], tuple[trace.Span, e.AttemptStarted]] = {}
-        self._latest = 0.0
-        self._folds: dict[type, Callable[[Any], None]] = {
-            e.TaskAccepted: self._accepted,
-            e.TaskRecovered: self._recovered,
-            e.TaskStarted: self._started,
-            e.TaskRequeued: self._requeued,
-            e.TaskEnded: self._ended,
-            e.AttemptStarted: self._attempt_started,
-            e.AttemptEnded: self._attempt_ended,
-            e.CoreChanged: self._core_changed,
-        }
+        self._attempts: dict[tuple[int, int, int], trace.Span] = {}
 
-    def fold(self, event: e.Event) -> None:
-        """Take in what happened. O(1)."""
-        take = self._folds.get(type(event))
-        if take is not None:
-            self._latest = event.at
-            take(event)
-
-    def catch_up(self, snapshot: Iterable[e.Event]) -> None:
-        """Events were missed: spans whose end may be among them are closed, those of live tasks begun anew."""
-        self._leave_all("missed")
-        for event in snapshot:
-            self.fold(event)
+    def record(self, measured: Measurement) -> None:
+        """Add a measurement to its span and metrics. O(1)."""
+        match measured:
+            case e.TaskAccepted(at=at, spec=spec):
+                self._start_task(measured, spec.priority, at)
+            case e.TaskRecovered(submitted_at=at, priority=priority, interrupted=interrupted):
+                self._start_task(measured, priority, at)
+                more = {"aios.task.recovered": True, "aios.task.interrupted": interrupted}
+                self._tasks[measured.task].set_attributes(more)
+            case e.TaskStarted(task=task, dispatch_order=order) if task in self._tasks:
+                self._tasks[task].add_event("started", {"aios.task.dispatch_order": order}, _ns(measured.at))
+            case e.TaskRequeued(task=task) if task in self._tasks:
+                self._tasks[task].add_event("requeued", timestamp=_ns(measured.at))
+            case e.TaskEnded(task=task) if task in self._tasks:
+                self._end_task(measured, self._tasks.pop(task))
+            case AttemptBegan():
+                self._start_attempt(measured)
+            case AttemptFinished():
+                self._end_attempt(measured)
+            case e.CoreChanged(info=info):
+                self._infos[info.name] = info
+            case EventsMissed(at=at):
+                self._end_all("missed", _ns(at))
 
     async def close(self, limit_s: float = CLOSE_S) -> None:
-        """Send what is left, for at most `limit_s` seconds: a collector that is down keeps nobody waiting."""
-        self._leave_all("left")
+        """Send what is left, within `limit_s` seconds: a collector that is down must not delay the exit for long."""
+        self._end_all("left")
         loop = asyncio.get_running_loop()
         sent = [asyncio.Event() for _ in range(2)]
 
@@ -95,7 +88,7 @@ class OtelFold:
                 provider.shutdown()
             except Exception:
                 log.warning("the last telemetry was not sent", exc_info=True)
-            with contextlib.suppress(RuntimeError):  # the loop has gone meanwhile
+            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(done.set)
 
         for provider, done in zip((self._tracers, self._meters), sent, strict=True):
@@ -107,39 +100,18 @@ class OtelFold:
         except TimeoutError:
             log.warning("the last telemetry was not sent within %g s", limit_s)
 
-    # -- tasks ---------------------------------------------------------------------------------------------------------
-
-    def _accepted(self, event: e.TaskAccepted) -> None:
-        self._begin(event.task, event.spec.agent, event.spec.priority, event.at, {})
-
-    def _recovered(self, event: e.TaskRecovered) -> None:
-        about: Attributes = {"aios.task.recovered": True, "aios.task.interrupted": event.interrupted}
-        self._begin(event.task, event.spec.agent, event.priority, event.submitted_at, about)
-
-    def _begin(self, task: int, agent: str, priority: int, at: float, about: Attributes) -> None:
-        name = agent.rpartition("/")[2]
+    def _start_task(self, event: e.TaskAccepted | e.TaskRecovered, priority: int, submitted_at: float) -> None:
+        name = event.spec.agent.rpartition("/")[2]
         attributes: Attributes = {
             "gen_ai.operation.name": "invoke_agent",
             "gen_ai.agent.name": name,
-            "aios.task.id": task,
+            "aios.task.id": event.task,
             "aios.task.priority": priority,
         }
-        self._tasks[task] = self._tracer.start_span(
-            f"invoke_agent {name}", attributes=attributes | about, start_time=_ns(at)
-        )
+        span = self._tracer.start_span(f"invoke_agent {name}", attributes=attributes, start_time=_ns(submitted_at))
+        self._tasks[event.task] = span
 
-    def _started(self, event: e.TaskStarted) -> None:
-        if (span := self._tasks.get(event.task)) is not None:
-            span.add_event("started", {"aios.task.dispatch_order": event.dispatch_order}, _ns(event.at))
-
-    def _requeued(self, event: e.TaskRequeued) -> None:
-        if (span := self._tasks.get(event.task)) is not None:
-            span.add_event("requeued", timestamp=_ns(event.at))
-
-    def _ended(self, event: e.TaskEnded) -> None:
-        span = self._tasks.pop(event.task, None)
-        if span is None:
-            return
+    def _end_task(self, event: e.TaskEnded, span: trace.Span) -> None:
         task = event.final
         span.set_attributes(
             {
@@ -154,112 +126,101 @@ class OtelFold:
             _fail(span, "failed")
         span.end(_ns(event.at))
 
-    def _leave_all(self, state: str) -> None:
-        for span, _ in self._attempts.values():
-            span.set_attribute("aios.attempt.state", state)
-            span.end(_ns(self._latest))
-        for span in self._tasks.values():
-            span.set_attribute("aios.task.state", state)
-            span.end(_ns(self._latest))
-        self._attempts.clear()
-        self._tasks.clear()
+    def _end_all(self, state: str, at: int | None = None) -> None:
+        """End every open span, attempts before their tasks. `at`: Unix nanoseconds, None for now."""
+        for kind, spans in (("attempt", self._attempts), ("task", self._tasks)):
+            for span in spans.values():
+                span.set_attribute(f"aios.{kind}.state", state)
+                span.end(at)
+            spans.clear()
 
-    # -- attempts ------------------------------------------------------------------------------------------------------
-
-    def _attempt_started(self, event: e.AttemptStarted) -> None:
+    def _start_attempt(self, began: AttemptBegan) -> None:
+        event = began.event
         task = self._tasks.get(event.task)
-        attributes = self._about(event.core, event.model) | {
+        attributes = self._server(event.core, event.model) | {
             "gen_ai.request.stream": True,
             "aios.core": event.core,
             "aios.slot": event.slot,
             "aios.task.id": event.task,
             "aios.round": event.round,
             "aios.attempt": event.attempt,
-            "aios.waiting_s": max(0.0, event.at - event.ready_at),
+            "aios.waiting_s": began.waiting_s,
         }
-        span = self._tracer.start_span(
+        self._attempts[event.task, event.round, event.attempt] = self._tracer.start_span(
             f"chat {event.model}" if event.model else "chat",
             context=None if task is None else trace.set_span_in_context(task),
             kind=trace.SpanKind.CLIENT,
             attributes=attributes,
             start_time=_ns(event.at),
         )
-        self._attempts[event.task, event.round, event.attempt] = span, event
 
-    def _attempt_ended(self, event: e.AttemptEnded) -> None:
-        span, started = self._attempts.pop((event.task, event.round, event.attempt), (None, None))
-        if span is None or started is None:
+    def _end_attempt(self, finished: AttemptFinished) -> None:
+        event = finished.event
+        span = self._attempts.pop((event.task, event.round, event.attempt), None)
+        if span is None or finished.started is None:
             return
-        usage = event.usage
-        about: Attributes = {
+        attributes: Attributes = {
             "aios.attempt.state": event.state.value,
-            "gen_ai.usage.input_tokens": usage.tokens_in,
-            "gen_ai.usage.output_tokens": usage.tokens_out,
+            "gen_ai.usage.input_tokens": event.usage.tokens_in,
+            "gen_ai.usage.output_tokens": event.usage.tokens_out,
         }
         if event.model:
-            about["gen_ai.response.model"] = event.model
+            attributes["gen_ai.response.model"] = event.model
             span.update_name(f"chat {event.model}")
         if event.ttft_s is not None:
-            about["gen_ai.response.time_to_first_chunk"] = event.ttft_s
-        span.set_attributes(about)
-        fault = event.fault.value if event.fault is not None else "failed"
-        if event.state is AttemptState.FAILED:
-            _fail(span, fault)
-        self._measure(event, started, fault)
+            attributes["gen_ai.response.time_to_first_chunk"] = event.ttft_s
+        span.set_attributes(attributes)
+        if event.state is AttemptState.FAILED and finished.error is not None:
+            _fail(span, finished.error)
+        self._record_metrics(finished, finished.started)
         span.end(_ns(event.at))
 
-    def _measure(self, event: e.AttemptEnded, started: e.AttemptStarted, fault: str) -> None:
-        labels = self._about(started.core, self._names.label(started.model or event.model))
+    def _record_metrics(self, finished: AttemptFinished, started: e.AttemptStarted) -> None:
+        event = finished.event
+        labels = self._server(started.core, self._names.label(started.model or event.model))
         if event.model:
             labels["gen_ai.response.model"] = self._names.label(event.model)
-        usage = event.usage
-        for kind, count in (("input", usage.tokens_in), ("output", usage.tokens_out)):
+        for kind, count in (("input", event.usage.tokens_in), ("output", event.usage.tokens_out)):
             if count:
                 self._usage.record(count, labels | {"gen_ai.token.type": kind})
-        if event.state is AttemptState.DONE:
-            if event.ttft_s is not None:
-                self._ttft.record(event.ttft_s, labels)
-            if (each := time_per_output_token(event)) is not None:
-                self._tpot.record(each, labels)
-        else:
-            labels["error.type"] = fault if event.state is AttemptState.FAILED else event.state.value
+        if finished.error is not None:
+            labels["error.type"] = finished.error
+        elif event.ttft_s is not None:
+            self._ttft.record(event.ttft_s, labels)
+        if finished.tpot_s is not None:
+            self._tpot.record(finished.tpot_s, labels)
         self._duration.record(event.service_s, labels)
 
-    def _about(self, core: str, model: str | None) -> Attributes:
-        """Who was asked for what."""
+    def _server(self, core: str, model: str | None) -> Attributes:
+        """Return the attributes of the requested model and the server that is asked."""
         info = self._infos.get(core)
         provider = (info.kind if info is not None else "") or core
         found: Attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": provider}
         if model and model != UNKNOWN:
             found["gen_ai.request.model"] = model
-        if info is not None:
-            found |= _server(info.where)
-        return found
-
-    def _core_changed(self, event: e.CoreChanged) -> None:
-        self._infos[event.info.name] = event.info
+        return found if info is None else found | _address(info.where)
 
 
-def exporting(endpoint: str | None, *, version: str, environ: Mapping[str, str] = os.environ) -> OtelFold:
-    """A fold whose spans and metrics go to a collector over OTLP/HTTP.
+def exporting(endpoint: str | None, *, version: str, environ: Mapping[str, str] = os.environ) -> OpenTelemetryExporter:
+    """Return an exporter that sends to a collector over OTLP/HTTP.
 
-    `endpoint` is the collector's base address; without one the `OTEL_EXPORTER_OTLP_*` variables say where, which also
-    give headers, time-outs and certificates.
+    `endpoint` is the collector's base address; None takes it from the `OTEL_EXPORTER_OTLP_*` variables, which in either
+    case give headers, time-outs and certificates.
     """
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    about: dict[str, str] = {"service.version": version}
+    attributes: dict[str, str] = {"service.version": version}
     if not environ.get("OTEL_SERVICE_NAME") and "service.name=" not in environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
-        about["service.name"] = "aios-tui"
-    resource = Resource.create(about)
+        attributes["service.name"] = "aios-tui"
+    resource = Resource.create(attributes)
     spans, metrics = (None, None) if endpoint is None else (f"{endpoint}/v1/traces", f"{endpoint}/v1/metrics")
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=spans)))
     reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=metrics))
-    return OtelFold(tracers, MeterProvider([reader], resource=resource, shutdown_on_exit=False))
+    return OpenTelemetryExporter(tracers, MeterProvider([reader], resource=resource, shutdown_on_exit=False))
 
 
 def _fail(span: trace.Span, kind: str) -> None:
@@ -267,10 +228,10 @@ def _fail(span: trace.Span, kind: str) -> None:
     span.set_status(trace.StatusCode.ERROR)
 
 
-def _server(where: str) -> Attributes:
-    """`where` is as a core tells it: host and port, which a scheme may precede and a path follow."""
+def _address(where: str) -> Attributes:
+    """Return the host and port in a core's `where`, such as `[http://]host:port[/path]`."""
     if " " in where:
-        return {}  # words, such as `in process`
+        return {}  # a description, such as `in process`
     try:
         parts = urlsplit(where if "://" in where else f"//{where}")
         host, port = parts.hostname, parts.port

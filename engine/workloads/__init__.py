@@ -1,1 +1,1 @@
-"""Workloads: lists of tasks with arrival times, as files; read, written, imported, made up, shaped and summed up."""
+"""Workload files: tasks with arrival times. Read, write, import, generate, transform and summarise them."""

@@ -1,4 +1,4 @@
-"""What a trace does not say, drawn from stated weights and a seed: priorities, agents, clients."""
+"""Draw priorities, agents and clients for traces that lack them, from stated weights and a seed."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ DEFAULT_AGENTS: Weights = (("chat", 1.0),)
 DEFAULT_CLIENTS: Weights = (("ada", 0.4), ("bob", 0.3), ("cyd", 0.2), ("dee", 0.1))
 
 
-def parse_weights(text: str, what: str) -> Weights:
-    """Read `1:0.2,5:0.5,8:0.3`; a name without a weight has 1.
+def parse_weights(text: str, option: str) -> Weights:
+    """Parse `1:0.2,5:0.5,8:0.3`; a name without a weight has 1. `option` names it in errors.
 
     Raises:
-        UsageError: a weight is not a positive number, a name is empty or comes twice, or a priority is none.
+        UsageError: a weight is not a positive number, a name is empty or comes twice, or a priority is out of range.
     """
     weights: dict[str, float] = {}
     for part in text.split(","):
@@ -35,18 +35,18 @@ def parse_weights(text: str, what: str) -> Weights:
         except ValueError:
             weight = -1.0
         if not name or name in weights or not 0 < weight < float("inf"):
-            raise UsageError(f"{what} {one_line(text, 80)!r}: {one_line(part, 40)!r} is not a new NAME:WEIGHT")
+            raise UsageError(f"{option} {one_line(text, 80)!r}: {one_line(part, 40)!r} is not a new NAME:WEIGHT")
         weights[name] = weight
-    if what == "priorities" and not all(n.isdecimal() and MOST_URGENT <= int(n) <= LEAST_URGENT for n in weights):
-        raise UsageError(f"{what} {one_line(text, 80)!r}: priorities are {MOST_URGENT} … {LEAST_URGENT}")
+    if option == "priorities" and not all(n.isdecimal() and MOST_URGENT <= int(n) <= LEAST_URGENT for n in weights):
+        raise UsageError(f"{option} {one_line(text, 80)!r}: priorities are {MOST_URGENT} … {LEAST_URGENT}")
     return tuple(weights.items())
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """How to draw; empty weights leave a field as it is.
+    """Weights and seed of the draws; empty weights leave a field unchanged.
 
-    Each field has its own stream of the seed, so that other weights for one leave the others' draws alone.
+    Each field has a random stream of its own, so changing the weights of one leaves the others' draws unchanged.
     """
 
     seed: int = 0
@@ -55,17 +55,17 @@ class Assignment:
     clients: Weights = DEFAULT_CLIENTS
 
     def describe(self) -> str:
-        """One line for the header's origin."""
+        """Return one line for the header's origin."""
         fields = {"priority": self.priorities, "agent": self.agents, "client": self.clients}
-        said = [
+        drawn = [
             f"{field} by weights {' '.join(f'{name}:{weight:g}' for name, weight in weights)}"
             for field, weights in fields.items()
             if weights
         ]
-        return f"{', '.join(said)}, drawn independently from seed {self.seed}" if said else "nothing"
+        return f"{', '.join(drawn)}, drawn independently from seed {self.seed}" if drawn else "nothing"
 
     def draws(self) -> Iterator[Mapping[str, Any]]:
-        """For each task of a workload, in order, the fields drawn for it. Endless."""
+        """Yield the drawn fields of each task in order, without end."""
         fields = {"priority": self.priorities, "agent": self.agents, "client": self.clients}
         streams = {
             field: (

@@ -1,4 +1,4 @@
-"""Opening files that may be compressed, told by their first bytes; writing ones that are whole or absent."""
+"""Read plain, gzip and zstd files, recognised by their first bytes; write them whole or not at all."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import contextlib
 import gzip
 import importlib
 import io
-import os
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from engine.errors import UsageError
+from engine.files import atomic_writer, file_error
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 
 
 def _zstandard(path: Path) -> Any:
-    """The optional package, imported only when a file asks for it."""
+    """Import the optional package; raises UsageError when it is missing."""
     try:
         return importlib.import_module("zstandard")
     except ImportError:
@@ -31,7 +30,7 @@ def open_lines(path: Path) -> Iterator[IO[bytes]]:
     """Open a plain, gzip or zstd file for reading by lines.
 
     Raises:
-        UsageError: it can't be opened or read, or is damaged as a compressed file; from the `with` body too.
+        UsageError: it can't be opened or read, or its compressed data is damaged; raised in the `with` body too.
     """
     decoding: tuple[type[Exception], ...] = (gzip.BadGzipFile, zlib.error, EOFError)
     try:
@@ -50,34 +49,26 @@ def open_lines(path: Path) -> Iterator[IO[bytes]]:
     except decoding as error:
         raise UsageError(f"{path}: damaged or cut off as a compressed file: {error}") from None
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
+        raise UsageError(f"{path}: {file_error(error)}") from None
 
 
 @contextlib.contextmanager
 def create(path: Path) -> Iterator[IO[bytes]]:
-    """Write a new file, compressed when its name ends in .gz or .zst. It appears, whole, when the body ends well.
+    """Open a file for writing, compressed when its name ends in .gz or .zst. It appears when the body succeeds.
 
     Raises:
         UsageError: it can't be written.
     """
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-    partial = Path(name)
-    try:
         with contextlib.ExitStack() as stack:
-            raw = stack.enter_context(os.fdopen(handle, "wb"))
+            raw = stack.enter_context(atomic_writer(path))
             if path.suffix == ".gz":
-                # No time and no name inside: one workload is one sequence of bytes.
+                # No time and no name inside: the same workload gives the same bytes.
                 out: Any = stack.enter_context(gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0))
             elif path.suffix in (".zst", ".zstd"):
                 out = stack.enter_context(_zstandard(path).ZstdCompressor().stream_writer(raw, closefd=False))
             else:
                 out = raw
             yield out
-        partial.replace(path)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-    finally:
-        partial.unlink(missing_ok=True)
+        raise UsageError(f"{path}: {file_error(error)}") from None

@@ -1,4 +1,4 @@
-"""The lines of a workload file: a header, tasks and controls, and an end. JSONL, version 1, nothing unknown allowed.
+"""Workload file format, version 1: JSONL with a header, tasks and controls, and an end. Unknown keys are refused.
 
     {"kind": "workload", "version": 1, "seed": 7, "defaults": {}, "origin": {"what": "…", "assigned": "…"}}
     {"kind": "task", "id": "t1", "at": 0.0, "agent": "chat", "prompt": "…", "priority": 3}
@@ -9,7 +9,7 @@
     {"kind": "end", "tasks": 2, "sha256": "…"}
 
 `at` is in seconds from the start. The end record counts the tasks and hashes the bytes of all lines before it, line
-ends included; hand-written files may leave it out.
+ends included; hand-written files may omit it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from engine.task import DEFAULT_PRIORITY, GenerationOptions, Name, Priority, Tas
 
 MAX_LINE_BYTES = 1_048_576
 MAX_AT = 1e10
-"""About three hundred years: a time in milliseconds or since 1970 in nanoseconds is a mistake, not an offset."""
+"""Seconds, about three hundred years. A larger number is a mistake, such as nanoseconds since 1970."""
 
 At = Annotated[float, Field(ge=0, le=MAX_AT, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -45,7 +45,7 @@ class _Record(BaseModel):
 
 
 class Defaults(_Record):
-    """What a task is that does not say it itself."""
+    """Values for tasks that omit them."""
 
     agent: Name | None = None
     priority: Priority | None = None
@@ -56,7 +56,7 @@ class Defaults(_Record):
 
 
 class WorkloadHeader(_Record):
-    """The first line. `origin` is notes for people: `what` it is, what was `assigned` and how, `licence`, `source`."""
+    """The first line. `origin` has notes for people: `what` it is, what was `assigned` and how, `licence`, `source`."""
 
     kind: Literal["workload"] = "workload"
     version: Literal[1] = 1
@@ -65,7 +65,7 @@ class WorkloadHeader(_Record):
     origin: Annotated[dict[Annotated[str, Field(max_length=100)], Note], Field(max_length=100)] = {}
 
     def noting(self, **notes: str | float | None) -> WorkloadHeader:
-        """This header with further notes in its origin; a note that is there already goes on after a semicolon."""
+        """Return a copy with more notes in its origin; an existing note is continued after a semicolon."""
         origin = dict(self.origin)
         for key, value in notes.items():
             before = origin.get(key)
@@ -74,12 +74,12 @@ class WorkloadHeader(_Record):
 
 
 class TaskRow(_Record):
-    """One task. What is None is as the header's defaults say, and otherwise as `TaskSpec` does.
+    """One task. None takes the header's default, else that of `TaskSpec`.
 
     Attributes:
-        id: the task's name in reports; the reader gives `t1`, `t2`, … to those without.
+        id: the task's name in reports; the reader names those without `t1`, `t2`, ….
         query: a client's own llm call, for the agent `kernel/query`.
-        service: seconds of execution, where that is known from elsewhere than tokens; for virtual time.
+        service: seconds of execution in virtual time, where it does not follow from token counts.
     """
 
     kind: Literal["task"] = "task"
@@ -105,13 +105,13 @@ class TaskRow(_Record):
         return self
 
     def spec(self, defaults: Defaults, workload: str | None = None) -> TaskSpec:
-        """The task as it is submitted. A row of counts alone keeps its counts, and its prompt stays empty.
+        """Return the task to submit. A row with only counts keeps them, and its prompt stays empty.
 
-        A row that only gives its service time has no work that a real core could do: it counts as no tokens.
+        A row with only a service time has no work for a real core and counts as 0 tokens.
         """
         options = self.options or GenerationOptions()
         text = self.prompt or ""
-        nothing = not text.strip() and self.input_tokens is None and self.query is None
+        no_work = not text.strip() and self.input_tokens is None and self.query is None
         return TaskSpec(
             prompt=text,
             agent=self.agent or defaults.agent or "chat",
@@ -122,7 +122,7 @@ class TaskRow(_Record):
             options=options.over(defaults.options) if defaults.options else options,
             ref=self.id,
             workload=workload,
-            input_tokens=0 if nothing else self.input_tokens,
+            input_tokens=0 if no_work else self.input_tokens,
             output_tokens=self.output_tokens,
             query=self.query,
         )
@@ -140,10 +140,10 @@ _OPERANDS: Mapping[str, frozenset[str]] = {
 
 
 class ControlRow(_Record):
-    """Something an operator did on the way. What each `op` needs is there, and nothing else.
+    """An operator's action. It has the operands that its `op` needs, and no others.
 
-    `policy`: a switch to the policy of that canonical name. `priority`, `cancel`, `hold`, `release`: of the task with
-    that id, which is in the file as well. `pause`, `resume`: of all dispatching.
+    `policy` switches to the policy with that canonical name. `priority`, `cancel`, `hold` and `release` act on the task
+    with that id, which is in the file as well. `pause` and `resume` stop and restart dispatching.
     """
 
     kind: Literal["control"] = "control"
@@ -173,7 +173,7 @@ class ControlRow(_Record):
 
 
 class EndRow(_Record):
-    """The last line: how many tasks came before it, and the SHA-256 of all bytes before it, in hexadecimal."""
+    """The last line: the number of tasks before it, and the SHA-256 of all bytes before it, in hexadecimal."""
 
     kind: Literal["end"] = "end"
     tasks: Annotated[int, Field(ge=0)]
@@ -187,5 +187,5 @@ line_adapter: TypeAdapter[WorkloadHeader | TaskRow | ControlRow | EndRow] = Type
 
 
 def encode(record: BaseModel) -> bytes:
-    """One line of a file: what is not set is left out."""
+    """Return one line of a file; unset fields are omitted."""
     return record.model_dump_json(exclude_none=True).encode() + b"\n"

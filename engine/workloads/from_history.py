@@ -1,4 +1,4 @@
-"""Workloads from what history keeps."""
+"""Build workloads from tasks in the history."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from engine.workloads.recorder import row_of
 
 @dataclass(frozen=True, slots=True)
 class PastTask:
-    """A task of history. Moments are Unix seconds.
+    """A task in the history. Times are Unix seconds.
 
     Attributes:
-        spec: as it was submitted, its first priority and the model that was asked for.
-        tokens: what a task that ended well read and wrote, so that virtual time knows its work.
-        cancelled_at: when it was cancelled, None when it was not.
+        spec: as submitted, with its first priority and the requested model.
+        tokens: read and written by a task that is done, so that virtual time knows its work.
+        cancelled_at: None when it was not cancelled.
     """
 
     id: int
@@ -31,7 +31,7 @@ class PastTask:
 
 @dataclass(frozen=True, slots=True)
 class PastAct:
-    """A switch to `policy`, or task `task` given `priority`, at `at` in Unix seconds."""
+    """A switch to `policy`, or a new `priority` for `task`, at `at` in Unix seconds."""
 
     at: float
     policy: str | None = None
@@ -43,10 +43,10 @@ _Pending = tuple[float, int, Literal["policy", "priority", "cancel"], str | None
 
 
 class FromHistory:
-    """Items that repeat a stretch of history, the first task at 0, as a stream: `take` each task, then `rest`.
+    """Stream the items that repeat a span of history, its first task at 0: `add` each task, then `rest`.
 
-    Tasks come by their submission. A policy that was set before the first task is in force at 0; of what was done to
-    tasks only what concerns those taken is kept. Of tasks taken only their ids are held.
+    Add tasks in order of submission. A policy set before the first task is in force at 0. Actions on tasks that were
+    not added are dropped. Memory holds only the ids of added tasks.
     """
 
     def __init__(self, acts: Iterable[PastAct] = ()) -> None:
@@ -58,15 +58,15 @@ class FromHistory:
         self._count = len(self._acts)
         self._start: float | None = None
         self._last = 0.0
-        self._taken: set[int] = set()
+        self._added: set[int] = set()
 
-    def take(self, task: PastTask) -> Iterator[Item]:
-        """What was done up to the task's submission, then the task."""
+    def add(self, task: PastTask) -> Iterator[Item]:
+        """Yield the actions up to the task's submission, then the task."""
         if self._start is None:
             self._start = task.submitted_at
             yield from self._before(task.submitted_at)
         yield from self._due(task.submitted_at)
-        self._taken.add(task.id)
+        self._added.add(task.id)
         if task.cancelled_at is not None:
             self._count += 1
             heapq.heappush(self._acts, (task.cancelled_at, self._count, "cancel", None, task.id, None))
@@ -76,7 +76,7 @@ class FromHistory:
         yield row
 
     def rest(self) -> Iterator[Item]:
-        """What was done after the last task came."""
+        """Yield the actions after the last task."""
         if self._start is not None:
             yield from self._due(float("inf"))
 
@@ -92,10 +92,10 @@ class FromHistory:
             at, _, op, policy, task, priority = heapq.heappop(self._acts)
             if op == "policy":
                 yield ControlRow(at=self._at(at), policy=policy)
-            elif task in self._taken:
+            elif task in self._added:
                 yield ControlRow(at=self._at(at), op=op, task=f"t{task}", priority=priority)
 
     def _at(self, moment: float) -> float:
-        # A clock that was set back must not make times fall.
+        # Times must not fall when the clock was set back.
         self._last = max(self._last, moment - (self._start or 0.0))
         return round(self._last, 6)

@@ -1,4 +1,4 @@
-"""Made-up workloads: Poisson or bursty arrivals, classes of tasks, and service or token counts from a distribution."""
+"""Generate workloads: Poisson or bursty arrivals, classes of tasks, service times and token counts by distribution."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _lognormal(rng: random.Random, mean: float, cv: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """A distribution of numbers of 0 or more, as text.
+    """A distribution of non-negative numbers, as text.
 
     `const:X`, `exp:MEAN`, `uniform:LOW,HIGH`, `gamma:MEAN,CV`, `lognormal:MEAN,CV`; CV is the coefficient of
     variation, standard deviation over mean.
@@ -49,23 +49,23 @@ class Draw:
         count, draw = _SHAPES.get(name, (0, None))
         if draw is None or len(parameters) != count or not all(0 <= p < math.inf for p in parameters):
             raise UsageError(
-                f"{one_line(self.text, 60)!r} is no distribution: "
+                f"{one_line(self.text, 60)!r} is not a distribution: "
                 "const:X, exp:MEAN, uniform:LOW,HIGH, gamma:MEAN,CV or lognormal:MEAN,CV, with numbers of 0 or more"
             )
         return draw, parameters
 
     def sampler(self, rng: random.Random) -> Callable[[], float]:
-        """A function that draws from it with `rng`."""
+        """Return a function that draws from it with `rng`."""
         draw, parameters = self._parsed()
         return lambda: draw(rng, parameters)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskClass:
-    """One kind of task in a made-up workload.
+    """One class of task in a generated workload.
 
-    `share` is its weight among the classes. With `service`, tasks say their seconds of execution for virtual time, and
-    their token counts are there for live replays.
+    `share` is its weight among the classes. With `service`, tasks carry their seconds of execution for virtual time;
+    their token counts then serve live replays only.
     """
 
     share: float = 1.0
@@ -86,9 +86,9 @@ def generate(
     burstiness: float = 1.0,
     classes: Sequence[TaskClass] = (TaskClass(),),
 ) -> tuple[WorkloadHeader, Iterator[TaskRow]]:
-    """Make `count` tasks arriving at `rate` a second on average; the first arrives after one gap.
+    """Generate `count` tasks that arrive at `rate` a second on average; the first arrives after one gap.
 
-    `burstiness` is the coefficient of variation of the gaps: 1 is a Poisson process, 0 a clock, above 1 bursts with
+    `burstiness` is the coefficient of variation of the gaps: 1 is a Poisson process, 0 regular, above 1 bursty with
     gamma-distributed gaps. The same arguments give the same tasks.
 
     Raises:
@@ -100,7 +100,7 @@ def generate(
         raise UsageError("a class's share is a number above 0, and there is at least one class")
     named = "Poisson" if burstiness == 1 else f"gamma, CV {burstiness:g}"
     header = WorkloadHeader(seed=seed).noting(
-        what=f"made up: {count} tasks at {rate:g} a second ({named})",
+        what=f"generated: {count} tasks at {rate:g} a second ({named})",
         assigned="; ".join(_describe(kind) for kind in classes) + f"; from seed {seed}",
     )
     return header, _tasks(count, rate, seed, burstiness, classes)
@@ -115,11 +115,11 @@ def _describe(kind: TaskClass) -> str:
 
 
 def _tasks(count: int, rate: float, seed: int, burstiness: float, classes: Sequence[TaskClass]) -> Iterator[TaskRow]:
-    # One stream of chance each, so that other classes leave the arrivals alone.
+    # A random stream each, so that other classes leave the arrivals unchanged.
     gaps = random.Random(f"{seed}/gaps")
     gap = Draw(f"exp:{1 / rate!r}" if burstiness == 1 else f"gamma:{1 / rate!r},{burstiness!r}").sampler(gaps)
     chosen, cumulated = random.Random(f"{seed}/classes"), list(accumulate(kind.share for kind in classes))
-    rngs = {what: random.Random(f"{seed}/{what}") for what in ("input", "output", "service")}
+    rngs = {field: random.Random(f"{seed}/{field}") for field in ("input", "output", "service")}
     samplers = [
         (
             kind.input_tokens.sampler(rngs["input"]),

@@ -1,4 +1,4 @@
-"""Reading workload files, line by line: a file of millions of lines is never held in memory."""
+"""Read workload files line by line, so that millions of lines need no memory."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from engine.workloads.format import MAX_LINE_BYTES, EndRow, Item, TaskRow, Workl
 
 
 class WorkloadReader:
-    """A workload file, open: its header, then its tasks and controls in the order of the file.
+    """An open workload file: its header, then its tasks and controls in file order.
 
         with WorkloadReader(path) as reader:
             for item in reader: ...
 
-    Everything wrong is a UsageError that names file, line and reason. A file whose end record is missing is read;
-    `complete` tells, when all is read, whether there was one.
+    Every error is a UsageError that names file, line and reason. A file without an end record is read;
+    `complete` is True once a valid end record was read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,7 +50,7 @@ class WorkloadReader:
     def _first(self) -> WorkloadHeader:
         first = self._next()
         if first is None:
-            raise UsageError(f"{self.path}: empty, where a workload was expected")
+            raise UsageError(f"{self.path}: is empty, not a workload")
         if not isinstance(first, WorkloadHeader):
             raise self._refused('a workload file starts with its header, kind "workload"')
         return first
@@ -74,7 +74,7 @@ class WorkloadReader:
             yield record
 
     def _next(self) -> WorkloadHeader | TaskRow | EndRow | Item | None:
-        """The next record; blank lines are passed over."""
+        """Return the next record, None at the end; blank lines are skipped."""
         assert self._file is not None, "open it first"  # noqa: S101
         while line := self._file.readline(MAX_LINE_BYTES + 1):
             self.line += 1
@@ -86,7 +86,7 @@ class WorkloadReader:
             try:
                 record = line_adapter.validate_json(line)
             except ValidationError as error:
-                raise self._refused(_plain(error)) from None
+                raise self._refused(_reason(error)) from None
             if not isinstance(record, EndRow):
                 self._hash.update(line)
             return record
@@ -96,20 +96,20 @@ class WorkloadReader:
         if end.tasks != self.tasks:
             raise self._refused(f"the end record counts {end.tasks} tasks, but there are {self.tasks}")
         if end.sha256 != self._hash.hexdigest():
-            raise self._refused("the checksum of the end record does not fit: the lines before it were changed")
+            raise self._refused("the checksum of the end record does not match: the lines before it were changed")
         assert self._file is not None  # noqa: S101
         while rest := self._file.readline(MAX_LINE_BYTES):
             self.line += 1
             if rest.strip():
-                raise self._refused("there is more after the end record")
+                raise self._refused("there are lines after the end record")
         self.complete = True
 
-    def _refused(self, why: str) -> UsageError:
-        return UsageError(f"{self.path}, line {self.line}: {why}")
+    def _refused(self, reason: str) -> UsageError:
+        return UsageError(f"{self.path}, line {self.line}: {reason}")
 
 
-def _plain(error: ValidationError) -> str:
-    """pydantic's finding in the file's own words: which kinds there are, without the union's names."""
+def _reason(error: ValidationError) -> str:
+    """Word pydantic's error for the file: name the known kinds, hide the union's members."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         return f"not JSON: {first.get('ctx', {}).get('error', 'malformed')}"
@@ -118,13 +118,13 @@ def _plain(error: ValidationError) -> str:
     if first["type"] == "union_tag_invalid":
         return f"unknown kind {str(first.get('ctx', {}).get('tag'))[:80]!r}: workload, task, control or end"
     if first["loc"] == ("workload", "version"):
-        return f"version {str(first['input'])[:20]} is not known here; this program reads version 1"
+        return f"version {str(first['input'])[:20]} is unknown; this program reads version 1"
     return reason(error, skip=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A whole workload in memory: items by time, those at one time in the order of the file."""
+    """A whole workload in memory: items by time, then in file order."""
 
     header: WorkloadHeader
     items: tuple[Item, ...]
@@ -136,10 +136,10 @@ class Workload:
 
 
 def load(path: Path) -> Workload:
-    """Read a whole file. For replays, which need all of it; nothing is returned when any line is refused.
+    """Read a whole file, for replays.
 
     Raises:
-        UsageError: as WorkloadReader does.
+        UsageError: any line is invalid; see WorkloadReader.
     """
     with WorkloadReader(path) as reader:
         items = sorted(reader, key=lambda item: item.at)
@@ -147,10 +147,10 @@ def load(path: Path) -> Workload:
 
 
 def in_order(reader: WorkloadReader) -> Iterator[Item]:
-    """The reader's items, which have to be in order of time already.
+    """Yield the reader's items, which must be in order of time.
 
     Raises:
-        UsageError: they are not; the line is named.
+        UsageError: they are not; it names the line.
     """
     last = 0.0
     for item in reader:

@@ -1,4 +1,4 @@
-"""Recording: workloads from what happens in a kernel, as it happens."""
+"""Record a kernel's events as a workload file while it runs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import IO
 
 from engine.errors import UsageError
 from engine.events import Event, KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskHeld, TaskReprioritised
+from engine.files import PRIVATE_FILE, file_error
 from engine.task import GenerationOptions, KernelState, TaskSpec, TaskState
 from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.writer import WorkloadWriter
 
 
 def row_of(spec: TaskSpec, id: str, at: float) -> TaskRow:
-    """The line that repeats a task."""
+    """Return the row that repeats a task."""
     return TaskRow(
         id=id,
         at=at,
@@ -33,21 +34,22 @@ def row_of(spec: TaskSpec, id: str, at: float) -> TaskRow:
 
 
 class Recorder:
-    """Writes accepted tasks, and what is done to them and to the kernel, to a file as it comes.
+    """Writes accepted tasks, and actions on them and on the kernel, to a file at once.
 
-    What is written survives our own death: without its end record the file is still a good workload.
-    Feed it every event from `kernel.snapshot()` on; the policy in force goes in as a switch at 0. Tasks that were
-    accepted before are not recorded, nor what is done to them. A drain is recorded as a pause.
-    Blocking, but only by a short write.
+    The file survives a crash: without its end record it is still a valid workload. Feed it every event from
+    `kernel.snapshot()` on; the policy in force is written as a switch at 0. Tasks accepted earlier are not recorded,
+    nor are actions on them. A drain is recorded as a pause. Blocks for a short write.
     """
 
-    def __init__(self, path: Path, at: float, *, policy: str, what: str = "recorded", paused: bool = False) -> None:
-        """`at`: the moment of the start, Unix seconds on the kernel's clock. `paused`: nothing is dispatched then.
+    def __init__(self, path: Path, at: float, *, policy: str, title: str = "recorded", paused: bool = False) -> None:
+        """Create the file.
 
-        An existing file is not overwritten.
+        Args:
+            at: the start, Unix seconds on the kernel's clock.
+            paused: dispatching is paused at the start.
 
         Raises:
-            UsageError: the file can't be made, or is there already.
+            UsageError: the file can't be created, or exists.
         """
         self.path = path
         self._start = self._last = at
@@ -55,10 +57,10 @@ class Recorder:
         self._paused = paused
         self._alive: set[int] = set()  # recorded, and not ended
         try:
-            self._file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            self._file: IO[bytes] = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb")
         except OSError as error:
-            raise UsageError(f"{path}: {error.strerror or error}") from None
-        self._writer = WorkloadWriter(self._file, WorkloadHeader().noting(what=what))
+            raise UsageError(f"{path}: {file_error(error)}") from None
+        self._writer = WorkloadWriter(self._file, WorkloadHeader().noting(what=title))
         self._write([ControlRow(at=0.0, policy=policy)])
         if paused:
             self._write([ControlRow(at=0.0, op="pause")])
@@ -69,7 +71,7 @@ class Recorder:
         return self._writer.tasks
 
     def feed(self, events: Iterable[Event]) -> None:
-        """Record what belongs into a workload, and pass over the rest.
+        """Record the events that belong in a workload; others are ignored.
 
         Raises:
             UsageError: the file can't be written.
@@ -77,7 +79,7 @@ class Recorder:
         self._write(item for event in events if (item := self._item(event)) is not None)
 
     def _item(self, event: Event) -> Item | None:
-        """What the event is in a workload; None for what belongs into none."""
+        """Return the event as a workload item; None when it is none."""
         match event:
             case TaskAccepted():
                 self._alive.add(event.task)
@@ -86,7 +88,7 @@ class Recorder:
                 self._policy = event.policy
                 return ControlRow(at=self._offset(event.at), policy=event.policy)
             case TaskReprioritised() | TaskHeld() | TaskEnded() if event.task in self._alive:
-                return self._done_to(event)
+                return self._action_on_task(event)
             case KernelStateChanged() if event.state is not KernelState.STOPPED:
                 paused = event.state is not KernelState.RUNNING
                 if paused != self._paused:
@@ -94,7 +96,7 @@ class Recorder:
                     return ControlRow(at=self._offset(event.at), op="pause" if paused else "resume")
         return None
 
-    def _done_to(self, event: TaskReprioritised | TaskHeld | TaskEnded) -> ControlRow | None:
+    def _action_on_task(self, event: TaskReprioritised | TaskHeld | TaskEnded) -> ControlRow | None:
         at, name = self._offset(event.at), f"t{event.task}"
         match event:
             case TaskReprioritised():
@@ -105,17 +107,17 @@ class Recorder:
         return ControlRow(at=at, op="cancel", task=name) if event.state is TaskState.CANCELLED else None
 
     def close(self) -> None:
-        """Write the end record and let the file go. Idempotent. Raises UsageError when it can't be written."""
+        """Write the end record and close the file. Idempotent. Raises UsageError when it can't be written."""
         if self._file.closed:
             return
         try:
             with self._file:
                 self._writer.finish()
         except OSError as error:
-            raise UsageError(f"{self.path}: {error.strerror or error}") from None
+            raise UsageError(f"{self.path}: {file_error(error)}") from None
 
     def _offset(self, at: float) -> float:
-        # Times in a workload never fall, whatever the order in which the events came.
+        # Times in a workload never fall, whatever the order of the events.
         self._last = max(self._last, at)
         return round(self._last - self._start, 6)
 
@@ -125,4 +127,4 @@ class Recorder:
                 self._writer.write(item)
             self._file.flush()
         except OSError as error:
-            raise UsageError(f"{self.path}: {error.strerror or error}") from None
+            raise UsageError(f"{self.path}: {file_error(error)}") from None

@@ -1,4 +1,4 @@
-"""The workloads that come with the package."""
+"""Workloads packaged with the program."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.workloads.compression import create
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One packaged workload. `licence` is the file beside it, None where it is the project's own."""
+    """One packaged workload. `licence` is the file beside it, None for the project's own."""
 
     name: str
     description: str
@@ -41,17 +41,17 @@ SAMPLES = (
 
 
 def get(name: str) -> Sample:
-    """The sample called `name`, with or without `.jsonl`. Raises UsageError, with the names there are."""
+    """Return the sample called `name`, with or without `.jsonl`. Raises UsageError that lists the samples."""
     plain = name.removesuffix(".jsonl")
     for sample in SAMPLES:
         if sample.name == plain:
             return sample
-    raise UsageError(f"no sample {name[:80]!r}: there are {', '.join(sample.name for sample in SAMPLES)}")
+    raise UsageError(f"no sample {name[:80]!r}: the samples are {', '.join(sample.name for sample in SAMPLES)}")
 
 
 @contextmanager
 def path_of(sample: Sample) -> Iterator[Path]:
-    """The sample as a real file, which may exist only within the `with`."""
+    """Give the sample's path; the file may exist only inside the `with`."""
     with as_file(files("engine.workloads").joinpath("sample_files", sample.file)) as path:
         yield path
 

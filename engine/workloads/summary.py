@@ -1,4 +1,4 @@
-"""What is in a workload, in one pass over it."""
+"""Summarise a workload in one pass."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from engine.workloads.reader import WorkloadReader
 
 @dataclass(slots=True)
 class Summary:
-    """A workload summed up. Times in seconds.
+    """Summary of a workload. Times in seconds.
 
     Attributes:
-        complete: the file had an end record, and it fits.
-        in_order: items are in order of time, as `cut` and `merge` need them.
+        complete: the file has a valid end record.
+        in_order: items are in order of time, which `cut` and `merge` require.
         at: every task's arrival, sorted.
-        with_prompt: tasks that carry text. input_tokens, output_tokens: sums, over the `counted` tasks that give both.
-        switches: (at, policy) of the file's own switches of policy. controls: its other controls, by op.
+        with_prompt: tasks with text. input_tokens, output_tokens: sums over the `counted` tasks that have both.
+        switches: (at, policy) of the policy switches in the file. controls: its other controls, by op.
         gap_cv: coefficient of variation of the gaps between arrivals: 1 for Poisson, more for bursts.
     """
 
@@ -47,12 +47,12 @@ class Summary:
 
     @property
     def duration(self) -> float:
-        """From the first arrival to the last."""
+        """Seconds from the first arrival to the last."""
         return self.at[-1] - self.at[0] if self.at else 0.0
 
     @property
     def rate(self) -> float | None:
-        """Arrivals a second over the duration; None when that is nothing."""
+        """Arrivals a second over the duration; None when that is 0."""
         return (self.tasks - 1) / self.duration if self.duration > 0 else None
 
     @property
@@ -62,20 +62,20 @@ class Summary:
         return pstdev(gaps, mean) / mean if mean > 0 else None
 
     def arrivals(self, bins: int) -> list[int]:
-        """How many tasks arrived in each of `bins` equal stretches of the duration; the last includes its end."""
+        """Count arrivals in each of `bins` equal parts of the duration; the last includes its end."""
         counts = [0] * bins
         width = self.duration / bins
         for at in self.at:
-            place = math.floor((at - self.at[0]) / width) if width > 0 else 0
-            counts[min(place, bins - 1)] += 1
+            index = math.floor((at - self.at[0]) / width) if width > 0 else 0
+            counts[min(index, bins - 1)] += 1
         return counts
 
 
 def summarise(reader: WorkloadReader) -> Summary:
-    """Read an open workload to its end and sum it up; 8 bytes a task are kept.
+    """Read an open workload to its end and summarise it; keeps 8 bytes a task.
 
     Raises:
-        UsageError: as the reader does.
+        UsageError: any line is invalid.
     """
     summary, defaults, last = Summary(reader.header), reader.header.defaults, 0.0
     for item in reader:

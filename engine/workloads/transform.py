@@ -1,4 +1,4 @@
-"""Cutting, scaling and merging workloads, as streams: items go in and come out one by one."""
+"""Cut, scale and merge workloads as streams, one item at a time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from engine.workloads.reader import WorkloadReader, in_order
 def cut(
     items: Iterable[Item], *, start: float = 0.0, end: float = math.inf, limit: int | None = None
 ) -> Iterator[Item]:
-    """The items from `start` to before `end` seconds, at most `limit` tasks, counted from `start` anew.
+    """Return the items from `start` to before `end` seconds, at most `limit` tasks; `start` becomes 0.
 
-    The policy in force at `start` is kept, as a switch at 0, and a pause too. What names a task that is cut away stays,
-    and does nothing. Items have to be in order of time.
+    The policy and pause in force at `start` are kept as controls at 0. Controls of tasks that are cut away stay,
+    without effect. Items must be in order of time.
     """
     if not 0 <= start <= end or (limit is not None and limit < 0):
-        raise UsageError("a cut goes from a start of 0 or more to an end that is not before it")
+        raise UsageError("a cut needs a start of 0 or more and an end not before it")
     return _cut(items, start, end, limit)
 
 
@@ -41,26 +41,26 @@ def _cut(items: Iterable[Item], start: float, end: float, limit: int | None) -> 
 
 
 def scale(items: Iterable[Item], speed: float) -> Iterator[Item]:
-    """The same items arriving `speed` times as fast. Work stays the same, so the load grows by `speed`."""
+    """Return the same items arriving `speed` times as fast. Work stays the same, so the load grows by `speed`."""
     if not 0 < speed < math.inf:
-        raise UsageError("a speed is a number above 0")
+        raise UsageError("the speed must be a number above 0")
     return (item.model_copy(update={"at": item.at / speed}) for item in items)
 
 
 def resolved(row: TaskRow, defaults: Defaults) -> TaskRow:
-    """The row with its header's defaults written into it, so that it means the same in another file."""
-    said = defaults.model_dump(exclude_none=True, exclude={"options"})
-    missing = {key: value for key, value in said.items() if getattr(row, key) is None}
+    """Return the row with its header's defaults filled in, so that it means the same in another file."""
+    values = defaults.model_dump(exclude_none=True, exclude={"options"})
+    missing = {key: value for key, value in values.items() if getattr(row, key) is None}
     if defaults.options is not None:
         missing["options"] = row.options.over(defaults.options) if row.options else defaults.options
     return row.model_copy(update=missing) if missing else row
 
 
 def merge(readers: Sequence[WorkloadReader]) -> tuple[WorkloadHeader, Iterator[Item]]:
-    """Open workloads as one, by time; at one time, those of the earlier file first.
+    """Merge open workloads by time; at equal times, items of the earlier file come first.
 
-    Ids become `1:t1`, `2:t1`, … by file, and each row keeps what its own header's defaults say. Items have to be in
-    order of time in each file: the stream raises UsageError, naming the line, where they are not.
+    Ids become `1:t1`, `2:t1`, … by file, and each row keeps its own header's defaults. Items must be in order of time
+    in each file; the stream raises UsageError that names the line where they are not.
     """
     header = WorkloadHeader().noting(what="merged: " + ", ".join(reader.path.name for reader in readers))
     for number, reader in enumerate(readers, start=1):

@@ -1,4 +1,4 @@
-"""Writing workload files: a header, items as they come, and an end record that proves the file whole."""
+"""Write workload files: a header, items one by one, and an end record that proves the file complete."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from engine.workloads.format import MAX_LINE_BYTES, EndRow, Item, TaskRow, Workl
 
 
 class WorkloadWriter:
-    """Writes records to an open binary file: the header at once, then `write`, and `finish` at the end.
+    """Writes the header to an open binary file at once, items with `write`, and the end record with `finish`.
 
-    Without `finish` the file is a good workload that ends where it ends; a recorder that dies loses only that proof.
+    Without `finish` the file is still a valid workload; a recorder that crashes loses only the proof.
     """
 
     def __init__(self, out: IO[bytes], header: WorkloadHeader) -> None:
@@ -25,12 +25,12 @@ class WorkloadWriter:
         self._line(encode(header))
 
     def write(self, item: Item) -> None:
-        """Append one task or control. Raises UsageError when its line would be too long to be read again."""
+        """Append one task or control. Raises UsageError when its line is too long to be read again."""
         self._line(encode(item))
         self.tasks += isinstance(item, TaskRow)
 
     def finish(self) -> None:
-        """Append the end record. The file is the caller's to close."""
+        """Append the end record. The caller closes the file."""
         self._out.write(encode(EndRow(tasks=self.tasks, sha256=self._hash.hexdigest())))
 
     def _line(self, line: bytes) -> None:
@@ -41,10 +41,10 @@ class WorkloadWriter:
 
 
 def save(path: Path, header: WorkloadHeader, items: Iterable[Item]) -> int:
-    """Write a whole file, compressed by its name (.gz, .zst); it appears only when all is well. Returns the tasks.
+    """Write a whole file, compressed by its name (.gz, .zst), in one step. Returns the number of tasks.
 
     Raises:
-        UsageError: it can't be written, or `items` raised it.
+        UsageError: it can't be written, or `items` raises one.
     """
     with create(path) as out:
         writer = WorkloadWriter(out, header)

@@ -29,7 +29,7 @@ async def write_workload(history: History, path: Path, filters: dict[str, Any]) 
         async for submission in history.submissions(**filters):
             task = _past_task(submission)
             if task is not None:
-                for item in past.take(task):
+                for item in past.add(task):
                     writer.write(item)
         for item in past.rest():
             writer.write(item)

@@ -65,7 +65,7 @@ async def _serve(settings: Settings, sockets: list[socket.socket], record: Path 
 async def _serve_until_stopped(runtime: ServedRuntime, stopper: Stopper, out: Output) -> None:
     """Serve, and print what the operator should know. Raises Interrupted at the end."""
     recovery = await stopper.run(runtime.start())
-    for line in runtime.told_cores():
+    for line in runtime.describe_cores():
         out.note(line)
     if recovery.queued:
         out.note(f"{len(recovery.queued)} left by an earlier run, {len(recovery.interrupted)} of them interrupted")

@@ -35,6 +35,7 @@ def settings(as_json: bool) -> int:
 
 def _print_settings(loaded: Loaded, out: Output, *, as_json: bool) -> None:
     from aios_tui.config import paths
+    from aios_tui.config.toml_text import toml_text
 
     values: dict[str, Any] = loaded.settings.model_dump(mode="json")
     if as_json:
@@ -50,7 +51,7 @@ def _print_settings(loaded: Loaded, out: Output, *, as_json: bool) -> None:
     out.print(f"log            {paths.log_file()}")
     out.print()
     values["cores"] = ", ".join(loaded.settings.cores)
-    shown = {key: "" if value is None else str(value) for key, value in values.items()}
+    shown = {key: toml_text(value) for key, value in values.items()}
     first = max(len(key) for key in shown) + 2
     widest = max((len(value) for value in shown.values() if len(value) <= MAX_COLUMN), default=0)
     for key, value in shown.items():

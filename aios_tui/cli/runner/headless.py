@@ -85,7 +85,7 @@ async def _accept(
 ) -> dict[int, TaskSpec]:
     """Submit all tasks to the paused kernel, before the first is dispatched. Returns those to run, by id."""
     infos = await runtime.kernel.inspect()
-    for line in runtime.told_cores():
+    for line in runtime.describe_cores():
         out.note(line)
     if specs is None:
         out.note(_format_recovery(recovery))

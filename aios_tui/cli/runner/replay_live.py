@@ -102,7 +102,7 @@ class _PolicyRun:
                 runtime.agents.get(name)
             await stopper.run(runtime.start(recover=False))
             infos = await stopper.run(runtime.kernel.inspect())
-            for line in runtime.told_cores():
+            for line in runtime.describe_cores():
                 self._out.note(f"{self._policy} on {line}")
             replay = LiveReplay(
                 runtime.kernel,

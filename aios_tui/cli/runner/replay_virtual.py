@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from aios_tui.cli.exit_codes import OK
@@ -12,16 +10,15 @@ from aios_tui.cli.output import Output
 from aios_tui.cli.runner.replay_keep import keep_virtual
 from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.config import paths
-from aios_tui.reporting.bench_results import rates_of, read
 from aios_tui.reporting.results import Results, gather
+from aios_tui.workloads.calibration import Calibration, from_bench, from_history
+from aios_tui.workloads.simulation import SimulationSetup, round_counter, simulate_workload
 from engine.agents.catalogue import load_catalogue
 from engine.errors import UsageError
-from engine.replay.inputs import ReplayInput, columns
-from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
-from engine.replay.simulate import Capacity, simulate
+from engine.replay.inputs import ReplayInput
+from engine.replay.service_model import Rates, ServiceModel
 from engine.scheduling import Policy, parse_policy
 from engine.wording import plural
-from engine.workloads.reader import WorkloadReader
 from persistence import History, SqliteStore
 
 
@@ -30,16 +27,7 @@ async def run_virtual(plan: ReplayPlan, path: Path, out: Output) -> tuple[Result
 
     The code is 0: a simulated task fails only when the workload cancels it.
     """
-    if plan.calibrate is not None and plan.calibrate.startswith("bench"):
-        plan, service, origin = await asyncio.to_thread(_calibrate_from_bench, plan)
-    elif plan.calibrate:
-        service, origin = await _calibrate_from_history(plan)
-    else:
-        default = Rates()
-        rates = Rates(plan.prefill or default.prefill, plan.decode or default.decode)
-        given = plan.prefill is not None or plan.decode is not None
-        service, origin = ServiceModel(rates, use_given=not given, seed=plan.seed), _format_rates(rates)
-    results = await asyncio.to_thread(_simulate, plan, path, service, origin)
+    results = await asyncio.to_thread(_simulate, plan, path, await _calibrate(plan))
     for note in results.notes:
         out.note(note)
     if plan.keep:
@@ -47,23 +35,13 @@ async def run_virtual(plan: ReplayPlan, path: Path, out: Output) -> tuple[Result
     return results, OK
 
 
-def _simulate(plan: ReplayPlan, path: Path, service: ServiceModel, origin: str) -> Results:
-    """Simulate one run per policy; `origin` says in each run's note where the rates come from."""
-    with WorkloadReader(path) as reader:
-        inputs = columns(reader, reader.header.defaults, service, _round_counter(plan.settings.agents_folder))
-        complete = reader.complete
-    capacity = Capacity(
-        slots=plan.settings.slots or 1,
-        load_s={model: seconds for model, seconds in plan.loads.items() if model},
-        default_load_s=plan.loads.get("", 0.0),
-    )
-    loads = "".join(f", loading {model or 'a model'} {s:g} s" for model, s in plan.loads.items())
-    runs = []
-    for policy, switches in schedules(plan, inputs.switches):
-        run = simulate(inputs.tasks, policy, capacity, switches, inputs.acts)
-        run.note = f"{origin}{loads}"
-        runs.append((run, True))
-    return gather(path.name, runs, _notes(plan, inputs, service, complete))
+def _simulate(plan: ReplayPlan, path: Path, calibration: Calibration) -> Results:
+    """Simulate one run per policy; blocks."""
+    catalogue, _ = load_catalogue(plan.settings.agents_folder)
+    loads = plan.loads or calibration.load_s
+    setup = SimulationSetup(plan.settings.slots or 1, calibration, loads, round_counter(catalogue))
+    runs, inputs, complete = simulate_workload(path, setup, lambda own: schedules(plan, own))
+    return gather(path.name, [(run, True) for run in runs], _notes(plan, inputs, calibration.service, complete))
 
 
 def schedules(plan: ReplayPlan, own: list[tuple[float, Policy]]) -> list[tuple[Policy, list[tuple[float, Policy]]]]:
@@ -97,49 +75,18 @@ def _notes(plan: ReplayPlan, inputs: ReplayInput, service: ServiceModel, complet
     return notes
 
 
-def _round_counter(agents_folder: Path) -> Callable[[str], int | None]:
-    """Return a function that gives an agent's number of rounds, None for an unknown agent."""
-    catalogue, _ = load_catalogue(agents_folder)
-
-    def count_rounds(agent: str) -> int | None:
-        try:
-            return catalogue.get(agent).round_total
-        except UsageError:
-            return None
-
-    return count_rounds
-
-
-async def _calibrate_from_history(plan: ReplayPlan) -> tuple[ServiceModel, str]:
-    """Return the rates of all attempts in the history, and a line that lists them. Raises UsageError without any."""
-    async with History(plan.settings.db) as history:
-        seen = [Observation(*row) for row in await history.timings()]
+async def _calibrate(plan: ReplayPlan) -> Calibration:
+    """Return the rates that the plan asks for. Raises UsageError or StoreError when nothing was measured."""
+    if not plan.calibrate:
+        default = Rates()
+        rates = Rates(plan.prefill or default.prefill, plan.decode or default.decode)
+        given = plan.prefill is not None or plan.decode is not None
+        return Calibration(ServiceModel(rates, use_given=not given, seed=plan.seed))
+    if plan.calibrate.startswith("bench"):
+        core = plan.calibrate.partition(":")[2] or None
+        return await asyncio.to_thread(from_bench, paths.bench_file(), core, plan.settings.slots or 1, seed=plan.seed)
     try:
-        rates, per_model = calibrate(seen)
+        async with History(plan.settings.db) as history:
+            return await from_history(history, seed=plan.seed)
     except ValueError as error:
         raise UsageError(f"--calibrate: {error}") from None
-    listed = [_format_rates(rates), *(f"{model} {_format_rates(each)}" for model, each in sorted(per_model.items()))]
-    service = ServiceModel(rates, per_model, use_given=False, seed=plan.seed)
-    return service, f"calibrated from {plural(len(seen), 'attempt')}: {'; '.join(listed)}"
-
-
-def _calibrate_from_bench(plan: ReplayPlan) -> tuple[ReplayPlan, ServiceModel, str]:
-    """Return the plan with measured load times, unless it has its own; the measured rates; and a line that lists them.
-
-    Raises UsageError when no benchmark fits or the file can't be read.
-    """
-    core = (plan.calibrate or "").partition(":")[2] or None
-    slots = plan.settings.slots or 1
-    rates, per_model, used = rates_of(read(paths.bench_file()), core, slots)
-    load_s = {bench.model: bench.load_s for bench in used if bench.load_s is not None}
-    listed = "; ".join(
-        f"{bench.model} on {bench.core}, measured at {bench.level(slots).streams} at a time,"
-        f" {_format_rates(bench.rates(slots))}"
-        for bench in used
-    )
-    service = ServiceModel(rates, per_model, use_given=False, seed=plan.seed)
-    return replace(plan, loads=plan.loads or load_s), service, f"calibrated from bench: {listed}"
-
-
-def _format_rates(rates: Rates) -> str:
-    return f"prefill {rates.prefill:g} tok/s, decode {rates.decode:g} tok/s"

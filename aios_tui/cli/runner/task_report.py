@@ -29,7 +29,7 @@ class TaskReport(AbstractContextManager["TaskReport"]):
         self._total = total
         self._as_json = as_json
         self._counts = dict.fromkeys((TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED), 0)
-        self._started = time.monotonic()
+        self._started = self._ended = time.monotonic()
         self._bar: Progress | None = None
 
     @property
@@ -59,6 +59,7 @@ class TaskReport(AbstractContextManager["TaskReport"]):
     def add(self, record: TaskRecord) -> None:
         """Print the result of a task that has ended, and count it."""
         self._counts[record.state] += 1
+        self._ended = time.monotonic()  # what follows, such as sending telemetry, is not part of the run
         shared = self._bar if sys.stdout is not None and sys.stdout.isatty() else None
         if shared is not None:
             shared.stop()  # stdout and the bar share a terminal: clear the line
@@ -85,7 +86,7 @@ class TaskReport(AbstractContextManager["TaskReport"]):
         """Remove the bar, and print the counts and the time."""
         self.__exit__()
         if self._total:
-            self.note(f"{self._format_counts()} in {duration(time.monotonic() - self._started)}")
+            self.note(f"{self._format_counts()} in {duration(self._ended - self._started)}")
 
     def finish_interrupted(self, left: int, reason: str = "interrupted") -> None:
         """Remove the bar, and print the counts; `left` tasks stay queued."""

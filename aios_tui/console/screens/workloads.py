@@ -24,8 +24,9 @@ from aios_tui.console.widgets.hint_bar import Flow, Hints, hint
 from aios_tui.console.widgets.workload_list import About, Shelf
 from aios_tui.console.widgets.workload_summary import head_of, switches_words
 from aios_tui.workloads import catalogue
-from aios_tui.workloads.calibration import ASSUMED, measured, rates_words
-from aios_tui.workloads.catalogue import CatalogueEntry, SimulationSetup
+from aios_tui.workloads.calibration import ASSUMED, newest_or_assumed, rates_text
+from aios_tui.workloads.catalogue import CatalogueEntry
+from aios_tui.workloads.simulation import SimulationSetup, round_counter, simulate_policies
 from engine.errors import AiosError, UsageError
 from engine.sanitise import one_line
 
@@ -140,16 +141,16 @@ class WorkloadScreen(Beneath):
     async def _list(self) -> None:
         await self._measure()
         files = await asyncio.to_thread(catalogue.found_in, self.folder)
-        self.shelf.show(catalogue.shipped(), self.folder, files)
+        self.shelf.show(catalogue.packaged(), self.folder, files)
         self._draw()
 
     async def _measure(self) -> None:
         """Look at how quick the models were, for simulations; what is not known stays assumed."""
         try:
-            self.measured = await measured(self.console.runtime.history)
+            self.measured = await newest_or_assumed(self.console.runtime.history)
         except AiosError as error:
             self._say(str(error))
-        told = f"{rates_words(self.measured.service.rates)}  {self.measured.words}"
+        told = f"{rates_text(self.measured.service.rates)}  {self.measured.origin}"
         self.query_one("#rates", Static).update(Content(told))
 
     @on(OptionList.OptionHighlighted)
@@ -278,7 +279,7 @@ class WorkloadScreen(Beneath):
     def _path_given(self, event: Input.Submitted) -> None:
         event.stop()
         try:
-            entry = catalogue.typed(event.input.value.strip())
+            entry = catalogue.at_path(event.input.value.strip())
         except UsageError as error:
             self._say(str(error))
             return
@@ -330,11 +331,12 @@ class WorkloadScreen(Beneath):
         if entry is None:
             return
         await self._measure()
-        bench = SimulationSetup(max(1, len(self.console.view.shown_lanes)), self.measured, self._rounds_of)
+        rounds_of = round_counter(self.console.runtime.agents)
+        setup = SimulationSetup(max(1, len(self.console.view.shown_lanes)), self.measured, rounds_of=rounds_of)
         self.busy = f"simulating {one_line(entry.name, 60)} …"
         self._draw()
         try:
-            runs = await asyncio.to_thread(catalogue.simulated, entry, bench)
+            runs = await asyncio.to_thread(simulate_policies, entry, setup)
             at = self.console.now()
             kept = [await self.console.runs.keep(entry.file_name, run, at=at) for run in reversed(runs)]
         except AiosError as error:
@@ -348,9 +350,3 @@ class WorkloadScreen(Beneath):
             self.app.push_screen(CompareScreen(kept[::-1]))
         else:
             self.console.tell(f"{one_line(entry.name, 60)} is simulated; c compares")
-
-    def _rounds_of(self, agent: str) -> int | None:
-        try:
-            return self.console.runtime.agents.get(agent).round_total
-        except AiosError:
-            return None

@@ -1,4 +1,4 @@
-"""Agents: submit one, wait for its end, see them all. An execution is a task of the kernel, and its id the task's."""
+"""Submit agents, wait for their end, list them. An AIOS execution is a kernel task with the same id."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=1e9)]
 
 MAX_LISTED = 1000
 CANCELLED, FAILED = 410, 424
-"""The statuses that tell a client its execution will never complete: as an error, so that none polls for ever."""
+"""Statuses of executions that will never complete. They are errors, so that no client polls for ever."""
 
 
 class AgentConfig(BaseModel):
-    """`task` is the prompt. What else a client puts here is for agents that run on its own side, and is left alone."""
+    """`task` is the prompt. Other keys are for agents that run at the client, and are ignored."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -34,7 +34,7 @@ class AgentConfig(BaseModel):
 
 
 class AgentSubmission(BaseModel):
-    """`priority`, `deadline` (seconds), `client`, `model` and `max_new_tokens` are ours, and optional."""
+    """`priority`, `deadline` (seconds; not enforced), `client`, `model` and `max_new_tokens` are our own, optional."""
 
     agent_id: Name
     agent_config: AgentConfig
@@ -45,7 +45,7 @@ class AgentSubmission(BaseModel):
     max_new_tokens: MaxTokens | None = None
 
 
-class Submitted(BaseModel):
+class AcceptedExecution(BaseModel):
     status: Literal["success"] = "success"
     execution_id: int
     message: str
@@ -57,23 +57,26 @@ class ExecutionResult(BaseModel):
     rounds: int
 
 
-class Completed(BaseModel):
+class CompletedExecution(BaseModel):
     status: Literal["completed"] = "completed"
     result: ExecutionResult
     execution_id: int
 
 
-class Running(BaseModel):
+class RunningExecution(BaseModel):
     status: Literal["running"] = "running"
     message: Literal["Execution in progress"] = "Execution in progress"
     execution_id: int
 
 
-class Broken(Problem):
+class FailedExecution(Problem):
     """An execution that ended without a result."""
 
     status: Literal["failed", "cancelled"]
     execution_id: int
+
+
+Execution = CompletedExecution | RunningExecution | FailedExecution
 
 
 class Process(BaseModel):
@@ -87,14 +90,14 @@ class Process(BaseModel):
     result: str | None = None
 
 
-class Processes(BaseModel):
+class ProcessList(BaseModel):
     status: Literal["success"] = "success"
     processes: list[Process]
 
 
 @router.post("/submit")
-async def submit(given: AgentSubmission, request: Request, shared: Shared) -> Submitted:
-    """Submit a task for an agent. It is durable when this answers."""
+async def submit(given: AgentSubmission, request: Request, shared: Shared) -> AcceptedExecution:
+    """Submit a task for an agent. The task is durable before the answer is sent."""
     name = client_of(request, given.client)
     own = shared.clients.get(name)
     task_id = await shared.submit(
@@ -108,27 +111,31 @@ async def submit(given: AgentSubmission, request: Request, shared: Shared) -> Su
         }
         | ({} if given.priority is None else {"priority": given.priority})
     )
-    return Submitted(execution_id=task_id, message=f"Agent {given.agent_id} submitted for execution")
+    return AcceptedExecution(execution_id=task_id, message=f"Agent {given.agent_id} submitted for execution")
 
 
-_ENDS: dict[int | str, dict[str, Any]] = {
-    CANCELLED: {"model": Broken, "description": "The execution was cancelled"},
-    FAILED: {"model": Broken, "description": "The execution failed"},
+_END_RESPONSES: dict[int | str, dict[str, Any]] = {
+    CANCELLED: {"model": FailedExecution, "description": "The execution was cancelled"},
+    FAILED: {"model": FailedExecution, "description": "The execution failed"},
 }
 
 
-@router.get("/{execution_id}/status", response_model=Completed | Running | Broken, responses=_ENDS)
+@router.get(
+    "/{execution_id}/status",
+    response_model=Execution,
+    responses=_END_RESPONSES,
+)
 async def status(
     execution_id: Annotated[int, Path(ge=0, le=MAX_ID)],
     shared: Shared,
     wait: Annotated[float | None, Query(ge=0, le=3600, description="Seconds to wait at most")] = None,
 ) -> Response:
-    """Wait for the end of an execution; answer `running` if it has not come in time.
+    """Wait for the end of an execution; answer `running` when the wait ends first.
 
-    While it waits, blanks are sent before the JSON, so that no time-out for a silent line cuts it. The status line is
-    then out already: an execution that fails after that says so in the body, and with its status from then on.
+    During the wait, blanks are sent before the JSON, so that no idle time-out closes the connection. The status line is
+    sent with the first blank: an execution that fails later says so in the body, and by status in later requests.
     """
-    await shared.task(execution_id)
+    await shared.task(execution_id, "execution")
     limit = shared.config.wait_s if wait is None else wait
     ended = await shared.end_of(execution_id, min(limit, shared.config.beat_s))
     if ended is not None or limit <= shared.config.beat_s or shared.leaving.is_set():
@@ -137,7 +144,7 @@ async def status(
 
 
 async def _beats(shared: Service, execution_id: int, limit: float) -> AsyncIterator[bytes]:
-    """Blanks while the execution runs, then the answer."""
+    """Yield blanks while the execution runs, then the answer."""
     until = asyncio.get_running_loop().time() + limit - shared.config.beat_s
     ended: Task | None = None
     while ended is None and not shared.leaving.is_set():
@@ -151,25 +158,25 @@ async def _beats(shared: Service, execution_id: int, limit: float) -> AsyncItera
 
 def _answer(execution_id: int, ended: Task | None) -> Response:
     if ended is None:
-        return JSONResponse(Running(execution_id=execution_id).model_dump())
+        return JSONResponse(RunningExecution(execution_id=execution_id).model_dump())
     if ended.state is TaskState.DONE:
         result = ExecutionResult(agent_name=ended.spec.agent, result=ended.result or "", rounds=ended.rounds)
-        return JSONResponse(Completed(result=result, execution_id=execution_id).model_dump())
+        return JSONResponse(CompletedExecution(result=result, execution_id=execution_id).model_dump())
     cancelled = ended.state is TaskState.CANCELLED
-    why = ended.error or ended.state.value
-    broken = Broken(
+    reason = ended.error or ended.state.value
+    failed = FailedExecution(
         status="cancelled" if cancelled else "failed",
         execution_id=execution_id,
-        detail=why if cancelled else f"the execution failed: {why}",
+        detail=reason if cancelled else f"the execution failed: {reason}",
     )
-    return JSONResponse(broken.model_dump(), CANCELLED if cancelled else FAILED)
+    return JSONResponse(failed.model_dump(), CANCELLED if cancelled else FAILED)
 
 
 @router.get("/ps")
 async def processes(
-    shared: Shared, limit: Annotated[int, Query(ge=0, le=1000, description="Ended ones to list")] = 100
-) -> Processes:
-    """The executions that have not ended (the first 1,000 of them), and the latest that have; by execution id."""
+    shared: Shared, limit: Annotated[int, Query(ge=0, le=1000, description="Most ended executions to list")] = 100
+) -> ProcessList:
+    """List live executions (the first 1,000) and the latest ended ones, by execution id."""
     live = [TaskRecord.of(task) for task in shared.kernel.live_tasks(MAX_LISTED)]
     ended: list[TaskRecord] = []
     for state in (TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED):
@@ -177,22 +184,21 @@ async def processes(
     latest = sorted(ended, key=lambda record: record.id, reverse=True)[:limit]
     known = {record.id for record in live}
     found = sorted([*live, *(each for each in latest if each.id not in known)], key=lambda record: record.id)
-    return Processes(processes=[_process(record) for record in found])
+    return ProcessList(processes=[_process(record) for record in found])
 
 
 def _process(record: TaskRecord) -> Process:
-    words = {TaskState.DONE: "completed"}
     return Process(
         agent_id=record.agent_name,
         execution_id=record.id,
-        status=words.get(record.state, record.state.value),
-        start_time=_moment(record.submitted_at),
-        end_time=None if record.ended_at is None else _moment(record.ended_at),
+        status="completed" if record.state is TaskState.DONE else record.state.value,
+        start_time=_iso_time(record.submitted_at),
+        end_time=None if record.ended_at is None else _iso_time(record.ended_at),
         task=record.prompt,
         config={"task": record.prompt, "priority": record.priority, "client": record.client, "model": record.model},
         result=record.result,
     )
 
 
-def _moment(at: float) -> str:
+def _iso_time(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat()

@@ -1,4 +1,4 @@
-"""Setup, status and cleanup of the components. Ours all run from the start, so setup only notes a client's wishes."""
+"""AIOS setup, status and cleanup of components. All of ours run from the start; setup only stores client choices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MaxTokens = Annotated[int, Field(ge=1, le=MAX_NEW_TOKENS)]
 
 
 class LlmSetup(BaseModel):
-    """`llm_name` and `max_new_tokens` count for the tasks that the client then submits; the rest is the core's own."""
+    """`llm_name` and `max_new_tokens` apply to the client's later tasks; the other fields are ignored."""
 
     llm_name: Name
     max_gpu_memory: dict[str, Any] | None = None
@@ -50,7 +50,7 @@ class ToolSetup(BaseModel):
 
 
 class RunnerSetup(BaseModel):
-    """Of the scheduler and of the factory. `max_workers` starts nothing: the core's slots are the workers."""
+    """For scheduler and factory. `max_workers` starts nothing: the core's slots are the workers."""
 
     log_mode: str | None = None
     max_workers: int | None = None
@@ -67,70 +67,70 @@ class Cleanup(BaseModel):
     client: Name | None = None
 
 
-class Answer(BaseModel):
+class Acknowledgement(BaseModel):
     status: Literal["success"] = "success"
     message: str
 
 
 @router.post("/llm/setup")
-async def llm_setup(setup: LlmSetup, request: Request, shared: Shared) -> Answer:
-    """Choose the model, and the longest reply, of the tasks that this client submits from now on."""
+async def llm_setup(setup: LlmSetup, request: Request, shared: Shared) -> Acknowledgement:
+    """Set the model and the longest reply of this client's later tasks."""
     model = await shared.model(None if setup.llm_name == "default" else setup.llm_name)
     shared.clients.set_up(client_of(request, setup.client), model=model, max_tokens=setup.max_new_tokens)
-    return Answer(message="LLM core initialized")
+    return Acknowledgement(message="LLM core initialized")
 
 
 @router.post("/storage/setup")
-async def storage_setup(setup: StorageSetup) -> Answer:
-    """Say yes: the history runs already, and clients do not choose folders of this machine."""
-    return Answer(message="Storage manager initialized")
+async def storage_setup(setup: StorageSetup) -> Acknowledgement:
+    """Acknowledge without effect: the history runs already, and clients do not choose folders of this machine."""
+    return Acknowledgement(message="Storage manager initialized")
 
 
 @router.post("/memory/setup")
-async def memory_setup(setup: MemorySetup) -> Answer:
-    """Say yes."""
-    return Answer(message="Memory manager initialized")
+async def memory_setup(setup: MemorySetup) -> Acknowledgement:
+    """Acknowledge without effect."""
+    return Acknowledgement(message="Memory manager initialized")
 
 
 @router.post("/tool/setup")
-async def tool_setup(setup: ToolSetup) -> Answer:
-    """Say yes."""
-    return Answer(message="Tool manager initialized")
+async def tool_setup(setup: ToolSetup) -> Acknowledgement:
+    """Acknowledge without effect."""
+    return Acknowledgement(message="Tool manager initialized")
 
 
 @router.post("/scheduler/setup")
-async def scheduler_setup(setup: RunnerSetup) -> Answer:
-    """Say yes: there is one scheduler, it runs, and no client starts a second one."""
-    return Answer(message="Scheduler initialized")
+async def scheduler_setup(setup: RunnerSetup) -> Acknowledgement:
+    """Acknowledge without effect: the one scheduler runs already."""
+    return Acknowledgement(message="Scheduler initialized")
 
 
 @router.post("/factory/setup")
-async def factory_setup(setup: RunnerSetup) -> Answer:
-    """Say yes."""
-    return Answer(message="Agent factory initialized")
+async def factory_setup(setup: RunnerSetup) -> Acknowledgement:
+    """Acknowledge without effect."""
+    return Acknowledgement(message="Agent factory initialized")
 
 
 @router.get("/status")
 async def status() -> dict[str, str]:
-    """Every component, active."""
+    """Report every component as active."""
     return dict.fromkeys(COMPONENTS, "active")
 
 
 @router.post("/cleanup")
-async def cleanup(request: Request, shared: Shared, given: Cleanup | None = None) -> Answer:
-    """Forget what this client set up. Its tasks go on, and so do everyone else's."""
+async def cleanup(request: Request, shared: Shared, given: Cleanup | None = None) -> Acknowledgement:
+    """Forget what this client set up. All tasks continue."""
     shared.clients.clean_up(client_of(request, given.client if given else None))
-    return Answer(message="All components cleaned up")
+    return Acknowledgement(message="All components cleaned up")
 
 
 @router.post("/refresh")
-async def refresh(shared: Shared) -> Answer:
-    """Look at the cores anew: their health and models. Nothing is restarted, and nothing that runs is touched."""
+async def refresh(shared: Shared) -> Acknowledgement:
+    """Inspect the health and models of all cores. Nothing is restarted; running tasks continue."""
     await shared.kernel.inspect()
-    return Answer(message="Configuration refreshed and components reinitialized")
+    return Acknowledgement(message="Configuration refreshed and components reinitialized")
 
 
 @router.post("/config/update")
-async def config_update(update: ConfigUpdate) -> Answer:
-    """Say yes, and keep nothing: no core here needs a provider's key, so none is stored."""
-    return Answer(message="Configuration updated and services restarted")
+async def config_update(update: ConfigUpdate) -> Acknowledgement:
+    """Acknowledge and store nothing: no core here needs a provider's key."""
+    return Acknowledgement(message="Configuration updated and services restarted")

@@ -1,4 +1,4 @@
-"""Which models there are, and which a client wants: the newer routes of AIOS."""
+"""List models and let a client choose among them: the newer AIOS routes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Shared = Annotated[Service, Depends(service)]
 
 
 class LlmChoice(BaseModel):
-    """A model as AIOS clients name it. `provider` (or `backend`) is the core's affair here, and kept as given."""
+    """A model as AIOS clients name it. `provider` and `backend` are kept but have no effect."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -33,32 +33,32 @@ class LlmEntry(BaseModel):
     served_by: str | None = None
 
 
-class Llms(BaseModel):
+class LlmList(BaseModel):
     status: Literal["success"] = "success"
     llms: list[LlmEntry]
 
 
-class Told(BaseModel):
+class StatusMessage(BaseModel):
     status: Literal["success", "warning", "ok"]
     message: str
 
 
-class Selected(Told):
+class SelectedLlms(StatusMessage):
     llms: list[dict[str, Any]]
 
 
 @router.get("/status")
-async def status(shared: Shared) -> Told:
-    """Whether the service runs, and its cores are healthy."""
-    ill = [f"{info.name}: {info.detail or 'not healthy'}" for info in shared.kernel.infos if not info.healthy]
-    if ill:
-        return Told(status="warning", message=f"Server is running, but {'; '.join(ill)}")
-    return Told(status="ok", message="All core components are active.")
+async def status(shared: Shared) -> StatusMessage:
+    """Report that the service runs, and which cores are unhealthy."""
+    unhealthy = [f"{info.name}: {info.detail or 'not healthy'}" for info in shared.kernel.infos if not info.healthy]
+    if unhealthy:
+        return StatusMessage(status="warning", message=f"Server is running, but {'; '.join(unhealthy)}")
+    return StatusMessage(status="ok", message="All core components are active.")
 
 
 @router.get("/core/llms/list")
-async def llms(shared: Shared) -> Llms:
-    """The models of all cores, and the aliases with the model that serves each."""
+async def llms(shared: Shared) -> LlmList:
+    """List the models of all cores, and the aliases with the model that serves each."""
     await shared.kernel.inspect()
     found = [
         LlmEntry(name=model.name, backend=info.name, provider=info.name, loaded=model.loaded)
@@ -70,25 +70,27 @@ async def llms(shared: Shared) -> Llms:
         entry = by_name.get(target)
         if entry is not None:
             found.append(entry.model_copy(update={"name": alias, "served_by": target}))
-    return Llms(llms=found)
+    return LlmList(llms=found)
 
 
 @router.post("/user/select/llms")
-async def select(choices: Annotated[list[LlmChoice], Field(max_length=100)], request: Request, shared: Shared) -> Told:
-    """Choose the models of this client's tasks: the first one counts. An empty list chooses none."""
+async def select(
+    choices: Annotated[list[LlmChoice], Field(max_length=100)], request: Request, shared: Shared
+) -> StatusMessage:
+    """Choose the models of this client's tasks; the first one is used. An empty list clears the choice."""
     for choice in choices:
         await shared.model(choice.name)
     chosen = [choice.model_dump(exclude_none=True) for choice in choices]
     shared.clients.select(client_of(request), chosen)
     if not chosen:
-        return Told(status="warning", message="No LLM selected")
-    return Told(status="success", message=f"LLMs {chosen} selected")
+        return StatusMessage(status="warning", message="No LLM selected")
+    return StatusMessage(status="success", message=f"LLMs {chosen} selected")
 
 
 @router.get("/user/selected/llms")
-async def selected(request: Request, shared: Shared) -> Selected:
-    """What this client chose."""
+async def selected(request: Request, shared: Shared) -> SelectedLlms:
+    """Return this client's choice."""
     chosen = shared.clients.get(client_of(request)).selected
     if not chosen:
-        return Selected(status="warning", message="No LLM selected", llms=[])
-    return Selected(status="success", message=f"LLM {chosen} selected", llms=chosen)
+        return SelectedLlms(status="warning", message="No LLM selected", llms=[])
+    return SelectedLlms(status="success", message=f"LLM {chosen} selected", llms=chosen)

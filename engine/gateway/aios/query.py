@@ -1,4 +1,4 @@
-"""`POST /query`: one llm syscall of a client's own agent, as a task: scheduled, shown and kept as every other."""
+"""`POST /query`: runs one llm syscall of a client's own agent as a task, scheduled and recorded like every other."""
 
 from __future__ import annotations
 
@@ -29,48 +29,48 @@ ACTIONS = {
 }
 
 OTHERS = ("memory", "storage", "tool")
-"""Kinds of query that AIOS has and this kernel not yet."""
+"""AIOS query types that this kernel does not support yet."""
 
 
 def _content(value: Any) -> Any:
-    """A message's words: a string, nothing, or the text parts of a list."""
+    """Return a message's text from a string, null, or a list of text parts."""
     if value is None:
         return ""
     if isinstance(value, list):
         parts = [part.get("text") if isinstance(part, dict) else part for part in value]
         if not all(isinstance(part, str) for part in parts):
-            raise ValueError("only text can be given to the models here")
+            raise ValueError("only text content is supported")
         return "\n".join(str(part) for part in parts)
     return value
 
 
-def _called(value: Any) -> Any:
-    """Calls of tools in an assistant's turn, as OpenAI, Ollama and AIOS write them; what is none of it is left out."""
+def _parse_tool_calls(value: Any) -> Any:
+    """Read an assistant's tool calls in the forms of OpenAI, Ollama and AIOS; anything else is dropped."""
     calls: list[dict[str, Any]] = []
     for each in value if isinstance(value, list) else []:
         function = each.get("function", each) if isinstance(each, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             continue
-        given = function.get("arguments", function.get("parameters", {}))
+        arguments = function.get("arguments", function.get("parameters", {}))
         try:
-            given = json.loads(given or "{}") if isinstance(given, str) else given
+            arguments = json.loads(arguments or "{}") if isinstance(arguments, str) else arguments
         except (ValueError, RecursionError):
             continue
-        if isinstance(given, dict) and function["name"].strip():
+        if isinstance(arguments, dict) and function["name"].strip():
             id_ = each.get("id")
-            calls.append({"name": function["name"], "arguments": given, "id": id_ if isinstance(id_, str) else ""})
+            calls.append({"name": function["name"], "arguments": arguments, "id": id_ if isinstance(id_, str) else ""})
     return calls
 
 
 Calls = Annotated[
     list[dict[str, JsonValue]],
-    BeforeValidator(_called, json_schema_input_type=JsonValue),
+    BeforeValidator(_parse_tool_calls, json_schema_input_type=JsonValue),
     Field(max_length=MAX_TOOLS),
 ]
 
 
 class ChatMessage(BaseModel):
-    """`tool_calls` of an assistant's turn, `tool_call_id` and the tool's `name` of a tool's, where they were sent."""
+    """`tool_calls` belong to an assistant's turn, `tool_call_id` and `name` to a tool's."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -82,7 +82,7 @@ class ChatMessage(BaseModel):
 
 
 class LlmQueryData(BaseModel):
-    """`llms`: the first one counts. `response_format` as with OpenAI, or a JSON schema alone."""
+    """The first of `llms` is used. `response_format` is as in OpenAI's API, or a JSON schema alone."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -97,13 +97,13 @@ class LlmQueryData(BaseModel):
     response_format: dict[str, JsonValue] | None = None
 
 
-class LlmRequest(BaseModel):
-    """`priority`, `deadline` (seconds) and `client` are ours, and optional."""
+class QueryRequest(BaseModel):
+    """`priority`, `deadline` (seconds; recorded, not enforced) and `client` are our own, optional."""
 
     @model_validator(mode="before")
     @classmethod
-    def _is_for_a_model(cls, given: Any) -> Any:
-        """Say of AIOS's other queries that there are none here, before what else is strange about them as an llm's."""
+    def _refuse_other_types(cls, given: Any) -> Any:
+        """Refuse other AIOS query types by name, before their fields fail validation as those of an llm query."""
         if isinstance(given, dict):
             data = given.get("query_data")
             kinds = (given.get("query_type"), data.get("query_class") if isinstance(data, dict) else None)
@@ -121,7 +121,7 @@ class LlmRequest(BaseModel):
 
 
 class LlmResponse(BaseModel):
-    """`error` and `status_code` tell of an llm call that failed; the request itself was well."""
+    """`error` and `status_code` describe a failed llm call; the request itself succeeded."""
 
     response_class: Literal["llm"] = "llm"
     response_message: str | None
@@ -131,8 +131,8 @@ class LlmResponse(BaseModel):
     status_code: int
 
 
-class Answered(BaseModel):
-    """Moments are Unix seconds, durations seconds; one of each, as the query was one llm syscall."""
+class QueryAnswer(BaseModel):
+    """Start and end in Unix seconds, durations in seconds; one of each, as a query is one llm syscall."""
 
     response: LlmResponse
     start_times: list[float]
@@ -142,16 +142,16 @@ class Answered(BaseModel):
 
 
 @router.post("/query")
-async def query(given: LlmRequest, request: Request, shared: Shared) -> Answered:
-    """Have the model answer a conversation, and wait for it. Other query types come with their syscalls."""
+async def query(given: QueryRequest, request: Request, shared: Shared) -> QueryAnswer:
+    """Run one llm call on a conversation and wait for the answer. Other query types are refused."""
     data = given.query_data
-    asked = _query(data)
+    llm_query = _query(data)
     client = client_of(request, given.client) if given.client else given.agent_name
     task_id = await shared.submit(
         {
             "agent": QUERY_AGENT,
             "prompt": data.messages[-1].content,
-            "query": asked,
+            "query": llm_query,
             "model": await _model(shared, data, client_of(request, given.client)),
             "client": client,
             "deadline": given.deadline,
@@ -164,7 +164,7 @@ async def query(given: LlmRequest, request: Request, shared: Shared) -> Answered
         raise HTTPException(
             503, f"the service is stopping; the query is kept as task {task_id} and runs at the next start"
         )
-    return _answer(asked, ended)
+    return _answer(llm_query, ended)
 
 
 def _query(data: LlmQueryData) -> LlmQuery:
@@ -193,14 +193,14 @@ def _form(data: LlmQueryData) -> tuple[str, dict[str, Any] | None]:
     if not wanted or wanted.get("type") == "text":
         return form, None
     if wanted.get("type") == "json_schema":
-        described = wanted.get("json_schema")
-        inner = described.get("schema", described) if isinstance(described, dict) else None
+        outer = wanted.get("json_schema")
+        inner = outer.get("schema", outer) if isinstance(outer, dict) else None
         return "json", inner if isinstance(inner, dict) else None
     return "json", None if wanted.get("type") == "json_object" else wanted
 
 
 async def _model(shared: Service, data: LlmQueryData, client: str) -> str | None:
-    """The first llm of the query, else of the client's selection, else of its setup."""
+    """Return the first llm of the query, else of the client's selection, else of its setup."""
     own = shared.clients.get(client)
     names = [choice.name for choice in data.llms or []] or [choice["name"] for choice in own.selected]
     return await shared.model(names[0]) if names else own.model
@@ -213,10 +213,10 @@ def _options(shared: Service, data: LlmQueryData, client: str) -> dict[str, Any]
     }
 
 
-def _answer(asked: LlmQuery, task: Task) -> Answered:
+def _answer(llm_query: LlmQuery, task: Task) -> QueryAnswer:
     done = task.state is TaskState.DONE
     text = task.result if done else None
-    calls = tool_calls(asked, text) if text else []
+    calls = tool_calls(llm_query, text) if text else []
     response = LlmResponse(
         response_message=None if calls else text,
         tool_calls=calls or None,
@@ -225,7 +225,7 @@ def _answer(asked: LlmQuery, task: Task) -> Answered:
         status_code=200 if done else CANCELLED if task.state is TaskState.CANCELLED else FAILED,
     )
     started, ended = task.started_at, task.ended_at
-    return Answered(
+    return QueryAnswer(
         response=response,
         start_times=[] if started is None else [started],
         end_times=[] if ended is None else [ended],

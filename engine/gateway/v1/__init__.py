@@ -1,1 +1,1 @@
-"""Our own API, version 1. Within a version fields are added, never changed or taken away."""
+"""Our own API, version 1. Within a version fields are added, never changed or removed."""

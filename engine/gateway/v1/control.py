@@ -1,4 +1,4 @@
-"""The kernel as a whole: its state, policy, pause, models and agents."""
+"""Routes of the kernel as a whole: state, policy, pause, resume."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1", tags=["v1: kernel"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]
 
 
-class CoreState(BaseModel):
+class CoreStatus(BaseModel):
     name: str
     healthy: bool
     default_model: str | None
@@ -23,14 +23,14 @@ class CoreState(BaseModel):
     detail: str = ""
 
 
-class KernelModel(BaseModel):
-    """`queued` and `running` count tasks that have not started, and that have."""
+class KernelStatus(BaseModel):
+    """`queued` counts tasks that have not started, `running` those that have."""
 
     state: KernelState
     policy: str
     queued: int
     running: int
-    cores: list[CoreState]
+    cores: list[CoreStatus]
     version: str
 
 
@@ -40,10 +40,10 @@ class PolicyName(BaseModel):
     policy: Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def _now(shared: Service, request: Request) -> KernelModel:
+def _status(shared: Service, request: Request) -> KernelStatus:
     kernel = shared.kernel
     cores = [
-        CoreState(
+        CoreStatus(
             name=info.name,
             healthy=info.healthy,
             default_model=info.default_model,
@@ -52,7 +52,7 @@ def _now(shared: Service, request: Request) -> KernelModel:
         )
         for info in kernel.infos
     ]
-    return KernelModel(
+    return KernelStatus(
         state=kernel.state,
         policy=kernel.policy.name,
         queued=kernel.queued_count,
@@ -63,33 +63,33 @@ def _now(shared: Service, request: Request) -> KernelModel:
 
 
 @router.get("/kernel")
-async def state(shared: Shared, request: Request) -> KernelModel:
-    """How the kernel stands."""
-    return _now(shared, request)
+async def state(shared: Shared, request: Request) -> KernelStatus:
+    """Return the kernel's state, counts and cores."""
+    return _status(shared, request)
 
 
 @router.get("/policy")
 async def policy(shared: Shared) -> PolicyName:
-    """The policy by which what is ready is ordered."""
+    """Return the policy that orders the queue."""
     return PolicyName(policy=shared.kernel.policy.name)
 
 
 @router.put("/policy")
 async def switch(new: PolicyName, shared: Shared) -> PolicyName:
-    """Order what is ready by another policy, from now on. What runs is not touched."""
+    """Switch the policy: the queue is reordered at once, running attempts continue."""
     shared.kernel.switch_policy(new.policy)
     return PolicyName(policy=shared.kernel.policy.name)
 
 
 @router.post("/pause")
-async def pause(shared: Shared, request: Request) -> KernelModel:
-    """Dispatch nothing more; what executes goes on to the end of its round."""
+async def pause(shared: Shared, request: Request) -> KernelStatus:
+    """Stop dispatching; running attempts finish their round."""
     shared.kernel.pause()
-    return _now(shared, request)
+    return _status(shared, request)
 
 
 @router.post("/resume")
-async def resume(shared: Shared, request: Request) -> KernelModel:
-    """Dispatch again."""
+async def resume(shared: Shared, request: Request) -> KernelStatus:
+    """Resume dispatching."""
     shared.kernel.resume()
-    return _now(shared, request)
+    return _status(shared, request)

@@ -1,4 +1,4 @@
-"""What happens, as server-sent events: first what is, then what comes, as it comes."""
+"""Stream kernel events over SSE: a snapshot, then live events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Shared = Annotated[Service, Depends(service)]
 BEAT_S = 15.0
 CAPACITY = 20_000
 BATCH = 200
-_WORDS: dict[type, str] = {}
+_KINDS: dict[type, str] = {}
 
 
 @router.get(
@@ -33,14 +33,14 @@ _WORDS: dict[type, str] = {}
 )
 async def events(
     shared: Shared,
-    task: Annotated[int | None, Query(ge=1, description="Only what is about this task")] = None,
-    tokens: Annotated[bool, Query(description="The pieces of the models' streams too")] = False,
-    past: Annotated[bool, Query(description="First, events from which the present state can be made")] = True,
+    task: Annotated[int | None, Query(ge=1, description="Only events of this task")] = None,
+    tokens: Annotated[bool, Query(description="Include the pieces of model streams (attempt_progress)")] = False,
+    past: Annotated[bool, Query(description="Begin with events that restate the present state")] = True,
 ) -> StreamingResponse:
-    """Follow the kernel. `event:` is the kind, such as `task_accepted`; `data:` a JSON object with its fields.
+    """Stream events. `event:` is the kind, such as `task_accepted`; `data:` is a JSON object with its fields.
 
-    A reader that is too slow gets `lost`, and then the present state anew. The stream ends with `end` when the service
-    stops.
+    A reader that falls behind gets `lost`, then events that restate the present state. The stream ends with `end` when
+    the service stops.
     """
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     stream = _stream(shared, task, tokens=tokens, past=past)
@@ -48,8 +48,8 @@ async def events(
 
 
 async def _stream(shared: Service, task: int | None, *, tokens: bool, past: bool) -> AsyncIterator[str]:
-    def chosen(found: Sequence[Event]) -> Iterator[str]:
-        """Frames of the events that are asked for, some at a time: others are served between."""
+    def frames_of(found: Sequence[Event]) -> Iterator[str]:
+        """Yield frames of the wanted events in batches, so that other requests are served between."""
         for start in range(0, len(found), BATCH):
             frames = [
                 _frame(kind_of(event), as_json(event))
@@ -63,7 +63,7 @@ async def _stream(shared: Service, task: int | None, *, tokens: bool, past: bool
     leaving = asyncio.ensure_future(shared.leaving.wait())
     try:
         yield ": aios-tui\n\n"
-        for text in chosen(shared.kernel.snapshot() if past else ()):
+        for text in frames_of(shared.kernel.snapshot() if past else ()):
             yield text
         while not subscription.closed and not leaving.done():
             waiter = asyncio.ensure_future(subscription.wait())
@@ -74,12 +74,12 @@ async def _stream(shared: Service, task: int | None, *, tokens: bool, past: bool
             if subscription.lost:
                 subscription.drain()
                 yield _frame("lost", {})
-                for text in chosen(shared.kernel.snapshot()):
+                for text in frames_of(shared.kernel.snapshot()):
                     yield text
                 continue
             if not done:
-                yield ":\n\n"  # a sign of life
-            for text in chosen(subscription.drain()):
+                yield ":\n\n"  # keep-alive
+            for text in frames_of(subscription.drain()):
                 yield text
         yield _frame("end", {})
     finally:
@@ -88,16 +88,16 @@ async def _stream(shared: Service, task: int | None, *, tokens: bool, past: bool
 
 
 def kind_of(event: Event) -> str:
-    """`TaskAccepted` as `task_accepted`."""
+    """Return an event's kind: `task_accepted` for `TaskAccepted`."""
     kind = type(event)
-    if kind not in _WORDS:
+    if kind not in _KINDS:
         name = kind.__name__
-        _WORDS[kind] = "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
-    return _WORDS[kind]
+        _KINDS[kind] = "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+    return _KINDS[kind]
 
 
 def as_json(event: Event) -> dict[str, Any]:
-    """An event's fields as JSON has them. The task of a `task_ended` is the record that history gives."""
+    """Return an event's fields as JSON values. `final` of a `task_ended` is the record that the history gives."""
     return {each.name: _value(getattr(event, each.name)) for each in fields(event)}
 
 

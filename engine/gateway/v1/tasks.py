@@ -1,4 +1,4 @@
-"""Tasks: submit, list, look at, cancel, reprioritise, hold, release, retry."""
+"""Routes of tasks: submit, list, get, cancel, reprioritise, hold, release, retry."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MAX_LISTED = 10_000
 router = APIRouter(prefix="/v1/tasks", tags=["v1: tasks"], responses=PROBLEMS)
 Shared = Annotated[Service, Depends(service)]
 TaskId = Annotated[int, Path(ge=1, le=MAX_ID)]
-Wait = Annotated[float, Query(ge=0, le=3600, description="Seconds to wait for its end at most")]
+Wait = Annotated[float, Query(ge=0, le=3600, description="Longest wait for the task's end, in seconds")]
 
 
 class TaskOptions(GenerationOptions):
-    """How the model is to generate: those of an agent's file, with whole numbers that any server takes."""
+    """Generation options as in an agent's file, with integers that every server accepts."""
 
     max_tokens: MaxTokens | None = None
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = None
@@ -32,7 +32,7 @@ class TaskOptions(GenerationOptions):
 
 
 class NewTask(BaseModel):
-    """A task to submit. `deadline` in seconds after submission; `ref` is the submitter's own id for it."""
+    """A task to submit. `deadline`: seconds after submission, not enforced. `ref`: the submitter's own id."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,14 +50,14 @@ class NewPriority(BaseModel):
     priority: Priority
 
 
-class Reason(BaseModel):
+class CancelReason(BaseModel):
     reason: Annotated[str, Field(max_length=500)] | None = None
 
 
 class TaskList(BaseModel):
-    """`tasks`: running ones, queued ones in the order in which they would run, held ones, and ended ones, newest first.
+    """`tasks`: running, queued in dispatch order, held, then ended ones, newest first.
 
-    `more` counts those that have not ended and are left out by `limit`.
+    `more` counts live tasks left out by `limit`.
     """
 
     tasks: list[TaskRecord]
@@ -66,7 +66,7 @@ class TaskList(BaseModel):
 
 @router.post("", status_code=201)
 async def submit(new: NewTask, request: Request, shared: Shared) -> TaskRecord:
-    """Submit a task. It is durable when this answers."""
+    """Submit a task. The task is durable before the answer is sent."""
     values = new.model_dump(exclude_none=True, exclude={"client"})
     task_id = await shared.submit(
         values | {"model": await shared.model(new.model), "client": client_of(request, new.client)}
@@ -75,17 +75,17 @@ async def submit(new: NewTask, request: Request, shared: Shared) -> TaskRecord:
 
 
 @router.get("")
-async def listing(
+async def list_tasks(
     shared: Shared,
     *,
     state: TaskState | None = None,
     agent: Annotated[str | None, Query(max_length=200)] = None,
     client: Annotated[str | None, Query(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="How many that have not ended at most")] = 500,
-    ended: Annotated[int, Query(ge=0, le=1000, description="How many ended ones at most")] = 20,
+    limit: Annotated[int, Query(ge=0, le=MAX_LISTED, description="Most live tasks to list")] = 500,
+    ended: Annotated[int, Query(ge=0, le=1000, description="Most ended tasks to list")] = 20,
 ) -> TaskList:
-    """Tasks that have not ended, and the latest that have."""
-    live = [task for task in shared.kernel.live_tasks() if _fits(task, state, agent, client)]
+    """List live tasks and the latest ended ones."""
+    live = [task for task in shared.kernel.live_tasks() if _matches(task, state, agent, client)]
     records = [TaskRecord.of(task) for task in live[:limit]]
     if ended and (state is None or state.ended):
         records += await _ended(shared, ended, state, agent, client)
@@ -95,7 +95,7 @@ async def listing(
 async def _ended(
     shared: Service, count: int, state: TaskState | None, agent: str | None, client: str | None
 ) -> list[TaskRecord]:
-    """The `count` latest that have ended, newest first: some of each state, of which the latest are taken."""
+    """Return the newest `count` ended tasks over all end states."""
     states = [state] if state else [each for each in TaskState if each.ended]
     found: list[TaskRecord] = []
     for each in states:
@@ -103,7 +103,7 @@ async def _ended(
     return sorted(found, key=lambda record: record.id, reverse=True)[:count]
 
 
-def _fits(task: Task, state: TaskState | None, agent: str | None, client: str | None) -> bool:
+def _matches(task: Task, state: TaskState | None, agent: str | None, client: str | None) -> bool:
     name = task.spec.agent
     return (
         (state is None or task.state is state)
@@ -114,7 +114,7 @@ def _fits(task: Task, state: TaskState | None, agent: str | None, client: str | 
 
 @router.get("/{task_id}")
 async def get(task_id: TaskId, shared: Shared, wait: Wait = 0) -> TaskRecord:
-    """One task; with `wait`, once it has ended or that time is over."""
+    """Return one task; with `wait`, once it has ended or that time is over."""
     task = await shared.task(task_id)
     if wait and not task.state.ended:
         task = await shared.end_of(task_id, wait) or await shared.task(task_id)
@@ -122,57 +122,57 @@ async def get(task_id: TaskId, shared: Shared, wait: Wait = 0) -> TaskRecord:
 
 
 @router.post("/{task_id}/cancel")
-async def cancel(task_id: TaskId, shared: Shared, why: Reason | None = None) -> TaskRecord:
-    """Cancel a task, at the model too; it is cancelled, durably, when this answers. 409 when it had ended."""
+async def cancel(task_id: TaskId, shared: Shared, given: CancelReason | None = None) -> TaskRecord:
+    """Cancel a task, at the model too. The end is durable before the answer is sent. 409 when it had ended."""
     await shared.task(task_id)
-    reason = one_line(why.reason) if why and why.reason else "cancelled through the API"
+    reason = one_line(given.reason) if given and given.reason else "cancelled through the API"
     if not await shared.kernel.cancel(task_id, reason):
-        raise _over(task_id, (await shared.task(task_id)).state)
+        raise _ended_error(task_id, (await shared.task(task_id)).state)
     return TaskRecord.of(await shared.task(task_id))
 
 
 @router.post("/{task_id}/priority")
 async def priority(task_id: TaskId, new: NewPriority, shared: Shared) -> TaskRecord:
-    """Give a queued task, or the later rounds of a running one, another priority. 409 when it has ended."""
+    """Change the priority of a queued task, or of a running one's later rounds. 409 when it has ended."""
     task = await shared.task(task_id)
     if not shared.kernel.reprioritise(task_id, new.priority):
-        raise _over(task_id, task.state)
+        raise _ended_error(task_id, task.state)
     return TaskRecord.of(await shared.task(task_id))
 
 
 @router.post("/{task_id}/hold")
 async def hold(task_id: TaskId, shared: Shared) -> TaskRecord:
-    """Have a queued task not dispatched before it is released. Idempotent. 409 when it has started or ended."""
+    """Hold a queued task: it is not dispatched until released. Idempotent. 409 when it has started or ended."""
     task = await shared.task(task_id)
     if not shared.kernel.hold(task_id):
-        raise _not_queued(task_id, task.state)
+        raise _not_queued_error(task_id, task.state)
     return TaskRecord.of(await shared.task(task_id))
 
 
 @router.post("/{task_id}/release")
 async def release(task_id: TaskId, shared: Shared) -> TaskRecord:
-    """Let a held task be dispatched again, with its own priority and arrival. Else as `hold`."""
+    """Release a held task; it keeps its priority and arrival. Idempotent. 409 when it has started or ended."""
     task = await shared.task(task_id)
     if not shared.kernel.release(task_id):
-        raise _not_queued(task_id, task.state)
+        raise _not_queued_error(task_id, task.state)
     return TaskRecord.of(await shared.task(task_id))
 
 
 @router.post("/{task_id}/retry", status_code=201)
 async def retry(task_id: TaskId, shared: Shared) -> TaskRecord:
-    """Submit an ended task's work again as a new task. 409 when it has not ended."""
+    """Submit an ended task again as a new task. 409 when it has not ended."""
     task = await shared.task(task_id)
     if not task.state.ended:
         raise HTTPException(409, f"task {task_id} has not ended; cancel it first")
     return TaskRecord.of(await shared.task(await shared.kernel.retry(task_id)))
 
 
-def _not_queued(task_id: int, state: TaskState) -> HTTPException:
+def _not_queued_error(task_id: int, state: TaskState) -> HTTPException:
     if state is TaskState.RUNNING:
         return HTTPException(409, f"task {task_id} has started; only a queued task can be held or released")
-    return _over(task_id, state)
+    return _ended_error(task_id, state)
 
 
-def _over(task_id: int, state: TaskState) -> HTTPException:
-    word = {TaskState.DONE: "is done", TaskState.FAILED: "has failed", TaskState.CANCELLED: "was cancelled"}
-    return HTTPException(409, f"task {task_id} {word.get(state, 'is ending')} already")
+def _ended_error(task_id: int, state: TaskState) -> HTTPException:
+    phrase = {TaskState.DONE: "is done", TaskState.FAILED: "has failed", TaskState.CANCELLED: "was cancelled"}
+    return HTTPException(409, f"task {task_id} {phrase.get(state, 'is ending')} already")

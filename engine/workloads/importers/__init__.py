@@ -1,4 +1,4 @@
-"""Foreign formats, made into workloads: request traces and plain lists of prompts."""
+"""Import foreign formats as workloads: request traces and plain lists of prompts."""
 
 from engine.workloads.importers.importer import FORMATS, Imported, detect, open_import
 

@@ -1,4 +1,4 @@
-"""One way in for every foreign format: told by its first line, read as a stream, refused with file, line and reason."""
+"""Import every foreign format the same way: detected by the first line, read as a stream, errors name file and line."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.workloads.importers.lines import Lines
 class Format:
     """A foreign format.. `notes`: for the header's origin."""
 
-    what: str
+    title: str
     rows: Callable[[Lines], Iterator[traces.Row]]
     assigns: bool = True
     notes: tuple[tuple[str, str], ...] = ()
@@ -52,7 +52,7 @@ FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A foreign file, open as a workload: what `save` needs. `format` is the one it was read as."""
+    """A foreign file, open as a workload that `save` can write. `format` is the one it was read as."""
 
     format: str
     header: WorkloadHeader
@@ -60,7 +60,7 @@ class Imported:
 
 
 def detect(path: Path) -> str:
-    """The name in FORMATS of what the file holds, by its first line that is not blank.
+    """Return the name in FORMATS of the file's format, by its first line that is not blank.
 
     Raises:
         UsageError: it can't be read, is empty, or is a workload already.
@@ -69,11 +69,11 @@ def detect(path: Path) -> str:
         lines = Lines(path, file)
         first = next((line for line in lines if line.strip()), None)
         if first is None:
-            raise UsageError(f"{path}: empty, where something to import was expected")
+            raise UsageError(f"{path}: is empty")
         if first.lstrip().startswith("{"):
             row = traces.json_object(first, lines)
             if row.get("kind") == "workload":
-                raise UsageError(f"{path}: is a workload already; there is nothing to import")
+                raise UsageError(f"{path}: is a workload already, so there is nothing to import")
             return "mooncake" if all(key in row for key in traces.MOONCAKE) else "jsonl"
         try:
             columns = {name.strip() for name in next(csv.reader([first]), [])}
@@ -91,8 +91,8 @@ def open_import(
 ) -> Iterator[Imported]:
     """Open a foreign file as a workload, to be saved or replayed while it is open.
 
-    `assignment` is drawn for what rows do not say themselves; without one, traces get the default Assignment and
-    prompts nothing. Prompts without a time arrive `interval` seconds apart.
+    `assignment` fills fields that rows lack; None means the default Assignment for traces, and nothing for prompts.
+    Prompts without a time arrive `interval` seconds apart.
 
     Raises:
         UsageError: here or while the items are read; file, line and reason are named.
@@ -103,9 +103,9 @@ def open_import(
     kind = FORMATS[name]
     if assignment is None and kind.assigns:
         assignment = Assignment()
-    notes: dict[str, str | float | None] = {"what": kind.what, "file": path.name, **dict(kind.notes)}
+    notes: dict[str, str | float | None] = {"what": kind.title, "file": path.name, **dict(kind.notes)}
     if assignment is not None:
-        notes["assigned"] = f"where the rows do not say it: {assignment.describe()}"
+        notes["assigned"] = f"where the rows lack it: {assignment.describe()}"
     header = WorkloadHeader(seed=assignment.seed if assignment else None).noting(**notes)
     with open_lines(path) as file:
         yield Imported(name, header, _items(Lines(path, file), kind, assignment, interval))

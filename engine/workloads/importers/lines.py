@@ -1,4 +1,4 @@
-"""Bounded text lines of a file, with their numbers, for formats that others made."""
+"""Numbered text lines of bounded length, for reading foreign formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.workloads.format import MAX_LINE_BYTES
 
 
 class Lines:
-    """The lines of an open binary file as text, without their ends; `number` is the last one's, from 1."""
+    """Iterate over the lines of an open binary file as text, without line ends; `number` counts them from 1."""
 
     def __init__(self, path: Path, file: IO[bytes]) -> None:
         self.path = path
@@ -29,6 +29,6 @@ class Lines:
                 raise self.refused("not UTF-8 text") from None
             yield text.rstrip("\r\n")
 
-    def refused(self, why: str) -> UsageError:
-        """The error that refuses the current line."""
-        return UsageError(f"{self.path}, line {self.number}: {why}")
+    def refused(self, reason: str) -> UsageError:
+        """Return the error that refuses the current line."""
+        return UsageError(f"{self.path}, line {self.number}: {reason}")

@@ -1,4 +1,4 @@
-"""Plain prompts: text with one a line, or JSONL of objects as TaskSpec has them, with `at` and `id` besides."""
+"""Import plain prompts: text with one a line, or JSONL with the fields of TaskSpec, `at` and `id`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from engine.workloads.importers.traces import Row, json_object
 
 
 def text(lines: Lines) -> Iterator[Row]:
-    """One prompt a line; blank lines are passed over."""
+    """Read one prompt a line; blank lines are skipped."""
     for line in lines:
         if line.strip():
             yield {"prompt": line.strip()}
 
 
 def jsonl(lines: Lines) -> Iterator[Row]:
-    """One object a line. `ref` is taken as the id; `workload` says where it once came from, and is dropped."""
+    """Read one object a line. `ref` becomes the id; `workload`, its former origin, is dropped."""
     for line in lines:
         if not line.strip():
             continue

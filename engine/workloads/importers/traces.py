@@ -1,4 +1,4 @@
-"""Request traces: Azure's LLM inference traces, Mooncake's, and BurstGPT. Each gives times and token counts, no text.
+"""Import request traces of Azure, Mooncake and BurstGPT. They have times and token counts, no text.
 
 Formats: github.com/Azure/AzurePublicDataset (AzureLLMInferenceDataset), github.com/kvcache-ai/Mooncake
 (FAST25-release/traces), github.com/HPMLL/BurstGPT.
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 
 def azure(lines: Lines) -> Iterator[Row]:
-    """TIMESTAMP (UTC, up to 9 decimals), ContextTokens, GeneratedTokens."""
+    """Read TIMESTAMP (UTC, up to 9 decimals), ContextTokens, GeneratedTokens."""
     first: int | None = None
     for row in _csv(lines, AZURE):
         now = _nanoseconds(row["TIMESTAMP"], lines)
@@ -39,7 +39,7 @@ def azure(lines: Lines) -> Iterator[Row]:
 
 
 def burstgpt(lines: Lines) -> Iterator[Row]:
-    """Timestamp (seconds), Session ID and Elapsed time in newer files, Model, Request tokens, Response tokens, …"""
+    """Read Timestamp (seconds), Session ID (newer files), Model, Request tokens, Response tokens."""
     first: float | None = None
     for row in _csv(lines, BURSTGPT):
         now = _number(row["Timestamp"], "Timestamp", lines)
@@ -55,7 +55,7 @@ def burstgpt(lines: Lines) -> Iterator[Row]:
 
 
 def mooncake(lines: Lines) -> Iterator[Row]:
-    """A JSON object a line: timestamp (ms), input_length, output_length, hash_ids (of no use here)."""
+    """Read a JSON object a line: timestamp (ms), input_length, output_length; hash_ids are ignored."""
     first: float | None = None
     for text in lines:
         if not text.strip():
@@ -73,7 +73,7 @@ def mooncake(lines: Lines) -> Iterator[Row]:
 
 
 def json_object(text: str, lines: Lines) -> dict[str, Any]:
-    """The JSON object that a line is. Raises UsageError naming the line."""
+    """Parse a line as a JSON object. Raises UsageError naming the line."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -100,7 +100,7 @@ def _csv(lines: Lines, needed: tuple[str, ...]) -> Iterator[Mapping[str, str]]:
 
 
 def _nanoseconds(text: str, lines: Lines) -> int:
-    """Since 1970, by whole numbers: datetime keeps six decimals, the traces have seven."""
+    """Return nanoseconds since 1970, as an integer: datetime keeps six decimals, the traces have seven."""
     match = _MOMENT.fullmatch(text.strip())
     try:
         moment = datetime.fromisoformat(f"{match.group(1)}+00:00") if match else None

@@ -75,7 +75,7 @@ async def test_closing_the_session_finishes_the_recording(tmp_path: Path) -> Non
 
 async def test_what_cannot_be_recorded_is_one_line(tmp_path: Path) -> None:
     runtime = Runtime(Settings(db=tmp_path / "h.db"))
-    with pytest.raises(UsageError, match="nothing runs yet"):
+    with pytest.raises(UsageError, match="the kernel is not running"):
         await runtime.record(tmp_path / "w.jsonl")
     assert await runtime.stop_recording() is None
     async with started(tmp_path) as runtime:

@@ -106,7 +106,7 @@ async def test_none_is_up_at_the_start_and_one_comes(tmp_path: Path) -> None:
         await attic.stop()
         async with session_on(tmp_path, den.host, attic.host) as runtime:
             kernel = runtime.kernel
-            assert [line.partition("(")[0] for line in runtime.told_cores()] == [
+            assert [line.partition("(")[0] for line in runtime.describe_cores()] == [
                 f"core den: Ollama at {den.host}, as configured ",
                 f"core attic: Ollama at {attic.host}, as configured ",
             ]

@@ -112,6 +112,16 @@ async def test_a_large_request_is_refused_told_or_streamed() -> None:
         assert (await here.http.get(PATH)).status_code == 200
 
 
+@pytest.mark.parametrize(("size", "status"), [(100, 422), (101, 413)])
+async def test_a_request_may_be_as_large_as_the_limit(size: int, status: int) -> None:
+    async def piece() -> AsyncIterator[bytes]:
+        yield b"x" * size
+
+    async with gateway(GateCore(), config=GatewayConfig(max_body_bytes=100)) as here:
+        for content in (b"x" * size, piece()):
+            assert (await here.http.post("/agents/submit", content=content)).status_code == status
+
+
 async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
     async with served(GateCore(), config=GatewayConfig(body_s=0.05)) as here:
         host, _, port = here.url.removeprefix("http://").partition(":")
@@ -134,6 +144,17 @@ def test_a_client_that_asks_too_often_is_slowed_down_and_others_are_not() -> Non
     rates.count("a")
     with pytest.raises(Refusal):
         rates.count("a")
+
+
+@pytest.mark.parametrize(("now", "wait"), [(0.0, "4"), (1.0, "3"), (2.0, "2"), (3.9, "1")])
+def test_the_wait_is_until_the_next_request_may_come(now: float, wait: str) -> None:
+    clock = 0.0
+    rates = RateLimiter(0.25, 1, lambda: clock)
+    rates.count("a")
+    clock = now
+    with pytest.raises(Refusal) as refused:
+        rates.count("a")
+    assert dict(refused.value.headers) == {"retry-after": wait}
 
 
 async def test_too_many_requests_are_answered_so() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -31,22 +31,35 @@ from engine.cores.scripted import ScriptedCore
 from engine.errors import UsageError
 from engine.kernel import Kernel
 from engine.task import AttemptState, Task, TaskSpec, TaskState
-from engine.telemetry.otel import OtelFold
+from engine.telemetry.measurements import Measurement, Measurements
+from engine.telemetry.otel import OpenTelemetryExporter
 from tests.engine.kernel.helpers import GateCore, make_kernel
 from tests.engine.telemetry.collector import Collector
 
 SECRET, REPLY = "the prompt of the goose", "the reply of the goose"
 
 
-class Preferences:
-    """A fold, and what it exported."""
+class InMemory:
+    """A fold and an exporter that keeps what it exports."""
 
     def __init__(self) -> None:
         self._spans = InMemorySpanExporter()
         tracers = TracerProvider(shutdown_on_exit=False)
         tracers.add_span_processor(SimpleSpanProcessor(self._spans))
         self._reader = InMemoryMetricReader()
-        self.fold = OtelFold(tracers, MeterProvider([self._reader], shutdown_on_exit=False))
+        self.exporter = OpenTelemetryExporter(tracers, MeterProvider([self._reader], shutdown_on_exit=False))
+        self._measurements = Measurements()
+
+    def fold(self, *events: e.Event) -> None:
+        for event in events:
+            self._record(self._measurements.fold(event))
+
+    def catch_up(self, snapshot: list[e.Event]) -> None:
+        self._record(self._measurements.catch_up(snapshot))
+
+    def _record(self, measurements: Iterable[Measurement]) -> None:
+        for measured in measurements:
+            self.exporter.record(measured)
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -60,10 +73,10 @@ class Preferences:
 
 
 @asynccontextmanager
-async def exporting(core: GateCore) -> AsyncIterator[tuple[Kernel, Preferences]]:
-    memory = Preferences()
+async def exporting(core: GateCore) -> AsyncIterator[tuple[Kernel, InMemory]]:
+    memory = InMemory()
     made = Exports(Settings())
-    made._folds.append(memory.fold)
+    made._exporters.append(memory.exporter)
     kernel = make_kernel(core)
     made.follow(kernel)
     await kernel.start()
@@ -173,7 +186,7 @@ async def told_by(core: Core) -> str:
 async def test_the_server_is_what_its_core_says(
     core: Callable[[], Core], address: tuple[str | None, int | None]
 ) -> None:
-    memory = Preferences()
+    memory = InMemory()
     spec = TaskSpec(prompt=SECRET)
     for event in (
         e.CoreChanged(1, CoreInfo("gpu", True, "m", where=await told_by(core()))),
@@ -181,7 +194,7 @@ async def test_the_server_is_what_its_core_says(
         e.AttemptStarted(2, 1, 1, 1, "gpu/0", "gpu", "m", 1.5, SECRET),
         e.AttemptEnded(3, 1, 1, 1, "gpu/0", AttemptState.DONE, "m", REPLY, REPLY, Usage(1, 2), 0.5, 1.0),
     ):
-        memory.fold.fold(event)
+        memory.fold(event)
     found = attributes(memory.spans[0])
     assert (found.get("server.address"), found.get("server.port")) == address
 
@@ -195,7 +208,7 @@ def test_a_collectors_address_with_more_than_a_path_is_refused_and_not_shown(mor
 
 def test_names_are_those_of_the_installed_conventions() -> None:
     known = {value for name, value in vars(gen_ai_attributes).items() if name.startswith("GEN_AI_")}
-    memory = Preferences()
+    memory = InMemory()
     spec = TaskSpec(prompt=SECRET)
     for event in (
         e.CoreChanged(1, CoreInfo("gpu", True, "m", kind="ollama", where="gpu-box:11434")),
@@ -204,7 +217,7 @@ def test_names_are_those_of_the_installed_conventions() -> None:
         e.AttemptEnded(3, 1, 1, 1, "gpu/0", AttemptState.DONE, "m", REPLY, REPLY, Usage(1, 2), 0.5, 1.0),
         e.TaskEnded(3, 1, TaskState.DONE, Task(1, spec, 1.0, 5)),
     ):
-        memory.fold.fold(event)
+        memory.fold(event)
     used = {name for span in memory.spans for name in attributes(span)}
     assert {name for name in used if name.startswith("gen_ai.")} <= known
     attempt = attributes(memory.spans[0])
@@ -218,15 +231,15 @@ def test_names_are_those_of_the_installed_conventions() -> None:
 
 
 def test_what_was_missed_leaves_no_span_open() -> None:
-    memory = Preferences()
+    memory = InMemory()
     spec = TaskSpec(prompt="x")
-    memory.fold.fold(e.TaskAccepted(1, 1, spec))
-    memory.fold.fold(e.AttemptStarted(2, 1, 1, 1, "gpu/0", "gpu", None, 1.5, "x"))
-    memory.fold.catch_up([e.TaskRecovered(5, 2, spec, 5, 4.0, False)])
+    memory.fold(e.TaskAccepted(1, 1, spec))
+    memory.fold(e.AttemptStarted(2, 1, 1, 1, "gpu/0", "gpu", None, 1.5, "x"))
+    memory.catch_up([e.TaskRecovered(5, 2, spec, 5, 4.0, False)])
     assert [span.name for span in memory.spans] == ["chat", "invoke_agent chat"]
     assert attributes(memory.spans[1])["aios.task.state"] == "missed"
-    memory.fold.fold(e.AttemptEnded(6, 1, 1, 1, "gpu/0", AttemptState.DONE))
-    memory.fold.fold(e.TaskEnded(6, 2, TaskState.DONE, Task(2, spec, 4.0, 5)))
+    memory.fold(e.AttemptEnded(6, 1, 1, 1, "gpu/0", AttemptState.DONE))
+    memory.fold(e.TaskEnded(6, 2, TaskState.DONE, Task(2, spec, 4.0, 5)))
     assert len(memory.spans) == 3
 
 
@@ -285,7 +298,7 @@ async def test_a_collector_that_is_down_stops_and_slows_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """It would be tried for ten seconds, again and again; the end waits for what CLOSE_S says."""
-    monkeypatch.setattr("engine.telemetry.otel.OtelFold.close.__defaults__", (0.2,))
+    monkeypatch.setattr("engine.telemetry.otel.OpenTelemetryExporter.close.__defaults__", (0.2,))
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "1")
     with Collector(silent=True).running() as collector:
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -24,22 +24,28 @@ from engine.errors import UsageError
 from engine.kernel import Kernel
 from engine.task import AttemptState, Task, TaskSpec, TaskState
 from engine.telemetry.conventions import MAX_NAMES
-from engine.telemetry.prometheus import PrometheusFold
+from engine.telemetry.measurements import Measurement, Measurements
+from engine.telemetry.prometheus import PrometheusExporter
 from tests.engine.kernel.helpers import GateCore, make_kernel
 from tests.engine.telemetry.exposition import Samples, parsed, value
 
 TOKEN = "a-token-of-some-length"
 
 
-def said(fold: PrometheusFold) -> Samples:
-    return parsed(fold.exposition()[0].decode())
+def read(exporter: PrometheusExporter) -> Samples:
+    return parsed(exporter.exposition()[0].decode())
+
+
+def record(exporter: PrometheusExporter, measurements: Iterable[Measurement]) -> None:
+    for measured in measurements:
+        exporter.record(measured)
 
 
 def folded(events: Sequence[e.Event]) -> Samples:
-    fold = PrometheusFold()
+    exporter, measurements = PrometheusExporter(), Measurements()
     for event in events:
-        fold.fold(event)
-    return said(fold)
+        record(exporter, measurements.fold(event))
+    return read(exporter)
 
 
 @asynccontextmanager
@@ -150,18 +156,19 @@ def test_names_are_bounded_and_harmless() -> None:
 
 
 def test_what_was_missed_is_said_and_the_gauges_are_right_again() -> None:
-    fold = PrometheusFold()
+    exporter, measurements = PrometheusExporter(), Measurements()
     spec = TaskSpec(prompt="x", priority=3)
     for task in range(5):
-        fold.fold(e.TaskAccepted(0, task, spec))
-    fold.catch_up([e.TaskRecovered(1, 7, spec, 4, 0.0, False), e.TaskStarted(1, 7, 1, None)])
-    now = said(fold)
+        record(exporter, measurements.fold(e.TaskAccepted(0, task, spec)))
+    snapshot: list[e.Event] = [e.TaskRecovered(1, 7, spec, 4, 0.0, False), e.TaskStarted(1, 7, 1, None)]
+    record(exporter, measurements.catch_up(snapshot))
+    now = read(exporter)
     assert (value(now, "aios_events_missed_total"), value(now, "aios_tasks_submitted_total")) == (1, 5)
     assert (value(now, "aios_tasks_queued"), value(now, "aios_tasks_running", priority="4")) == (0, 1)
 
 
 def test_the_global_registry_is_left_alone() -> None:
-    PrometheusFold()
+    PrometheusExporter()
     assert not any(family.name.startswith("aios") for family in REGISTRY.collect())
 
 
@@ -176,17 +183,15 @@ async def test_more_events_than_fit_are_caught_up_with(monkeypatch: pytest.Monke
         assert value(now, "aios_tasks_running") == 1
 
 
-async def test_a_fold_that_fails_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_exporter_that_fails_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
     core = GateCore()
     async with exporting(core) as (kernel, made):
 
         class Broken:
-            def fold(self, _: e.Event) -> None:
+            def record(self, _: Measurement) -> None:
                 raise RuntimeError("broken")
 
-            catch_up = None
-
-        made._folds.insert(0, Broken())  # type: ignore[arg-type]
+        made._exporters.insert(0, Broken())
         task = await kernel.submit(TaskSpec(prompt="x"))
         (await core.next()).end()
         await kernel.wait(task)
@@ -204,7 +209,9 @@ async def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(importlib, "import_module", absent)
     runtime = ServedRuntime(Settings(metrics=True, db=tmp_path / "h.db", agents_folder=tmp_path))
-    with pytest.raises(UsageError, match=r"^the setting metrics needs prometheus-client: pip install 'aios-tui\[metr"):
+    with pytest.raises(
+        UsageError, match=r"^the setting metrics needs prometheus-client: run `make install` .* extra `metrics`$"
+    ):
         await runtime.open()
     await runtime.close()
     unserved = Runtime(Settings(metrics=True, db=tmp_path / "other.db", agents_folder=tmp_path))

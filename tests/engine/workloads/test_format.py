@@ -108,7 +108,7 @@ REFUSED: list[tuple[str, int, str]] = [
     ("hello\n", 1, "not JSON"),
     ("[1]\n", 1, "not an object with a kind"),
     ('{"version": 1}\n', 1, "not an object with a kind"),
-    (HEADER.replace("1,", "2,", 1), 1, "version 2 is not known here"),
+    (HEADER.replace("1,", "2,", 1), 1, "version 2 is unknown"),
     (HEADER.replace('"seed"', '"sede"'), 1, "sede: no such field"),
     (HEADER + HEADER, 2, "a second header"),
     (HEADER + TASK + '{"kind": "tusk", "at": 0}\n', 3, "unknown kind 'tusk'"),
@@ -156,8 +156,8 @@ def _append(lines: list[bytes]) -> list[bytes]:
     ("damage", "line", "told"),
     [
         (_drop_line, 3, "counts 2 tasks, but there are 1"),
-        (_change_line, 4, "the checksum of the end record does not fit"),
-        (_append, 5, "more after the end record"),
+        (_change_line, 4, "the checksum of the end record does not match"),
+        (_append, 5, "lines after the end record"),
     ],
 )
 def test_a_damaged_file_is_found_out_by_its_end(

@@ -66,7 +66,7 @@ def test_traces(tmp_path: Path, text: str, name: str, rows: list[tuple[float, in
     for asked in ("auto", name):
         assert [(row.at, row.input_tokens, row.output_tokens) for row in _rows(path, asked)] == rows
     with open_import(path) as imported:
-        assert imported.header.origin["what"] == FORMATS[name].what
+        assert imported.header.origin["what"] == FORMATS[name].title
         assert "from seed 0" in str(imported.header.origin["assigned"])
         assert all(row.prompt is None and row.priority is not None for row in imported.items)
 

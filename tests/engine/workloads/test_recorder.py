@@ -32,7 +32,7 @@ SPEC = TaskSpec(
 
 def test_what_is_fed_is_written_and_the_rest_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "w.jsonl"
-    recorder = Recorder(path, 1000.0, policy="fifo", what="a test")
+    recorder = Recorder(path, 1000.0, policy="fifo", title="a test")
     recorder.feed(
         [
             PolicyChanged(1000.0, "fifo", None),
@@ -117,7 +117,7 @@ def test_history_becomes_a_workload() -> None:
         PastTask(5, 102.5, SPEC, cancelled_at=103.0),
         PastTask(6, 102.0, SPEC.model_copy(update={"agent": "me/translate"})),
     )
-    items = [item for task in tasks for item in past.take(task)] + list(past.rest())
+    items = [item for task in tasks for item in past.add(task)] + list(past.rest())
     told = [item.id if isinstance(item, TaskRow) else item.policy or f"{item.op} {item.task}" for item in items]
     assert list(zip((item.at for item in items), told, strict=True)) == [
         (0.0, "npps"),

@@ -119,6 +119,8 @@ def test_a_bad_file_is_one_line_with_file_key_and_reason(cli: Here, text: str | 
         ("AIOS_TUI_POLICY", "npps:age=3", "AIOS_TUI_POLICY: "),
         ("AIOS_TUI_DB", "", "AIOS_TUI_DB: "),
         ("AIOS_TUI_CONFIG", "/nowhere/config.toml", "/nowhere/config.toml"),
+        ("AIOS_TUI_HOSTS", "a,b", """AIOS_TUI_HOSTS: not JSON; write it as AIOS_TUI_HOSTS='["first", "second"]'"""),
+        ("AIOS_TUI_ALIASES", "a=b", """AIOS_TUI_ALIASES: not JSON; write it as AIOS_TUI_ALIASES='{"name": "value"}'"""),
     ],
 )
 def test_a_bad_variable_is_one_line_with_its_name(variable: str, value: str, word: str) -> None:

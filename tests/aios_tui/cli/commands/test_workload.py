@@ -120,7 +120,7 @@ def test_a_workload_in_the_users_folder_is_found_by_its_name(cli: Here) -> None:
         (("generate", "--tasks", "1", "--rate", "0", "-o", "x"), "rate above 0"),
         (("generate", "--tasks", "1", "--rate", "1", "-o", "x", "--class", "priority=10"), "priority '10'"),
         (("generate", "--tasks", "1", "--rate", "1", "-o", "x", "--class", "colour=red"), "the keys are"),
-        (("generate", "--tasks", "1", "--rate", "1", "-o", "x", "--class", "service=normal:1"), "no distribution"),
+        (("generate", "--tasks", "1", "--rate", "1", "-o", "x", "--class", "service=normal:1"), "not a distribution"),
         (("generate", "--tasks", "1", "--rate", "1", "-o", "x", "--class", "share=0"), "above 0"),
         (("show", "nothing"), "no workload"),
         (("show", "trace"), "trace, line 1"),

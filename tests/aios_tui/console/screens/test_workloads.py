@@ -16,7 +16,7 @@ from aios_tui.console.screens.compare import CompareScreen
 from aios_tui.console.screens.workloads import WorkloadScreen
 from aios_tui.console.state.replay_view import speed_words
 from aios_tui.console.widgets.workload_list import Shelf
-from aios_tui.workloads.catalogue import found_in, recording_name, typed
+from aios_tui.workloads.catalogue import at_path, found_in, recording_name
 from engine.errors import UsageError
 from engine.replay.service_model import Rates
 from engine.task import KernelState
@@ -175,7 +175,7 @@ async def test_a_path_is_typed_in_and_a_bad_one_said(tmp_path: Path) -> None:
             await pilot.press("enter")
             await pilot.pause()
             if path.name == "none.jsonl":
-                assert "there is no such file" in text(app)
+                assert "no such file" in text(app)
                 await pilot.press("escape")
                 assert screen.focused is screen.query_one(Shelf)
         await until(pilot, lambda: "bad.jsonl, line 2" in str(screen.query_one("#facts", Static).content))
@@ -369,7 +369,7 @@ def test_the_shelf_takes_workload_files_the_newest_first(tmp_path: Path) -> None
     assert {entry.name for entry in found_in(tmp_path)} == {"a.jsonl", "b.jsonl.gz", "c.jsonl.zst"}
     for given in ("none.jsonl", "a\0b", "~nobody-has-this-name/x"):
         with pytest.raises(UsageError, match="no such file"):
-            typed(given)
+            at_path(given)
 
 
 def test_a_recording_never_takes_a_name_that_is_there(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def _basic(text: str) -> str:
             422,
             "priority",
         ),
-        ("GET", "/agents/4711/status", None, 404, "there is no task 4711"),
+        ("GET", "/agents/4711/status", None, 404, "there is no execution 4711"),
         ("GET", "/agents/no/status", None, 422, "execution_id"),
         ("POST", "/query", {"query_type": "memory", "agent_name": "a", "query_data": {}}, 422, "query_type"),
     ],
