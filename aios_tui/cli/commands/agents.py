@@ -33,7 +33,7 @@ def agents(ctx: click.Context, /, as_json: bool) -> int | None:
 
     Exit code 1 when one of your agent files is invalid; the others are listed all the same.
     """
-    return None if ctx.invoked_subcommand is not None else _list_agents(as_json=as_json)
+    return None if ctx.invoked_subcommand is not None else ctx.invoke(list_agents, as_json=as_json)
 
 
 @agents.command("list")
@@ -41,7 +41,24 @@ def agents(ctx: click.Context, /, as_json: bool) -> int | None:
 @settings_options("config", "db")
 def list_agents(as_json: bool) -> int:
     """List agents with their rounds and number of tasks."""
-    return _list_agents(as_json=as_json)
+    from engine.agents.catalogue import load_catalogue
+
+    settings = load_settings().settings
+    catalogue, problems = load_catalogue(settings.agents_folder)
+    results = _read_results(settings.db)
+    out = Output()
+    for agent in catalogue.agents():
+        record = _record(agent, results.get(agent.name))
+        if as_json:
+            out.print_json(record)
+        else:
+            rounds, tasks = plural(agent.round_total, "round"), plural(record["so_far"]["tasks"], "task")
+            out.print(f"{agent.name:<20}  {rounds:<9}  {tasks:<11}  {one_line(agent.description, 100)}")
+    if not as_json:
+        out.note(f"your own agents: one TOML file each in {settings.agents_folder}")
+    for problem in problems:
+        out.note(problem)
+    return FAILED if problems else OK
 
 
 @agents.command()
@@ -103,27 +120,6 @@ def check(files: tuple[Path, ...]) -> int:
         else:
             out.print(f"{path}: {agent.name}, {plural(agent.round_total, 'round')}")
     return code
-
-
-def _list_agents(*, as_json: bool) -> int:
-    from engine.agents.catalogue import load_catalogue
-
-    settings = load_settings().settings
-    catalogue, problems = load_catalogue(settings.agents_folder)
-    results = _read_results(settings.db)
-    out = Output()
-    for agent in catalogue.agents():
-        record = _record(agent, results.get(agent.name))
-        if as_json:
-            out.print_json(record)
-        else:
-            rounds, tasks = plural(agent.round_total, "round"), plural(record["so_far"]["tasks"], "task")
-            out.print(f"{agent.name:<20}  {rounds:<9}  {tasks:<11}  {one_line(agent.description, 100)}")
-    if not as_json:
-        out.note(f"your own agents: one TOML file each in {settings.agents_folder}")
-    for problem in problems:
-        out.note(problem)
-    return FAILED if problems else OK
 
 
 def _record(agent: DeclarativeAgent, results: AgentRow | None) -> dict[str, Any]:

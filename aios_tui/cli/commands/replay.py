@@ -19,20 +19,9 @@ _VIRTUAL_ONLY = ("prefill", "decode", "calibrate", "load")
 
 
 def _parse_speed(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    if value is None:
-        return None
-    speed = math.inf if value == "max" else _parse_number(value.removesuffix("x"))  # 2x is how the console shows it
-    if not speed > 0:
-        raise click.BadParameter("a speed is a number above 0, or max", ctx, param)
-    return speed
+    from aios_tui.console.jobs.replay import speed_of
 
-
-def _parse_number(text: str) -> float:
-    """Return NaN for what is no number, which fails every comparison."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+    return None if value is None else speed_of(value)
 
 
 def _check_rate(ctx: click.Context, param: click.Parameter, value: float | None) -> float | None:
@@ -46,7 +35,10 @@ def _parse_loads(ctx: click.Context, param: click.Parameter, values: tuple[str, 
     found: dict[str, float] = {}
     for value in values:
         model, _, text = value.rpartition("=")
-        seconds = _parse_number(text)
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = math.nan
         if not (seconds >= 0 and math.isfinite(seconds)):
             raise click.BadParameter("SECONDS, or MODEL=SECONDS, 0 or more", ctx, param)
         found[model.strip()] = seconds

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from engine.workloads.assignment import Assignment
     from engine.workloads.format import Item, WorkloadHeader
+    from engine.workloads.reader import WorkloadReader
 
 
 def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -55,16 +56,7 @@ def workload() -> None:
 @click.option("--interval", type=float, default=0.0, metavar="S", help="Seconds between prompts without times.")
 @_seed_option
 @settings_options()
-def import_(
-    *,
-    file: Path,
-    output: Path,
-    force: bool,
-    format_: str,
-    interval: float,
-    seed: int,
-    **given: Any,
-) -> None:
+def import_(*, file: Path, output: Path, force: bool, format_: str, interval: float, seed: int, **weights: Any) -> None:
     """Import a trace or a list of prompts.
 
     Formats: Azure and BurstGPT (CSV), Mooncake (JSONL), prompts (text, JSONL). Fields that FILE lacks are drawn from
@@ -77,7 +69,7 @@ def import_(
     if not 0 <= interval < math.inf:
         raise UsageError("--interval is a number of seconds, 0 or more")
     name = detect(file) if format_ == "auto" else format_
-    assignment = _assignment(seed, given, FORMATS[name].assigns)
+    assignment = _assignment(seed, weights, FORMATS[name].assigns)
     with open_import(file, name, assignment, interval=interval) as found:
         _save(output, force, found.header, found.items)
 
@@ -94,15 +86,9 @@ def _assignment(seed: int, given: dict[str, str | None], assigns: bool) -> Assig
 
 @workload.command()
 @_output_options
-@click.option("--tasks", type=click.IntRange(min=0), required=True, metavar="N", help="Number of tasks.")
+@click.option("--tasks", "count", type=click.IntRange(min=0), required=True, metavar="N", help="Number of tasks.")
 @click.option("--rate", type=float, required=True, metavar="R", help="Mean arrivals per second.")
-@click.option(
-    "--burstiness",
-    type=float,
-    default=1.0,
-    metavar="CV",
-    help="Variation of the gaps: 1 Poisson, 0 even, above 1 bursts.",
-)
+@click.option("--burstiness", type=float, default=1.0, metavar="CV", help="Of the gaps: 1 Poisson, 0 even, >1 bursts.")
 @click.option(
     "--class",
     "classes",
@@ -112,16 +98,7 @@ def _assignment(seed: int, given: dict[str, str | None], assigns: bool) -> Assig
 )
 @_seed_option
 @settings_options()
-def generate(
-    *,
-    output: Path,
-    force: bool,
-    tasks: int,
-    rate: float,
-    burstiness: float,
-    seed: int,
-    **given: Any,
-) -> None:
+def generate(*, output: Path, force: bool, classes: tuple[str, ...], **given: Any) -> None:
     """Create a synthetic workload.
 
     Poisson or bursty arrivals; classes of tasks with token counts or service times.
@@ -136,8 +113,8 @@ def generate(
     from engine.workloads.generate import TaskClass
     from engine.workloads.generate import generate as generate_items
 
-    classes = [parse_class(text) for text in given["classes"]] or [TaskClass()]
-    header, items = generate_items(tasks, rate, seed=seed, burstiness=burstiness, classes=classes)
+    parsed = [parse_class(text) for text in classes] or [TaskClass()]
+    header, items = generate_items(**given, classes=parsed)
     _save(output, force, header, items)
 
 
@@ -151,8 +128,7 @@ def show(workload: str, as_json: bool) -> None:
     from engine.workloads.summary import summarise
 
     out = Output()
-    with ExitStack() as stack:
-        (reader,) = _open_readers(stack, [workload])
+    with _open_readers([workload]) as (reader,):
         summary = summarise(reader)
         if as_json:
             out.print_json(summary_record(reader.path.name, summary))
@@ -173,8 +149,7 @@ def cut(*, workload: str, output: Path, force: bool, start: float, end: float, l
     from engine.workloads.reader import in_order
     from engine.workloads.transform import cut as cut_items
 
-    with ExitStack() as stack:
-        (reader,) = _open_readers(stack, [workload])
+    with _open_readers([workload]) as (reader,):
         items = cut_items(in_order(reader), start=start, end=end, limit=limit)
         header = reader.header.noting(shaped=f"cut from {start:g} s to {end:g} s")
         _save(output, force, header, items)
@@ -189,8 +164,7 @@ def scale(workload: str, speed: float, output: Path, force: bool) -> None:
     """Copy a workload so that its tasks arrive SPEED times as fast."""
     from engine.workloads.transform import scale as scale_items
 
-    with ExitStack() as stack:
-        (reader,) = _open_readers(stack, [workload])
+    with _open_readers([workload]) as (reader,):
         items = scale_items(reader, speed)
         _save(output, force, reader.header.noting(shaped=f"{speed:g} times as fast"), items)
 
@@ -203,8 +177,8 @@ def merge(workloads: tuple[str, ...], output: Path, force: bool) -> None:
     """Merge workloads by arrival time; task ids become 1:t1, 2:t1, …"""
     from engine.workloads.transform import merge as merge_readers
 
-    with ExitStack() as stack:
-        header, items = merge_readers(_open_readers(stack, workloads))
+    with _open_readers(workloads) as readers:
+        header, items = merge_readers(readers)
         _save(output, force, header, items)
 
 
@@ -228,14 +202,16 @@ def samples(name: str | None, output: Path | None) -> None:
     out.note(f"written to {output}")
 
 
-def _open_readers(stack: ExitStack, names: Iterable[str]) -> list[Any]:
-    """Open the named workloads for as long as `stack` is. Raises UsageError."""
+@contextmanager
+def _open_readers(names: Iterable[str]) -> Iterator[list[WorkloadReader]]:
+    """Provide readers of the named workloads. Raises UsageError."""
     from aios_tui.workloads.files import find_workload
     from engine.workloads.reader import WorkloadReader
 
     folder = load_settings().settings.workloads_folder
-    paths = [stack.enter_context(find_workload(name, folder)) for name in names]
-    return [stack.enter_context(WorkloadReader(path)) for path in paths]
+    with ExitStack() as stack:
+        paths = [stack.enter_context(find_workload(name, folder)) for name in names]
+        yield [stack.enter_context(WorkloadReader(path)) for path in paths]
 
 
 def _save(output: Path, force: bool, header: WorkloadHeader, items: Iterable[Item]) -> None:

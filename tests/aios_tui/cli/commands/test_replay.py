@@ -318,6 +318,11 @@ def test_a_replay_that_cannot_go_on_is_reported_as_far_as_it_went(cli: Here, mon
     assert cli("replay", "aios-five", "--core", QUICK).code == 2
 
 
+def test_an_option_after_a_comma_belongs_to_the_policy_before_it(cli: Here) -> None:
+    done = cli("replay", "aios-five", "--virtual", "--policy", "npps,affinity=8,fifo", "--json")
+    assert [run.name for run in Report.model_validate_json(done.out).runs] == ["npps:affinity=8", "fifo"]
+
+
 def test_a_task_that_the_workload_cancels_is_no_failure(cli: Here) -> None:
     rows = [
         {"kind": "workload", "version": 1},
