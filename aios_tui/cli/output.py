@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine.errors import UsageError
@@ -123,6 +124,16 @@ def table_lines(rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip()
+
+
+def local_time(at: float | None, precision: str = "minutes") -> str:
+    """Format Unix seconds in local time, as `2026-11-22 14:00`; a dash for None, the number if it is no time."""
+    if at is None:
+        return "-"
+    try:
+        return datetime.fromtimestamp(at).isoformat(" ", precision)
+    except (ValueError, OverflowError, OSError):
+        return str(at)
 
 
 def duration(seconds: float | None) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from aios_tui.cli.exit_codes import FAILED, OK
 from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output, duration
+from aios_tui.cli.output import Output, duration, local_time
 from engine.sanitise import one_line
 from engine.wording import plural
 
@@ -158,12 +157,11 @@ def _format_options(options: list[dict[str, Any]]) -> str:
 def _format_results(results: dict[str, Any]) -> str:
     if not results["tasks"]:
         return "no tasks yet"
-    last = time.strftime("%Y-%m-%d %H:%M", time.localtime(results["last_at"]))
     return (
         f"{plural(results['tasks'], 'task')}, {results['done']} done, {results['failed']} failed,"
         f" {results['cancelled']} cancelled; on average waited {duration(results['waiting_s'])}, turnaround"
         f" {duration(results['turnaround_s'])}; {results['tokens_in']:,} tokens in, {results['tokens_out']:,} out;"
-        f" last {last}"
+        f" last {local_time(results['last_at'])}"
     )
 
 

@@ -15,7 +15,7 @@ from aios_tui.cli.command_group import CommandGroup
 from aios_tui.cli.exit_codes import CommandFailed
 from aios_tui.cli.history_access import read_history
 from aios_tui.cli.options import json_option, settings_options
-from aios_tui.cli.output import Output, duration, task_json
+from aios_tui.cli.output import Output, duration, local_time, task_json
 from engine.sanitise import one_line
 from engine.wording import plural
 
@@ -202,19 +202,9 @@ def _print_tasks(query: Callable[[History], Awaitable[Sequence[TaskRecord]]], as
 def _row(record: TaskRecord) -> str:
     took = duration(record.took_s)
     return (
-        f"{record.id:>6}  {_format_time(record.submitted_at)[:16]:<16}  {record.state:<9}"
+        f"{record.id:>6}  {local_time(record.submitted_at):<16}  {record.state:<9}"
         f"  {one_line(record.agent, 18):<18}  {record.priority:>3}  {took:>8}  {one_line(record.prompt, 60)}"
     )
-
-
-def _format_time(at: float | None) -> str:
-    """Format Unix seconds in local time."""
-    if at is None:
-        return "-"
-    try:
-        return datetime.fromtimestamp(at).isoformat(" ", "seconds")
-    except (ValueError, OverflowError, OSError):
-        return str(at)
 
 
 def _print_detail(out: Output, detail: TaskDetail) -> None:
@@ -224,10 +214,10 @@ def _print_detail(out: Output, detail: TaskDetail) -> None:
     task = detail.record
     retries = sum(each.attempt > 1 for each in detail.attempts)
     out.print(format_heading(task))
-    out.print(
-        f"submitted {_format_time(task.submitted_at)}, started {_format_time(task.started_at)},"
-        f" ended {_format_time(task.ended_at)}"
+    submitted, started, ended = (
+        local_time(at, "seconds") for at in (task.submitted_at, task.started_at, task.ended_at)
     )
+    out.print(f"submitted {submitted}, started {started}, ended {ended}")
     out.print(
         f"priority {task.priority}, {f'retries {retries}, ' if retries else ''}interruptions {detail.interruptions}, "
         f"tokens {task.tokens_in} in, {task.tokens_out} out, first token after {duration(task.ttft_s)}"

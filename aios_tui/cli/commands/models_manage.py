@@ -22,7 +22,7 @@ from engine.sanitise import one_line
 if TYPE_CHECKING:
     from aios_tui.config.settings import Settings
     from engine.cores.model_management import ModelKeeper
-    from engine.cores.port import Core, CoreInfo, ModelInfo
+    from engine.cores.port import Core, ModelInfo
 
 PROBE_S = 5.0
 """Seconds that `auto` waits for an Ollama server to answer."""
@@ -35,17 +35,11 @@ class ManagingCore:
     core: Core
     manager: ModelKeeper
 
-    async def inspect(self) -> CoreInfo:
-        return await self.core.inspect()
-
     async def find_model(self, name: str) -> ModelInfo | None:
         """Return the current state of one of its models, None when it has none of that name."""
-        return next((model for model in (await self.inspect()).models if name in (model.name, *model.aliases)), None)
-
-    async def model_name(self, name: str) -> str:
-        """Return the full name of the model called `name`, or `name` when there is none."""
-        found = await self.find_model(name)
-        return name if found is None else found.name
+        return next(
+            (model for model in (await self.core.inspect()).models if name in (model.name, *model.aliases)), None
+        )
 
 
 @asynccontextmanager
@@ -95,7 +89,7 @@ async def _pick_core(cores: list[ManagingCore], having: str | None, settings: Se
     """Return the one of several cores that has the model `having`. Raises UsageError or CoreError."""
     if having is None:
         names = [
-            each.core.name if each.core.name in settings.cores else f"ollama@{(await each.inspect()).where}"
+            each.core.name if each.core.name in settings.cores else f"ollama@{(await each.core.inspect()).where}"
             for each in cores
         ]
         raise UsageError(f"which core is to have it? {' or '.join(f'--core {name}' for name in names)}")
@@ -182,13 +176,14 @@ def rm(name: str, yes: bool, as_json: bool) -> int:
     if not yes:
         question = _ask_question(name)
         if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
-            raise click.UsageError("without a terminal nobody can be asked: give --yes to delete it")
+            raise click.UsageError("no terminal to ask on: give --yes to delete it")
         if question and not click.confirm(question, err=True):
             Output().note("not deleted")
             return USAGE
 
     async def work(core: ManagingCore) -> None:
-        full_name = await core.model_name(name)
+        found = await core.find_model(name)
+        full_name = found.name if found else name
         await core.manager.delete(full_name)
         _print_done(core, full_name, "deleted", as_json=as_json)
 
@@ -206,7 +201,7 @@ def _ask_question(name: str) -> str:
         if found is not None:
             size = "" if found.size is None else f", {_format_size(found.size)}"
             loaded = ", in memory now," if found.loaded else ""
-            question = one_line(f"Delete {found.name}{size}{loaded} at {(await core.inspect()).where}?", 300)
+            question = one_line(f"Delete {found.name}{size}{loaded} at {(await core.core.inspect()).where}?", 300)
 
     _with_core(work, having=name)
     return question
@@ -222,12 +217,11 @@ def load(name: str, keep_alive: str | None, as_json: bool) -> None:
         from aios_tui.formatting.models import memory, warning
 
         seconds = await core.manager.load(name, keep_alive)
-        found = await core.find_model(name)
-        if found is not None:
-            slow = warning(found)
-            Output().note(f"{memory(found, time.time())}{f'; {slow}' if slow else ''}")
-        full_name = name if found is None else found.name
-        _print_done(core, full_name, f"loaded in {duration(seconds)}", as_json=as_json, seconds=seconds)
+        if (found := await core.find_model(name)) is not None:
+            Output().note("; ".join(filter(None, (memory(found, time.time()), warning(found)))))
+        _print_done(
+            core, found.name if found else name, f"loaded in {duration(seconds)}", as_json=as_json, seconds=seconds
+        )
 
     _with_core(work, having=name)
 
@@ -245,8 +239,7 @@ def unload(name: str, as_json: bool) -> None:
         busy = found is not None and found.loaded
         if busy:
             Output().note("it is still answering, and is unloaded when that has ended")
-        full_name = name if found is None else found.name
-        _print_done(core, full_name, "to be unloaded" if busy else "unloaded", as_json=as_json)
+        _print_done(core, found.name if found else name, "to be unloaded" if busy else "unloaded", as_json=as_json)
 
     _with_core(work, having=name)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import click
 from aios_tui.cli.exit_codes import CommandFailed
 from aios_tui.cli.history_access import read_history
 from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output, duration
+from aios_tui.cli.output import Output, duration, local_time
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
@@ -127,16 +126,12 @@ def _gather_results(details: list[ReplayDetail]) -> Results:
 
 
 def _format_row(row: ReplayRow) -> str:
-    try:
-        when = datetime.fromtimestamp(row.at).isoformat(" ", "minutes")
-    except (ValueError, OverflowError, OSError):
-        when = "?"
     overall = row.metrics.get("overall")
     waiting = overall.get("waiting") if isinstance(overall, dict) else None
     mean = waiting.get("mean") if isinstance(waiting, dict) else None
     mean_wait = duration(float(mean) if isinstance(mean, int | float) else None)
     incomplete = "" if row.complete else "  (incomplete)"
     return (
-        f"{row.id:>5}  {when:<16}  {row.mode:<7}  {row.tasks:>9,}  {mean_wait:>9}  {one_line(row.policy, 16):<16}"
-        f"  {one_line(row.workload, 60)}{incomplete}"
+        f"{row.id:>5}  {local_time(row.at):<16}  {row.mode:<7}  {row.tasks:>9,}  {mean_wait:>9}"
+        f"  {one_line(row.policy, 16):<16}  {one_line(row.workload, 60)}{incomplete}"
     )
