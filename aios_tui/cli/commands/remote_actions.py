@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -14,19 +15,21 @@ from aios_tui.cli.output import Output
 from aios_tui.cli.remote import change_tasks, connect, print_kernel
 
 
-def _task_command(name: str, help: str, *, reason: bool = False) -> click.Command:
-    """Create a command that posts `name` for each of several tasks; `reason` adds the option of that name."""
-    past = {"cancel": "cancelled", "hold": "held", "release": "released"}[name]
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _task_command(name: str, past: str, help: str, *options: Decorator) -> click.Command:
+    """Create a command that posts `name` for each of several tasks and reports it as `past`; `options` are the body."""
 
     def command(ids: tuple[int, ...], as_json: bool, **body: Any) -> int:
         return change_tasks(ids, name, lambda _: past, as_json=as_json, body=body)
 
-    command.__doc__ = f"{help}\n\nExit code 1 when a task can't be {past}, 2 when no console or service runs."
-    command = json_option("Print one JSON line per task.")(settings_options("config", "db")(command))
-    if reason:
-        command = click.option("--reason", metavar="TEXT", help="Reason to give to the submitter.")(command)
-    command = click.argument("ids", metavar="ID…", type=click.IntRange(1), nargs=-1, required=True)(command)
-    return click.command(name)(command)
+    argument = click.argument("ids", metavar="ID…", type=click.IntRange(1), nargs=-1, required=True)
+    decorated: Callable[..., Any] = command
+    for option in (settings_options("config", "db"), json_option("Print one JSON line per task."), *options, argument):
+        decorated = option(decorated)
+    codes = f"Exit code 1 when a task can't be {past}, 2 when no console or service runs."
+    return click.command(name, help=f"{help}\n\n{codes}")(decorated)
 
 
 def _kernel_command(name: str, help: str) -> click.Command:
@@ -41,10 +44,19 @@ def _kernel_command(name: str, help: str) -> click.Command:
     return click.command(name, help=help)(command)
 
 
-cancel = _task_command("cancel", "Cancel queued or executing tasks of the running console or service.", reason=True)
-hold = _task_command("hold", "Hold queued tasks of the running console or service: they wait until they are released.")
+cancel = _task_command(
+    "cancel",
+    "cancelled",
+    "Cancel queued or running tasks of the running console or service.",
+    click.option("--reason", metavar="TEXT", help="Reason to give to the submitter."),
+)
+hold = _task_command(
+    "hold", "held", "Hold queued tasks of the running console or service: they wait until they are released."
+)
 release = _task_command(
-    "release", "Release held tasks of the running console or service; each keeps its priority and arrival time."
+    "release",
+    "released",
+    "Release held tasks of the running console or service; each keeps its priority and arrival time.",
 )
 pause = _kernel_command(
     "pause", "Stop dispatching in the running console or service. Running tasks finish their current round."
@@ -62,10 +74,8 @@ def priority(id: int, priority: int, as_json: bool) -> int:
 
     Exit code 1 when it can't be changed, 2 when no console or service runs.
     """
-    return change_tasks(
-        [id], "priority", lambda record: f"has priority {record['priority']}", as_json=as_json,
-        body={"priority": priority},
-    )  # fmt: skip
+    body = {"priority": priority}
+    return change_tasks([id], "priority", lambda task: f"has priority {task['priority']}", as_json=as_json, body=body)
 
 
 @click.command()

@@ -1,7 +1,7 @@
 """Ends a command in order on SIGINT (ctrl-C) or SIGTERM.
 
-A signal that the process ignored when it started stays ignored. That is how `nohup` and a shell that starts a
-background job keep ctrl-C from programs it is not meant for; SIGTERM ends those.
+A signal that the process ignored when it started stays ignored. A shell without job control starts background jobs with
+SIGINT ignored, because the ctrl-C is meant for the foreground; SIGTERM ends those.
 """
 
 from __future__ import annotations

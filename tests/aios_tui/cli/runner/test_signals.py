@@ -63,7 +63,7 @@ async def test_a_signal_that_is_ignored_stays_ignored() -> None:
 
 
 def test_a_run_in_the_background_of_a_script_survives_ctrl_c_and_ends_on_sigterm(tmp_path: Path) -> None:
-    """A shell without job control starts background jobs with SIGINT ignored, as `nohup` does with SIGHUP."""
+    """A shell without job control starts background jobs with SIGINT ignored."""
     shell = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-m", "aios_tui"]
     process = start(tmp_path, args=[*shell, "run", "--core", ENDLESS, "a"], stdout=subprocess.DEVNULL)
     assert process.stderr is not None
