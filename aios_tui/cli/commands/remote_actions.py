@@ -24,9 +24,10 @@ def _task_command(name: str, past: str, help: str, *options: Decorator) -> click
         return change_tasks(ids, name, lambda _: past, as_json=as_json, body=body)
 
     argument = click.argument("ids", metavar="ID…", type=click.IntRange(1), nargs=-1, required=True)
-    shared: list[Decorator] = [settings_options("config", "db"), json_option("Print one JSON line per task.")]
+    decorators: list[Decorator] = [settings_options("config", "db"), json_option("Print one JSON line per task.")]
+    decorators += [*options, argument]
     decorated: Callable[..., Any] = command
-    for decorator in (*shared, *options, argument):
+    for decorator in decorators:
         decorated = decorator(decorated)
     codes = f"Exit code 1 when a task can't be {past}, 2 when no console or service runs."
     return click.command(name, help=f"{help}\n\n{codes}")(decorated)

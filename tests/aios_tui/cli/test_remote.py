@@ -80,6 +80,29 @@ def test_a_mistake_is_one_line(cli: Here, service: subprocess.Popen[str]) -> Non
     assert "another" in second.complaint
 
 
+def test_a_task_that_does_not_exist_has_one_exit_code_everywhere(cli: Here, service: subprocess.Popen[str]) -> None:
+    for arguments in (
+        ["cancel", "99"],
+        ["hold", "99"],
+        ["release", "99"],
+        ["priority", "99", "5"],
+        ["watch", "--task", "99"],
+        ["history", "show", "99"],
+    ):
+        refused = cli(*arguments)
+        assert (arguments[0], refused.code, refused.complaint) == (arguments[0], 1, "there is no task 99")
+    for arguments in (["runs", "show", "99"], ["models", "show", "x", "--core", "ollama@127.0.0.1:9"]):
+        assert cli(*arguments).code == 1
+
+
+def test_a_service_that_does_not_answer_is_no_refusal(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIOS_TUI_SERVICE", "http://127.0.0.1:9")
+    for arguments in (["cancel", "1", "2"], ["priority", "1", "5"], ["ps"]):
+        refused = cli(*arguments)
+        assert refused.code == 2
+        assert "does not answer" in refused.complaint
+
+
 def test_each_command_reports_that_no_service_runs(cli: Here) -> None:
     for arguments in (
         ["ps"],
