@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
+from aios_tui.cli.options import complete, saved_settings
 from engine.files import file_error
 from engine.sanitise import one_line
 from engine.wording import did_you_mean
@@ -21,26 +22,20 @@ LEVELS = ("low", "medium", "high")
 _MAX_SCHEMA_CHARS = 1 << 20
 
 
-def _complete_think(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    return [word for word in ("on", "off", *LEVELS) if word.startswith(incomplete)]
-
-
-def _complete_key(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+def _option_keys() -> list[str]:
     from engine.task import GenerationOptions
 
-    return [f"{name}=" for name in GenerationOptions.model_fields if name.startswith(incomplete)]
+    return [f"{name}=" for name in GenerationOptions.model_fields]
 
 
-def _complete_agent(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    from aios_tui.config.settings import read_settings
+def _agent_names() -> Iterable[str]:
     from engine.agents.catalogue import load_catalogue
 
-    catalogue, _ = load_catalogue(read_settings()[0].settings.agents_folder)
-    return [name for name in catalogue.names() if name.startswith(incomplete)]
+    return load_catalogue(saved_settings().agents_folder)[0].names()
 
 
 _TASK = (
-    click.option("--agent", metavar="AGENT", shell_complete=_complete_agent, help="The agent; chat by default."),
+    click.option("--agent", metavar="AGENT", shell_complete=complete(_agent_names), help="The agent; chat by default."),
     click.option("--priority", type=int, metavar="0-9", help="0 is most urgent, 9 least; 5 by default."),
 )
 GENERATION = {
@@ -53,7 +48,10 @@ GENERATION = {
         "--num-ctx", type=int, metavar="N", help="Context length in tokens, if the core can set it."
     ),
     "think": click.option(
-        "--think", metavar="on|off|LEVEL", shell_complete=_complete_think, help="Think first: on, off, or how much."
+        "--think",
+        metavar="on|off|LEVEL",
+        shell_complete=complete(lambda: ("on", "off", *LEVELS)),
+        help="Think first: on, off, or how much.",
     ),
     "format": click.option(
         "--format", metavar="json|SCHEMA", help="Reply in JSON, or by a JSON schema, given as text or a file."
@@ -62,7 +60,11 @@ GENERATION = {
         "--keep-alive", metavar="TIME", help="Time the model stays loaded: 5m, 1h, 0, or -1 for ever."
     ),
     "option": click.option(
-        "--option", multiple=True, metavar="KEY=VALUE", shell_complete=_complete_key, help="Any other model option."
+        "--option",
+        multiple=True,
+        metavar="KEY=VALUE",
+        shell_complete=complete(_option_keys),
+        help="Any other model option.",
     ),
 }
 

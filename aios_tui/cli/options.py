@@ -6,7 +6,7 @@ Every command accepts every setting's option, before or after its name, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,16 +22,16 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _META = "aios_tui.options"
 
 
-def _complete_from(*words: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """Return a shell completion that offers `words`."""
-    return lambda ctx, param, incomplete: [word for word in words if word.startswith(incomplete)]
+def complete(words: Callable[[], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a shell completion that offers `words()`."""
+    return lambda ctx, param, incomplete: [word for word in dict.fromkeys(words()) if word.startswith(incomplete)]
 
 
-def _complete_theme(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Offer themes to the shell. Bad settings are ignored here; the command itself reports them."""
-    from aios_tui.config.settings import read_settings
+def saved_settings() -> Settings:
+    """Return the settings for a shell completion: without options, and invalid ones at their defaults."""
+    from aios_tui.config import settings
 
-    return [name for name in _theme_names(read_settings()[0].settings.themes_folder) if name.startswith(incomplete)]
+    return settings.read_settings()[0].settings
 
 
 def _theme_names(folder: Path) -> list[str]:
@@ -40,33 +40,29 @@ def _theme_names(folder: Path) -> list[str]:
     return list(dict.fromkeys(theme.name for theme in (*builtin_themes(), *load_folder(folder)[0])))
 
 
-def _complete_core(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Offer cores to the shell, the user's own first."""
-    from aios_tui.config.settings import read_settings
-
-    words = [*read_settings()[0].settings.cores, "auto", "embedded", "ollama", "scripted:"]
-    return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
-
-
 SETTINGS: Mapping[str, dict[str, Any]] = {
     "config": {"type": Path, "metavar": "PATH", "help": "The settings file."},
     "db": {"type": Path, "metavar": "PATH", "help": "The history database."},
     "core": {
         "metavar": "CORE",
-        "shell_complete": _complete_core,
+        "shell_complete": complete(lambda: [*saved_settings().cores, "auto", "embedded", "ollama", "scripted:"]),
         "help": "auto, or with commas: your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…",
     },
     "model": {"metavar": "MODEL", "help": "The model of tasks that name none."},
     "policy": {
         "metavar": "POLICY",
-        "shell_complete": _complete_from("fifo", "npps"),
+        "shell_complete": complete(lambda: ("fifo", "npps")),
         "help": "fifo, npps or npps:ageing=SECONDS, with affinity=PASSES.",
     },
     "slots": {"type": int, "metavar": "N", "help": "Tasks that run at a time on a core."},
-    "theme": {"metavar": "NAME", "shell_complete": _complete_theme, "help": "The console's colour theme."},
+    "theme": {
+        "metavar": "NAME",
+        "shell_complete": complete(lambda: _theme_names(saved_settings().themes_folder)),
+        "help": "The console's colour theme.",
+    },
     "log_level": {
         "metavar": "LEVEL",
-        "shell_complete": _complete_from("debug", "info", "warning", "error"),
+        "shell_complete": complete(lambda: ("debug", "info", "warning", "error")),
         "help": "debug, info, warning or error.",
     },
 }
@@ -137,6 +133,11 @@ def given_options() -> dict[str, Any]:
 def take_option(name: str) -> Any:
     """Remove a stored option and return its value, None if it was not given; `load_settings` will not see it."""
     return given_options().pop(name, None)
+
+
+def has_model_option() -> bool:
+    """Return True when `--model` was given: the tasks name that model, and fail without it."""
+    return "model" in given_options()
 
 
 def load_settings() -> Loaded:

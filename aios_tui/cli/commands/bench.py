@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from aios_tui.cli.options import json_option, load_settings, settings_options, take_option
+from aios_tui.cli.options import has_model_option, json_option, load_settings, settings_options, take_option
 
 
 def _parse_streams(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...]:
@@ -46,7 +46,6 @@ def bench(ctx: click.Context, /, which: str | None, **given: Any) -> int:
         raise click.UsageError("name the core once: as CORE, or with --core", ctx)
     from aios_tui.cli.runner.bench import BenchPlan, run_bench
 
-    loaded = load_settings()
-    settings = loaded.settings
-    model = settings.model if loaded.origins.get("model", "").startswith("option") else None
+    settings = load_settings().settings
+    model = settings.model if has_model_option() else None
     return asyncio.run(run_bench(BenchPlan(settings, which or option or settings.core, model, **given)))

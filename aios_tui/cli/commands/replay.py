@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aios_tui.cli.options import json_option, load_settings, settings_options, take_option
+from aios_tui.cli.options import has_model_option, json_option, load_settings, settings_options, take_option
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
@@ -92,15 +92,15 @@ def replay(ctx: click.Context, /, workload: str, **given: Any) -> int:
     """
     names = take_option("policy")
     _check_options(ctx, given)
-    loaded = load_settings()
+    settings = load_settings().settings
     from aios_tui.cli.runner.replay import run_replay
     from aios_tui.cli.runner.replay_plan import ReplayPlan
 
     plan = ReplayPlan(
         workload=workload,
         policies=_parse_policies(names),
-        settings=loaded.settings,
-        model_given=loaded.origins.get("model", "").startswith("option"),
+        settings=settings,
+        model_given=has_model_option(),
         loads=given.pop("load"),
         **given,
     )

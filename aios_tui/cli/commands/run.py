@@ -8,7 +8,14 @@ from typing import Any
 import click
 
 from aios_tui.cli.generation_options import flag_of, task_options
-from aios_tui.cli.options import json_option, load_settings, record_option, settings_options, take_option
+from aios_tui.cli.options import (
+    has_model_option,
+    json_option,
+    load_settings,
+    record_option,
+    settings_options,
+    take_option,
+)
 
 
 @click.command()
@@ -35,11 +42,11 @@ def run(prompts: tuple[str, ...], as_json: bool, resume: bool, **task: Any) -> i
     if not resume and not prompts:
         raise click.UsageError("no PROMPT; give some, or - to read them from standard input, or --resume")
     record = take_option("record")
-    loaded = load_settings()
-    if loaded.origins.get("model", "").startswith("option"):
-        given["model"] = loaded.settings.model  # asked for by name: a task that can't have it fails
+    settings = load_settings().settings
+    if has_model_option():
+        given["model"] = settings.model
     from aios_tui.cli.runner.headless import run_headless
     from aios_tui.cli.task_input import read_tasks
 
     specs, origins = (None, []) if resume else read_tasks(prompts, given)
-    return asyncio.run(run_headless(loaded.settings, specs, as_json=as_json, record=record, origins=origins))
+    return asyncio.run(run_headless(settings, specs, as_json=as_json, record=record, origins=origins))

@@ -8,7 +8,7 @@ import click
 
 from aios_tui.cli.exit_codes import FAILED, OK, CommandFailed
 from aios_tui.cli.generation_options import task_options
-from aios_tui.cli.options import given_options, json_option, settings_options
+from aios_tui.cli.options import given_options, has_model_option, json_option, settings_options
 from aios_tui.cli.output import Output, task_json
 from aios_tui.cli.remote import connect, task_row
 from engine.wording import plural
@@ -38,8 +38,8 @@ def submit(prompts: tuple[str, ...], wait: bool, as_json: bool, **task: Any) -> 
     from aios_tui.cli.task_input import read_tasks
 
     defaults = {key: value for key, value in task.items() if value is not None and value != {}}
-    if (model := given_options().get("model")) is not None:
-        defaults["model"] = model
+    if has_model_option():
+        defaults["model"] = given_options()["model"]
     specs, _ = read_tasks(prompts, defaults)
     out = Output()
     code = OK
