@@ -1,3 +1,3 @@
-"""The face of aios-tui: command line, settings and the console."""
+"""The operator console aios-tui: command line, settings and the Textual app."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""`python -m aios_tui` is `aios-tui`."""
+"""Run `python -m aios_tui` as `aios-tui`."""
 
 from aios_tui.cli import main
 

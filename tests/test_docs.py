@@ -11,7 +11,7 @@ import click
 import pytest
 
 from aios_tui import __version__
-from aios_tui.cli.output import FIRST
+from aios_tui.cli.output import TASK_FIELDS
 from aios_tui.cli.root import COMMANDS, root
 from aios_tui.config.settings import Settings
 from engine.cores.embedded import weights
@@ -40,7 +40,7 @@ def test_every_setting_is_documented_as_it_is() -> None:
 
 def test_every_json_field_is_documented() -> None:
     table = HEADLESS.partition("With `--json`")[2].partition("**Exit codes.**")[0]
-    assert set(FIRST) - set(re.findall(r"`([a-z_]+)`", table)) == set()
+    assert set(TASK_FIELDS) - set(re.findall(r"`([a-z_]+)`", table)) == set()
 
 
 def test_every_command_is_in_the_readme() -> None:

@@ -1,4 +1,4 @@
-"""The command line. Each command is a file here, loaded when it is called: `--help` and headless use stay quick."""
+"""The command line. A command's module is imported when it is called, which keeps `--help` and headless use fast."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn, TextIO
 
-from aios_tui.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE
+from aios_tui.cli.exit_codes import BROKEN_PIPE, FAILED, INTERRUPTED, USAGE, CommandFailed
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit. 0 well, 1 failed, 2 usage, 130 interrupted; see docs/headless.md."""
+    """Run the command line and exit with one of the codes of `exit_codes`."""
     try:
         code = _run(arguments)
     except KeyboardInterrupt:  # while the command line itself was still loading
         code = INTERRUPTED
-    left = _left_unwritten(sys.stdout)
-    if isinstance(left, BrokenPipeError):
+    failure = _flush(sys.stdout)
+    if isinstance(failure, BrokenPipeError):
         code = BROKEN_PIPE
-    elif left is not None:
-        code = _unwritable(left)
-    _left_unwritten(sys.stderr)
+    elif failure is not None:
+        code = _report_unwritable(failure)
+    _flush(sys.stderr)
     sys.exit(code)
 
 
@@ -31,43 +31,36 @@ def _run(arguments: Sequence[str] | None) -> int:
     from aios_tui.cli.root import root
     from engine.errors import AiosError
 
-    given = None if arguments is None else list(arguments)
     try:
-        code = root.main(args=given, prog_name="aios-tui", standalone_mode=False)
+        code = root.main(
+            args=None if arguments is None else list(arguments), prog_name="aios-tui", standalone_mode=False
+        )
     except (KeyboardInterrupt, click.Abort):
-        _say("interrupted")
+        _print_error("interrupted")
         code = INTERRUPTED
     except click.ClickException as error:
-        _say(_one_line(error.format_message()))
+        _print_error(error.format_message())
         code = USAGE
     except AiosError as error:
-        _say(_one_line(str(error)))
-        code = USAGE
+        _print_error(str(error))
+        code = FAILED if isinstance(error, CommandFailed) else USAGE
     except OutputLost as lost:
-        _left_unwritten(sys.stdout)
-        code = BROKEN_PIPE if lost.gone else _unwritable(lost.why)
+        _flush(sys.stdout)
+        code = BROKEN_PIPE if lost.closed else _report_unwritable(lost.cause)
     except Exception as error:  # noqa: BLE001  (the last resort: one line for the user, the rest for the log)
-        left = _left_unwritten(sys.stdout) if isinstance(error, OSError) else None
-        code = _unwritable(left) if left else _unexpected(error)
+        failure = _flush(sys.stdout) if isinstance(error, OSError) else None
+        code = _report_unwritable(failure) if failure else _report_unexpected(error)
     return code if isinstance(code, int) else 0
 
 
-def _one_line(text: str) -> str:
-    from engine.sanitise import one_line
+def _print_error(text: str) -> None:
+    from aios_tui.cli.output import Output
 
-    return one_line(text, 1000)
-
-
-def _say(text: str) -> None:
-    """One line on stderr; a terminal that has gone is no reason to fail."""
-    try:
-        print(f"aios-tui: {text}", file=sys.stderr, flush=True)  # noqa: T201
-    except OSError:
-        return
+    Output().error(text)
 
 
-def _left_unwritten(stream: TextIO | None) -> OSError | None:
-    """Flush `stream`. Why that can't be done, None when it can; then nothing is tried again, at exit either."""
+def _flush(stream: TextIO | None) -> OSError | None:
+    """Flush `stream`. On failure return the error, and discard the rest, so that nothing fails again at exit."""
     if stream is None:
         return None
     try:
@@ -82,19 +75,19 @@ def _left_unwritten(stream: TextIO | None) -> OSError | None:
     return None
 
 
-def _unwritable(error: OSError) -> int:
-    _say(f"standard output can't be written: {_one_line(error.strerror or str(error))}")
+def _report_unwritable(error: OSError) -> int:
+    _print_error(f"standard output can't be written: {error.strerror or error}")
     return FAILED
 
 
-def _unexpected(error: Exception) -> int:
+def _report_unexpected(error: Exception) -> int:
     import logging
 
     from aios_tui.config import log_file, paths
 
     ready = any(handler.name == log_file.HANDLER for handler in logging.getLogger().handlers)
-    kept = ready or log_file.set_up(paths.log_file(), "info") is None
+    logged = ready or log_file.set_up(paths.log_file(), "info") is None
     logging.getLogger("aios_tui").critical("unexpected error", exc_info=error)
-    where = f"; the details are in {paths.log_file()}" if kept else ""
-    _say(f"unexpected {_one_line(f'{type(error).__name__}: {error}')}{where}")
+    details = f"; the details are in {paths.log_file()}" if logged else ""
+    _print_error(f"unexpected {type(error).__name__}: {error}{details}")
     return FAILED

@@ -1,4 +1,4 @@
-"""Commands that have further ones under them."""
+"""Commands that have subcommands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 
 
 class CommandGroup(click.Group):
-    """A group whose name alone, with options or without, is a mistake: one line names what may follow it."""
+    """A group that does nothing by itself: its name alone is a mistake, answered with the names of its subcommands."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{**kwargs, "invoke_without_command": True})
@@ -16,10 +16,7 @@ class CommandGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         result = super().invoke(ctx)
         if ctx.invoked_subcommand is None:
-            raise click.UsageError(_no_command(ctx.command_path, list(self.commands)), ctx)
+            *names, last = self.commands
+            path = ctx.command_path
+            raise click.UsageError(f"{path} needs a subcommand: {', '.join(names)} or {last}; see `{path} --help`", ctx)
         return result
-
-
-def _no_command(path: str, names: list[str]) -> str:
-    said = f"{', '.join(names[:-1])} or {names[-1]}" if len(names) > 1 else "".join(names)
-    return f"{path}: say {said} after it; `{path} --help` tells what each does"

@@ -1,4 +1,4 @@
-"""The options of `run` and `submit` that say how the model is to generate."""
+"""The options of `run` and `submit` that describe a task: its agent, its priority, and how the model generates."""
 
 from __future__ import annotations
 
@@ -10,84 +10,98 @@ from typing import Any, TypeVar
 
 import click
 
+from aios_tui.cli.options import complete, saved_settings
+from engine.files import file_error
 from engine.sanitise import one_line
+from engine.wording import did_you_mean
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 THINK = {"on": True, "true": True, "yes": True, "off": False, "false": False, "no": False}
 LEVELS = ("low", "medium", "high")
-_SCHEMA_CAP = 1 << 20
+_MAX_SCHEMA_CHARS = 1 << 20
 
 
-def _thinks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """For shell completion."""
-    return [word for word in ("on", "off", *LEVELS) if word.startswith(incomplete)]
-
-
-def _keys(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """For shell completion."""
+def _option_keys() -> list[str]:
     from engine.task import GenerationOptions
 
-    return [f"{name}=" for name in GenerationOptions.model_fields if name.startswith(incomplete)]
+    return [f"{name}=" for name in GenerationOptions.model_fields]
 
 
-OPTIONS = {
-    "max_tokens": click.option("--max-tokens", type=int, metavar="N", help="The longest reply of a round."),
-    "temperature": click.option(
-        "--temperature", type=float, metavar="T", help="How freely the model chooses its words."
-    ),
+def _agent_names() -> Iterable[str]:
+    from engine.agents.catalogue import load_catalogue
+
+    return load_catalogue(saved_settings().agents_folder)[0].names()
+
+
+_TASK = (
+    click.option("--agent", metavar="AGENT", shell_complete=complete(_agent_names), help="The agent; chat by default."),
+    click.option("--priority", type=int, metavar="0-9", help="0 is most urgent, 9 least; 5 by default."),
+)
+GENERATION = {
+    "max_tokens": click.option("--max-tokens", type=int, metavar="N", help="Longest reply of a round, in tokens."),
+    "temperature": click.option("--temperature", type=float, metavar="T", help="Sampling temperature."),
     "seed": click.option(
-        "--seed", type=int, metavar="N", help="The same seed gives the same words, where the core can."
+        "--seed", type=int, metavar="N", help="Random seed; if the core can, the same seed repeats a reply."
     ),
-    "num_ctx": click.option("--num-ctx", type=int, metavar="N", help="Tokens of context, where the core can be told."),
+    "num_ctx": click.option(
+        "--num-ctx", type=int, metavar="N", help="Context length in tokens, if the core can set it."
+    ),
     "think": click.option(
-        "--think", metavar="on|off|LEVEL", shell_complete=_thinks, help="Whether a model thinks first, or how much."
+        "--think",
+        metavar="on|off|LEVEL",
+        shell_complete=complete(lambda: ("on", "off", *LEVELS)),
+        help="Think first: on, off, or how much.",
     ),
     "format": click.option(
-        "--format", metavar="json|SCHEMA", help="The reply is JSON, or fits a JSON schema, given as text or a file."
+        "--format", metavar="json|SCHEMA", help="Reply in JSON, or by a JSON schema, given as text or a file."
     ),
     "keep_alive": click.option(
-        "--keep-alive", metavar="TIME", help="How long the model stays in memory: 5m, 1h, 0, or -1 for ever."
+        "--keep-alive", metavar="TIME", help="Time the model stays loaded: 5m, 1h, 0, or -1 for ever."
     ),
     "option": click.option(
-        "--option", multiple=True, metavar="KEY=VALUE", shell_complete=_keys, help="Any option of an agent's file."
+        "--option",
+        multiple=True,
+        metavar="KEY=VALUE",
+        shell_complete=complete(_option_keys),
+        help="Any other model option.",
     ),
 }
 
 
-def generating(command: _F) -> _F:
-    """Add these options; the command gets what was given of them as `options`, as for GenerationOptions."""
+def task_options(command: _F) -> _F:
+    """Add these options; the command gets agent and priority as such, the others as `options` for GenerationOptions."""
 
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        given = {name: kwargs.pop(name, None) for name in OPTIONS}
-        return command(*args, options=_options(given), **kwargs)
+        given = {name: kwargs.pop(name, None) for name in GENERATION}
+        return command(*args, options=_parse_options(given), **kwargs)
 
-    for option in reversed(list(OPTIONS.values())):
+    for option in reversed((*_TASK, *GENERATION.values())):
         wrapped = option(wrapped)
     return wrapped  # type: ignore[return-value]
 
 
 def flag_of(name: str) -> str:
-    """How the field `name` of a task, or of its options, is given on the command line."""
+    """Return the option that sets the field `name` of a task or of its options."""
     from engine.task import GenerationOptions
 
-    general = name in GenerationOptions.model_fields and name not in OPTIONS
+    general = name in GenerationOptions.model_fields and name not in GENERATION
     return f"--option {name}" if general else f"--{name.replace('_', '-')}"
 
 
-def _options(given: dict[str, Any]) -> dict[str, Any]:
-    options = _general(given.pop("option", ()))
+def _parse_options(given: dict[str, Any]) -> dict[str, Any]:
+    options = _parse_pairs(given.pop("option", ()))
     options |= {name: value for name, value in given.items() if value is not None}
     if isinstance(options.get("think"), str):
-        options["think"] = _think(options["think"])
+        options["think"] = _parse_think(options["think"])
     if isinstance(options.get("format"), str):
-        options["format"] = _format(options["format"])
+        options["format"] = _parse_format(options["format"])
     return options
 
 
-def _general(texts: Iterable[str]) -> dict[str, Any]:
-    """`--option KEY=VALUE`, the value as JSON where it is any; `stop` may be given several times."""
+def _parse_pairs(texts: Iterable[str]) -> dict[str, Any]:
+    """Parse `KEY=VALUE` options; a value that is JSON is read as such, and `stop` may be given several times."""
     from engine.task import GenerationOptions
 
     options: dict[str, Any] = {}
@@ -97,38 +111,38 @@ def _general(texts: Iterable[str]) -> dict[str, Any]:
         if not separator:
             raise click.UsageError(f"--option {one_line(text, 80)!r} is not of the form KEY=VALUE")
         if key not in GenerationOptions.model_fields:
-            known = ", ".join(GenerationOptions.model_fields)
-            raise click.UsageError(f"--option {one_line(key, 40)!r} is unknown; there are {known}")
+            hint = did_you_mean(key, GenerationOptions.model_fields, listed=100)
+            raise click.UsageError(f"--option {one_line(key, 40)!r} is unknown; {hint}")
         if key in ("keep_alive", "format", "think", "endpoint"):
             options[key] = value
         elif key == "stop":
-            options[key] = [*options.get(key, ()), *_stops(value)]
+            options[key] = [*options.get(key, ()), *_parse_stops(value)]
         else:
-            options[key] = _as_json(value)
+            options[key] = _parse_json(value)
     return options
 
 
-def _as_json(value: str) -> Any:
+def _parse_json(value: str) -> Any:
     try:
         return json.loads(value)
     except (ValueError, RecursionError):
         return value
 
 
-def _stops(value: str) -> list[Any]:
-    found = _as_json(value)
+def _parse_stops(value: str) -> list[Any]:
+    found = _parse_json(value)
     return found if isinstance(found, list) else [found if isinstance(found, str) else value]
 
 
-def _think(text: str) -> bool | str:
+def _parse_think(text: str) -> bool | str:
     word = text.strip().lower()
     if word not in THINK and word not in LEVELS:
         raise click.UsageError(f"--think {one_line(text, 40)!r} is none of on, off, {', '.join(LEVELS)}")
     return THINK.get(word, word)
 
 
-def _format(text: str) -> Any:
-    """`json`, a schema as text, or the file of one."""
+def _parse_format(text: str) -> Any:
+    """Return "json", or the schema that `text` is or whose file it names."""
     if text.strip().lower() == "json":
         return "json"
     where, source = "--format", text
@@ -136,11 +150,11 @@ def _format(text: str) -> Any:
         where = f"--format {one_line(text, 200)}"
         try:
             with Path(text).expanduser().open(encoding="utf-8") as file:
-                source = file.read(_SCHEMA_CAP + 1)
+                source = file.read(_MAX_SCHEMA_CHARS + 1)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "it can't be read"
+            reason = file_error(error) if isinstance(error, OSError) else "it can't be read"
             raise click.UsageError(f"{where}: {reason}; give json, a JSON schema, or the file of one") from None
-        if len(source) > _SCHEMA_CAP:
+        if len(source) > _MAX_SCHEMA_CHARS:
             raise click.UsageError(f"{where}: longer than 1 MiB")
     try:
         schema = json.loads(source)

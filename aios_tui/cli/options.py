@@ -1,8 +1,12 @@
-"""The options that every command takes, before or after its name, and the settings that come of them."""
+"""Options that several commands share, and the settings that result from them.
+
+Every command accepts every setting's option, before or after its name, so that an alias or a script can set `--db` and
+`--core` once for all. `--help` of a command lists only those that the command reads.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,19 +19,19 @@ if TYPE_CHECKING:
     from aios_tui.config.settings import Loaded, Settings
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_KEY = "aios_tui.options"
+_META = "aios_tui.options"
 
 
-def _one_of(*words: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
-    """For shell completion: the words an option knows."""
-    return lambda ctx, param, incomplete: [word for word in words if word.startswith(incomplete)]
+def complete(words: Callable[[], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Return a shell completion that offers `words()`."""
+    return lambda ctx, param, incomplete: [word for word in dict.fromkeys(words()) if word.startswith(incomplete)]
 
 
-def _themes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """For shell completion, which passes over what is bad in the settings: the command itself says so."""
-    from aios_tui.config.settings import read_settings
+def saved_settings() -> Settings:
+    """Return the settings for a shell completion: without options, and invalid ones at their defaults."""
+    from aios_tui.config import settings
 
-    return [name for name in _theme_names(read_settings()[0].settings.themes_folder) if name.startswith(incomplete)]
+    return settings.read_settings()[0].settings
 
 
 def _theme_names(folder: Path) -> list[str]:
@@ -36,126 +40,130 @@ def _theme_names(folder: Path) -> list[str]:
     return list(dict.fromkeys(theme.name for theme in (*builtin_themes(), *load_folder(folder)[0])))
 
 
-def _cores(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """For shell completion: the user's own cores first."""
-    from aios_tui.config.settings import read_settings
-
-    words = [*read_settings()[0].settings.cores, "auto", "embedded", "ollama", "scripted:"]
-    return [word for word in dict.fromkeys(words) if word.startswith(incomplete)]
-
-
-_POLICIES = _one_of("fifo", "npps")
-_LEVELS = _one_of("debug", "info", "warning", "error")
-
-_COMMON = {
-    "config": click.option("--config", type=Path, metavar="PATH", help="The settings file."),
-    "db": click.option("--db", type=Path, metavar="PATH", help="The history database."),
-    "core": click.option(
-        "--core",
-        metavar="CORE",
-        shell_complete=_cores,
-        help="auto, or with commas: your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…",
-    ),
-    "model": click.option("--model", metavar="MODEL", help="The model of tasks that name none."),
-    "policy": click.option(
-        "--policy",
-        metavar="POLICY",
-        shell_complete=_POLICIES,
-        help="fifo, npps or npps:ageing=SECONDS, with affinity=PASSES.",
-    ),
-    "slots": click.option("--slots", type=int, metavar="N", help="How many tasks execute at a time."),
-    "theme": click.option("--theme", metavar="NAME", shell_complete=_themes, help="The console's colour theme."),
-    "log_level": click.option(
-        "--log-level", metavar="LEVEL", shell_complete=_LEVELS, help="debug, info, warning or error."
-    ),
+SETTINGS: Mapping[str, dict[str, Any]] = {
+    "config": {"type": Path, "metavar": "PATH", "help": "The settings file."},
+    "db": {"type": Path, "metavar": "PATH", "help": "The history database."},
+    "core": {
+        "metavar": "CORE",
+        "shell_complete": complete(lambda: [*saved_settings().cores, "auto", "embedded", "ollama", "scripted:"]),
+        "help": "auto, or with commas: your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…",
+    },
+    "model": {"metavar": "MODEL", "help": "The model of tasks that name none."},
+    "policy": {
+        "metavar": "POLICY",
+        "shell_complete": complete(lambda: ("fifo", "npps")),
+        "help": "fifo, npps or npps:ageing=SECONDS, with affinity=PASSES.",
+    },
+    "slots": {"type": int, "metavar": "N", "help": "Tasks that run at a time on a core."},
+    "theme": {
+        "metavar": "NAME",
+        "shell_complete": complete(lambda: _theme_names(saved_settings().themes_folder)),
+        "help": "The console's colour theme.",
+    },
+    "log_level": {
+        "metavar": "LEVEL",
+        "shell_complete": complete(lambda: ("debug", "info", "warning", "error")),
+        "help": "debug, info, warning or error.",
+    },
 }
-
-
-_SERVING = {
-    "host": click.option("--host", metavar="HOST", help="The address to answer on; 127.0.0.1 if not given."),
-    "port": click.option("--port", type=int, metavar="PORT", help="The port to answer on; 8000 if not given."),
-    "aliases": click.option(
-        "--alias", "aliases", multiple=True, metavar="NAME=MODEL", help="Serve NAME, as clients call it, with MODEL."
-    ),
-    "metrics": click.option("--metrics", is_flag=True, default=None, help="Answer GET /metrics with Prometheus' text."),
+SERVING: Mapping[str, dict[str, Any]] = {
+    "host": {"metavar": "HOST", "help": "Address to listen on; 127.0.0.1 by default."},
+    "port": {"type": int, "metavar": "PORT", "help": "Port to listen on; 8000 by default."},
+    "aliases": {"multiple": True, "metavar": "NAME=MODEL", "help": "Serve MODEL to clients that ask for NAME."},
+    "metrics": {"is_flag": True, "default": None, "help": "Serve Prometheus metrics at /metrics."},
 }
+_FLAGS = {"aliases": "--alias"}
+_RECORD = {"record": {"type": Path, "metavar": "FILE", "help": "Record submissions and changes as a workload file."}}
 
 
-_RECORDING = {
-    "record": click.option(
-        "--record", type=Path, metavar="FILE", help="Record what is submitted, and what is done to it, as a workload."
-    ),
-}
+def settings_options(*shown: str) -> Callable[[_F], _F]:
+    """Add the options of all settings; `--help` lists those named in `shown`. `load_settings` reads what was given."""
+    return _stored_options({name: {**given, "hidden": name not in shown} for name, given in SETTINGS.items()})
 
 
-def common(command: _F) -> _F:
-    """Add the common options; what is given is kept for `settings_of`, and not passed on."""
-
-    return _keeping(command, _COMMON)
-
-
-def serving(command: _F) -> _F:
-    """Add the options of what serves clients, kept likewise."""
-    return _keeping(command, _SERVING)
+def serving_options(command: _F) -> _F:
+    """Add the options of the HTTP service; `load_settings` reads what was given."""
+    return _stored_options(SERVING)(command)
 
 
-def recording(command: _F) -> _F:
-    """Add the option of what can be recorded, kept likewise; `take` it before the settings."""
-    return _keeping(command, _RECORDING)
+def record_option(command: _F) -> _F:
+    """Add `--record`; call `take_option` for it before `load_settings`."""
+    return _stored_options(_RECORD)(command)
 
 
-def _keeping(command: _F, options: Mapping[str, Callable[[Any], Any]]) -> _F:
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        kept: dict[str, Any] = click.get_current_context().find_root().meta.setdefault(_KEY, {})
-        for name in options:
-            value = kwargs.pop(name, None)
-            if name == "aliases":
-                value = dict(_alias(each) for each in value or ()) or None
-            if value is not None:
-                kept[name] = value
-        return command(*args, **kwargs)
-
-    for option in reversed(list(options.values())):
-        wrapped = option(wrapped)
-    return wrapped  # type: ignore[return-value]
+def json_option(help: str) -> Callable[[_F], _F]:
+    """Add `--json`, which the command gets as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help=help)
 
 
-def _alias(text: str) -> tuple[str, str]:
+def _stored_options(options: Mapping[str, dict[str, Any]]) -> Callable[[_F], _F]:
+    """Add options whose values are stored for `load_settings` instead of being passed to the command."""
+
+    def decorate(command: _F) -> _F:
+        @wraps(command)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            for name in options:
+                value = kwargs.pop(name, None)
+                if name == "aliases":
+                    value = dict(_parse_alias(each) for each in value or ()) or None
+                if value is not None:
+                    given_options()[name] = value
+            return command(*args, **kwargs)
+
+        for name, given in reversed(list(options.items())):
+            wrapped = click.option(_FLAGS.get(name, f"--{name.replace('_', '-')}"), name, **given)(wrapped)
+        return wrapped  # type: ignore[return-value]
+
+    return decorate
+
+
+def _parse_alias(text: str) -> tuple[str, str]:
     name, _, model = text.partition("=")
     if not name.strip() or not model.strip():
         raise click.UsageError(f"--alias {one_line(text, 80)!r} is not of the form NAME=MODEL")
     return name.strip(), model.strip()
 
 
-def take(ctx: click.Context, name: str) -> Any:
-    """The common option `name` as it was given, None when it was not; `settings_of` will not see it."""
-    kept: dict[str, Any] = ctx.find_root().meta.get(_KEY, {})
-    return kept.pop(name, None)
+def given_options() -> dict[str, Any]:
+    """Return the stored options of this call by name, to be read or changed before `load_settings`."""
+    options: dict[str, Any] = click.get_current_context().find_root().meta.setdefault(_META, {})
+    return options
 
 
-def settings_of(ctx: click.Context) -> Loaded:
-    """The settings of this run, logging set up by them. Raises UsageError with one line."""
+def take_option(name: str) -> Any:
+    """Remove a stored option and return its value, None if it was not given; `load_settings` will not see it."""
+    return given_options().pop(name, None)
+
+
+def has_model_option() -> bool:
+    """Return True when `--model` was given: the tasks name that model, and fail without it."""
+    return "model" in given_options()
+
+
+def load_settings() -> Loaded:
+    """Load the settings with this call's options, and set up logging. Raises UsageError with one line."""
     from engine.errors import UsageError
 
-    loaded, problems = readable_settings_of(ctx)
+    loaded, problems = read_settings()
     if problems:
         raise UsageError(problems[0])
     return loaded
 
 
-def readable_settings_of(ctx: click.Context) -> tuple[Loaded, list[str]]:
-    """The same; what is bad is left at its default, and told in a line each."""
+def read_settings(*, check_theme: bool = True) -> tuple[Loaded, list[str]]:
+    """Like `load_settings`, but invalid values fall back to their defaults and are returned as one line each.
+
+    `check_theme` counts an unknown `--theme` among them.
+    """
     from dataclasses import replace
 
-    from aios_tui.config import log_file, paths
-    from aios_tui.config.settings import read_settings
+    from aios_tui.config import log_file, paths, settings
 
-    options = dict(ctx.find_root().meta.get(_KEY, {}))
+    options = dict(given_options())
     if "record" in options:
-        raise click.UsageError("--record is for the console, `run` and `serve`: there tasks are submitted")
-    loaded, problems = read_settings(options, config=options.pop("config", None))
-    if "theme" in options and (unknown := unknown_theme(loaded.settings)):
+        raise click.UsageError("--record is for the commands that run tasks: the console, `run` and `serve`")
+    loaded, problems = settings.read_settings(options, config=options.pop("config", None))
+    if check_theme and "theme" in options and (unknown := unknown_theme(loaded.settings)):
         problems.append(unknown)
         origins = {key: origin for key, origin in loaded.origins.items() if key != "theme"}
         loaded = replace(loaded, settings=loaded.settings.model_copy(update={"theme": None}), origins=origins)
@@ -164,8 +172,10 @@ def readable_settings_of(ctx: click.Context) -> tuple[Loaded, list[str]]:
 
 
 def unknown_theme(settings: Settings) -> str:
-    """A line that names the theme that is set, when there is none of that name; else empty."""
+    """Return a line that reports the theme in `settings` as unknown; empty when it exists."""
+    from engine.wording import did_you_mean
+
     names = _theme_names(settings.themes_folder)
     if settings.theme is None or settings.theme in names:
         return ""
-    return one_line(f"unknown theme {one_line(settings.theme, 60)!r}: there are {', '.join(names)}", 500)
+    return one_line(f"unknown theme {one_line(settings.theme, 60)!r}; {did_you_mean(settings.theme, names)}", 500)

@@ -1,9 +1,11 @@
-"""Data on stdout, narration on stderr."""
+"""Data goes to stdout, messages for people to stderr."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine.errors import UsageError
@@ -12,7 +14,7 @@ from engine.sanitise import one_line, sanitise
 if TYPE_CHECKING:
     from engine.task import TaskRecord
 
-FIRST = [
+TASK_FIELDS = [
     "id",
     "agent",
     "agent_name",
@@ -34,46 +36,47 @@ FIRST = [
     "error",
     "dispatch_order",
 ]
-"""The fields of a task's JSON line that scripts may count on, in this order; further ones follow."""
+"""The fields of a task's JSON line that scripts may rely on, in this order; further ones follow."""
 
 
-def task_line(record: TaskRecord) -> str:
-    """One task as a JSON line."""
-    values: dict[str, Any] = record.model_dump(mode="json")
-    return json.dumps({key: values[key] for key in FIRST} | values, ensure_ascii=False)
+def task_json(record: TaskRecord | dict[str, Any]) -> str:
+    """Format a task as one JSON line, `TASK_FIELDS` first."""
+    values: dict[str, Any] = record if isinstance(record, dict) else record.model_dump(mode="json")
+    known = {key: values[key] for key in TASK_FIELDS if key in values}
+    return json.dumps(known | values, ensure_ascii=False)
 
 
 class OutputLost(Exception):
-    """Our stdout takes nothing more: there is nobody to go on for.
+    """Standard output takes nothing more.
 
     Attributes:
-        why: what writing raised.
-        gone: whoever read it has closed it, which is no error; otherwise the disk is full, or the like.
+        cause: the error that writing raised.
+        closed: True if its reader has closed it, which is no error; False for a full disk and the like.
     """
 
-    def __init__(self, why: OSError) -> None:
-        super().__init__(str(why))
-        self.why = why
-        self.gone = isinstance(why, BrokenPipeError)
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.closed = isinstance(cause, BrokenPipeError)
 
 
 def has_terminal() -> bool:
-    """Whether a person sits at all ends: stdin, stdout and stderr, which the console draws on, are a terminal."""
+    """Return True when stdin, stdout and stderr, which the console draws on, are all a terminal."""
     return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def standard_input() -> BinaryIO:
-    """Our stdin, as bytes. Raises UsageError when there is none."""
+    """Return stdin as a stream of bytes. Raises UsageError when it is closed."""
     if sys.stdin is None:
         raise UsageError("standard input is closed")
     return sys.stdin.buffer
 
 
 class Output:
-    """Writes lines, flushed one by one, sanitised, UTF-8 whatever the locale says."""
+    """Write lines, flushed one by one and sanitised, in UTF-8 whatever the locale says."""
 
-    def line(self, text: str = "") -> None:
-        """A line, or several, of data. Raises OutputLost when it can't be written any more."""
+    def print(self, text: str = "") -> None:
+        """Print one or more lines of data to stdout. Raises OutputLost when that is no longer possible."""
         if sys.stdout is None:
             return
         data = f"{sanitise(text)}\n"
@@ -87,26 +90,54 @@ class Output:
         except OSError as error:
             raise OutputLost(error) from None
 
-    def plot(self, text: str) -> None:
-        """Lines of our own drawing, with their colours, for a terminal. Raises OutputLost."""
+    def print_json(self, value: Any) -> None:
+        """Print `value` as one JSON line. Raises OutputLost."""
+        self.print(json.dumps(value, ensure_ascii=False))
+
+    def print_plot(self, text: str) -> None:
+        """Print plots that the program drew itself, with their colours, on a terminal. Raises OutputLost."""
         try:
             print(text, flush=True)  # noqa: T201
         except OSError as error:
             raise OutputLost(error) from None
 
-    def task(self, record: TaskRecord) -> None:
-        self.line(task_line(record))
-
-    def say(self, text: str) -> None:
-        """A line of narration. A stderr that has gone is no reason to stop."""
+    def note(self, text: str) -> None:
+        """Print a message for people to stderr; one that is closed or full is no reason to stop."""
+        if sys.stderr is None:  # `print` would take stdout in its place
+            return
         try:
             print(one_line(text, 1000), file=sys.stderr, flush=True)  # noqa: T201
         except (OSError, ValueError):
             return
 
+    def error(self, text: object) -> None:
+        """Print an error message to stderr, after the program's name."""
+        self.note(f"aios-tui: {text}")
+
+
+def table_lines(rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str]:
+    """Format rows of equal length as aligned columns: the first `left` to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield "  ".join(cells).rstrip()
+
+
+def local_time(at: float | None, precision: str = "minutes") -> str:
+    """Format Unix seconds in local time, as `2026-11-22 14:00`; a dash for None, the number if it is no time."""
+    if at is None:
+        return "-"
+    try:
+        return datetime.fromtimestamp(at).isoformat(" ", precision)
+    except (ValueError, OverflowError, OSError):
+        return str(at)
+
 
 def duration(seconds: float | None) -> str:
-    """Seconds for people: `0.31 s`, `12.4 s`, `3:12`, `1:02:05`; a dash for None."""
+    """Format seconds for people: `0.31 s`, `12.4 s`, `3:12`, `1:02:05`; a dash for None."""
     if seconds is None:
         return "-"
     if seconds < 1:

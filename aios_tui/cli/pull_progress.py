@@ -1,9 +1,7 @@
-"""How far a pull is, told as it goes: bars on a terminal, lines of narration, or JSON lines."""
+"""The progress of a pull: bars on a terminal, messages, or JSON lines."""
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,61 +9,62 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from aios_tui.cli.output import Output
+from aios_tui.cli.progress import stderr_is_terminal
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from engine.cores.model_management import PullProgress
 
-TaskReport = Callable[["PullProgress"], None]
+Report = Callable[["PullProgress"], None]
 
 MOST_BARS = 12
 LINE_EVERY_S = 5.0
-"""Between two lines of the same step of a pull, where no terminal shows a bar."""
+"""Seconds between two messages on the same step of a pull."""
 
 
 @contextmanager
-def telling(core: str, model: str, out: Output, *, as_json: bool) -> Iterator[TaskReport]:
-    """What to call with each step of a pull: a bar on stderr, when that is a terminal and nobody reads JSON."""
+def pull_progress(core: str, model: str, out: Output, *, as_json: bool) -> Iterator[Report]:
+    """Provide a function to call with each step: it prints JSON, draws bars on a terminal, or prints messages."""
     if as_json:
-        yield _json_lines(core, model, out)
-    elif sys.stderr is None or not sys.stderr.isatty():
-        yield _lines(out)
+        yield _print_records(core, model, out)
+    elif stderr_is_terminal():
+        with _new_bars() as bars:
+            yield _draw_bars(bars)
     else:
-        with _bar() as bar:
-            yield _bar_of(bar)
+        yield _print_messages(out)
 
 
-def _lines(out: Output) -> TaskReport:
-    """A line of narration for each step, and for a long one every few seconds."""
-    status, said_at = "", 0.0
+def _print_messages(out: Output) -> Report:
+    """Print a message for each step, and for a long one every few seconds."""
+    status, printed_at = "", 0.0
 
     def report(step: PullProgress) -> None:
-        nonlocal status, said_at
+        nonlocal status, printed_at
         from aios_tui.formatting.models import progress_words
 
         now = time.monotonic()
-        if step.status != status or now - said_at >= LINE_EVERY_S:
-            status, said_at = step.status, now
-            out.say(progress_words(step))
+        if step.status != status or now - printed_at >= LINE_EVERY_S:
+            status, printed_at = step.status, now
+            out.note(progress_words(step))
 
     return report
 
 
-def _json_lines(core: str, model: str, out: Output) -> TaskReport:
-    """A line of data for each record that says something new."""
+def _print_records(core: str, model: str, out: Output) -> Report:
+    """Print a JSON line for each step that differs from the one before."""
     last: PullProgress | None = None
 
     def report(step: PullProgress) -> None:
         nonlocal last
         if step != last:
             last = step
-            out.line(json.dumps({"core": core, "model": model, **asdict(step)}, ensure_ascii=False))
+            out.print_json({"core": core, "model": model, **asdict(step)})
 
     return report
 
 
-def _bar() -> Progress:
+def _new_bars() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
@@ -80,8 +79,8 @@ def _bar() -> Progress:
     )
 
 
-def _bar_of(bar: Progress) -> TaskReport:
-    """A bar for each layer; a step without a size is a line above them."""
+def _draw_bars(bars: Progress) -> Report:
+    """Draw a bar for each layer; a step without a size is a line above them."""
     tasks: dict[str, TaskID] = {}
     last = ""
 
@@ -90,12 +89,12 @@ def _bar_of(bar: Progress) -> TaskReport:
         fresh, last = step.status != last, step.status
         if not step.total and step.status not in tasks:
             if fresh:
-                bar.console.print(step.status, markup=False, highlight=False)
+                bars.console.print(step.status, markup=False, highlight=False)
             return
         if step.status not in tasks:
-            if len(tasks) >= MOST_BARS:  # a server that makes up steps without end gets no endless screen
-                bar.remove_task(tasks.pop(next(iter(tasks))))
-            tasks[step.status] = bar.add_task(step.status, total=step.total)
-        bar.update(tasks[step.status], completed=step.done)
+            if len(tasks) >= MOST_BARS:  # a server may invent steps without end
+                bars.remove_task(tasks.pop(next(iter(tasks))))
+            tasks[step.status] = bars.add_task(step.status, total=step.total)
+        bars.update(tasks[step.status], completed=step.done)
 
     return report

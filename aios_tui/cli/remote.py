@@ -1,59 +1,71 @@
-"""What the commands that act on a running console or service share."""
+"""Functions that the commands share which act on a running console or service."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from aios_tui.cli.output import FIRST, Output, duration
+from aios_tui.cli.exit_codes import FAILED, OK
+from aios_tui.cli.output import Output, duration, task_json
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
-    import click
-
     from aios_tui.runtime.client import Remote
 
 
-def remote_of(ctx: click.Context) -> Remote:
-    """The running console or service. Raises UsageError when there is none."""
-    from aios_tui.cli.options import settings_of
+def connect() -> Remote:
+    """Connect to the running console or service. Raises UsageError when there is none."""
+    from aios_tui.cli.options import load_settings
     from aios_tui.runtime.client import find
 
-    return find(settings_of(ctx).settings)
+    return find(load_settings().settings)
 
 
-def json_line(record: dict[str, Any]) -> str:
-    """A task's record as `run --json` and `history --json` print it."""
-    known = {key: record[key] for key in FIRST if key in record}
-    return json.dumps(known | record, ensure_ascii=False)
+def change_tasks(
+    ids: Sequence[int], action: str, done: Callable[[dict[str, Any]], str], *, as_json: bool, body: Any = None
+) -> int:
+    """Post `action` for each task, and print `done(record)` or the record. Returns FAILED if one was refused."""
+    from engine.errors import UsageError
+
+    out = Output()
+    code = OK
+    with connect() as remote:
+        for task_id in ids:
+            try:
+                record = remote.post(f"/v1/tasks/{task_id}/{action}", body)
+            except UsageError as error:
+                out.error(error if f"task {task_id}" in str(error) else f"task {task_id}: {error}")
+                code = FAILED
+            else:
+                out.print(task_json(record) if as_json else f"task {task_id} {done(record)}")
+    return code
+
+
+def print_kernel(kernel: dict[str, Any], *, as_json: bool) -> None:
+    """Print the kernel's state, policy and task counts."""
+    if as_json:
+        Output().print_json(kernel)
+    else:
+        Output().print(
+            f"{kernel['state']}, policy {kernel['policy']}, {kernel['queued']} queued, {kernel['running']} running"
+        )
 
 
 def task_row(record: dict[str, Any], place: int | None = None) -> str:
-    """A task on one line."""
-    waited = record.get("waiting_s")
+    """Format a task as one line; `place` is its number in the queue."""
+    if record.get("held"):
+        status = "held"
+    elif place:
+        status = f"place {place}"
+    else:
+        status = "" if record.get("waiting_s") is None else f"waited {duration(record['waiting_s'])}"
     parts = [
         f"#{record['id']:<6}",
         f"{record['state']:<9}",
         f"pri {record['priority']}",
         f"{one_line(str(record['agent']), 20):<20}",
         f"{one_line(str(record.get('client') or '-'), 24):<24}",
-        "held"
-        if record.get("held")
-        else f"place {place}"
-        if place
-        else f"waited {duration(waited)}"
-        if waited is not None
-        else "",
+        status,
         one_line(str(record["prompt"]), 60),
     ]
     return "  ".join(part for part in parts if part)
-
-
-def show_kernel(out: Output, kernel: dict[str, Any], *, as_json: bool) -> None:
-    """The kernel's state, policy and counts."""
-    if as_json:
-        out.line(json.dumps(kernel, ensure_ascii=False))
-    else:
-        out.line(
-            f"{kernel['state']}, policy {kernel['policy']}, {kernel['queued']} queued, {kernel['running']} running"
-        )

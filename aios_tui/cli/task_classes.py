@@ -1,4 +1,4 @@
-"""Classes of made-up tasks, as the command line gives them."""
+"""Classes of synthetic tasks on the command line: `--class "share=0.2 priority=1 service=exp:1"`."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ _DRAWN = {"input": "input_tokens", "output": "output_tokens", "service": "servic
 
 
 def parse_class(text: str) -> TaskClass:
-    """Read `share=0.2 priority=1 service=exp:1`: pairs apart by spaces, each key at most once.
+    """Parse pairs separated by spaces, each key at most once, such as `share=0.2 priority=1 service=exp:1`.
 
     Raises:
-        UsageError: a key is none, or a value is not what it has to be.
+        UsageError: a key is unknown or repeated, or a value is invalid.
     """
     values: dict[str, Any] = {}
     for part in text.split():
         key, _, value = part.partition("=")
         if key not in _KEYS or not value or _DRAWN.get(key, key) in values:
-            told = one_line(part, 40)
-            raise UsageError(f"--class: {told!r} is not a new KEY=VALUE; the keys are {', '.join(_KEYS)}")
-        values[_DRAWN.get(key, key)] = _value(key, value)
+            raise UsageError(f"--class: {one_line(part, 40)!r} is not a new KEY=VALUE; the keys are {', '.join(_KEYS)}")
+        values[_DRAWN.get(key, key)] = _parse_value(key, value)
     return TaskClass(**values)
 
 
-def _value(key: str, text: str) -> Any:
+def _parse_value(key: str, text: str) -> Any:
     if key in _DRAWN:
         return Draw(text)
     if key == "priority":

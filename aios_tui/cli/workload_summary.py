@@ -1,8 +1,7 @@
-"""What `aios-tui workload show` says of a workload."""
+"""The output of `aios-tui workload show`."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -16,9 +15,9 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _ROWS = 5
 
 
-def as_object(name: str, summary: Summary) -> str:
-    """The summary as one JSON object."""
-    said: dict[str, Any] = {
+def summary_record(name: str, summary: Summary) -> dict[str, Any]:
+    """Return the summary as it is printed in JSON."""
+    return {
         "workload": name,
         "tasks": summary.tasks,
         "duration_s": summary.duration,
@@ -39,40 +38,40 @@ def as_object(name: str, summary: Summary) -> str:
         "seed": summary.header.seed,
         "origin": summary.header.origin,
     }
-    return json.dumps(said, ensure_ascii=False)
 
 
-def lines(name: str, summary: Summary) -> Iterator[str]:
-    """The summary for people."""
+def summary_lines(name: str, summary: Summary) -> Iterator[str]:
+    """Format the summary for people."""
     yield f"{one_line(name, 100)}: {summary.tasks:,} tasks over {duration(summary.duration)}"
     for key, note in summary.header.origin.items():
         yield f"  {one_line(key, 40)}: {one_line(str(note), 300)}"
     if summary.rate is not None:
         cv = f", gaps vary by {summary.gap_cv:.2f} (1 is Poisson)" if summary.gap_cv is not None else ""
-        yield f"arrivals    {summary.rate:.4g} a second{cv}"
+        yield f"arrivals    {summary.rate:.4g} per second{cv}"
     yield f"text        {summary.with_prompt:,} tasks with a prompt"
     if summary.counted:
         read, written = summary.input_tokens / summary.counted, summary.output_tokens / summary.counted
         yield f"tokens      {summary.counted:,} tasks counted: {read:,.0f} in, {written:,.0f} out on average"
-    yield f"priorities  {_counts(Counter({str(key): summary.priorities[key] for key in sorted(summary.priorities)}))}"
+    priorities = Counter({str(key): summary.priorities[key] for key in sorted(summary.priorities)})
+    yield f"priorities  {_format_counts(priorities)}"
     for label, counts in (("agents", summary.agents), ("clients", summary.clients), ("models", summary.models)):
         if set(counts) - {""}:
-            yield f"{label:<11} {_counts(counts)}"
+            yield f"{label:<11} {_format_counts(counts)}"
     for at, policy in summary.switches[:10]:
         yield f"policy      {policy} at {duration(at)}"
     if summary.controls:
-        yield f"controls    {_counts(summary.controls)}"
+        yield f"controls    {_format_counts(summary.controls)}"
     if not summary.complete:
         yield "end         no end record: it may have been cut"
     if not summary.in_order:
-        yield "order       lines are not in order of time"
+        yield "order       the lines are not in order of time"
     if summary.tasks > 1 and summary.duration > 0:
         yield ""
         yield from arrivals_plot(summary)
 
 
 def arrivals_plot(summary: Summary, bins: int = _BINS) -> Iterator[str]:
-    """Arrivals in equal stretches of time, as columns of blocks."""
+    """Plot the arrivals in `bins` equal parts of the time, as columns of blocks."""
     counts = summary.arrivals(bins)
     most = max(counts)
     width = summary.duration / bins
@@ -84,8 +83,8 @@ def arrivals_plot(summary: Summary, bins: int = _BINS) -> Iterator[str]:
     yield f"  0{end:>{bins - 1}}"
 
 
-def _counts(counts: Counter[str], shown: int = 8) -> str:
+def _format_counts(counts: Counter[str], shown: int = 8) -> str:
     total = counts.total()
     most = list(counts.items()) if len(counts) <= shown else counts.most_common(shown)
-    said = ", ".join(f"{one_line(name, 40) or '(none)'} {count:,} ({count / total:.0%})" for name, count in most)
-    return said + (f", and {len(counts) - shown} more" if len(counts) > shown else "")
+    listed = ", ".join(f"{one_line(name, 40) or '(none)'} {count:,} ({count / total:.0%})" for name, count in most)
+    return listed + (f", and {len(counts) - shown} more" if len(counts) > shown else "")

@@ -102,7 +102,7 @@ class Remote:
         try:
             yield
         except httpx.ConnectError as error:
-            raise UsageError(f"{self.where} does not answer: {one_line(str(error), 200)}") from None
+            raise RemoteError(f"{self.where} does not answer: {one_line(str(error), 200)}") from None
         except httpx.HTTPError as error:
             raise RemoteError(f"{self.where}: {one_line(str(error) or type(error).__name__, 200)}") from None
         except ValueError:

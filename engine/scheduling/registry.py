@@ -122,7 +122,7 @@ def parse_policies(text: str) -> list[Policy]:
     names: list[str] = []
     for part in text.split(","):
         if names and "=" in part and ":" not in part:
-            names[-1] += f",{part}"
+            names[-1] += f",{part}" if ":" in names[-1] else f":{part}"
         else:
             names.append(part)
     return [parse_policy(name) for name in names]

@@ -1,1 +1,1 @@
-"""One file for each command; `aios_tui.cli.root` loads a file when its command is called."""
+"""The commands. `aios_tui.cli.root` imports a module when one of its commands is called."""

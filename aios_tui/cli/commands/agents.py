@@ -1,132 +1,129 @@
-"""`aios-tui agents`."""
+"""`aios-tui agents …`."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from aios_tui.cli.exit_codes import FAILED, WELL
-from aios_tui.cli.options import common, settings_of
-from aios_tui.cli.output import Output, duration
+from aios_tui.cli.exit_codes import FAILED, OK
+from aios_tui.cli.options import json_option, load_settings, settings_options
+from aios_tui.cli.output import Output, duration, local_time
 from engine.sanitise import one_line
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from engine.agents.declarative import DeclarativeAgent
     from persistence.rows import AgentRow
 
+_agents_json_option = json_option("Print one JSON line per agent.")
+
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="A JSON line an agent.")
-@common
+@_agents_json_option
+@settings_options("config", "db")
 @click.pass_context
 def agents(ctx: click.Context, /, as_json: bool) -> int | None:
-    """The agents: the built-in ones, and your own from the agents folder. Without a command, the list.
+    """List, show or check agents. Without a subcommand, list them.
 
-    Exit code 1 when one of your files could not be used; the others are listed all the same.
+    There are built-in ones and those in your agents folder.
+
+    Exit code 1 when one of your agent files is invalid; the others are listed all the same.
     """
-    return None if ctx.invoked_subcommand is not None else _list(ctx, as_json=as_json)
+    return None if ctx.invoked_subcommand is not None else ctx.invoke(list_agents, as_json=as_json)
 
 
 @agents.command("list")
-@click.option("--json", "as_json", is_flag=True, help="A JSON line an agent.")
-@common
-@click.pass_context
-def list_agents(ctx: click.Context, /, as_json: bool) -> int:
-    """List the agents, with what each does and how it has done so far."""
-    return _list(ctx, as_json=as_json)
+@_agents_json_option
+@settings_options("config", "db")
+def list_agents(as_json: bool) -> int:
+    """List agents with their rounds and number of tasks."""
+    from engine.agents.catalogue import load_catalogue
+
+    settings = load_settings().settings
+    catalogue, problems = load_catalogue(settings.agents_folder)
+    results = _read_results(settings.db)
+    out = Output()
+    for agent in catalogue.agents():
+        record = _record(agent, results.get(agent.name))
+        if as_json:
+            out.print_json(record)
+        else:
+            rounds, tasks = plural(agent.round_total, "round"), plural(record["so_far"]["tasks"], "task")
+            out.print(f"{agent.name:<20}  {rounds:<9}  {tasks:<11}  {one_line(agent.description, 100)}")
+    if not as_json:
+        out.note(f"your own agents: one TOML file each in {settings.agents_folder}")
+    for problem in problems:
+        out.note(problem)
+    return FAILED if problems else OK
 
 
 @agents.command()
 @click.argument("name", metavar="AGENT")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@common
-@click.pass_context
-def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
-    """Show one agent: its rounds and their prompts, its defaults, and how it has done so far."""
+@json_option("Print one JSON object.")
+@settings_options("config", "db")
+def show(name: str, as_json: bool) -> None:
+    """Show an agent: prompts, default options, results so far."""
     from engine.agents.catalogue import load_catalogue
 
-    settings = settings_of(ctx).settings
+    settings = load_settings().settings
     agent = load_catalogue(settings.agents_folder)[0].find(name)
-    record = _record(agent, _done(settings.db).get(agent.name))
+    record = _record(agent, _read_results(settings.db).get(agent.name))
     out = Output()
     if as_json:
-        out.line(json.dumps(record | {"prompts": list(agent.prompts), "system": agent.system}, ensure_ascii=False))
+        out.print_json(record | {"prompts": list(agent.prompts), "system": agent.system})
         return
-    out.line(f"{agent.name}{f' by {agent.author}' if agent.author else ''}: {one_line(agent.description, 200)}")
-    out.line(f"from      {agent.source}")
-    if defaults := _words(record["options"]):
-        out.line(f"defaults  {defaults}")
-    out.line(f"so far    {_so_far(record['so_far'])}")
+    out.print(f"{agent.name}{f' by {agent.author}' if agent.author else ''}: {one_line(agent.description, 200)}")
+    out.print(f"from      {agent.source}")
+    if defaults := _format_options(record["options"]):
+        out.print(f"defaults  {defaults}")
+    out.print(f"so far    {_format_results(record['so_far'])}")
     if agent.system:
-        out.line(f"\nsystem\n{_indented(agent.system)}")
+        out.print(f"\nsystem\n{_indent(agent.system)}")
     for number, prompt in enumerate(agent.prompts, 1):
-        out.line(f"\nround {number} of {agent.round_total}\n{_indented(prompt)}")
+        out.print(f"\nround {number} of {agent.round_total}\n{_indent(prompt)}")
 
 
 @agents.command()
 @click.argument("files", metavar="[FILE…]", nargs=-1, type=Path)
-@common
-@click.pass_context
-def check(ctx: click.Context, /, files: tuple[Path, ...]) -> int:
-    """Check agent files: those given, or all in the agents folder. Exit code 1 when one can't be used."""
+@settings_options("config")
+def check(files: tuple[Path, ...]) -> int:
+    """Check agent files, by default those in your agents folder.
+
+    Exit code 1 when one is invalid.
+    """
     from engine.agents.catalogue import load_catalogue
     from engine.agents.declarative import MAX_FILE_BYTES, parse_agent
     from engine.errors import UsageError
 
     out = Output()
     if not files:
-        folder = settings_of(ctx).settings.agents_folder
+        folder = load_settings().settings.agents_folder
         catalogue, problems = load_catalogue(folder)
         for agent in catalogue.agents():
             if agent.source.startswith(str(folder)):
-                out.line(f"{agent.source}: {agent.name}, {_rounds(agent)}")
+                out.print(f"{agent.source}: {agent.name}, {plural(agent.round_total, 'round')}")
         for problem in problems:
-            out.say(problem)
-        return FAILED if problems else WELL
-    code = WELL
+            out.note(problem)
+        return FAILED if problems else OK
+    code = OK
     for path in files:
         try:
             with path.open("rb") as file:
                 agent = parse_agent(file.read(MAX_FILE_BYTES + 1), str(path))
         except (UsageError, OSError) as error:
-            out.say(f"agent file {path}: {getattr(error, 'strerror', None) or error}")
+            out.note(f"agent file {path}: {getattr(error, 'strerror', None) or error}")
             code = FAILED
         else:
-            out.line(f"{path}: {agent.name}, {_rounds(agent)}")
+            out.print(f"{path}: {agent.name}, {plural(agent.round_total, 'round')}")
     return code
 
 
-def _list(ctx: click.Context, *, as_json: bool) -> int:
-    from engine.agents.catalogue import load_catalogue
-
-    settings = settings_of(ctx).settings
-    catalogue, problems = load_catalogue(settings.agents_folder)
-    done = _done(settings.db)
-    out = Output()
-    for agent in catalogue.agents():
-        record = _record(agent, done.get(agent.name))
-        if as_json:
-            out.line(json.dumps(record, ensure_ascii=False))
-        else:
-            tasks = record["so_far"]["tasks"]
-            counted = f"{tasks} task{'' if tasks == 1 else 's'}"
-            out.line(f"{agent.name:<20}  {_rounds(agent):<9}  {counted:<11}  {one_line(agent.description, 100)}")
-    if not as_json:
-        out.say(f"your own go into {settings.agents_folder}, a TOML file each")
-    for problem in problems:
-        out.say(problem)
-    return FAILED if problems else WELL
-
-
-def _record(agent: DeclarativeAgent, done: AgentRow | None) -> dict[str, Any]:
+def _record(agent: DeclarativeAgent, results: AgentRow | None) -> dict[str, Any]:
     from persistence.rows import AgentRow
 
-    so_far = (done or AgentRow(agent=agent.name)).model_dump(exclude={"agent"})
     return {
         "name": agent.name,
         "author": agent.author,
@@ -134,43 +131,39 @@ def _record(agent: DeclarativeAgent, done: AgentRow | None) -> dict[str, Any]:
         "rounds": agent.round_total,
         "source": agent.source,
         "options": [options.model_dump(exclude_none=True) for options in agent.options],
-        "so_far": so_far,
+        "so_far": (results or AgentRow(agent=agent.name)).model_dump(exclude={"agent"}),
     }
 
 
-def _done(db: Path) -> dict[str, AgentRow]:
-    """How the agents have done, by the history; nothing where there is none yet."""
+def _read_results(db: Path) -> dict[str, AgentRow]:
+    """Return the results of each agent's tasks in the history; empty without a history."""
     from persistence import History
 
-    async def ask() -> dict[str, AgentRow]:
+    async def query() -> dict[str, AgentRow]:
         async with History(db) as history:
             return await history.by_agent()
 
-    return asyncio.run(ask()) if db.exists() else {}
+    return asyncio.run(query()) if db.exists() else {}
 
 
-def _rounds(agent: DeclarativeAgent) -> str:
-    return f"{agent.round_total} round{'' if agent.round_total == 1 else 's'}"
+def _format_options(options: list[dict[str, Any]]) -> str:
+    """Format the options that all rounds share, or else those of each round."""
+    texts = [", ".join(f"{key} {value}" for key, value in each.items()) or "none" for each in options]
+    if len(set(texts)) == 1:
+        return "" if texts[0] == "none" else texts[0]
+    return "; ".join(f"round {number}: {text}" for number, text in enumerate(texts, 1))
 
 
-def _words(options: list[dict[str, Any]]) -> str:
-    """The options that all rounds share, or those of each."""
-    told = [", ".join(f"{key} {value}" for key, value in each.items()) or "none" for each in options]
-    if len(set(told)) == 1:
-        return "" if told[0] == "none" else told[0]
-    return "; ".join(f"round {number}: {each}" for number, each in enumerate(told, 1))
-
-
-def _so_far(done: dict[str, Any]) -> str:
-    if not done["tasks"]:
+def _format_results(results: dict[str, Any]) -> str:
+    if not results["tasks"]:
         return "no tasks yet"
-    last = time.strftime("%Y-%m-%d %H:%M", time.localtime(done["last_at"]))
     return (
-        f"{done['tasks']} tasks, {done['done']} done, {done['failed']} failed, {done['cancelled']} cancelled;"
-        f" on average waited {duration(done['waiting_s'])}, turnaround {duration(done['turnaround_s'])}; "
-        f"{done['tokens_in']:,} tokens in, {done['tokens_out']:,} out; last {last}"
+        f"{plural(results['tasks'], 'task')}, {results['done']} done, {results['failed']} failed,"
+        f" {results['cancelled']} cancelled; on average waited {duration(results['waiting_s'])}, turnaround"
+        f" {duration(results['turnaround_s'])}; {results['tokens_in']:,} tokens in, {results['tokens_out']:,} out;"
+        f" last {local_time(results['last_at'])}"
     )
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     return "\n".join(f"    {line}" for line in text.strip().splitlines())

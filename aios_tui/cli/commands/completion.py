@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import click
 
-from aios_tui.cli.options import common
+from aios_tui.cli.options import settings_options
 from aios_tui.cli.output import Output
 
 
 @click.command()
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@common
+@settings_options()
 @click.pass_context
 def completion(ctx: click.Context, /, shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script for a shell.
 
     \b
     bash:  eval "$(aios-tui completion bash)"                       in ~/.bashrc
@@ -25,5 +25,4 @@ def completion(ctx: click.Context, /, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    root = ctx.find_root()
-    Output().line(found(root.command, {}, "aios-tui", "_AIOS_TUI_COMPLETE").source())
+    Output().print(found(ctx.find_root().command, {}, "aios-tui", "_AIOS_TUI_COMPLETE").source())

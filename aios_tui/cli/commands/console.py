@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import click
-
 from aios_tui.cli.exit_codes import USAGE
-from aios_tui.cli.options import settings_of, take
-from aios_tui.cli.output import has_terminal
+from aios_tui.cli.options import given_options, load_settings, take_option
+from aios_tui.cli.output import Output, has_terminal
 
 if TYPE_CHECKING:
     import socket
@@ -18,24 +16,24 @@ if TYPE_CHECKING:
     from aios_tui.config.settings import Settings
 
 
-def console(ctx: click.Context, listen: int | None = None) -> int:
-    """Open the console, which serves HTTP clients on port `listen` too (-1: the one in the settings)."""
+def open_console(listen: int | None = None) -> int:
+    """Open the console, serving HTTP clients on port `listen` (-1: the setting's) if given. Returns the exit code."""
     if listen is not None and listen >= 0:
-        ctx.find_root().meta.setdefault("aios_tui.options", {})["port"] = listen
-    record = take(ctx, "record")
-    settings = settings_of(ctx).settings
+        given_options()["port"] = listen
+    record = take_option("record")
+    settings = load_settings().settings
     if not has_terminal():
-        click.echo("aios-tui: the console needs a terminal; for scripts there is `aios-tui run`", err=True)
+        Output().error("the console needs a terminal; for scripts there is `aios-tui run`")
         return USAGE
     sockets = []
     if listen is not None:
         from aios_tui.runtime.served import open_sockets
 
         sockets = open_sockets(settings)  # before any screen: a port in use is one line on stderr
-    return asyncio.run(_open(settings, sockets, record))
+    return asyncio.run(_run_console(settings, sockets, record))
 
 
-async def _open(settings: Settings, sockets: list[socket.socket], record: Path | None) -> int:
+async def _run_console(settings: Settings, sockets: list[socket.socket], record: Path | None) -> int:
     from aios_tui.config import paths
     from aios_tui.console.app import run_console
     from aios_tui.console.preferences import Preferences

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING
 
 import click
 
-from aios_tui.cli.exit_codes import FAILED, USAGE, WELL
-from aios_tui.cli.options import common, settings_of
-from aios_tui.cli.output import Output
+from aios_tui.cli.exit_codes import FAILED, OK, USAGE
+from aios_tui.cli.options import json_option, load_settings, settings_options
+from aios_tui.cli.output import Output, table_lines
 
 if TYPE_CHECKING:
     from engine.cores.discovery import Surveyed
@@ -19,31 +18,35 @@ _HEAD = ("", "core", "kind", "state", "slots", "models", "default model", "versi
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="A JSON line a core.")
-@common
-@click.pass_context
-def cores(ctx: click.Context, /, as_json: bool) -> int:
-    """List the configured cores and those found here, with health and slots; * marks those that tasks would run on.
+@json_option("Print one JSON line per core.")
+@settings_options("config", "core", "model", "slots")
+def cores(as_json: bool) -> int:
+    """List configured and discovered cores with their health and slots; * marks those that tasks would run on.
 
-    Exit code 0 when all of those can be used, 1 when some can't, 2 when none can.
+    Exit code 0 when all marked cores can be used, 1 when some can't, 2 when none can.
     """
     from engine.cores.discovery import survey
 
-    settings = settings_of(ctx).settings
+    settings = load_settings().settings
     found = asyncio.run(survey(settings.core, **settings.core_arguments()))
     out = Output()
     if as_json:
-        for each in found:
-            out.line(json.dumps(_values(each), ensure_ascii=False))
+        for core in found:
+            out.print_json(_record(core))
     else:
-        _table(found, out)
-    usable = [each.usable for each in found if each.chosen]
-    if not usable:
-        out.say("there is nothing to run on: start Ollama, or `aios-tui models fetch` for the embedded model")
-    return WELL if usable and all(usable) else FAILED if any(usable) else USAGE
+        head, *rows = table_lines([_HEAD, *map(_row, found)], left=len(_HEAD))
+        out.print(head)
+        for core, row in zip(found, rows, strict=True):
+            out.print(f"{row}\n   {core.problem}" if core.problem else row)
+    usable = [core.usable for core in found if core.chosen]
+    if not any(usable):
+        if not usable:
+            out.note("no core to run tasks on: start Ollama, or run `aios-tui models fetch` for the embedded model")
+        return USAGE
+    return OK if all(usable) else FAILED
 
 
-def _values(core: Surveyed) -> dict[str, object]:
+def _record(core: Surveyed) -> dict[str, object]:
     info = core.info
     return {
         "core": core.name,
@@ -62,15 +65,6 @@ def _values(core: Surveyed) -> dict[str, object]:
         "key_env": core.key_env,
         "key_set": core.key_set,
     }
-
-
-def _table(found: list[Surveyed], out: Output) -> None:
-    rows = [_HEAD, *map(_row, found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-    for number, row in enumerate(rows):
-        out.line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-        if number and (problem := found[number - 1].problem):
-            out.line(f"   {problem}")
 
 
 def _row(core: Surveyed) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A stretch of the history as a workload file."""
+"""`aios-tui history export --workload`: a part of the history as a workload file."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from persistence.submissions import Submission
 
 
 async def write_workload(history: History, path: Path, filters: dict[str, Any]) -> int:
-    """Write such tasks, with the policies and changes of priority meanwhile, task by task. Returns how many.
+    """Write the matching tasks with the policy and priority changes of their time. Returns the number of tasks.
 
     Raises:
         UsageError: the file can't be written. StoreError: the history can't be read.
     """
     acts = await history.acts(since=filters["since"], until=filters["until"])
     past = FromHistory([PastAct(act.at, act.policy, act.task, act.priority) for act in acts])
-    header = WorkloadHeader().noting(what=f"from the history{_said(filters)}")
+    header = WorkloadHeader().noting(what=f"from the history{_format_filters(filters)}")
     with create(path) as out:
         writer = WorkloadWriter(out, header)
         async for submission in history.submissions(**filters):
-            task = _past(submission)
+            task = _past_task(submission)
             if task is not None:
                 for item in past.add(task):
                     writer.write(item)
@@ -37,7 +37,7 @@ async def write_workload(history: History, path: Path, filters: dict[str, Any]) 
     return writer.tasks
 
 
-def _past(submission: Submission) -> PastTask | None:
+def _past_task(submission: Submission) -> PastTask | None:
     if submission.spec is None:
         return None
     done = submission.state is TaskState.DONE and submission.tokens_out > 0
@@ -50,7 +50,8 @@ def _past(submission: Submission) -> PastTask | None:
     )
 
 
-def _said(filters: dict[str, Any]) -> str:
+def _format_filters(filters: dict[str, Any]) -> str:
+    """Return the filters as the end of a note; empty without any."""
     parts = []
     for name, value in filters.items():
         if value is not None:

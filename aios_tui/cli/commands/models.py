@@ -1,18 +1,17 @@
-"""`aios-tui models`."""
+"""`aios-tui models …`."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from aios_tui.cli.commands.models_manage import COMMANDS as KEEPING
-from aios_tui.cli.exit_codes import USAGE, WELL
-from aios_tui.cli.options import common, settings_of
+from aios_tui.cli.commands import models_manage
+from aios_tui.cli.exit_codes import OK, USAGE
+from aios_tui.cli.options import json_option, load_settings, settings_options
 from aios_tui.cli.output import Output
 
 if TYPE_CHECKING:
@@ -21,58 +20,56 @@ if TYPE_CHECKING:
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "as_json", is_flag=True, help="A JSON line a model.")
-@common
+@json_option("Print one JSON line per model.")
+@settings_options("config", "core", "model")
 @click.pass_context
 def models(ctx: click.Context, /, as_json: bool) -> int:
-    """List the models of the cores that are set or would be chosen; each one's version and health go to stderr.
+    """List the models of the cores that tasks would run on, or manage those of a server such as Ollama.
 
-    Exit code 2 when no core has any.
+    Each core's version and health go to stderr. Exit code 2 when no core has a model.
     """
     if ctx.invoked_subcommand is not None:
-        return WELL
-    infos = asyncio.run(_inspect(settings_of(ctx).settings))
+        return OK
+    infos = asyncio.run(_inspect_cores(load_settings().settings))
     out = Output()
     for info in infos:
         for model in info.models:
             if as_json:
-                default = _is_default(model, info)
-                out.line(json.dumps({"core": info.name, "default": default, **asdict(model)}, ensure_ascii=False))
+                out.print_json({"core": info.name, "default": _is_default(model, info), **asdict(model)})
             else:
-                out.line((f"{info.name:<12}  " if len(infos) > 1 else "") + _row(model, info))
-        told = "; ".join(filter(None, (info.why if info.models else "", info.detail)))
-        out.say(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {told}")
-    return WELL if any(info.models for info in infos) else USAGE
+                out.print((f"{info.name:<12}  " if len(infos) > 1 else "") + _format_row(model, info))
+        health = "; ".join(filter(None, (info.why if info.models else "", info.detail)))
+        out.note(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {health}")
+    return OK if any(info.models for info in infos) else USAGE
 
 
-for command in KEEPING:
+for command in models_manage.COMMANDS:
     models.add_command(command)
 
 
 @models.command()
-@common
-def fetch() -> int:
-    """Fetch the embedded model's weights (SmolLM2-135M-Instruct, 98 MB, checked), unless they are there and sound."""
+@settings_options()
+def fetch() -> None:
+    """Download and verify the weights of the embedded model.
+
+    SmolLM2-135M-Instruct, 98 MB. Nothing is downloaded when they are there and intact.
+    """
     from engine.cores.embedded import weights
     from engine.cores.embedded.weights_fetch import fetch_weights
     from engine.errors import CoreError
 
     out = Output()
     try:
-        found = weights.find()
-        weights.verify(found)
-    except CoreError:
-        pass  # none, or damaged: that is what fetching is for
-    else:
-        out.say("the weights are there, and sound")
-        out.line(str(found))
-        return WELL
-    out.line(str(fetch_weights(progress=out.say)))
-    return WELL
+        path = weights.find()
+        weights.verify(path)
+        out.note("the weights are there and intact")
+    except CoreError:  # none, or damaged
+        path = fetch_weights(progress=out.note)
+    out.print(str(path))
 
 
-async def _inspect(settings: Settings) -> list[CoreInfo]:
-    """How the cores are, looked at without starting them."""
+async def _inspect_cores(settings: Settings) -> list[CoreInfo]:
+    """Return the state of the chosen cores, without starting them."""
     from dataclasses import replace
 
     from engine.cores.factory import choose_cores
@@ -90,7 +87,7 @@ def _is_default(model: ModelInfo, info: CoreInfo) -> bool:
     return info.default_model is not None and info.default_model in (model.name, *model.aliases)
 
 
-def _row(model: ModelInfo, info: CoreInfo) -> str:
+def _format_row(model: ModelInfo, info: CoreInfo) -> str:
     from aios_tui.formatting import numbers
     from aios_tui.formatting.models import memory
 

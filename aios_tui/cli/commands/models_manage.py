@@ -1,9 +1,8 @@
-"""`aios-tui models show|pull|rm|load|unload`: the models of a core that keeps its own, such as an Ollama server."""
+"""`aios-tui models show|pull|rm|load|unload`: manage the models of a core such as an Ollama server."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,270 +12,251 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aios_tui.cli.exit_codes import FAILED, USAGE, WELL
-from aios_tui.cli.options import common, settings_of
+from aios_tui.cli.exit_codes import OK, USAGE, CommandFailed
+from aios_tui.cli.options import json_option, load_settings, settings_options
 from aios_tui.cli.output import Output, duration
-from aios_tui.cli.pull_progress import telling
+from aios_tui.cli.pull_progress import pull_progress
 from engine.errors import CoreError, UsageError
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from aios_tui.config.settings import Settings
     from engine.cores.model_management import ModelKeeper
-    from engine.cores.port import Core, CoreInfo, ModelInfo
+    from engine.cores.port import Core, ModelInfo
 
 PROBE_S = 5.0
-"""How long `auto` waits for an Ollama server to say that it is there."""
-
-_json = click.option("--json", "as_json", is_flag=True, help="JSON lines.")
-_name = click.argument("name", metavar="NAME")
+"""Seconds that `auto` waits for an Ollama server to answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class ManagedModel:
-    """A core, and the same as a keeper of models."""
+class ManagingCore:
+    """A core whose models can be managed, and its interface for that."""
 
     core: Core
-    keeper: ModelKeeper
+    manager: ModelKeeper
 
-    async def now(self) -> CoreInfo:
-        return await self.core.inspect()
-
-    async def model(self, name: str) -> ModelInfo | None:
-        """One of its models as it is now, None when it has none of that name."""
-        return next((model for model in (await self.now()).models if name in (model.name, *model.aliases)), None)
+    async def find_model(self, name: str) -> ModelInfo | None:
+        """Return the current state of one of its models, None when it has none of that name."""
+        return next(
+            (model for model in (await self.core.inspect()).models if name in (model.name, *model.aliases)), None
+        )
 
 
 @asynccontextmanager
-async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator[ManagedModel]:
-    """The one core that is set and keeps models; of several the one that has the model `having`.
+async def managing_core(settings: Settings, having: str | None = None) -> AsyncIterator[ManagingCore]:
+    """Provide the one configured core whose models can be managed; of several the one that has the model `having`.
 
-    `auto` without cores of the user's own means Ollama, also one that has no model yet: it may get one. Where none
-    answers and there is the embedded core, it means that.
+    `auto` without configured cores means Ollama, also with no model yet, because it may get one. Where none answers and
+    the embedded core is available, it means that.
 
     Raises:
-        UsageError: none of the cores keeps models, or several may be meant. CoreError: none can be had, or has it.
+        UsageError: no core manages models, or several could be meant. CoreError: none can be reached or has the model.
     """
     from engine.cores.factory import choose_cores
     from engine.cores.model_management import keeper_of
 
-    found_out = settings.core == "auto" and not settings.cores
-    choices = await choose_cores("ollama" if found_out else settings.core, **settings.core_arguments())
+    automatic = settings.core == "auto" and not settings.cores
+    choices = await choose_cores("ollama" if automatic else settings.core, **settings.core_arguments())
     try:
-        if found_out:
-            await _must_answer(choices[0].core)
-        found = [(each.core, keeper_of(each.core)) for each in choices]
-        keepers = [ManagedModel(core, keeper) for core, keeper in found if keeper is not None]
-        if not keepers:
-            names = " and ".join(core.name for core, _ in found)
-            none = f"the {names} core has" if len(found) == 1 else f"the cores {names} have"
+        if automatic:
+            await _check_answers(choices[0].core)
+        managers = [(each.core, keeper_of(each.core)) for each in choices]
+        able = [ManagingCore(core, manager) for core, manager in managers if manager is not None]
+        if not able:
+            names = " and ".join(core.name for core, _ in managers)
+            none = f"the {names} core has" if len(managers) == 1 else f"the cores {names} have"
             raise UsageError(f"{none} no models to manage; --core ollama@URL names one that has")
-        yield keepers[0] if len(keepers) == 1 else await _picked(keepers, having, settings)
+        yield able[0] if len(able) == 1 else await _pick_core(able, having, settings)
     finally:
         for each in choices:
             await each.core.stop(drain_s=0)
 
 
-async def _must_answer(core: Core) -> None:
-    """Raise UsageError when this Ollama server does not answer and tasks run on the embedded core in its place."""
+async def _check_answers(core: Core) -> None:
+    """Raise UsageError when this Ollama server does not answer, so that `auto` means the embedded core."""
     from engine.cores.embedded.core import available
     from engine.cores.ollama.core import OllamaCore
 
     fault = await core.probe(PROBE_S) if isinstance(core, OllamaCore) else None
     if fault is not None and available() is None:
-        told = f"the embedded core, which auto means here, has no models to manage: {fault.reason}"
-        raise UsageError(f"{told}; --core ollama@URL names one elsewhere")
+        raise UsageError(
+            f"the embedded core, which auto means here, has no models to manage: {fault.reason};"
+            " --core ollama@URL names one elsewhere"
+        )
 
 
-async def _picked(keepers: list[ManagedModel], having: str | None, settings: Settings) -> ManagedModel:
-    """Out of several the one that has the model."""
-    names = " and ".join(kept.core.name for kept in keepers)
+async def _pick_core(cores: list[ManagingCore], having: str | None, settings: Settings) -> ManagingCore:
+    """Return the one of several cores that has the model `having`. Raises UsageError or CoreError."""
     if having is None:
-        choices = [
-            each.core.name if each.core.name in settings.cores else f"ollama@{(await each.now()).where}"
-            for each in keepers
+        names = [
+            each.core.name if each.core.name in settings.cores else f"ollama@{(await each.core.inspect()).where}"
+            for each in cores
         ]
-        raise UsageError(f"which core is to have it? {' or '.join(f'--core {choice}' for choice in choices)}")
-    models = await asyncio.gather(*(kept.model(having) for kept in keepers))
-    holders = [kept for kept, model in zip(keepers, models, strict=True) if model is not None]
+        raise UsageError(f"which core is to have it? {' or '.join(f'--core {name}' for name in names)}")
+    models = await asyncio.gather(*(each.find_model(having) for each in cores))
+    holders = [each for each, model in zip(cores, models, strict=True) if model is not None]
     if len(holders) > 1:
-        raise UsageError(f"{' and '.join(kept.core.name for kept in holders)} have {having}; --core NAME picks one")
+        raise UsageError(f"{' and '.join(each.core.name for each in holders)} have {having}; --core NAME picks one")
     if not holders:
-        raise CoreError(f"neither of {names} has a model '{one_line(having, 80)}'")
+        names_text = " and ".join(each.core.name for each in cores)
+        raise CoreError(f"neither of {names_text} has a model '{one_line(having, 80)}'")
     return holders[0]
 
 
-def _carry_out(
-    ctx: click.Context, work: Callable[[ManagedModel], Awaitable[None]], *, having: str | None = None
-) -> int:
-    """Run `work` on the keeper; what the server refuses is a failure of one line."""
+def _with_core(work: Callable[[ManagingCore], Awaitable[None]], *, having: str | None = None) -> None:
+    """Run `work` on the managing core. Raises CommandFailed when the server refuses or breaks off."""
 
-    async def carried_out() -> int:
-        try:
-            async with keeper(settings_of(ctx).settings, having) as kept:
-                await work(kept)
-        except CoreError as error:
-            Output().say(f"aios-tui: {error}")
-            return FAILED
-        return WELL
+    async def run() -> None:
+        async with managing_core(load_settings().settings, having) as core:
+            await work(core)
 
-    return asyncio.run(carried_out())
+    try:
+        asyncio.run(run())
+    except CoreError as error:
+        raise CommandFailed(str(error)) from None
 
 
-@click.command()
-@_name
-@_json
-@common
-@click.pass_context
-def show(ctx: click.Context, /, name: str, as_json: bool) -> int:
-    """Show all about one model."""
+def _model_command(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], click.Command]:
+    """Create a subcommand of `models` with the argument NAME, `options`, `--json` and the settings that pick a core."""
 
-    async def work(kept: ManagedModel) -> None:
+    def decorate(command: Callable[..., Any]) -> click.Command:
+        argument = click.argument("name", metavar="NAME")
+        for option in (settings_options("config", "core"), json_option("Print JSON lines."), *options, argument):
+            command = option(command)
+        return click.command()(command)
+
+    return decorate
+
+
+@_model_command()
+def show(name: str, as_json: bool) -> None:
+    """Show a model: family, size, context, template and more."""
+
+    async def work(core: ManagingCore) -> None:
         from aios_tui.formatting.models import details
 
-        shown = await kept.keeper.show(name)
+        shown = await core.manager.show(name)
         out = Output()
         if as_json:
             values: dict[str, Any] = asdict(shown)
-            out.line(json.dumps({"core": kept.core.name, **values.pop("info"), **values}, ensure_ascii=False))
+            out.print_json({"core": core.core.name, **values.pop("info"), **values})
             return
-        out.line(shown.info.name)
+        out.print(shown.info.name)
         for label, text in details(shown, time.time()):
-            first, *rest = text.splitlines()
-            out.line(f"  {label:<12} {first}")
-            for line in rest:
-                out.line(f"  {'':<12} {line}")
+            for number, line in enumerate(text.splitlines() or [""]):
+                out.print(f"  {label if number == 0 else '':<12} {line}")
 
-    return _carry_out(ctx, work, having=name)
+    _with_core(work, having=name)
 
 
-@click.command()
-@_name
-@_json
-@common
-@click.pass_context
-def pull(ctx: click.Context, /, name: str, as_json: bool) -> int:
-    """Fetch a model; ctrl-C stops it, and the next pull goes on from there."""
+@_model_command()
+def pull(name: str, as_json: bool) -> None:
+    """Download a model to the server.
 
-    async def work(kept: ManagedModel) -> None:
+    Ctrl-C stops the download, and the next pull resumes it.
+    """
+
+    async def work(core: ManagingCore) -> None:
         out = Output()
-        with telling(kept.core.name, name, out, as_json=as_json) as report:
-            async with aclosing(kept.keeper.pull(name)) as steps:
+        with pull_progress(core.core.name, name, out, as_json=as_json) as report:
+            async with aclosing(core.manager.pull(name)) as steps:
                 async for step in steps:
                     report(step)
         if not as_json:
-            found = await kept.model(name)
-            out.say("pulled" if found is None or found.size is None else f"pulled, {_size(found.size)}")
-            out.line(name if found is None else found.name)
+            found = await core.find_model(name)
+            out.note("pulled" if found is None or found.size is None else f"pulled, {_format_size(found.size)}")
+            out.print(name if found is None else found.name)
 
-    return _carry_out(ctx, work)
+    _with_core(work)
 
 
-@click.command()
-@_name
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@_json
-@common
-@click.pass_context
-def rm(ctx: click.Context, /, name: str, yes: bool, as_json: bool) -> int:
+@_model_command(click.option("--yes", is_flag=True, help="Do not ask."))
+def rm(name: str, yes: bool, as_json: bool) -> int:
     """Delete an installed model, after asking."""
-    out = Output()
     if not yes:
-        try:
-            question = asyncio.run(_question(settings_of(ctx).settings, name))
-        except CoreError as error:
-            out.say(f"aios-tui: {error}")
-            return FAILED
-        if not _can_ask():  # after it is known that something could be deleted there
-            raise click.UsageError("without a terminal nobody can be asked: give --yes to delete it")
+        question = _ask_question(name)
+        if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+            raise click.UsageError("no terminal to ask on: give --yes to delete it")
         if question and not click.confirm(question, err=True):
-            out.say("not deleted")
+            Output().note("not deleted")
             return USAGE
 
-    async def work(kept: ManagedModel) -> None:
-        found = await kept.model(name)
-        called = name if found is None else found.name
-        await kept.keeper.delete(called)
-        _told(out, kept, called, "deleted", as_json=as_json)
+    async def work(core: ManagingCore) -> None:
+        found = await core.find_model(name)
+        full_name = found.name if found else name
+        await core.manager.delete(full_name)
+        _print_done(core, full_name, "deleted", as_json=as_json)
 
-    return _carry_out(ctx, work, having=name)
-
-
-def _can_ask() -> bool:
-    """Whether a person sits there: the question goes to stderr, the answer comes from stdin."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    _with_core(work, having=name)
+    return OK
 
 
-async def _question(settings: Settings, name: str) -> str:
-    """What to ask before deleting; nothing when there is no such model, which deleting it says better."""
-    async with keeper(settings, name) as kept:
-        found, where = await kept.model(name), (await kept.now()).where
-    if found is None:
-        return ""
-    size = "" if found.size is None else f", {_size(found.size)}"
-    loaded = ", in memory now," if found.loaded else ""
-    return one_line(f"Delete {found.name}{size}{loaded} at {where}?", 300)
+def _ask_question(name: str) -> str:
+    """Return the question to ask before deletion; empty for an unknown model, which deleting it reports better."""
+    question = ""
+
+    async def work(core: ManagingCore) -> None:
+        nonlocal question
+        found = await core.find_model(name)
+        if found is not None:
+            size = "" if found.size is None else f", {_format_size(found.size)}"
+            loaded = ", in memory now," if found.loaded else ""
+            question = one_line(f"Delete {found.name}{size}{loaded} at {(await core.core.inspect()).where}?", 300)
+
+    _with_core(work, having=name)
+    return question
 
 
-@click.command()
-@_name
-@click.option("--keep-alive", metavar="TIME", help="How long without use: seconds, 10m, 24h; -1 is for ever.")
-@_json
-@common
-@click.pass_context
-def load(ctx: click.Context, /, name: str, keep_alive: str | None, as_json: bool) -> int:
-    """Have a model in memory now."""
+@_model_command(
+    click.option("--keep-alive", metavar="TIME", help="Unload it when unused for TIME: seconds, 10m, 24h; -1: never.")
+)
+def load(name: str, keep_alive: str | None, as_json: bool) -> None:
+    """Load a model into memory now."""
 
-    async def work(kept: ManagedModel) -> None:
+    async def work(core: ManagingCore) -> None:
         from aios_tui.formatting.models import memory, warning
 
-        took = await kept.keeper.load(name, keep_alive)
-        found = await kept.model(name)
-        out = Output()
-        if found is not None:
-            out.say(f"{memory(found, time.time())}{f'; {told}' if (told := warning(found)) else ''}")
-        called = name if found is None else found.name
-        _told(out, kept, called, f"loaded in {duration(took)}", as_json=as_json, seconds=took)
+        seconds = await core.manager.load(name, keep_alive)
+        if (found := await core.find_model(name)) is not None:
+            Output().note("; ".join(filter(None, (memory(found, time.time()), warning(found)))))
+        _print_done(
+            core, found.name if found else name, f"loaded in {duration(seconds)}", as_json=as_json, seconds=seconds
+        )
 
-    return _carry_out(ctx, work, having=name)
+    _with_core(work, having=name)
 
 
-@click.command()
-@_name
-@_json
-@common
-@click.pass_context
-def unload(ctx: click.Context, /, name: str, as_json: bool) -> int:
-    """Take a model out of memory now."""
+@_model_command()
+def unload(name: str, as_json: bool) -> None:
+    """Remove a model from memory.
 
-    async def work(kept: ManagedModel) -> None:
-        await kept.keeper.unload(name)
-        found = await kept.model(name)
-        out = Output()
-        answering = found is not None and found.loaded
-        if answering:
-            out.say("it still answers; it goes when that has ended")
-        _told(out, kept, name if found is None else found.name, "to be unloaded" if answering else "unloaded",
-              as_json=as_json)  # fmt: skip
+    One that is answering is removed when its requests have ended.
+    """
 
-    return _carry_out(ctx, work, having=name)
+    async def work(core: ManagingCore) -> None:
+        await core.manager.unload(name)
+        found = await core.find_model(name)
+        busy = found is not None and found.loaded
+        if busy:
+            Output().note("it is still answering, and is unloaded when that has ended")
+        _print_done(core, found.name if found else name, "to be unloaded" if busy else "unloaded", as_json=as_json)
+
+    _with_core(work, having=name)
 
 
 COMMANDS = (show, pull, rm, load, unload)
 
 
-def _told(
-    out: Output, kept: ManagedModel, model: str, done: str, *, as_json: bool, seconds: float | None = None
-) -> None:
-    """The one line of data that says what was done."""
+def _print_done(core: ManagingCore, model: str, done: str, *, as_json: bool, seconds: float | None = None) -> None:
+    """Print the line of data that says what was done."""
     if as_json:
         took = {} if seconds is None else {"seconds": round(seconds, 3)}
-        out.line(json.dumps({"core": kept.core.name, "model": model, "done": done, **took}, ensure_ascii=False))
+        Output().print_json({"core": core.core.name, "model": model, "done": done, **took})
     else:
-        out.line(f"{model} {done}")
+        Output().print(f"{model} {done}")
 
 
-def _size(count: int) -> str:
+def _format_size(count: int) -> str:
     from aios_tui.formatting import numbers
 
     return numbers.size(count)

@@ -1,132 +1,115 @@
-"""`aios-tui runs …`: replays that were kept."""
+"""`aios-tui runs …`: saved replays."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from datetime import datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from aios_tui.cli.exit_codes import FAILED, USAGE, WELL
-from aios_tui.cli.options import common, settings_of
-from aios_tui.cli.output import Output
+from aios_tui.cli.exit_codes import CommandFailed
+from aios_tui.cli.history_access import read_history
+from aios_tui.cli.options import json_option, load_settings, settings_options
+from aios_tui.cli.output import Output, duration, local_time
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from aios_tui.reporting.results import Results
-    from persistence import ReplayDetail, ReplayRow
+    from persistence import History, ReplayDetail, ReplayRow
+
+_ids_argument = click.argument("ids", metavar="ID…", type=int, nargs=-1, required=True)
 
 
 @click.group(invoke_without_command=True)
-@common
+@settings_options("config", "db")
 @click.pass_context
-def runs(ctx: click.Context, /) -> int:
-    """List, show, compare or delete the replays that were kept; without a command, list them."""
-    return WELL if ctx.invoked_subcommand is not None else ctx.invoke(list_)
+def runs(ctx: click.Context, /) -> None:
+    """List, show, compare or delete saved replays. Without a subcommand, list them."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_runs)
 
 
 @runs.command("list")
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="At most.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON line a run.")
-@common
-@click.pass_context
-def list_(ctx: click.Context, /, limit: int, as_json: bool) -> int:
-    """The newest runs, newest first."""
-    rows = _rows(ctx, limit)
+@click.option("--limit", type=click.IntRange(min=1), default=50, metavar="N", help="At most N runs; 50 by default.")
+@json_option("Print one JSON line per run.")
+@settings_options("config", "db")
+def list_runs(limit: int, as_json: bool) -> None:
+    """List runs, newest first."""
+    rows: Sequence[ReplayRow] = read_history(lambda history: history.replays(limit), [])
     out = Output()
     if not as_json and rows:
-        out.line(f"{'id':>5}  {'when':<16}  {'mode':<7}  {'tasks':>9}  {'waiting':>9}  {'policy':<16}  workload")
+        out.print(f"{'id':>5}  {'when':<16}  {'mode':<7}  {'tasks':>9}  {'waiting':>9}  {'policy':<16}  workload")
     for row in rows:
-        out.line(json.dumps(row.model_dump(), ensure_ascii=False) if as_json else _line(row))
+        if as_json:
+            out.print_json(row.model_dump())
+        else:
+            out.print(_format_row(row))
     if not rows:
-        out.say("no run is kept")
-    return WELL
+        out.note("no run is saved")
 
 
 @runs.command()
-@click.argument("ids", metavar="ID…", type=int, nargs=-1, required=True)
-@click.option("--report", type=Path, metavar="DIR", help="Write report.md, report.json, tasks.csv and figures there.")
-@click.option("--json", "as_json", is_flag=True, help="Print report.json in place of the table.")
-@common
-@click.pass_context
-def show(ctx: click.Context, /, ids: tuple[int, ...], report: Path | None, as_json: bool) -> int:
-    """Show runs again, several beside each other, and write their report."""
+@_ids_argument
+@click.option("--report", type=Path, metavar="DIR", help="Write report.md, report.json, tasks.csv and figures to DIR.")
+@json_option("Print report.json in place of the table.")
+@settings_options("config", "db")
+def show(ids: tuple[int, ...], report: Path | None, as_json: bool) -> None:
+    """Print runs again, several side by side, or write their report. Exit code 1 when a run does not exist."""
     if len(set(ids)) < len(ids):
-        raise click.UsageError("a run stands there twice")
-    settings = settings_of(ctx).settings
-    out = Output()
-    details = asyncio.run(_details(settings.db, ids))
-    missing = [id_ for id_, detail in zip(ids, details, strict=True) if detail is None]
-    if missing:
-        out.say(f"aios-tui: there is no run {', '.join(map(str, missing))}; `aios-tui runs list` lists them")
-        return USAGE
-    from aios_tui.cli.runner.replay import show as show_results
-    from aios_tui.cli.runner.replay import write
+        raise click.UsageError("the same run is named twice")
 
-    results = _gathered([detail for detail in details if detail is not None])
+    async def query(history: History) -> list[ReplayDetail | None]:
+        return [await history.replay(run_id) for run_id in ids]
+
+    none: list[ReplayDetail | None] = []
+    details = [detail for detail in read_history(query, none) if detail is not None]
+    _check_found(ids, [detail.row.id for detail in details])
+    from aios_tui.cli.runner.replay_output import print_results, write_report
+
+    results = _gather_results(details)
+    out = Output()
     if report is not None:
-        write(report, results, out)
-    show_results(results, out, as_json=as_json)
-    return WELL
+        write_report(report, results, out)
+    print_results(results, out, as_json=as_json)
 
 
 @runs.command()
-@click.argument("ids", metavar="ID…", type=int, nargs=-1, required=True)
-@common
-@click.pass_context
-def delete(ctx: click.Context, /, ids: tuple[int, ...]) -> int:
-    """Delete runs. The tasks of live ones stay in the history."""
-    settings = settings_of(ctx).settings
-    out = Output()
-    if not settings.db.exists():
-        out.say(f"no history yet: {settings.db}")
-        return USAGE
-    gone = asyncio.run(_delete(settings.db, ids))
-    missing = [id_ for id_ in ids if id_ not in gone]
-    if gone:
-        out.say(f"{len(gone)} deleted")
+@_ids_argument
+@settings_options("config", "db")
+def delete(ids: tuple[int, ...]) -> None:
+    """Delete runs. The tasks of live ones stay in the history. Exit code 1 when a run does not exist."""
+    path = load_settings().settings.db
+    if not path.exists():
+        raise click.UsageError(f"no history at {path}")
+    deleted = asyncio.run(_delete(path, ids))
+    if deleted:
+        Output().note(f"{len(deleted)} deleted")
+    _check_found(ids, deleted)
+
+
+def _check_found(ids: Sequence[int], found: Sequence[int]) -> None:
+    """Raise CommandFailed for those of `ids` that were not found."""
+    missing = [str(run_id) for run_id in ids if run_id not in found]
     if missing:
-        out.say(f"aios-tui: there is no run {', '.join(map(str, missing))}")
-    return (FAILED if gone else USAGE) if missing else WELL
+        raise CommandFailed(f"there is no run {', '.join(missing)}; `aios-tui runs list` lists them")
 
 
-def _rows(ctx: click.Context, limit: int) -> list[ReplayRow]:
-    loaded = settings_of(ctx)
-    path = loaded.settings.db
-    if "db" not in loaded.origins and not path.exists():
-        return []
-
-    async def read() -> list[ReplayRow]:
-        from persistence import History
-
-        async with History(path) as history:
-            return await history.replays(limit)
-
-    return asyncio.run(read())
-
-
-async def _details(path: Path, ids: tuple[int, ...]) -> list[ReplayDetail | None]:
-    from persistence import History
-
-    async with History(path) as history:
-        return [await history.replay(id_) for id_ in ids]
-
-
-async def _delete(path: Path, ids: tuple[int, ...]) -> set[int]:
+async def _delete(path: Path, ids: Sequence[int]) -> list[int]:
+    """Delete the runs, and return the ids of those that existed. Raises StoreError."""
     from persistence import SqliteStore
 
     store = SqliteStore(path, program="runs")
     await store.open()
     try:
-        return {id_ for id_ in ids if await store.delete_replay(id_)}
+        return [run_id for run_id in ids if await store.delete_replay(run_id)]
     finally:
         await store.close()
 
 
-def _gathered(details: list[ReplayDetail]) -> Results:
+def _gather_results(details: list[ReplayDetail]) -> Results:
+    """Measure saved runs. Raises UsageError for a damaged one."""
     from aios_tui.reporting.results import gather
     from engine.errors import UsageError
     from engine.replay.codec import unpack
@@ -142,23 +125,13 @@ def _gathered(details: list[ReplayDetail]) -> Results:
     return gather(", ".join(names), found, notes)
 
 
-def _line(row: ReplayRow) -> str:
-    try:
-        when = datetime.fromtimestamp(row.at).isoformat(" ", "minutes")
-    except (ValueError, OverflowError, OSError):
-        when = "?"
-    waiting = _mean_wait(row)
-    broken = "" if row.complete else "  (broken off)"
+def _format_row(row: ReplayRow) -> str:
+    overall = row.metrics.get("overall")
+    waiting = overall.get("waiting") if isinstance(overall, dict) else None
+    mean = waiting.get("mean") if isinstance(waiting, dict) else None
+    mean_wait = duration(float(mean) if isinstance(mean, int | float) else None)
+    incomplete = "" if row.complete else "  (incomplete)"
     return (
-        f"{row.id:>5}  {when:<16}  {row.mode:<7}  {row.tasks:>9,}  {waiting:>9}  {one_line(row.policy, 16):<16}"
-        f"  {one_line(row.workload, 60)}{broken}"
+        f"{row.id:>5}  {local_time(row.at):<16}  {row.mode:<7}  {row.tasks:>9,}  {mean_wait:>9}"
+        f"  {one_line(row.policy, 16):<16}  {one_line(row.workload, 60)}{incomplete}"
     )
-
-
-def _mean_wait(row: ReplayRow) -> str:
-    from aios_tui.cli.output import duration
-
-    waiting = row.metrics.get("overall")
-    found = waiting.get("waiting") if isinstance(waiting, dict) else None
-    mean = found.get("mean") if isinstance(found, dict) else None
-    return duration(float(mean) if isinstance(mean, int | float) else None)

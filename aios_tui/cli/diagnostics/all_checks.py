@@ -1,4 +1,4 @@
-"""What `doctor` looks at. Each check answers for itself and lets nothing through: a broken one is a line, too."""
+"""All checks of `doctor`. A check that fails is a line of its own; it never keeps the others from running."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WAL_RESET_FIXED = (3, 51, 3)
 
 
 async def all_checks(loaded: Loaded, problems: Sequence[str]) -> list[Check]:
-    """Everything, in the order in which it is shown. Takes up to some seconds. `problems`: what settings are bad."""
+    """Run all checks, in the order of the output; takes up to a few seconds. `problems` are the invalid settings."""
     settings = loaded.settings
     found = [*_versions(), *_settings(loaded, problems), *_paths(settings)]
     found += [*_agents(settings.agents_folder), *_themes(loaded)]
@@ -54,15 +54,15 @@ def _versions() -> Iterator[Check]:
 def _wal_note() -> str:
     if sqlite3.sqlite_version_info >= _WAL_RESET_FIXED:
         return ""
-    return " (before 3.51.3; its WAL-reset fault needs two writing connections, and aios-tui has one)"
+    return " (before 3.51.3; its WAL-reset bug needs two writing connections, and aios-tui has one)"
 
 
 def _settings(loaded: Loaded, problems: Sequence[str]) -> Iterator[Check]:
     for problem in problems:
-        yield Check("settings", "fail", problem, "mend it; the lines below go by the default in its place")
+        yield Check("settings", "fail", problem, "fix it; the lines below use its default")
     if not problems:
-        there = "" if loaded.config.exists() else " (none; the defaults are used)"
-        yield Check("settings", "ok", f"{loaded.config}{there}")
+        absent = "" if loaded.config.exists() else " (does not exist; the defaults are used)"
+        yield Check("settings", "ok", f"{loaded.config}{absent}")
 
 
 def _paths(settings: Settings) -> Iterator[Check]:
@@ -70,12 +70,12 @@ def _paths(settings: Settings) -> Iterator[Check]:
     if os.access(folder, os.W_OK):
         yield Check("history", "ok", f"{settings.db}")
     else:
-        yield Check("history", "fail", f"{folder} can't be written to", "use --db for another place")
+        yield Check("history", "fail", f"{folder} can't be written to", "choose another file with --db")
     yield Check("log", "ok", f"{paths.log_file()}")
 
 
 def _nearest(folder: Path) -> Path:
-    """`folder`, or the nearest one above it that is there."""
+    """Return `folder`, or the nearest of its parents that exists."""
     return next(each for each in (folder, *folder.parents) if each.exists() or each == each.parent)
 
 
@@ -85,7 +85,7 @@ def _agents(folder: Path) -> Iterator[Check]:
     catalogue, problems = load_catalogue(folder)
     yield Check("agents", "ok", f"{len(catalogue.names())}; your own in {folder}")
     for problem in problems:
-        yield Check("agents", "warn", problem, "mend or remove the file")
+        yield Check("agents", "warn", problem, "fix or remove the file")
 
 
 def _themes(loaded: Loaded) -> Iterator[Check]:
@@ -93,19 +93,19 @@ def _themes(loaded: Loaded) -> Iterator[Check]:
 
     folder = loaded.settings.themes_folder
     if unknown := unknown_theme(loaded.settings):
-        advice = "mend it; until then the console has its default theme"
+        advice = "fix it; until then the console uses its default theme"
         yield Check("themes", "warn", f"{loaded.origins.get('theme', 'default')}: {unknown}", advice)
     found, problems = load_folder(folder)
     yield Check("themes", "ok", f"{len(builtin_themes())} built in, {len(found)} in {folder}")
     for problem in problems:
-        yield Check("themes", "warn", one_line(str(problem)), "mend or remove the file")
+        yield Check("themes", "warn", one_line(str(problem)), "fix or remove the file")
 
 
 async def _history(path: Path) -> Check:
     from persistence import History
 
     if not await asyncio.to_thread(path.exists):
-        return Check("database", "ok", "none yet; it is made when first needed")
+        return Check("database", "ok", "none yet; it is created when first needed")
     try:
         async with History(path) as history:
             problems = await history.check()
@@ -114,9 +114,9 @@ async def _history(path: Path) -> Check:
         return Check("database", "fail", str(error))
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return Check("database", "fail", f"{problems[0]}{more}", "keep a copy, and use --db for a new one")
-    told = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "empty"
-    return Check("database", "ok", f"sound: {told}")
+        return Check("database", "fail", f"{problems[0]}{more}", "keep a copy, and start a new one with --db")
+    listed = ", ".join(f"{count} {state}" for state, count in counts.items() if count) or "empty"
+    return Check("database", "ok", f"intact: {listed}")
 
 
 def _embedded() -> Check:
@@ -148,7 +148,7 @@ def _gpu() -> Check:
 
 def _terminal() -> Iterator[Check]:
     if not has_terminal():
-        yield Check("terminal", "ok", "none here; the console needs one, headless commands do not")
+        yield Check("terminal", "ok", "none; the console needs one, other commands do not")
         return
     columns, lines = shutil.get_terminal_size()
     kind = os.environ.get("TERM", "")
@@ -159,7 +159,7 @@ def _terminal() -> Iterator[Check]:
         "terminal",
         "warn" if small else "ok",
         f"{kind}, {columns}×{lines}, {_colours(kind)}",
-        "80×24 or more reads better" if small else "",
+        "80×24 or more is better" if small else "",
     )
     encoding = (sys.stdout.encoding or locale.getpreferredencoding(False)).lower().replace("-", "")
     if encoding == "utf8":
@@ -170,7 +170,7 @@ def _terminal() -> Iterator[Check]:
 
 def _colours(kind: str) -> str:
     if os.environ.get("NO_COLOR"):
-        return "no colours, by NO_COLOR"
+        return "no colours: NO_COLOR is set"
     if os.environ.get("COLORTERM", "").lower() in {"truecolor", "24bit"}:
         return "16 million colours"
-    return "256 colours" if "256" in kind else "16 colours, or not telling more"
+    return "256 colours" if "256" in kind else "16 colours, or more that it does not report"

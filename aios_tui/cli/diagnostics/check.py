@@ -1,4 +1,4 @@
-"""One line of `doctor`."""
+"""The result of one check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `doctor`."""
+    """One line of `doctor`; `advice` says what to do about it."""
 
     name: str
     state: Literal["ok", "warn", "fail"]

@@ -1,1 +1,1 @@
-"""Run tasks and replays without the console."""
+"""Run tasks, replays and benchmarks without the console."""

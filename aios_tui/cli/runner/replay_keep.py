@@ -1,4 +1,4 @@
-"""Keeping the runs of a replay in the history."""
+"""Save the runs of a replay in the history."""
 
 from __future__ import annotations
 
@@ -6,36 +6,30 @@ import time
 from collections.abc import Iterable
 
 from aios_tui.cli.output import Output
-from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.reporting.results import Result, Results
 from engine.errors import StoreError
+from engine.wording import plural
 from persistence import SqliteStore
 
 
-async def keep_virtual(plan: ReplayPlan, results: Results, out: Output) -> None:
-    """Keep the runs in the history; when another program has it, say so and go on."""
-    store = SqliteStore(plan.settings.db, program="replay")
+async def keep_virtual(store: SqliteStore, results: Results, out: Output) -> None:
+    """Open `store` and save virtual runs; print a message when another program has the history open."""
     try:
         await store.open()
         try:
-            kept = await keep(store, results.workload, results.results)
+            await keep_runs(store, results.workload, results.results, out)
         finally:
             await store.close()
     except StoreError as error:
-        out.say(f"the runs are not kept: {error}")
-        return
-    tell_kept(kept, out)
+        out.note(f"the runs are not saved: {error}")
 
 
-async def keep(store: SqliteStore, workload: str, results: Iterable[Result], core: str | None = None) -> list[int]:
-    """Keep `results`; returns their ids. Raises StoreError."""
+async def keep_runs(
+    store: SqliteStore, workload: str, results: Iterable[Result], out: Output, core: str | None = None
+) -> None:
+    """Save `results` in an open store, and print their ids. Raises StoreError."""
     from aios_tui.reporting.run_record import new_replay
 
     at = time.time()
-    return [await store.keep_replay(new_replay(workload, result, at=at, core=core)) for result in results]
-
-
-def tell_kept(ids: list[int], out: Output) -> None:
-    if ids:
-        told = ", ".join(map(str, ids))
-        out.say(f"kept as run{'' if len(ids) == 1 else 's'} {told}; see `aios-tui runs`")
+    ids = [await store.keep_replay(new_replay(workload, result, at=at, core=core)) for result in results]
+    out.note(f"{plural(len(ids), 'run')} saved, id {', '.join(map(str, ids))}; see `aios-tui runs`")

@@ -1,4 +1,4 @@
-"""What is to be replayed, and how, as the command line said it."""
+"""The request of `aios-tui replay`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from engine.scheduling import Policy
 
 @dataclass(frozen=True, slots=True)
 class ReplayPlan:
-    """What is to be replayed, and how, as the command line said it."""
+    """The workload to replay, and the conditions.
+
+    Attributes:
+        policies: one run each; empty for one run under the workload's or the settings' own policy.
+        speed: times as fast as the workload was written; infinite to send all tasks at once.
+        prefill, decode: simulated rates in tokens per second.
+        calibrate: `history`, `bench` or `bench:CORE`: where the simulated rates come from.
+        loads: simulated seconds to load a model, by name; under "" those of all others.
+        switches: with `policies`, also apply the workload's own policy changes.
+        model_given: the settings' model came from the command line, so every task gets it.
+    """
 
     workload: str
     policies: tuple[Policy, ...]

@@ -1,4 +1,4 @@
-"""The program as its users call it: in this process, which is quick, or in one of its own."""
+"""Call the program, in this process, which is quick, or in one of its own."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ class Result:
     err: str
 
     def tasks(self) -> list[dict[str, Any]]:
-        """What `--json` printed, a task a line."""
+        """Return the tasks that `--json` printed, one per line."""
         return [json.loads(line) for line in self.out.splitlines()]
 
     @property
     def complaint(self) -> str:
-        """The one line that a mistake gets."""
+        """Return the one error line, without the program's name."""
         lines = [line for line in self.err.splitlines() if line.startswith("aios-tui: ")]
         assert len(lines) == 1, self.err
         assert "Traceback" not in self.err
@@ -45,7 +45,7 @@ class Result:
 
 
 class Here:
-    """Runs commands in this process, with folders of its own."""
+    """Run commands in this process, with folders of its own."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
         self.folder = folder
@@ -79,7 +79,7 @@ def start(
     args: Sequence[str] | None = None,
     **options: Any,
 ) -> subprocess.Popen[str]:
-    """Start `python -m aios_tui ARGUMENTS`, or `args`; whoever starts it ends it."""
+    """Start `python -m aios_tui ARGUMENTS`, or `args`; the caller ends it."""
     pipe = subprocess.PIPE
     process = subprocess.Popen(
         args or [sys.executable, "-m", "aios_tui", *arguments],

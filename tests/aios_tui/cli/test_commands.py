@@ -13,6 +13,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from aios_tui import __version__
+from aios_tui.cli.options import SETTINGS
 from aios_tui.cli.root import root
 from aios_tui.config import log_file, paths
 from engine.cores.embedded import weights, weights_fetch
@@ -30,14 +31,42 @@ def test_version_and_help(cli: Here) -> None:
         assert "Usage: aios-tui" in cli(name, "--help").out
 
 
+@pytest.mark.parametrize(
+    ("command", "listed"),
+    [
+        ("run", {"--config", "--db", "--core", "--model", "--policy", "--slots", "--log-level"}),
+        ("cancel", {"--config", "--db"}),
+        ("history list", {"--config", "--db"}),
+        ("workload cut", {"--config"}),
+        ("workload generate", set()),
+        ("completion", set()),
+        ("settings", {f"--{name.replace('_', '-')}" for name in SETTINGS}),
+    ],
+)
+def test_help_lists_the_settings_that_a_command_reads(cli: Here, command: str, listed: set[str]) -> None:
+    words = cli(*command.split(), "--help").out.split()
+    assert {word for word in words if word.removeprefix("--").replace("-", "_") in SETTINGS and "--" in word} == listed
+    hidden = sorted({"--theme", "--slots"} - listed)
+    assert "No such option" not in cli(*command.split(), *(f"{name}=1" for name in hidden)).err, "accepted all the same"
+
+
+def test_the_main_help_has_every_setting_and_no_range(cli: Here) -> None:
+    text = cli("--help").out
+    assert all(f"--{name.replace('_', '-')}" in text for name in SETTINGS)
+    assert "<=" not in text
+    assert "--listen: 'x' is not a port" in cli("--listen", "x").complaint.replace(
+        "Invalid value for '--listen'", "--listen"
+    )
+
+
 @pytest.mark.parametrize("group", ["history", "workload"])
 @pytest.mark.parametrize("options", [[], ["--db", "x.sqlite3"], ["--core", EMPTY, "--slots", "1"]], ids=len)
 def test_a_group_without_a_command_names_those_there_are(cli: Here, group: str, options: list[str]) -> None:
     found = cli(group, *options)
     assert (found.code, found.out) == (2, "")
-    assert found.complaint.startswith(f"aios-tui {group}: say ")
+    assert found.complaint.startswith(f"aios-tui {group} needs a subcommand: ")
     assert "show" in found.complaint
-    assert found.complaint.endswith(f" after it; `aios-tui {group} --help` tells what each does")
+    assert found.complaint.endswith(f"; see `aios-tui {group} --help`")
 
 
 def test_the_console_needs_a_terminal(cli: Here) -> None:
@@ -109,7 +138,7 @@ def test_doctor_finds_a_damaged_history(cli: Here) -> None:
     ],
     ids=["type", "toml", "value", "key"],
 )
-def test_doctor_goes_on_after_a_bad_setting(cli: Here, text: str, reason: str) -> None:
+def test_doctor_continues_after_a_bad_setting(cli: Here, text: str, reason: str) -> None:
     config = cli.folder / "bad.toml"
     config.write_text(text)
     found = cli("doctor", "--core", EMPTY, "--config", str(config), "--json")
@@ -132,15 +161,28 @@ def test_doctor_names_bad_variables(cli: Here, monkeypatch: pytest.MonkeyPatch) 
     assert "AIOS_TUI_POLICY: " in found.out
 
 
-def test_doctor_warns_of_a_theme_that_is_not_there(cli: Here) -> None:
+def test_doctor_warns_of_an_unknown_theme_in_the_settings_file(cli: Here) -> None:
     config = cli.folder / "themed.toml"
     config.write_text('theme = "nope"\n')
     found = cli("doctor", "--core", EMPTY, "--config", str(config), "--json")
     (warned,) = [line for line in found.tasks() if line["check"] == "themes" and line["state"] == "warn"]
-    assert warned["detail"].startswith(f"settings file {config}: unknown theme 'nope': there are ")
+    assert warned["detail"].startswith(f"settings file {config}: unknown theme 'nope'; known: ")
     config.write_text('theme = "' + warned["detail"].rpartition(" ")[2] + '"\n')
     sound = cli("doctor", "--core", EMPTY, "--config", str(config), "--json")
     assert {line["state"] for line in sound.tasks() if line["check"] == "themes"} == {"ok"}
+
+
+def test_doctor_warns_of_an_unknown_theme_wherever_it_was_set(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def warning(*arguments: str) -> str:
+        found = cli("doctor", "--core", EMPTY, "--json", *arguments)
+        assert found.code == 0
+        assert {line["state"] for line in found.tasks() if line["check"] == "settings"} == {"ok"}
+        (warned,) = [line for line in found.tasks() if line["check"] == "themes" and line["state"] == "warn"]
+        return str(warned["detail"])
+
+    assert warning("--theme", "nope").startswith("option --theme: unknown theme 'nope'; known: ")
+    monkeypatch.setenv("AIOS_TUI_THEME", "nope")
+    assert warning().startswith("AIOS_TUI_THEME: unknown theme 'nope'; known: ")
 
 
 def test_doctor_names_a_core_that_cannot_be_had(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,7 +265,7 @@ def test_fetching_weights_that_are_there_fetches_nothing(
     monkeypatch.setattr(weights, "SHA256", hashlib.sha256(weights.MAGIC).hexdigest())
     found = cli("models", "fetch")
     assert (found.code, found.out) == (0, f"{there}\n")
-    assert "there, and sound" in found.err
+    assert "there and intact" in found.err
     assert len(fetched) == 1
 
 

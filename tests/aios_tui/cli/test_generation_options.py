@@ -1,4 +1,4 @@
-"""The options of `run` and `submit` that say how the model is to generate, from the command line to the server."""
+"""The model options of `run` and `submit`, from the command line to the server."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_every_option_reaches_the_server(cli: Here, server: FakeOllama, tmp_path
     ("given", "sent"),
     [("on", True), ("OFF", False), ("true", True), ("no", False), ("low", "low")],
 )
-def test_the_words_of_think(cli: Here, server: FakeOllama, given: str, sent: object) -> None:
+def test_the_values_of_think(cli: Here, server: FakeOllama, given: str, sent: object) -> None:
     found = cli("run", "--core", f"ollama@{server.host}", "--think", given, "--format", "JSON", "Why?")
     assert found.code == 0, found.err
     assert (server.chats()[0].body["think"], server.chats()[0].body["format"]) == (sent, "json")
@@ -73,7 +73,7 @@ def test_a_tasks_thinking_fails_where_an_agents_is_left_out(cli: Here) -> None:
     assert "does not support thinking" in error and "; leave out the option think" in error
 
 
-def test_a_general_option_may_be_any_that_there_is(cli: Here) -> None:
+def test_a_general_option_may_be_any_model_option(cli: Here) -> None:
     values = {
         "max_tokens": "5", "temperature": "0.1", "seed": "1", "num_ctx": "9", "top_k": "1", "top_p": "1", "min_p": "0",
         "repeat_penalty": "1", "stop": "x", "think": "off", "format": "json", "keep_alive": "-1", "endpoint": "raw",
@@ -101,11 +101,11 @@ def test_a_general_option_may_be_any_that_there_is(cli: Here) -> None:
         (("--option", "top_p=2"), "option --option top_p: 2 is out of range: it has to be at most 1.0"),
         (("--option", "endpoint=x"), "'x' is none of 'chat', 'generate' or 'raw'"),
         (("--option", "stop="), "option --option stop: String should have at least 1 character"),
-        (("--option", "foo=1"), "--option 'foo' is unknown; there are max_tokens, temperature"),
+        (("--option", "foo=1"), "--option 'foo' is unknown; known: endpoint, format, keep_alive, max_tokens"),
         (("--option", "nope"), "--option 'nope' is not of the form KEY=VALUE"),
     ],
 )
-def test_a_bad_one_is_named(cli: Here, given: tuple[str, str], complaint: str) -> None:
+def test_a_bad_option_is_named(cli: Here, given: tuple[str, str], complaint: str) -> None:
     found = cli("run", "--core", QUICK, *given, "hello")
     assert found.code == 2
     assert complaint in found.complaint
@@ -121,7 +121,7 @@ def test_a_file_that_is_no_schema_is_named(cli: Here, tmp_path: Path) -> None:
         assert str(file) in found.complaint
 
 
-def test_resuming_takes_none(cli: Here) -> None:
+def test_resume_takes_no_task_options(cli: Here) -> None:
     found = cli("run", "--core", QUICK, "--resume", "--think", "on", "--option", "top_k=1")
     assert found.code == 2
     assert "--resume finishes what was left, and takes no --option top_k, --think" in found.complaint

@@ -1,4 +1,4 @@
-"""Standard streams that are closed, full, or read no further."""
+"""Standard streams that are closed or full, or whose reader has gone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_a_full_disk_behind_stdout_is_one_line_and_the_rest_stays_queued(tmp_pat
     found = redirected(tmp_path, ">/dev/full", "run", "--core", slow, "a", "b", "c")
     assert found.code == 1
     assert found.complaint == "standard output can't be written: No space left on device"
-    assert "stopped: 1 done, 2 stay queued; go on with `aios-tui run --resume`" in found.err
+    assert "stopped: 1 done, 2 stay queued; resume with `aios-tui run --resume`" in found.err
     rest = redirected(tmp_path, "", "run", "--resume", "--core", QUICK, "--json").tasks()
     assert [task["prompt"] for task in rest] == ["b", "c"]
     listed = redirected(tmp_path, ">/dev/full", "history", "list")
@@ -53,12 +53,13 @@ def test_reading_tasks_from_a_closed_stdin(tmp_path: Path, command: str) -> None
 @no_shell
 def test_closed_streams_are_no_reason_to_fail(tmp_path: Path) -> None:
     assert redirected(tmp_path, ">&- 2>&-", "run", "--core", QUICK, "a").code == 0
+    assert redirected(tmp_path, "2>&-", "run", "--core", QUICK, "--json", "b").tasks()[0]["prompt"] == "b"
     assert "needs a terminal" in redirected(tmp_path, "<&-").complaint
-    (task,) = redirected(tmp_path, "<&-", "history", "list", "--json").tasks()
-    assert task["state"] == "done"
+    tasks = redirected(tmp_path, "<&-", "history", "list", "--json").tasks()
+    assert [task["state"] for task in tasks] == ["done", "done"]
 
 
-def test_a_reader_that_leaves_is_told_what_stays_queued(tmp_path: Path) -> None:
+def test_a_reader_that_leaves_ends_the_run_with_a_count_of_queued_tasks(tmp_path: Path) -> None:
     process = start(tmp_path, "run", "--core", "scripted:ttft=0,tps=40,tokens=4", "--json", *"abcdef")
     assert process.stdout is not None
     assert process.stderr is not None
@@ -66,8 +67,8 @@ def test_a_reader_that_leaves_is_told_what_stays_queued(tmp_path: Path) -> None:
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait(60) == 141
-    (line,) = [line for line in err.splitlines() if line.startswith("nobody reads on: ")]
-    assert line.endswith("queued; go on with `aios-tui run --resume`")
+    (line,) = [line for line in err.splitlines() if line.startswith("the output's reader has closed it: ")]
+    assert line.endswith("queued; resume with `aios-tui run --resume`")
 
 
 @pytest.mark.parametrize(
@@ -77,10 +78,10 @@ def test_a_reader_that_leaves_is_told_what_stays_queued(tmp_path: Path) -> None:
         ("workload", "import, generate, show, cut, scale, merge or samples"),
     ],
 )
-def test_a_group_by_itself_is_told_what_follows_it(cli: Here, group: str, names: str) -> None:
+def test_a_group_by_itself_is_a_mistake_that_lists_its_subcommands(cli: Here, group: str, names: str) -> None:
     found = cli(group)
     assert (found.code, found.out) == (2, "")
-    assert f"aios-tui {group}: say {names} after it" in found.complaint
+    assert f"aios-tui {group} needs a subcommand: {names}; see" in found.complaint
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder in which nobody can make files")
@@ -90,7 +91,7 @@ def test_a_history_where_no_file_can_be_made(cli: Here) -> None:
     assert found.complaint == "history /proc/x.db can't be opened: no file can be made there: /proc"
 
 
-def test_a_history_in_use_is_still_told_as_that(tmp_path: Path) -> None:
+def test_a_history_in_use_is_reported_as_that(tmp_path: Path) -> None:
     owner = start(tmp_path, "run", "--core", ENDLESS, "a", stderr=subprocess.PIPE)
     assert owner.stderr is not None
     while "accepted" not in owner.stderr.readline():

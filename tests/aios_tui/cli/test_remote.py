@@ -21,12 +21,12 @@ def serve(folder: Path, core: str, *more: str, env: dict[str, str] | None = None
     """Start a service on a free port and return once it serves."""
     process = start(folder, "serve", "--core", core, "--port", "0", *more, env=env)
     assert process.stderr is not None
-    said = []
+    printed = []
     for line in process.stderr:
-        said.append(line)
+        printed.append(line)
         if line.startswith("serving at"):
             return process
-    raise AssertionError("".join(said))
+    raise AssertionError("".join(printed))
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_one_queue_is_shared_by_all_commands(cli: Here, service: subprocess.Pope
     refused = cli("hold", "1")
     assert (refused.code, refused.err) == (
         1,
-        "task 1: task 1 has started; only a queued task can be held or released\n",
+        "aios-tui: task 1 has started; only a queued task can be held or released\n",
     )
     assert cli("cancel", "3", "--reason", "no more").out == "task 3 cancelled\n"
     assert json.loads(cli("pause", "--json").out)["state"] == "paused"
@@ -66,20 +66,44 @@ def test_one_queue_is_shared_by_all_commands(cli: Here, service: subprocess.Pope
     assert (ended["id"], ended["state"], ended["error"]) == (3, "cancelled", "no more")
 
 
-def test_what_is_wrong_is_one_line(cli: Here, service: subprocess.Popen[str]) -> None:
+def test_a_mistake_is_one_line(cli: Here, service: subprocess.Popen[str]) -> None:
     assert cli("policy", "lifo").complaint.startswith("unknown policy 'lifo'")
     assert cli("submit", "x", "--agent", "stry_teller").complaint.endswith("did you mean story_teller?")
     assert cli("submit", "x", "--model", "gpt").complaint.startswith("unknown model 'gpt'")
     assert cli("submit", "x", "--priority", "12").complaint.startswith("option --priority: 12 is out of range")
     assert cli("priority", "77", "1").complaint == "there is no task 77"
+    assert cli("priority", "77", "1").code == 1, "as of cancel"
     refused = cli("cancel", "77")
-    assert (refused.code, refused.err) == (1, "task 77: there is no task 77\n")
+    assert (refused.code, refused.err) == (1, "aios-tui: there is no task 77\n")
     second = cli("serve", "--port", "0")
     assert second.code == 2
     assert "another" in second.complaint
 
 
-def test_without_a_service_each_command_says_so(cli: Here) -> None:
+def test_a_task_that_does_not_exist_has_one_exit_code_everywhere(cli: Here, service: subprocess.Popen[str]) -> None:
+    for arguments in (
+        ["cancel", "99"],
+        ["hold", "99"],
+        ["release", "99"],
+        ["priority", "99", "5"],
+        ["watch", "--task", "99"],
+        ["history", "show", "99"],
+    ):
+        refused = cli(*arguments)
+        assert (arguments[0], refused.code, refused.complaint) == (arguments[0], 1, "there is no task 99")
+    for arguments in (["runs", "show", "99"], ["models", "show", "x", "--core", "ollama@127.0.0.1:9"]):
+        assert cli(*arguments).code == 1
+
+
+def test_a_service_that_does_not_answer_is_no_refusal(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIOS_TUI_SERVICE", "http://127.0.0.1:9")
+    for arguments in (["cancel", "1", "2"], ["priority", "1", "5"], ["ps"]):
+        refused = cli(*arguments)
+        assert refused.code == 2
+        assert "does not answer" in refused.complaint
+
+
+def test_each_command_reports_that_no_service_runs(cli: Here) -> None:
     for arguments in (
         ["ps"],
         ["submit", "x"],
@@ -97,18 +121,18 @@ def test_without_a_service_each_command_says_so(cli: Here) -> None:
         assert refused.complaint.startswith("no console or service runs on the history")
 
 
-def test_a_file_left_by_a_dead_service_is_seen_through(cli: Here) -> None:
+def test_the_file_of_a_dead_service_is_ignored(cli: Here) -> None:
     cli.db.parent.mkdir(parents=True)
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    told = discovery.Announcement(pid=dead.pid, url="http://127.0.0.1:9")
-    discovery.announcement_file(cli.db).write_text(told.model_dump_json())
+    announced = discovery.Announcement(pid=dead.pid, url="http://127.0.0.1:9")
+    discovery.announcement_file(cli.db).write_text(announced.model_dump_json())
     assert cli("ps").complaint.startswith("no console or service runs")
     discovery.announcement_file(cli.db).write_text("{")
     assert cli("ps").complaint.startswith("no console or service runs")
 
 
-def test_submit_waits_for_results_and_tells_of_failures(cli: Here) -> None:
+def test_submit_waits_for_results_and_reports_failures(cli: Here) -> None:
     process = serve(cli.folder, QUICK)
     waited = cli("submit", "--wait", "--json", "a", "b")
     assert waited.code == 0
@@ -141,7 +165,7 @@ def test_watch_follows_until_the_service_stops(cli: Here) -> None:
     assert "the service has stopped" in err
 
 
-def test_what_ran_when_the_service_was_stopped_goes_on_at_the_next(cli: Here) -> None:
+def test_tasks_of_a_stopped_service_resume_at_the_next_start(cli: Here) -> None:
     first = serve(cli.folder, ENDLESS)
     cli("submit", "left over")
     first.terminate()
@@ -182,10 +206,10 @@ def test_a_service_elsewhere_is_reached_with_its_token(
     elsewhere.mkdir()
     env = {"AIOS_TUI_TOKEN": secret, "AIOS_TUI_DB": str(elsewhere / "h.sqlite3")}
     process = serve(elsewhere, QUICK, env=env)
-    told = discovery.look_up(elsewhere / "h.sqlite3")
-    assert told is not None
-    assert told.url is not None
-    monkeypatch.setenv("AIOS_TUI_SERVICE", told.url)
+    announced = discovery.look_up(elsewhere / "h.sqlite3")
+    assert announced is not None
+    assert announced.url is not None
+    monkeypatch.setenv("AIOS_TUI_SERVICE", announced.url)
     assert "needs its token" in cli("ps").complaint
     monkeypatch.setenv("AIOS_TUI_TOKEN", secret)
     assert cli("submit", "--wait", "x").code == 0
@@ -193,7 +217,7 @@ def test_a_service_elsewhere_is_reached_with_its_token(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "complaint"),
     [
         (["--host", "0.0.0.0"], "needs a token"),
         (["--host", "nowhere.invalid"], "needs a token"),
@@ -201,16 +225,16 @@ def test_a_service_elsewhere_is_reached_with_its_token(
         (["--port", "70000"], "--port"),
     ],
 )
-def test_a_service_that_can_not_be_is_refused_in_one_line(cli: Here, arguments: list[str], told: str) -> None:
+def test_invalid_service_options_are_refused_in_one_line(cli: Here, arguments: list[str], complaint: str) -> None:
     refused = cli("serve", "--core", QUICK, *arguments)
     assert refused.code == 2
-    assert told in refused.complaint
+    assert complaint in refused.complaint
 
 
 def test_a_port_in_use_is_one_line(cli: Here, service: subprocess.Popen[str]) -> None:
-    told = discovery.look_up(cli.db)
-    assert told is not None
-    port = (told.url or "").rpartition(":")[2]
+    announced = discovery.look_up(cli.db)
+    assert announced is not None
+    port = (announced.url or "").rpartition(":")[2]
     for arguments in (["serve", "--port", port], ["serve", "--port", port, "--db", str(cli.folder / "other.sqlite3")]):
         refused = cli(*arguments)
         assert refused.code == 2

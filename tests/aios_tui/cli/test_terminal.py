@@ -1,4 +1,4 @@
-"""What the command line does on a terminal, where it has one."""
+"""The command line on a terminal."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def test_the_console_on_a_history_in_use_is_one_line_before_any_screen(tmp_path:
     child = pexpect.spawn(
         sys.executable, ["-m", "aios_tui", "--core", QUICK], cwd=str(tmp_path), env=environment(tmp_path), timeout=60
     )
-    said = child.read().decode()
+    printed = child.read().decode()
     child.close()
     assert child.exitstatus == 2
-    assert "\x1b" not in said
-    assert [line for line in said.splitlines() if line] == [said.strip()]
-    assert said.startswith("aios-tui: history ")
-    assert "is in use by" in said
+    assert "\x1b" not in printed
+    assert [line for line in printed.splitlines() if line] == [printed.strip()]
+    assert printed.startswith("aios-tui: history ")
+    assert "is in use by" in printed
     owner.send_signal(signal.SIGINT)
     owner.communicate(timeout=30)
 

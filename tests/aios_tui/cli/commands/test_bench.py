@@ -1,4 +1,4 @@
-"""`aios-tui bench`, and virtual time that goes by what it measured."""
+"""`aios-tui bench`, and virtual time with the rates that it measured."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "complaint"),
     [
         (("nope",), "unknown core 'nope'"),
         (("ollama@127.0.0.1:9",), "127.0.0.1:9"),
@@ -84,10 +84,10 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
         (("scripted:tokens=1",), "too short"),
     ],
 )
-def test_where_nothing_is_measured_one_line_says_why(cli: Here, given: tuple[str, ...], told: str) -> None:
+def test_where_nothing_is_measured_one_line_says_why(cli: Here, given: tuple[str, ...], complaint: str) -> None:
     refused = cli("bench", *given)
     assert refused.code == 2
-    assert told in refused.complaint
+    assert complaint in refused.complaint
     assert refused.out == ""
     assert kept(cli.folder) == []
 
@@ -99,7 +99,7 @@ def written(folder: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def test_virtual_time_goes_by_the_measured_rates(cli: Here) -> None:
+def test_virtual_time_uses_the_measured_rates(cli: Here) -> None:
     assert cli("bench", "scripted:ttft=0.01,tps=200,tokens=8,model=m", "--runs", "2").code == 0
     (bench,) = kept(cli.folder)
     one, two = bench.level(1), bench.level(2)

@@ -1,4 +1,4 @@
-"""`aios-tui cores`: what is configured, what is found, and how each is."""
+"""`aios-tui cores`: configured and discovered cores, and their state."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def listed(out: str) -> dict[str, dict[str, Any]]:
     return {row["core"]: row for row in map(json.loads, out.splitlines())}
 
 
-def test_each_core_is_told_with_health_slots_and_models(cli: Here) -> None:
+def test_each_core_is_listed_with_health_slots_and_models(cli: Here) -> None:
     fake = FakeOllama("red:1b", "blue:1b", loaded=["blue:1b"], version="0.35.1")
     with InThread(fake):
         config = configured(cli.folder, den=f"http://{fake.host}", attic="http://127.0.0.1:9")
@@ -52,7 +52,7 @@ def test_each_core_is_told_with_health_slots_and_models(cli: Here) -> None:
     assert line.split()[:5] == ["*", "den", "ollama", "up", "2"]
 
 
-def test_a_version_with_a_known_flaw_is_said(cli: Here) -> None:
+def test_a_version_with_a_known_flaw_is_reported(cli: Here) -> None:
     fake = FakeOllama("red:1b", version="0.12.0")
     with InThread(fake):
         found = cli("cores", "--json", "--core", f"ollama@{fake.host}")
@@ -60,13 +60,13 @@ def test_a_version_with_a_known_flaw_is_said(cli: Here) -> None:
     assert "0.35.0" in listed(found.out)["ollama"]["detail"]
 
 
-def test_nothing_to_run_on_is_two(cli: Here) -> None:
+def test_no_usable_core_is_exit_code_2(cli: Here) -> None:
     found = cli("cores")
     assert found.code == 2
     assert "models fetch" in found.err
 
 
-def test_auto_marks_what_it_takes(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_marks_the_cores_it_chooses(cli: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedded, "available", lambda *_: None)
     found = cli("cores", "--json")
     assert found.code == 0
@@ -105,5 +105,5 @@ def test_a_preset_whose_key_is_set_is_found_and_the_key_is_not_shown(
 
 
 async def _down(core: OpenAICore) -> CoreInfo:
-    """In place of asking a provider over the network."""
+    """Stand in for a request to a provider over the network."""
     return CoreInfo(core.name, False, None, detail="not asked", kind="openai", slots_from="configured")

@@ -1,4 +1,4 @@
-"""`aios-tui history`: what it finds, in which order, and what it says when there is nothing."""
+"""`aios-tui history`: results, their order, and messages when there are none."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_show(past: Here) -> None:
     assert [attempt["round"] for attempt in detail["attempts"]] == [1, 2, 3]
     assert "this prompt fails" in past("history", "show", "5").out
     missing = past("history", "show", "99")
-    assert missing.code == 2
+    assert missing.code == 1
     assert missing.complaint == "there is no task 99"
 
 
@@ -79,7 +79,7 @@ def test_export(past: Here, tmp_path: Path) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     again = past("history", "export", "--output", str(target))
     assert again.code == 2
-    assert "File exists" in again.complaint
+    assert "exists already" in again.complaint
 
 
 def ids_of(lines: str) -> list[int]:
@@ -124,7 +124,7 @@ def test_a_file_that_is_no_history(cli: Here, tmp_path: Path) -> None:
     assert other.read_text().startswith("not a database")
 
 
-def test_a_folder_in_place_of_a_history_is_told_once(cli: Here, tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_history_is_reported_once(cli: Here, tmp_path: Path) -> None:
     found = cli("run", "--core", QUICK, "--db", str(tmp_path), "hi")
     assert found.code == 2
     assert found.complaint.count("be opened") == 1
@@ -141,18 +141,18 @@ def test_show_counts_retries(cli: Here) -> None:
 def test_metrics(past: Here) -> None:
     found = past("history", "metrics", "--since", "1h", "--json")
     assert found.code == 0
-    told = json.loads(found.out)
-    whole = told["all"]
+    measured = json.loads(found.out)
+    whole = measured["all"]
     assert (whole["ended"], whole["done"], whole["failed"]) == (5, 4, 1)
     tasks = [shown(past, number) for number in range(1, 6)]
     assert whole["started"] == sum(len(task["attempts"]) for task in tasks)
     assert whole["tokens"] == pytest.approx(sum(task["record"]["tokens_out"] for task in tasks))
-    assert told["slots"] == 1
-    assert 0 < told["running_s"] < 3600, "three programs ran, and have ended"
+    assert measured["slots"] == 1
+    assert 0 < measured["running_s"] < 3600, "three programs ran, and have ended"
     assert 0 < whole["utilisation"] <= 1
     assert {len(curve) for curve in whole["curves"].values()} == {60}
     assert whole["curves"]["queue"][0] is None, "nothing ran an hour ago"
-    assert list(told["by_priority"]) == ["5"]
+    assert list(measured["by_priority"]) == ["5"]
     lines = past("history", "metrics").out.splitlines()
     assert lines[0].split()[:4] == ["ended", "done", "failed", "cancelled"]
     assert [line.split()[:2] for line in lines[1:]] == [["all", "5"], ["priority", "5"]]
@@ -181,10 +181,10 @@ def test_took_is_from_first_start_to_end_everywhere(past: Here) -> None:
 
 
 def test_metrics_as_json_have_no_noise(past: Here) -> None:
-    told = json.loads(past("history", "metrics", "--json").out)
-    whole = told["all"]
+    measured = json.loads(past("history", "metrics", "--json").out)
+    whole = measured["all"]
     assert isinstance(whole["tokens"], int) and whole["tokens"] > 0
-    seconds = [told["since"], told["until"], told["running_s"], whole["busy_s"]]
+    seconds = [measured["since"], measured["until"], measured["running_s"], whole["busy_s"]]
     assert seconds == [round(value, 3) for value in seconds]
     figures = [value for curve in whole["curves"].values() for value in curve if value is not None]
     figures += [whole[name] for name in whole["curves"] if whole[name] is not None]

@@ -41,7 +41,7 @@ def models(cli: Here, there: InThread, monkeypatch: pytest.MonkeyPatch) -> Model
 
 
 class Models:
-    """Calls `aios-tui models …`."""
+    """Call `aios-tui models …`."""
 
     def __init__(self, cli: Here) -> None:
         self._cli = cli
@@ -69,7 +69,7 @@ def test_an_old_server_is_warned_of(models: Models, there: InThread) -> None:
     assert "known remote code execution flaw" in models().err
 
 
-def test_json_has_all_of_it(models: Models) -> None:
+def test_json_has_every_field(models: Models) -> None:
     first, second = models("--json").tasks()
     assert (first["core"], first["default"], first["capabilities"]) == ("ollama", True, ["completion"])
     assert second["aliases"] == ["nomic-embed-text"]
@@ -91,13 +91,13 @@ def test_show_as_json(models: Models) -> None:
     assert shown["facts"]["llama.context_length"] == "8192"
 
 
-def test_pull_tells_each_step_on_stderr_and_the_name_on_stdout(models: Models) -> None:
+def test_pull_prints_each_step_to_stderr_and_the_name_to_stdout(models: Models) -> None:
     pulled = models("pull", BIG)
     assert (pulled.code, pulled.out) == (0, f"{BIG}\n")
-    told = pulled.err.splitlines()
-    assert told[0] == "pulling manifest"
-    assert sum(line.startswith(LAYER) for line in told) == 1, "a line a step, when nobody looks at a bar"
-    assert told[-1] == "pulled, 5.2 GB"
+    lines = pulled.err.splitlines()
+    assert lines[0] == "pulling manifest"
+    assert sum(line.startswith(LAYER) for line in lines) == 1, "a line a step, when nobody looks at a bar"
+    assert lines[-1] == "pulled, 5.2 GB"
     assert BIG in models.names()
 
 
@@ -120,14 +120,14 @@ def test_a_pull_that_fails_is_one_line_and_exit_1(models: Models, there: InThrea
 
 
 def test_an_empty_server_gets_its_first_model(models: Models, there: InThread) -> None:
-    """With `auto` the embedded model would run tasks then; pulling is still meant for Ollama."""
+    """With `auto` the embedded model would run tasks then; pulling still means Ollama."""
     there.server.models.clear()
     there.server.loaded.clear()
     assert models("pull", BIG).code == 0
     assert models.names() == [BIG]
 
 
-def test_rm_needs_a_word(models: Models, there: InThread) -> None:
+def test_rm_needs_a_confirmation(models: Models, there: InThread) -> None:
     refused = models("rm", MODEL)
     assert refused.code == 2
     assert "give --yes" in refused.complaint
@@ -137,7 +137,7 @@ def test_rm_needs_a_word(models: Models, there: InThread) -> None:
     assert [model.name for model in there.server.models] == ["nomic-embed-text:latest"]
 
 
-def test_rm_of_what_is_not_there(models: Models) -> None:
+def test_rm_of_an_unknown_model(models: Models) -> None:
     gone = models("rm", "smollm2:136m", "--yes")
     assert gone.code == 1
     assert gone.complaint == "smollm2:136m was not deleted: model 'smollm2:136m' not found; did you mean smollm2:135m?"
@@ -154,7 +154,7 @@ def test_load_and_unload(models: Models, there: InThread) -> None:
     assert there.server.loaded == []
 
 
-def test_part_in_system_memory_is_said(models: Models, there: InThread) -> None:
+def test_a_model_partly_in_system_memory_is_reported(models: Models, there: InThread) -> None:
     there.server.models[0].size_vram = 60_000_000
     assert "38 MB of 98 MB sit in system RAM: that is why it is slow" in models("load", MODEL).err
 
@@ -167,7 +167,7 @@ def test_a_load_that_is_refused(models: Models, there: InThread) -> None:
 
 
 @pytest.mark.parametrize("what", [["show"], ["pull"], ["rm", "--yes"], ["load"], ["unload"]])
-def test_what_can_not_be_done_at_all(models: Models, what: list[str]) -> None:
+def test_cores_without_models_to_manage_are_refused(models: Models, what: list[str]) -> None:
     command, *more = what
     assert models(command, "x", *more, "--core", "scripted:").code == 2
     none = models(command, MODEL, *more, "--core", "scripted:")
@@ -243,7 +243,7 @@ class TestSeveralCores:
         none = two("show", "nowhere")
         assert (none.code, none.complaint) == (1, "neither of den and attic has a model 'nowhere'")
 
-    def test_a_pull_has_to_be_told_where(self, two: Models, there: InThread) -> None:
+    def test_a_pull_needs_a_core_when_there_are_several(self, two: Models, there: InThread) -> None:
         where = two("pull", BIG)
         assert (where.code, where.complaint) == (2, "which core is to have it? --core den or --core attic")
         assert two("pull", BIG, "--core", "den").code == 0

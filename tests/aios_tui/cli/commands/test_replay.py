@@ -1,4 +1,4 @@
-"""`aios-tui replay`, as its users call it."""
+"""`aios-tui replay`, live and virtual."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ async def kept_runs(path: Path) -> list[ReplayRow]:
         return await history.replays()
 
 
-def test_runs_are_kept_unless_that_is_not_wanted(cli: Here) -> None:
+def test_runs_are_saved_unless_no_keep_is_given(cli: Here) -> None:
     path = tokens(cli.folder)
     assert cli("replay", str(path), "--virtual", "--policy", "npps,fifo").code == 0
     assert cli("replay", str(path), "--virtual", "--no-keep").code == 0
@@ -102,7 +102,7 @@ def test_virtual_replays_work_beside_a_program_that_has_the_history(cli: Here) -
     done = cli("replay", str(path), "--virtual", "--json")
     assert done.code == 0
     assert Report.model_validate_json(done.out).runs[0].done == 4
-    assert "not kept" in done.err
+    assert "not saved" in done.err
 
 
 def test_without_policy_the_workloads_own_switches_count(cli: Here) -> None:
@@ -123,7 +123,7 @@ def test_without_policy_the_workloads_own_switches_count(cli: Here) -> None:
     assert len(Report.model_validate_json(both.out).runs[0].switches) == 2
 
 
-def test_the_five_tasks_live_under_both_policies(cli: Here) -> None:
+def test_the_sample_of_five_tasks_live_under_both_policies(cli: Here) -> None:
     done = cli("replay", "aios-five", "--policy", "fifo,npps", "--core", QUICK, "--speed", "max", "--report", "out")
     assert done.code == 0, done.err
     report = Report.model_validate_json((cli.folder / "out" / "report.json").read_text())
@@ -142,7 +142,7 @@ def test_the_five_tasks_live_under_both_policies(cli: Here) -> None:
     assert len(kept) == 10
 
 
-def test_tasks_that_fail_are_reported_and_told_by_the_exit_code(cli: Here) -> None:
+def test_failed_tasks_are_reported_and_make_exit_code_1(cli: Here) -> None:
     done = cli("replay", "aios-five", "--core", "scripted:ttft=0,tps=0,fail=1", "--speed", "inf", "--json",
                "--config", str(no_retries(cli.folder)))  # fmt: skip
     assert done.code == 1
@@ -195,7 +195,7 @@ def test_ctrl_c_leaves_no_task_of_the_replay_in_the_queue(cli: Here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "complaint"),
     [
         (("nothing-such",), "no workload 'nothing-such'"),
         (("none/nothing.jsonl",), "no workload file"),
@@ -215,10 +215,10 @@ def test_ctrl_c_leaves_no_task_of_the_replay_in_the_queue(cli: Here) -> None:
         (("aios-five", "--virtual", "--report", "/proc/nowhere"), "--report"),
     ],
 )
-def test_bad_requests_get_a_line(cli: Here, given: tuple[str, ...], told: str) -> None:
+def test_bad_requests_get_a_line(cli: Here, given: tuple[str, ...], complaint: str) -> None:
     refused = cli("replay", *given)
     assert refused.code == 2
-    assert told in refused.complaint
+    assert complaint in refused.complaint
     assert refused.out == ""
 
 
@@ -283,7 +283,7 @@ def test_a_stretch_of_history_becomes_a_workload(cli: Here) -> None:
     assert load(cli.folder / "none.jsonl").tasks == []
 
 
-def test_with_a_seed_replies_that_nobody_counted_are_drawn(cli: Here) -> None:
+def test_with_a_seed_uncounted_replies_are_drawn(cli: Here) -> None:
     def ends(*given: str) -> list[str]:
         assert cli("replay", "aios-five", "--virtual", "--report", "out", *given).code == 0
         return [row["end_s"] for row in tasks_csv(cli.folder / "out")]
@@ -316,3 +316,23 @@ def test_a_replay_that_cannot_go_on_is_reported_as_far_as_it_went(cli: Here, mon
     assert [run.name for run in Report.model_validate_json(done.out).runs] == ["fifo"]
     assert "npps was not run: the core is gone" in done.err
     assert cli("replay", "aios-five", "--core", QUICK).code == 2
+
+
+def test_an_option_after_a_comma_belongs_to_the_policy_before_it(cli: Here) -> None:
+    done = cli("replay", "aios-five", "--virtual", "--policy", "npps,affinity=8,fifo", "--json")
+    assert [run.name for run in Report.model_validate_json(done.out).runs] == ["npps:affinity=8", "fifo"]
+
+
+def test_a_task_that_the_workload_cancels_is_no_failure(cli: Here) -> None:
+    rows = [
+        {"kind": "workload", "version": 1},
+        {"kind": "task", "id": "t1", "at": 0, "prompt": "one"},
+        {"kind": "task", "id": "t2", "at": 0, "prompt": "two"},
+        {"kind": "control", "at": 0.1, "op": "cancel", "task": "t2"},
+    ]
+    (cli.folder / "cancelling.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    slow = "scripted:ttft=0.3,tps=0,tokens=4"
+    live = cli("replay", "cancelling.jsonl", "--core", slow, "--slots", "1", "--json")
+    assert (live.code, Report.model_validate_json(live.out).runs[0].failed) == (0, 1)
+    virtual = cli("replay", "cancelling.jsonl", "--virtual", "--decode", "1", "--json")
+    assert (virtual.code, Report.model_validate_json(virtual.out).runs[0].failed) == (0, 1)

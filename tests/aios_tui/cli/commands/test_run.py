@@ -1,4 +1,4 @@
-"""`aios-tui run`: what goes in, what comes out, and the exit code."""
+"""`aios-tui run`: input, output and exit code."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_json_contract(cli: Here) -> None:
     assert len(task["result"].split()) == 4
 
 
-def test_a_failed_task_is_told_and_makes_exit_code_1(cli: Here) -> None:
+def test_a_failed_task_is_reported_and_makes_exit_code_1(cli: Here) -> None:
     found = cli("run", "--core", "scripted:fail=1", "a", "b")
     assert found.code == 1
     assert found.err.count("scripted: this prompt fails") == 2
@@ -101,6 +101,8 @@ def test_jsonl_from_stdin_with_options_as_defaults(cli: Here) -> None:
         (b'{"prompt": "a"}\n[1]\n', "line 2", "not a JSON object"),
         (b'\n\n{"prompt": "a", "priority": 10}', "line 3", "priority"),
         (b'{"prompt": "a", "urgency": 1}', "line 1", "urgency: no such field"),
+        (b'{"prompt": "a", "prio": 1}', "line 1", "prio: no such field; did you mean priority?"),
+        (b'{"prompt": "a", "options": {"temp": 1}}', "line 1", "no such field; did you mean temperature?"),
         (b'{"prompt": "  "}', "line 1", "the prompt is empty"),
         (b'{"prompt": "a"}\n{"prompt": 1}', "line 2", "prompt"),
         (b'{"prompt": "a"}\n{"priority": 1' + b"0" * 5000 + b"}", "line 2", "not JSON"),
@@ -108,7 +110,20 @@ def test_jsonl_from_stdin_with_options_as_defaults(cli: Here) -> None:
         (b"x" * (4 * 1024 * 1024 + 1), "line 1", "longer than 4 MiB"),
         (b"\n \n", "<stdin>", "no task"),
     ],
-    ids=["no-json", "no-object", "range", "field", "empty", "type", "digits", "utf-8", "long", "nothing"],
+    ids=[
+        "no-json",
+        "no-object",
+        "range",
+        "field",
+        "typo",
+        "option",
+        "empty",
+        "type",
+        "digits",
+        "utf-8",
+        "long",
+        "nothing",
+    ],
 )
 def test_a_bad_line_is_named_and_nothing_is_submitted(cli: Here, data: bytes, where: str, why: str) -> None:
     found = cli("run", "--core", QUICK, "-", stdin=data)
@@ -199,7 +214,7 @@ def test_output_is_utf_8_in_any_locale(tmp_path: Path) -> None:
     assert found.tasks()[0]["prompt"] == "你好"
 
 
-def test_a_broken_agent_of_the_users_is_told_and_the_rest_runs(cli: Here, tmp_path: Path) -> None:
+def test_an_invalid_agent_file_is_reported_and_the_rest_runs(cli: Here, tmp_path: Path) -> None:
     folder = tmp_path / "config" / "aios-tui" / "agents"
     folder.mkdir(parents=True)
     (folder / "mine.toml").write_text('name = "mine"\ndescription = "d"\n[[round]]\nprompt = "{prompt}!"\n')

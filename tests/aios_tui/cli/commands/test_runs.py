@@ -1,4 +1,4 @@
-"""`aios-tui runs`: what was kept is listed, shown as it was, compared and deleted."""
+"""`aios-tui runs`: saved replays are listed, shown unchanged, compared and deleted."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def test_runs_are_listed_shown_as_they_were_and_deleted(cli: Here) -> None:
     assert (one / "waiting-cdf.svg").read_bytes() == (two / "waiting-cdf.svg").read_bytes()
     assert "inversions" in cli("runs", "show", "2").out
     assert cli("runs", "delete", "1").code == 0
-    assert cli("runs", "show", "1").code == 2
+    assert cli("runs", "show", "1").code == 1
     assert cli("runs", "delete", "1", "2").code == 1
     assert cli("runs", "list", "--json").out == ""
 
 
 def test_the_name_alone_lists_as_the_replay_says(cli: Here) -> None:
     made = cli(*VIRTUAL, "--policy", "fifo,npps")
-    assert "kept as runs 1, 2; see `aios-tui runs`" in made.err
+    assert "2 runs saved, id 1, 2; see `aios-tui runs`" in made.err
     bare = cli("runs")
     assert (bare.code, bare.out, bare.err) == (0, cli("runs", "list").out, "")
     assert len(bare.out.splitlines()) == 3
@@ -39,7 +39,7 @@ def test_the_name_alone_lists_as_the_replay_says(cli: Here) -> None:
     assert "other.sqlite3" in other.complaint
 
 
-def test_two_runs_of_one_policy_are_told_apart(cli: Here) -> None:
+def test_two_runs_of_one_policy_get_different_names(cli: Here) -> None:
     cli(*VIRTUAL)
     cli(*VIRTUAL, "--slots", "2")
     shown = json.loads(cli("runs", "show", "1", "2", "--json").out)

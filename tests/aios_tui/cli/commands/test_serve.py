@@ -1,4 +1,4 @@
-"""A session that serves: what is served when it starts and stops, and agents taken up while it runs."""
+"""A runtime that serves: start, stop, and agents that are added while it runs."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ async def test_an_agents_file_is_taken_up_without_a_restart(tmp_path: Path) -> N
         await notice(subscription, "agents changed: haiku")
         assert here.agents.get("haiku").round_total == 2
         file.write_text("name = ")
-        told = await notice(subscription, "haiku.toml")
-        assert (told.level, "not TOML" in told.text) == ("warning", True)
+        found = await notice(subscription, "haiku.toml")
+        assert (found.level, "not TOML" in found.text) == ("warning", True)
         with pytest.raises(UsageError):
             here.agents.get("haiku")
         assert here.agents.get("chat").name == "chat"
@@ -66,10 +66,10 @@ async def test_an_agents_file_is_taken_up_without_a_restart(tmp_path: Path) -> N
 async def test_without_http_only_the_owners_socket_is_there(tmp_path: Path) -> None:
     async with runtime(tmp_path) as here:
         assert await here.serving() is None
-        told = discovery.look_up(tmp_path / "h.sqlite3")
-        assert told is not None
-        assert (told.url, told.socket) == (None, discovery.socket_path(tmp_path / "h.sqlite3"))
-        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(told.socket))) as own:
+        announced = discovery.look_up(tmp_path / "h.sqlite3")
+        assert announced is not None
+        assert (announced.url, announced.socket) == (None, discovery.socket_path(tmp_path / "h.sqlite3"))
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(announced.socket))) as own:
             assert (await own.get("http://localhost/v1/kernel")).json()["state"] == "running"
     assert discovery.look_up(tmp_path / "h.sqlite3") is None
     assert not discovery.socket_path(tmp_path / "h.sqlite3").exists()

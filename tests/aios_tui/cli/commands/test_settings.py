@@ -163,17 +163,17 @@ def test_each_bad_setting_is_named_and_the_others_are_read(cli: Here, monkeypatc
     config = written(cli.folder, 'quux = 1\npolicy = "rr"\nmax_attempts = 7\n')
     found = cli("settings", "--json", "--config", str(config), "--theme", "nope")
     assert found.code == 2
-    told = found.err.splitlines()
+    lines = found.err.splitlines()
     for start in (
         f"aios-tui: settings file {config}: no setting is called quux; `aios-tui settings` lists them all",
         "aios-tui: environment: no setting is called AIOS_TUI_XYZZY; `aios-tui settings` lists them all",
         "aios-tui: AIOS_TUI_ALIASES: not JSON",
         "aios-tui: AIOS_TUI_SLOTS: 'abc' is not a whole number",
         f"aios-tui: settings file {config}: policy: ",
-        "aios-tui: unknown theme 'nope': there are ",
+        "aios-tui: unknown theme 'nope'; known: ",
     ):
-        assert len([line for line in told if line.startswith(start)]) == 1, told
-    assert len(told) == 6
+        assert len([line for line in lines if line.startswith(start)]) == 1, lines
+    assert len(lines) == 6
     settings = json.loads(found.out)["settings"]
     assert settings["max_attempts"]["value"] == 7
     assert settings["max_attempts"]["from"] == f"settings file {config}"

@@ -50,7 +50,7 @@ def test_traces_become_workloads(cli: Here, text: str, at: list[float], read: li
     assert "seed 0" in str(origin["assigned"])
 
 
-def test_prompts_keep_what_they_say_and_get_what_is_asked_for(cli: Here) -> None:
+def test_options_of_the_command_line_override_those_of_the_workload(cli: Here) -> None:
     rows = imported(cli, "Why?\nHow?\n", "--interval", "2")
     assert [(row["prompt"], row["at"]) for row in rows] == [("Why?", 0), ("How?", 2)]
     assert all("priority" not in row and "client" not in row for row in rows)
@@ -72,14 +72,14 @@ def test_what_is_generated_is_the_same_for_a_seed_and_can_be_shown_and_replayed(
     shown = json.loads(cli("workload", "show", "a.jsonl", "--json").out)
     assert (shown["tasks"], shown["complete"], set(shown["priorities"])) == (200, True, {"0", "9"})
     assert shown["gap_cv"] > 1.5
-    told = cli("workload", "show", "b.jsonl.gz").out
-    assert "200 tasks" in told
-    assert "█" in told
+    shown = cli("workload", "show", "b.jsonl.gz").out
+    assert "200 tasks" in shown
+    assert "█" in shown
     done = cli("replay", "b.jsonl.gz", "--virtual", "--policy", "fifo,npps", "--json")
     assert [run["done"] for run in json.loads(done.out)["runs"]] == [200, 200]
 
 
-def test_shapes(cli: Here) -> None:
+def test_synthetic_arrivals_have_the_requested_shape(cli: Here) -> None:
     imported(cli, AZURE)
     assert cli("workload", "cut", "w.jsonl", "--from", "4", "--limit", "1", "-o", "cut.jsonl").code == 0
     (row,) = load(cli.folder / "cut.jsonl").tasks
@@ -108,13 +108,13 @@ def test_a_workload_in_the_users_folder_is_found_by_its_name(cli: Here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "complaint"),
     [
         (("import", "nothing", "-o", "x"), "nothing"),
         (("import", "trace", "-o", "x", "--format", "csv"), "--format 'csv'"),
         (("import", "trace", "-o", "x", "--priorities", "12:1"), "priorities"),
         (("import", "trace", "-o", "x", "--interval", "-1"), "--interval"),
-        (("import", "trace", "-o", "trace"), "there already"),
+        (("import", "trace", "-o", "trace"), "exists already"),
         (("import", "trace", "-o", "none/x"), "none/x"),
         (("import", "bad", "-o", "x"), "bad, line 3"),
         (("generate", "--tasks", "1", "--rate", "0", "-o", "x"), "rate above 0"),
@@ -129,11 +129,11 @@ def test_a_workload_in_the_users_folder_is_found_by_its_name(cli: Here) -> None:
         (("merge", "aios-five", "nothing", "-o", "x"), "no workload"),
     ],
 )
-def test_bad_requests_get_a_line_and_leave_no_file(cli: Here, given: tuple[str, ...], told: str) -> None:
+def test_bad_requests_get_a_line_and_leave_no_file(cli: Here, given: tuple[str, ...], complaint: str) -> None:
     (cli.folder / "trace").write_text(AZURE)
     (cli.folder / "bad").write_text(AZURE.replace("396", "many"))
     refused = cli("workload", *given)
     assert refused.code == 2
-    assert told in refused.complaint
+    assert complaint in refused.complaint
     left = {path.name for path in cli.folder.iterdir() if path.is_file()}
     assert left == {"trace", "bad"}

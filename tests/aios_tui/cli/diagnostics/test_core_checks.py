@@ -1,4 +1,4 @@
-"""What `doctor` says of the cores."""
+"""The checks of `doctor` on cores."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_each_configured_core_has_a_line(cli: Here) -> None:
     assert "127.0.0.1:9" in attic["detail"] and "wait" in attic["advice"]
 
 
-def test_none_that_can_run_anything_is_a_failure(cli: Here) -> None:
+def test_no_usable_core_is_a_failure(cli: Here) -> None:
     config = configured(cli.folder, table("attic", "127.0.0.1:9") + table("cellar", "127.0.0.1:10"))
     code, lines = of(cli, "core", "--config", config)
     assert (code, [line["state"] for line in lines]) == (1, ["fail", "fail"])
     code, lines = of(cli, "core", "--config", configured(cli.folder, ""))
     assert (code, [line["state"] for line in lines]) == (1, ["fail"])
-    assert "nothing to run on" in lines[0]["detail"] and "models fetch" in lines[0]["advice"]
+    assert "no core to run tasks on" in lines[0]["detail"] and "models fetch" in lines[0]["advice"]
 
 
 def test_a_key_that_is_missing_is_named_and_one_that_others_may_read_fails(

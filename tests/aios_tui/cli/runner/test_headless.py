@@ -1,4 +1,4 @@
-"""The end of a headless run, at moments that a process of its own can't be made to hit."""
+"""The end of a headless run, at moments that a test can't hit in another process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that do not come to their end: signals, a reader that leaves, a process that dies, and what `--resume` does."""
+"""Interrupted runs: signals, a closed output, a killed process, and `--resume` after them."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def states(folder: Path) -> Counter[str]:
 
 
 def running(folder: Path, *, after: int) -> subprocess.Popen[str]:
-    """A `run` of TEN of which the first `after` have ended, and the others go on to do so, ten a second."""
+    """Start a `run` of TEN, ten a second, and return when the first `after` have ended."""
     process = start(folder, "run", "--core", "scripted:ttft=0,tps=40,tokens=4", "--json", *TEN)
     seen = iter(range(1, len(TEN) + 1))
     until(process, lambda _line: next(seen) == after)
     return process
 
 
-def said(process: subprocess.Popen[str], word: str) -> None:
-    """Wait until the process said `word` on stderr."""
+def wait_for_stderr(process: subprocess.Popen[str], word: str) -> None:
+    """Wait until the process has printed `word` to stderr."""
     assert process.stderr is not None
     for line in process.stderr:
         if word in line:
             return
-    raise AssertionError(f"it ended and never said {word!r}")
+    raise AssertionError(f"it ended and never printed {word!r}")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -51,13 +51,13 @@ def test_a_signal_ends_in_order_and_resume_finishes_the_rest(tmp_path: Path, num
     assert "interrupted: " in err
     assert "--resume" in err
     assert "Traceback" not in err
-    told = 2 + len(out.splitlines())
-    assert states(tmp_path) == {"done": told, "queued": 10 - told}
+    reported = 2 + len(out.splitlines())
+    assert states(tmp_path) == {"done": reported, "queued": 10 - reported}
 
     rest = call(tmp_path, "run", "--resume", "--core", QUICK, "--json")
     assert rest.code == 0
-    assert [task["prompt"] for task in rest.tasks()] == [f"p{n}" for n in range(told, 10)]
-    assert [task["dispatch_order"] for task in rest.tasks()] == list(range(1, 11 - told))
+    assert [task["prompt"] for task in rest.tasks()] == [f"p{n}" for n in range(reported, 10)]
+    assert [task["dispatch_order"] for task in rest.tasks()] == list(range(1, 11 - reported))
     assert states(tmp_path) == {"done": 10}
 
 
@@ -66,8 +66,8 @@ def test_resume_after_kill_9(tmp_path: Path) -> None:
     process.kill()
     out, _ = process.communicate(timeout=30)
     assert process.returncode == -signal.SIGKILL
-    told = 3 + len(out.splitlines())
-    assert states(tmp_path)["done"] >= told
+    reported = 3 + len(out.splitlines())
+    assert states(tmp_path)["done"] >= reported
 
     # What was left is not touched by a plain run, but by --resume.
     (other,) = call(tmp_path, "run", "--core", QUICK, "--json", "another").tasks()
@@ -76,7 +76,7 @@ def test_resume_after_kill_9(tmp_path: Path) -> None:
     assert rest.code == 0
     assert "left by an earlier run" in rest.err
     assert states(tmp_path) == {"done": 11}
-    assert len(rest.tasks()) >= 10 - told - 1, "all but what ended between its record and its line"
+    assert len(rest.tasks()) >= 10 - reported - 1, "all but what ended between its record and its line"
     again = call(tmp_path, "run", "--resume", "--core", QUICK, "--json")
     assert (again.code, again.out) == (0, "")
     assert "nothing was left" in again.err
@@ -108,7 +108,7 @@ def test_help_into_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
 
 def test_the_second_process_on_a_history_is_refused_in_one_line(tmp_path: Path) -> None:
     first = start(tmp_path, "run", "--core", ENDLESS, *TEN)
-    said(first, "accepted")
+    wait_for_stderr(first, "accepted")
     second = call(tmp_path, "run", "--core", QUICK, "hi")
     assert second.code == 2
     assert second.out == ""
@@ -155,7 +155,7 @@ def test_resume_of_nothing_says_so(cli: Here) -> None:
 def test_a_task_interrupted_too_often_is_reported_as_failed(tmp_path: Path) -> None:
     limit = {"AIOS_TUI_MAX_ATTEMPTS": "1"}
     process = start(tmp_path, "--core", ENDLESS, "run", "b", env=limit)
-    said(process, "accepted")
+    wait_for_stderr(process, "accepted")
     wait_for_attempt(tmp_path)
     process.kill()
     process.communicate(timeout=30)

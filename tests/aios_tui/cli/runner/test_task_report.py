@@ -19,7 +19,7 @@ def test_the_duration_ends_with_the_last_task(
     monkeypatch.setattr(time, "monotonic", lambda: now)
     report = TaskReport(Output(), total=1, as_json=False)
     now = 1.5
-    report.task(TaskRecord.of(Task(1, TaskSpec(prompt="x"), 0.0, 5, state=TaskState.DONE)))
+    report.add(TaskRecord.of(Task(1, TaskSpec(prompt="x"), 0.0, 5, state=TaskState.DONE)))
     now = 4.5
-    report.end()
+    report.finish()
     assert "1 done in 1.5 s" in capsys.readouterr().err
