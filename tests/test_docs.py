@@ -11,7 +11,7 @@ import pytest
 from aios_tui.cli.output import FIRST
 from aios_tui.cli.root import COMMANDS, root
 from aios_tui.config.settings import Settings
-from aios_tui.console.actions import ACTIONS
+from aios_tui.console.actions import MAIN
 from engine.cores.embedded import weights
 from themes import Colours, Theme, load_theme
 
@@ -24,7 +24,7 @@ SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 def test_the_readme_names_every_key() -> None:
     section = README.partition("\n## Keys\n")[2].partition("\n## ")[0]
     named = set(re.findall(r"`([^`]+)`", section))
-    keys = {action.shown_key for action in ACTIONS if action.keys and not action.id.startswith("page_")}
+    keys = {action.shown_key for action in MAIN if action.keys and not action.id.startswith("page_")}
     assert keys - named == set()
 
 

@@ -48,7 +48,7 @@ async def _open(settings: Settings, sockets: list[socket.socket], record: Path |
         await runtime.open()  # before any screen: a history in use or broken is one line on stderr
         return await run_console(
             runtime,
-            memory=Preferences(paths.state_folder() / "console.json"),
+            preferences=Preferences(paths.state_folder() / "console.json"),
             themes_folder=settings.themes_folder,
             workloads_folder=settings.workloads_folder,
             runs=HistoryRuns(runtime),

@@ -95,7 +95,7 @@ async def test_stopping_takes_a_running_task_back_and_the_next_start_says_so(tmp
         await until(pilot, lambda: app.view.running == 1)
         await pilot.press("q")
         await until(pilot, lambda: type(app.screen).__name__ == "QuitScreen")
-        await pilot.press("s")
+        await pilot.press("q")
         await until(pilot, lambda: app.return_value == 0)
     async with real(tmp_path, QUICK) as (app, pilot):
         await until(pilot, lambda: "1 task of an earlier run queued again" in app.last_notice)
@@ -108,15 +108,15 @@ async def test_a_drain_can_be_aborted_and_ends_by_itself(tmp_path: Path) -> None
         await until(pilot, lambda: app.view.running == 1)
         await pilot.press("q")
         await until(pilot, lambda: type(app.screen).__name__ == "QuitScreen")
-        await pilot.press("d")
+        await pilot.press("D")
         await until(pilot, lambda: app.view.kernel is KernelState.DRAINING)
-        assert "1 task running, leaving when done" in app.last_notice
+        assert "1 task running; quits when done" in app.last_notice
         await pilot.press("escape")
         await until(pilot, lambda: app.view.kernel is KernelState.RUNNING)
         assert not app.leaving
         await pilot.press("q")
         await until(pilot, lambda: type(app.screen).__name__ == "QuitScreen")
-        await pilot.press("d")
+        await pilot.press("D")
         await until(pilot, lambda: app.draining)
         await app.runtime.kernel.cancel(1)
         await until(pilot, lambda: app.return_value == 0)
