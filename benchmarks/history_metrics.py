@@ -60,7 +60,7 @@ def _rows(tasks: int, begin: float) -> Iterator[tuple[Any, ...]]:
 
 async def ask(path: Path) -> None:
     async with History(path) as history:
-        for _, name, seconds, buckets, _ in SPANS:
+        for name, seconds, buckets, _ in SPANS:
             took = []
             for _ in range(ROUNDS):
                 begun = time.perf_counter()

@@ -1,14 +1,14 @@
-"""The console: composition, key dispatch and lifecycle. What it shows is in `bridge`, what it does in `operations`.
+"""The console: composition, key dispatch and lifecycle. `state/` holds what it shows, `handlers/` what actions do.
 
 For screens and widgets, `self.app` is the `ConsoleApp` (`aios_tui.console.app.console(self)` gives it typed):
 
 - `app.runtime`: history, agents, telemetry; `app.runtime.kernel` only while `app.live` is true.
-- `app.view`: the view state to draw from. Don't keep it, it may be replaced; don't change it.
+- `app.view`: the view state to draw from. Don't store it, it may be replaced; don't change it.
 - `app.frames`: a Signal published after the view state changed, at most ten times a second, with the `Changes`.
   `app.frames.subscribe(self, self.on_frame)` in `on_mount`; look at `changes.tasks` to follow one task.
-- `app.act("cancel", task=12)`: run an action from the table, as its key would; says why when it can't act.
-- `app.tell(text, "warning")`: one line to the operator. Any text is safe here.
-- `app.memory`, `app.theming`: what is remembered between runs, and the themes.
+- `app.act("cancel", task=12)`: run an action as its key would; a notice gives the reason when it is not available.
+- `app.notify(text, severity="warning")`: one line for the operator. Any text is safe here.
+- `app.preferences`, `app.themes`: values remembered between runs, and the themes.
 """
 
 from __future__ import annotations
@@ -22,16 +22,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Event, Resize
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
 from textual.widget import Widget
 from textual.widgets import Input
 from textual.worker import WorkerFailed
 
-from aios_tui.console import actions
-from aios_tui.console.app_base import ConsoleBase, Severity
+from aios_tui.console.action_context import ActionContext
+from aios_tui.console.actions import BY_ID
+from aios_tui.console.app_base import ConsoleBase
 from aios_tui.console.handlers import operator
 from aios_tui.console.handlers.palette import ActionCommands
 from aios_tui.console.input.line_filter import PrintableOnly
@@ -40,6 +42,7 @@ from aios_tui.console.input.terminal import as_it_is_now, lasting_terminal
 from aios_tui.console.jobs import core_refresh, workloads
 from aios_tui.console.jobs.models import ModelJobs
 from aios_tui.console.preferences import Preferences
+from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.main import MainScreen
 from aios_tui.console.state.bridge import Bridge
 from aios_tui.console.state.ports import ConsoleRuntime
@@ -56,18 +59,18 @@ if TYPE_CHECKING:
     from aios_tui.console.jobs.replay import ReplayJob
 
 READ_CHARS_S = 20.0
-"""How quickly people read, so that a long notice stays long enough."""
+"""Reading speed in characters a second: a long notice stays long enough to be read."""
 
 
 class ConsoleApp(ConsoleBase):
     """The console over an opened session. The app's return value is the exit code: 0, or 128 + a signal's number.
 
     Args:
-        session: opened; the console starts it after its first paint. Closing it is `run_console`'s.
-        memory: what is remembered between runs; without it nothing is.
-        themes_folder: where the user's themes are.
-        workloads_folder: where the user's workload files are, and recordings go.
-        runs: where runs are kept; without it they last as long as the console.
+        runtime: opened; the console starts it after its first paint, and `run_console` closes it.
+        preferences: values remembered between runs; by default nothing is remembered.
+        themes_folder: the user's themes.
+        workloads_folder: the user's workload files, to which recordings are written.
+        runs: the store of runs; by default they last as long as the console.
         theme: overrides the remembered theme.
         now: the time in Unix seconds, against which waiting times are drawn.
     """
@@ -76,16 +79,13 @@ class ConsoleApp(ConsoleBase):
     CSS_PATH = ["app.tcss", "screens/main.tcss"]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = {ActionCommands}  # noqa: RUF012  (typed by the base class)
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "act('quit')", show=False, priority=True),
-        Binding("ctrl+c", "act('quit')", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("app")
 
     def __init__(
         self,
         runtime: ConsoleRuntime,
         *,
-        memory: Preferences | None = None,
+        preferences: Preferences | None = None,
         themes_folder: Path | None = None,
         workloads_folder: Path | None = None,
         runs: Runs | None = None,
@@ -94,9 +94,12 @@ class ConsoleApp(ConsoleBase):
     ) -> None:
         super().__init__()
         self.runtime = runtime
-        self.memory = memory or Preferences()
-        self.theming = ThemeManager(
-            self, folder=themes_folder, memory=self.memory, told=lambda text: self.tell(text, "warning")
+        self.preferences = preferences or Preferences()
+        self.themes = ThemeManager(
+            self,
+            folder=themes_folder,
+            preferences=self.preferences,
+            report=lambda text: self.notify(text, severity="warning"),
         )
         self.workloads_folder = workloads_folder
         self.runs: Runs = runs or MemoryRuns()
@@ -133,12 +136,12 @@ class ConsoleApp(ConsoleBase):
         await super().on_event(event)
 
     def before_paste(self) -> None:
-        """What is pasted while a pane has the focus is meant for the quick line."""
+        """Send a paste to the quick line while a pane has the focus."""
         if self.screen is self.main and not isinstance(self.focused, Input) and not self.view.trouble:
             self.main.begin_typing()
 
     def on_mount(self) -> None:
-        self.theming.apply(self._wanted_theme)
+        self.themes.apply(self._wanted_theme)
         self.set_interval(1.0, self._tick)
         self._catch_signals()
         self.call_after_refresh(self.start)
@@ -165,7 +168,7 @@ class ConsoleApp(ConsoleBase):
     def start(self) -> None:
         """Start the core, in the background."""
         self.background(self._start, group="session", exclusive=True)
-        self.background(self.theming.watch, group="themes", exclusive=True)
+        self.background(self.themes.watch, group="themes", exclusive=True)
 
     async def _start(self) -> None:
         self.view.trouble = None
@@ -176,7 +179,7 @@ class ConsoleApp(ConsoleBase):
             self.view.trouble = one_line(str(error))
             self.view.changes.header = True
             self.bridge.emit()
-            self.tell(str(error), "error")
+            self.notify(str(error), severity="error")
             return
         self.started.set()
         self.bridge.attach(self.runtime.kernel)
@@ -184,17 +187,17 @@ class ConsoleApp(ConsoleBase):
         await self.load_results()
         if problems := self.runtime.agent_problems:
             count = f"{len(problems)} agents can't be used: " if len(problems) > 1 else ""
-            self.tell(count + "; ".join(problems), "warning")
-        if words := operator.recovered_words(recovery):
-            self.tell(words)
+            self.notify(count + "; ".join(problems), severity="warning")
+        if summary := operator.recovery_summary(recovery):
+            self.notify(summary)
 
     async def load_results(self) -> None:
-        """Fill the results from the history. After the start this is done again: tasks may have ended meanwhile."""
+        """Fill the results from the history; after the start a second time, since tasks may have ended meanwhile."""
         try:
             records = await self.runtime.history.list(limit=MAX_RESULTS)
             counts = await self.runtime.history.counts()
         except AiosError as error:
-            self.tell(str(error), "error")
+            self.notify(str(error), severity="error")
             return
         self.bridge.flush()
         view = self.view
@@ -207,7 +210,7 @@ class ConsoleApp(ConsoleBase):
         self.background(self.load_results, group="results", exclusive=True)
 
     def _catch_signals(self) -> None:
-        """Leave in order, with the terminal restored, when told to end. Windows has no such signals."""
+        """Quit cleanly, with the terminal restored, on SIGTERM and SIGHUP. Windows has no such signals."""
         loop = asyncio.get_running_loop()
         for name in ("SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
@@ -218,11 +221,11 @@ class ConsoleApp(ConsoleBase):
                     return
 
     def leave(self, code: int = 0) -> None:
-        """Stop running tasks, which are queued again, and end the app. Calling it twice does nothing more."""
+        """Stop running tasks, which are queued again, and end the app. Further calls do nothing."""
         if not self.leaving:
             self.leaving = self.main.header.leaving = True
             self.main.header.redraw()
-            self.tell("stopping …")
+            self.notify("stopping …")
             self.background(partial(self._leave, code), group="leaving")
 
     async def _leave(self, code: int) -> None:
@@ -235,57 +238,71 @@ class ConsoleApp(ConsoleBase):
         """End at an unexpected exception without Textual's report: `run_console` raises it where it is logged."""
         self._close_messages_no_wait()
 
-    # Frames, words and actions
+    # Frames, notices and actions
 
     def _publish(self, changes: Changes) -> None:
         for notice in changes.notices:
-            self.tell(notice.text, "information" if notice.level == "info" else notice.level)
+            self.notify(notice.text, severity="information" if notice.level == "info" else notice.level)
         if changes.lanes:
             self._look_where_due()  # a model that begins to stream is in memory now
         self.frames.publish(changes)
 
-    def tell(self, text: str, severity: Severity = "information") -> None:
-        """Say one line to the operator: in the footer of the main screen; over another screen, or where a warning or
-        an error is longer than the footer, in a box that has room for all of it."""
-        self.last_notice = one_line(text)
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,
+    ) -> None:
+        """Show one line to the operator. Untrusted text is safe: it is cleaned and never read as markup.
+
+        It appears in the footer of the main screen. Over another screen, or if a warning or error is longer than the
+        footer, it appears in a toast that has room for all of it. `title` and `markup` are ignored.
+        """
+        self.last_notice = one_line(message)
         if not self.is_running or not self.screen_stack:
             return
         fits = severity == "information" or self.main.footer.has_room_for(self.last_notice)
         if self.screen is self.main and fits:
             self.main.show_notice(self.last_notice, severity)
         else:
-            seconds = max(NOTICE_S[severity], len(self.last_notice) / READ_CHARS_S)
-            self.notify(self.last_notice, severity=severity, markup=False, timeout=seconds)
+            seconds = timeout or max(NOTICE_S[severity], len(self.last_notice) / READ_CHARS_S)
+            super().notify(self.last_notice, severity=severity, markup=False, timeout=seconds)
 
-    def situation(self, task: int | None = None) -> actions.ActionContext:
-        """Where the operator is; `task` stands in for what is selected on the main screen."""
+    def action_context(self, task: int | None = None) -> ActionContext:
+        """The state that decides which actions are available.
+
+        `task` is used instead of the task selected on the main screen.
+        """
         main = self.main
         selected = main.selected if task is None else task
         replay = None if self.replaying is None else self.replaying.view
         recording = None if self.runtime.recording is None else self.runtime.recording.name
-        return actions.ActionContext(
+        return ActionContext(
             self.view, main.pane, selected, self.live and not self.leaving, replay=replay, recording=recording
         )
 
     def act(self, action: str, task: int | None = None) -> bool:
-        """Run an action as its key would. Returns False, and has said why, when it can't act now."""
-        now = self.situation(task)
-        if reason := actions.BY_ID[action].why_not(now):
-            self.tell(reason, "warning")
+        """Run an action as its key would. Returns False, after a notice with the reason, when it is not available."""
+        context = self.action_context(task)
+        if reason := BY_ID[action].why_not(context):
+            self.notify(reason, severity="warning")
             return False
         operation = operator.OPERATIONS[action]
         if inspect.iscoroutinefunction(operation):
-            self.carry_out(partial(operation, self, now))
+            self.carry_out(partial(operation, self, context))
         else:
-            operation(self, now)
+            operation(self, context)
         return True
 
     def submit(self, specs: list[TaskSpec]) -> None:
-        """Submit tasks in the background and say their ids; the quick line comes here."""
-        if reason := actions.BY_ID["new"].why_not(self.situation()):
-            self.tell(reason, "warning")
+        """Submit tasks in the background and show their ids in a notice."""
+        if reason := BY_ID["new"].why_not(self.action_context()):
+            self.notify(reason, severity="warning")
         else:
-            self.background(partial(self._finish, partial(operator.submit, self, specs)), group="actions")
+            self.carry_out(partial(operator.submit, self, specs))
 
     def action_act(self, action: str) -> None:
         self.act(action)
@@ -298,12 +315,12 @@ class ConsoleApp(ConsoleBase):
 
 
 def console(widget: Widget) -> ConsoleApp:
-    """The app a widget or screen belongs to, typed."""
+    """Return the app that a widget or screen belongs to, typed."""
     return cast(ConsoleApp, widget.app)
 
 
 async def run_console(runtime: ConsoleRuntime, **options: Any) -> int:
-    """Run the console over an opened session until it is left, then close the session. Returns the exit code.
+    """Run the console over an opened runtime until the operator quits, then close the runtime. Returns the exit code.
 
     `options` are ConsoleApp's. An unexpected exception in the app is raised again once the terminal is restored.
     """

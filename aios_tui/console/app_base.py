@@ -1,4 +1,4 @@
-"""What screens, widgets, operations and jobs may ask of the console; `app.ConsoleApp` is the one that is run."""
+"""The console as screens, widgets, handlers and jobs use it; `app.ConsoleApp` implements it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from textual.signal import Signal
 
-from aios_tui.console.actions import ActionContext
+from aios_tui.console.action_context import ActionContext
 from aios_tui.console.input.ordered_keys import OrderedKeys
 from aios_tui.console.jobs.models import ModelJobs
 from aios_tui.console.preferences import Preferences
@@ -25,15 +25,13 @@ from engine.task import TaskSpec
 if TYPE_CHECKING:
     from aios_tui.console.jobs.replay import ReplayJob
 
-Severity = Literal["information", "warning", "error"]
-
 
 class ConsoleBase(OrderedKeys):
-    """The console without its screens and actions: the surface that they are written against."""
+    """The console without its screens and actions."""
 
     runtime: ConsoleRuntime
-    memory: Preferences
-    theming: ThemeManager
+    preferences: Preferences
+    themes: ThemeManager
     workloads_folder: Path | None
     runs: Runs
     model_jobs: ModelJobs
@@ -48,47 +46,46 @@ class ConsoleBase(OrderedKeys):
 
     @property
     def live(self) -> bool:
-        """Whether there is a kernel to act on."""
+        """True while there is a kernel to act on."""
         return self.started.is_set()
 
     @property
     def view(self) -> ViewState:
-        """What to draw."""
+        """The view state to draw."""
         return self.bridge.view
 
     def background(self, job: Callable[[], Awaitable[None]], *, group: str, exclusive: bool = False) -> None:
-        """Run a coroutine function as a worker. Given the function, Textual leaves no coroutine behind at the end."""
+        """Run a coroutine function as a worker.
+
+        Textual gets the function, not a coroutine, so that none is left unawaited when the app ends.
+        """
         self.run_worker(cast(Any, job), group=group, exclusive=exclusive)
 
     def carry_out(self, operation: Callable[[], Awaitable[None]], group: str = "actions") -> None:
-        """Run this in the background; an AiosError in it is said."""
-        self.background(partial(self._finish, operation), group=group)
+        """Run an operation in the background; an AiosError in it becomes a notice."""
+        self.background(partial(self._report_errors, operation), group=group)
 
     def redraw_header(self) -> None:
-        """What the header, the replay line and the footer say besides the view state has changed."""
+        """Draw header, replay line and footer again, for a change outside the view state."""
         self.view.changes.header = True
         self.bridge.emit()
 
-    async def _finish(self, operation: Callable[[], Awaitable[None]]) -> None:
+    async def _report_errors(self, operation: Callable[[], Awaitable[None]]) -> None:
         try:
             await operation()
         except AiosError as error:
-            self.tell(str(error), "error")
-
-    def tell(self, text: str, severity: Severity = "information") -> None:
-        """Say one line to the operator."""
-        raise NotImplementedError
+            self.notify(str(error), severity="error")
 
     def act(self, action: str, task: int | None = None) -> bool:
         """Run an action as its key would."""
         raise NotImplementedError
 
-    def situation(self, task: int | None = None) -> ActionContext:
-        """Where the operator is."""
+    def action_context(self, task: int | None = None) -> ActionContext:
+        """The state that decides which actions are available."""
         raise NotImplementedError
 
     def submit(self, specs: list[TaskSpec]) -> None:
-        """Submit tasks in the background and say their ids."""
+        """Submit tasks in the background and show their ids in a notice."""
         raise NotImplementedError
 
     def start(self) -> None:

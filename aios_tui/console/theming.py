@@ -1,4 +1,4 @@
-"""Themes in the console: from `themes` to Textual, the user's own ones, taken up live, and the remembered choice."""
+"""Themes in the console: conversion to Textual, live reload of the user's own themes, and the remembered choice."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from textual.theme import Theme as TextualTheme
 
 from aios_tui.console.preferences import Preferences
 from engine.sanitise import one_line
+from engine.wording import did_you_mean
 from themes import DEFAULT_THEME, Theme, builtin_themes, load_files
 
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 def variables_of(theme: Theme) -> dict[str, str]:
-    """The style variables a theme gives, beyond Textual's own colours.
+    """Return the style variables of a theme, beyond Textual's own colours.
 
     For the console's styles: `$muted`, `$cursor`, `$frame` (borders at rest) and `$priority-0` … `$priority-9`.
-    The rest sets what Textual would otherwise derive, so that contrast is what the theme's author chose.
+    The rest overrides what Textual would derive, so that the theme's author decides the contrast.
     """
     colours = theme.colours
     own = {
@@ -63,12 +64,15 @@ def variables_of(theme: Theme) -> dict[str, str]:
 
 
 def variable_defaults() -> dict[str, str]:
-    """For `App.get_theme_variable_defaults`: without them, styles that use our variables fail under a foreign theme."""
+    """Return the values for `App.get_theme_variable_defaults`.
+
+    Without them, styles that use our variables fail under a theme that is not ours.
+    """
     return variables_of(builtin_themes()[0])
 
 
 def to_textual(theme: Theme) -> TextualTheme:
-    """The theme as Textual takes it."""
+    """Convert a theme to Textual's class."""
     colours = theme.colours
     return TextualTheme(
         name=theme.name,
@@ -88,55 +92,55 @@ def to_textual(theme: Theme) -> TextualTheme:
 
 
 class ThemeManager:
-    """The themes of one app: built in, and the user's from a folder, by which a built-in one may be replaced.
+    """The themes of one app: the built-in ones and the user's, which may replace built-in ones.
 
     Args:
-        folder: where the user's themes lie; it need not exist.
-        told: is called with one line, untrusted text in it, when a user's theme can't be used.
+        folder: the user's themes; it need not exist.
+        report: called with one line, which may hold untrusted text, when a user's theme can't be used.
     """
 
-    def __init__(self, app: App[Any], *, folder: Path | None, memory: Preferences, told: Told) -> None:
+    def __init__(self, app: App[Any], *, folder: Path | None, preferences: Preferences, report: Report) -> None:
         self._app = app
         self._folder = folder
-        self._memory = memory
-        self._told = told
+        self._preferences = preferences
+        self._report = report
         self._built_in = {theme.name: theme for theme in builtin_themes()}
-        self._users: dict[str, Theme] = {}  # by file name; the last good ones
+        self._users: dict[str, Theme] = {}  # by file name; the last valid version of each
         self._problems: dict[str, str] = {}
 
     @property
-    def themes(self) -> dict[str, Theme]:
-        """All that can be chosen, by name: built-in ones first, the default at their head."""
+    def available(self) -> dict[str, Theme]:
+        """All themes by name: the default, the other built-in ones, the user's."""
         return self._built_in | {theme.name: theme for theme in self._users.values()}
 
     def apply(self, preferred: str | None = None) -> None:
-        """Register every theme and take `preferred`, else the remembered one, else the default."""
+        """Register every theme and use `preferred`, else the remembered one, else the default."""
         for theme in self._built_in.values():
             self._app.register_theme(to_textual(theme))
         self.reload()
-        wanted = preferred or self._memory.values.theme or DEFAULT_THEME
-        if preferred and preferred not in self.themes:
-            self._told(f"theme {one_line(preferred, 60)!r} is unknown; there are {', '.join(self.themes)}")
-        self._app.theme = wanted if wanted in self.themes else DEFAULT_THEME
+        wanted = preferred or self._preferences.values.theme or DEFAULT_THEME
+        if preferred and preferred not in self.available:
+            self._report(f"unknown theme {one_line(preferred, 60)!r}; {did_you_mean(preferred, self.available)}")
+        self._app.theme = wanted if wanted in self.available else DEFAULT_THEME
 
     def preview(self, name: str) -> None:
-        """Show a theme, for now; an unknown name changes nothing."""
-        if name in self.themes:
+        """Show a theme without remembering it; an unknown name changes nothing."""
+        if name in self.available:
             self._app.theme = name
 
-    def keep(self, name: str) -> None:
-        """Show a theme, and remember it for next time."""
+    def save(self, name: str) -> None:
+        """Show a theme and remember it for the next start."""
         self.preview(name)
-        self._memory.update(theme=self._app.theme)
+        self._preferences.update(theme=self._app.theme)
 
     def reload(self) -> None:
-        """Take up the folder as it is now. A broken file keeps its last good theme; it is told once."""
+        """Read the folder again. A broken file keeps its last valid theme and is reported once."""
         if self._folder is None:
             return
         found, problems = load_files(self._folder)
-        before = self.themes
+        before = self.available
         self._users = found | {name: self._users[name] for name in problems if name in self._users}
-        after = self.themes
+        after = self.available
         for name in before.keys() - after.keys():
             if self._app.theme == name:
                 self._app.theme = DEFAULT_THEME
@@ -149,8 +153,8 @@ class ThemeManager:
         lines = {name: one_line(str(problem), 300) for name, problem in problems.items()}
         for name, line in lines.items():
             if self._problems.get(name) != line:
-                kept = "; its last good version stays" if name in self._users else ""
-                self._told(f"theme {line}{kept}")
+                kept = "; the last valid version stays in use" if name in self._users else ""
+                self._report(f"theme {line}{kept}")
         self._problems = lines
 
     async def watch(self, stop: asyncio.Event | None = None) -> None:
@@ -161,7 +165,7 @@ class ThemeManager:
 
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            seen = False  # what changed before the watcher was up shows when it first says that nothing did
+            seen = False  # changes made before the watcher was up show when it first reports no change
             async for changes in awatch(
                 self._folder, stop_event=stop, recursive=False, debounce=200, yield_on_timeout=True
             ):
@@ -169,4 +173,4 @@ class ThemeManager:
                     self.reload()
                 seen = True
         except (OSError, RuntimeError) as error:
-            self._told(f"theme changes are not taken up: {one_line(str(error), 200)}")
+            self._report(f"theme changes are not applied: {one_line(str(error), 200)}")

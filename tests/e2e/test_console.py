@@ -95,7 +95,7 @@ def test_stop_and_requeue_then_finish_at_the_next_start(home: Path) -> None:
         terminal.until("1 running")
         terminal.press("q")
         terminal.until("queue", "the question what to do with what runs")
-        terminal.press("s")
+        terminal.press("q")
         assert terminal.ended() == 0
     assert counts(home, history(home)) == {"queued": 1}
     with Terminal("--core", "scripted:", home=home) as terminal:

@@ -38,7 +38,7 @@ def test_a_clients_tasks_are_seen_and_cancelled_in_the_console(tmp_path: Path) -
         assert "by the operator" in answers[0].text
         assert "Traceback" not in console.text
         console.press("q")
-        console.until("stop now")
-        console.press("s")
+        console.until("quit now")
+        console.press("q")
         assert console.ended() == 0
     assert discovery.look_up(db) is None

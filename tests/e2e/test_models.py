@@ -47,7 +47,7 @@ def test_pull_load_and_ask(tmp_path: Path, there: InThread) -> None:
         terminal.until(OLD, "the server's model in the header")
         terminal.press("m")
         terminal.until("abilities", "the models' screen")
-        terminal.press("p")
+        terminal.press("F")
         terminal.until("Pull a model")
         terminal.press(NEW, "enter")
         terminal.until("pulling manifest")
@@ -85,7 +85,7 @@ def test_leaving_stops_a_pull_at_the_server(tmp_path: Path, there: InThread) -> 
     there.server.pulls.append((Progress(LAYER, 1, 2), Wait()))
     with Terminal("--core", f"ollama@{there.server.host}", home=tmp_path) as terminal:
         terminal.until(OLD)
-        terminal.press("m", "p")
+        terminal.press("m", "F")
         terminal.until("Pull a model")
         terminal.press(NEW, "enter")
         terminal.until("50 %")

@@ -33,7 +33,7 @@ def test_a_session_is_recorded_replayed_and_compared_and_the_runs_are_there_next
         console.until("session-")
         console.press("G")
         console.until("switches of policy, 1, are done")
-        console.press("s", "s", "s")
+        console.press(">", ">", ">")
         console.until("speed     max")
         console.press("enter")
         console.until("ended: 2 tasks in")

@@ -46,7 +46,7 @@ async def _run_console(settings: Settings, sockets: list[socket.socket], record:
         await runtime.open()  # before any screen: a history in use or broken is one line on stderr
         return await run_console(
             runtime,
-            memory=Preferences(paths.state_folder() / "console.json"),
+            preferences=Preferences(paths.state_folder() / "console.json"),
             themes_folder=settings.themes_folder,
             workloads_folder=settings.workloads_folder,
             runs=HistoryRuns(runtime),

@@ -1,6 +1,6 @@
-"""What each action does, under the ids of the action table. An operation is called only when its action can act.
+"""The handlers of the main screen's actions, by action id. Each is called only when its action is available.
 
-Those that wait return an awaitable, which the app runs as a worker; an AiosError in it becomes a notice.
+A handler that waits is a coroutine function, which the app runs as a worker; an AiosError in it becomes a notice.
 """
 
 from __future__ import annotations
@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
-from aios_tui.console.actions import ActionContext
+from aios_tui.console.action_context import ActionContext
 from aios_tui.console.handlers import workloads
 from engine.errors import AiosError
 from engine.scheduling import parse_policy, with_affinity_of
 from engine.store import Recovery
 from engine.task import KernelState, TaskSpec
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from aios_tui.console.app_base import ConsoleBase
@@ -24,230 +26,208 @@ if TYPE_CHECKING:
 Operation = Callable[["ConsoleBase", ActionContext], Awaitable[None] | None]
 
 
-def _main(app: ConsoleBase) -> MainScreen:
+def main_screen(app: ConsoleBase) -> MainScreen:
+    """The main screen, also while another screen covers it."""
     return cast("MainScreen", app.screen_stack[0])
 
 
-def recovered_words(recovery: Recovery) -> str:
-    """What was taken up from an earlier run, in one line; empty when nothing was."""
+def recovery_summary(recovery: Recovery) -> str:
+    """Describe in one line the tasks recovered from an earlier run; empty if there are none."""
     parts = []
     if recovery.queued:
-        parts.append(f"{_tasks(len(recovery.queued))} of an earlier run queued again")
+        parts.append(f"{plural(len(recovery.queued), 'task')} of an earlier run queued again")
     if held := sum(task.held for task in recovery.queued):
-        parts.append("held" if len(recovery.queued) == 1 else f"{held} of them held")
+        parts.append("held" if len(recovery.queued) == 1 else f"{held:,} of them held")
     if recovery.interrupted:
-        parts.append(f"{len(recovery.interrupted)} had been interrupted")
+        parts.append(f"{len(recovery.interrupted):,} had been interrupted")
     if recovery.failed:
-        parts.append(f"{_tasks(len(recovery.failed))} failed: interrupted too often")
+        parts.append(f"{plural(len(recovery.failed), 'task')} failed: interrupted too often")
     return ", ".join(parts)
 
 
-def _tasks(count: int) -> str:
-    return "1 task" if count == 1 else f"{count} tasks"
-
-
 async def submit(app: ConsoleBase, specs: list[TaskSpec]) -> None:
-    """Submit tasks and say their ids; while the core starts, once it is up. Raises AiosError."""
+    """Submit tasks and show their ids; while the core starts, wait for it first. Raises AiosError."""
     if not app.live:
-        app.tell("the core is still starting; what you wrote is submitted as soon as it is up")
+        app.notify("the core is still starting; your task is submitted once it is up")
         await app.started.wait()
     ids = await app.runtime.kernel.submit_many(specs)
     app.bridge.flush()
     if len(ids) == 1:
-        app.tell(f"#{ids[0]} is queued")
+        app.notify(f"#{ids[0]} is queued")
     elif ids:
-        app.tell(f"#{ids[0]} to #{ids[-1]} are queued")
+        app.notify(f"#{ids[0]} to #{ids[-1]} are queued")
 
 
 def use_policy(app: ConsoleBase, policy: str) -> None:
     """Switch to a policy by name, from the palette."""
     if not app.live:
-        app.tell("no core is running, so there is nothing to schedule", "warning")
+        app.notify("no core is running, so there is nothing to schedule", severity="warning")
         return
     try:
         app.runtime.kernel.switch_policy(policy)
     except AiosError as error:
-        app.tell(str(error), "error")
+        app.notify(str(error), severity="error")
         return
     app.bridge.flush()
-    app.tell(f"policy {policy}: {app.view.order.ready} ready, ordered anew")
+    app.notify(f"policy {policy}: {plural(app.view.order.ready, 'ready task')} reordered")
 
 
-def _new(app: ConsoleBase, _: ActionContext) -> None:
-    """Open the form at once, not in the background: what is typed right behind its key belongs into it."""
+# Tasks
+
+
+def _new_task(app: ConsoleBase, _: ActionContext) -> None:
+    """Open the form at once, not in the background: keys typed right after this one belong into it."""
     from aios_tui.console.screens.submit import SubmitScreen
 
-    def written(specs: list[TaskSpec] | None) -> None:
+    def on_close(specs: list[TaskSpec] | None) -> None:
         if specs:
             app.carry_out(partial(submit, app, specs))
 
-    app.push_screen(SubmitScreen(app.runtime), written)
+    app.push_screen(SubmitScreen(app.runtime), on_close)
 
 
-def _quick(app: ConsoleBase, _: ActionContext) -> None:
-    _main(app).focus_quick_line()
-
-
-def _open(app: ConsoleBase, now: ActionContext) -> None:
+def _open_task(app: ConsoleBase, context: ActionContext) -> None:
     from aios_tui.console.screens.task import TaskScreen
 
-    if now.selected is not None:
-        app.push_screen(TaskScreen(now.selected))
+    if context.selected is not None:
+        app.push_screen(TaskScreen(context.selected))
 
 
-async def _cancel(app: ConsoleBase, now: ActionContext) -> None:
-    if now.selected is None:
+async def _cancel(app: ConsoleBase, context: ActionContext) -> None:
+    if context.selected is None:
         return
-    moved = _main(app).moved_selection()
-    if moved is not None and now.selected == moved[1] and app.screen is _main(app):
-        app.tell(f"#{moved[0]} has just left the list; press again to cancel #{moved[1]}", "warning")
+    main = main_screen(app)
+    moved = main.moved_selection()
+    if moved is not None and context.selected == moved[1] and app.screen is main:
+        text = f"#{moved[0]} has just left the list; press again to cancel #{moved[1]}"
+        app.notify(text, severity="warning")
         return
-    if await app.runtime.kernel.cancel(now.selected):
+    if await app.runtime.kernel.cancel(context.selected):
         app.bridge.flush()
-        app.tell(f"cancelled #{now.selected}")
+        app.notify(f"cancelled #{context.selected}")
     else:
-        app.tell(f"#{now.selected} had ended already", "warning")
+        app.notify(f"#{context.selected} had already ended", severity="warning")
 
 
-async def _retry(app: ConsoleBase, now: ActionContext) -> None:
-    if now.selected is not None:
-        new = await app.runtime.kernel.retry(now.selected)
+async def _retry(app: ConsoleBase, context: ActionContext) -> None:
+    if context.selected is not None:
+        new = await app.runtime.kernel.retry(context.selected)
         app.bridge.flush()
-        app.tell(f"#{now.selected} is queued again, as #{new}")
+        app.notify(f"#{context.selected} is queued again, as #{new}")
 
 
-def _copy(app: ConsoleBase, now: ActionContext) -> None:
-    if now.selected is None:
+def _copy(app: ConsoleBase, context: ActionContext) -> None:
+    if context.selected is None:
         return
-    result = app.view.result(now.selected)
-    task = app.view.tasks.get(now.selected)
-    what, text = ("result", result.result) if result else ("prompt", task.spec.prompt if task else "")
+    result = app.view.result(context.selected)
+    task = app.view.tasks.get(context.selected)
+    kind, text = ("result", result.result) if result else ("prompt", task.spec.prompt if task else "")
     app.copy_to_clipboard(text)
-    app.tell(f"copied the {what} of #{now.selected}, {len(text):,} characters")
+    app.notify(f"copied the {kind} of #{context.selected}, {plural(len(text), 'character')}")
 
 
-def _urgency(step: int) -> Operation:
-    def change(app: ConsoleBase, now: ActionContext) -> None:
-        task = app.view.tasks.get(now.selected or 0)
+def _change_priority(step: int) -> Operation:
+    def change(app: ConsoleBase, context: ActionContext) -> None:
+        task = app.view.tasks.get(context.selected or 0)
         if task is not None and app.runtime.kernel.reprioritise(task.id, task.priority + step):
             app.bridge.flush()
-            app.tell(f"#{task.id} has priority {task.priority}")
+            app.notify(f"#{task.id} now has priority {task.priority}")
 
     return change
 
 
-def _hold(app: ConsoleBase, now: ActionContext) -> None:
-    task = app.view.tasks.get(now.selected or 0)
+def _hold_or_release(app: ConsoleBase, context: ActionContext) -> None:
+    task = app.view.tasks.get(context.selected or 0)
     if task is None:
         return
     kernel, hold = app.runtime.kernel, not task.held
     if kernel.hold(task.id) if hold else kernel.release(task.id):
         app.bridge.flush()
-        app.tell(f"#{task.id} is held; h releases it" if hold else f"#{task.id} is released")
+        app.notify(f"#{task.id} is held; h releases it" if hold else f"#{task.id} is released")
     else:
-        app.tell(f"#{task.id} has just started", "warning")
+        app.notify(f"#{task.id} has just started", severity="warning")
 
 
-def _policy(app: ConsoleBase, now: ActionContext) -> None:
-    """Between FIFO and the priority policy that was used last, its ageing included. Affinity stays as it is."""
-    present = parse_policy(now.view.policy)
-    if now.view.policy.partition(":")[0] == "fifo":
+def _pull_missing_model(app: ConsoleBase, context: ActionContext) -> None:
+    from aios_tui.console.screens.models import ask_for_pull
+
+    ask_for_pull(app, core=context.lacking_core, model=context.missing_model or "")
+
+
+# Scheduling
+
+
+def _switch_policy(app: ConsoleBase, context: ActionContext) -> None:
+    """Switch between FIFO and the last used priority policy with its ageing. Affinity stays as it is."""
+    present = parse_policy(context.view.policy)
+    if context.view.policy.partition(":")[0] == "fifo":
         wanted = app.priority_policy
     else:
         app.priority_policy, wanted = present.name, "fifo"
     use_policy(app, with_affinity_of(present, parse_policy(wanted)).name)
 
 
-def _pause(app: ConsoleBase, now: ActionContext) -> None:
+def _pause_or_resume(app: ConsoleBase, context: ActionContext) -> None:
     kernel = app.runtime.kernel
-    if now.view.kernel is KernelState.RUNNING:
+    if context.view.kernel is KernelState.RUNNING:
         kernel.pause()
-        app.tell("paused: running rounds end, no other begins; p goes on")
+        app.notify("paused: running rounds finish, no new ones start; p resumes")
     else:
         kernel.resume()
-        app.tell("going on")
+        app.notify("resumed")
     app.bridge.flush()
 
 
 async def _drain(app: ConsoleBase, _: ActionContext) -> None:
-    app.tell("draining: running tasks finish, no other begins; p goes on")
+    app.notify("draining: running tasks finish, no new ones start; p resumes")
     await app.runtime.kernel.drain()
     if app.view.kernel is KernelState.DRAINING:
-        app.tell("drained: nothing runs; p goes on")
+        app.notify("drained: no task is running; p resumes")
 
 
-def _restart(app: ConsoleBase, _: ActionContext) -> None:
-    app.start()
-
-
-async def _inspect(app: ConsoleBase, _: ActionContext) -> None:
+async def _refresh_cores(app: ConsoleBase, _: ActionContext) -> None:
     await app.runtime.kernel.inspect()
     app.bridge.flush()
 
 
-def _filter(app: ConsoleBase, _: ActionContext) -> None:
-    _main(app).open_filter()
+# Panes and screens
 
 
-def _zoom(app: ConsoleBase, _: ActionContext) -> None:
-    _main(app).toggle_zoom()
+def opening(module: str, screen: str) -> Operation:
+    """Return a handler that opens a screen; its module is imported on first use, which keeps the start quick."""
+
+    def open_screen(app: ConsoleBase, _: ActionContext) -> None:
+        app.push_screen(getattr(import_module(f"aios_tui.console.screens.{module}"), screen)())
+
+    return open_screen
 
 
-def _escape(app: ConsoleBase, _: ActionContext) -> None:
+def _back(app: ConsoleBase, _: ActionContext) -> None:
     if app.draining:
         app.draining = False
         app.runtime.kernel.resume()
         app.bridge.flush()
-        app.tell("staying: the scheduler goes on")
+        app.notify("staying: the scheduler is resumed")
     else:
-        _main(app).step_back()
+        main_screen(app).step_back()
 
 
-def _agents(app: ConsoleBase, _: ActionContext) -> None:
-    from aios_tui.console.screens.agents import AgentsScreen
-
-    app.push_screen(AgentsScreen())
-
-
-def _models(app: ConsoleBase, _: ActionContext) -> None:
-    from aios_tui.console.screens.models import ModelsScreen
-
-    app.push_screen(ModelsScreen())
-
-
-def _pull_model(app: ConsoleBase, now: ActionContext) -> None:
-    """Ask to pull the model that a task failed for want of."""
-    from aios_tui.console.screens.models import ask_for_pull
-
-    ask_for_pull(app, core=now.lacking_core, model=now.missing_model or "")
-
-
-def _metrics(app: ConsoleBase, _: ActionContext) -> None:
-    from aios_tui.console.screens.metrics import MetricsScreen
-
-    app.push_screen(MetricsScreen())
-
-
-def _theme(app: ConsoleBase, _: ActionContext) -> None:
-    from aios_tui.console.screens.themes import ThemeScreen
-
-    app.push_screen(ThemeScreen())
-
-
-def _help(app: ConsoleBase, now: ActionContext) -> None:
+def _open_help(app: ConsoleBase, context: ActionContext) -> None:
+    from aios_tui.console.screens.base import ConsoleScreen
     from aios_tui.console.screens.help import HelpScreen
 
-    app.push_screen(HelpScreen(now.pane))
+    screen = app.screen
+    if isinstance(screen, ConsoleScreen) and not isinstance(screen, HelpScreen):
+        app.push_screen(HelpScreen(screen.SCOPE, context.pane))
 
 
-def _palette(app: ConsoleBase, _: ActionContext) -> None:
-    app.action_command_palette()
+# Quitting
 
 
-async def _quit(app: ConsoleBase, now: ActionContext) -> None:
+async def _quit(app: ConsoleBase, context: ActionContext) -> None:
     if app.leaving:
         return
-    if not now.live or not now.view.running:
+    if not context.live or not context.view.running:
         if not app.model_jobs.keep_from_leaving():
             app.leave()
         return
@@ -264,12 +244,13 @@ async def _quit(app: ConsoleBase, now: ActionContext) -> None:
 
 
 async def _drain_and_leave(app: ConsoleBase) -> None:
-    """Wait for the running tasks, saying how many are left; escape, or resuming, ends the wait and stays."""
+    """Wait for the running tasks, showing how many are left; escape, or resuming, ends the wait and stays."""
     app.draining = True
     drained = asyncio.ensure_future(app.runtime.kernel.drain())
     try:
         while app.draining and not drained.done():
-            app.tell(f"{_tasks(app.view.running)} running, leaving when done; esc stays, q again stops now")
+            left = plural(app.view.running, "task")
+            app.notify(f"{left} running; quits when done, esc stays, q again quits now")
             await asyncio.wait([drained], timeout=1.0)
             app.bridge.flush()
             if app.view.kernel is KernelState.RUNNING:
@@ -281,50 +262,38 @@ async def _drain_and_leave(app: ConsoleBase) -> None:
         drained.cancel()
 
 
-def _pane(name: str) -> Operation:
-    def go(app: ConsoleBase, _: ActionContext) -> None:
-        _main(app).focus_pane(name)
-
-    return go
-
-
-def _turn(step: int) -> Operation:
-    def go(app: ConsoleBase, _: ActionContext) -> None:
-        _main(app).turn_pane(step)
-
-    return go
-
-
 OPERATIONS: dict[str, Operation] = {
-    "new": _new,
-    "quick": _quick,
-    "open": _open,
+    "new": _new_task,
+    "quick": lambda app, _: main_screen(app).focus_quick_line(),
+    "open": _open_task,
     "cancel": _cancel,
     "retry": _retry,
     "copy": _copy,
-    "more_urgent": _urgency(-1),
-    "less_urgent": _urgency(+1),
-    "hold": _hold,
-    "policy": _policy,
-    "pause": _pause,
+    "more_urgent": _change_priority(-1),
+    "less_urgent": _change_priority(+1),
+    "hold": _hold_or_release,
+    "pull_model": _pull_missing_model,
+    "policy": _switch_policy,
+    "pause": _pause_or_resume,
     "drain": _drain,
-    "restart": _restart,
-    "inspect": _inspect,
+    "restart": lambda app, _: app.start(),
+    "refresh": _refresh_cores,
+    "compare": opening("compare", "CompareScreen"),
     **workloads.OPERATIONS,
-    "filter": _filter,
-    "pane_queue": _pane("queue"),
-    "pane_activity": _pane("activity"),
-    "pane_results": _pane("results"),
-    "next_pane": _turn(+1),
-    "previous_pane": _turn(-1),
-    "zoom": _zoom,
-    "escape": _escape,
-    "agents": _agents,
-    "models": _models,
-    "pull_model": _pull_model,
-    "metrics": _metrics,
-    "theme": _theme,
-    "help": _help,
-    "palette": _palette,
+    "filter": lambda app, _: main_screen(app).open_filter(),
+    "pane_1": lambda app, _: main_screen(app).focus_pane("queue"),
+    "pane_2": lambda app, _: main_screen(app).focus_pane("activity"),
+    "pane_3": lambda app, _: main_screen(app).focus_pane("results"),
+    "next_pane": lambda app, _: main_screen(app).cycle_pane(+1),
+    "previous_pane": lambda app, _: main_screen(app).cycle_pane(-1),
+    "zoom": lambda app, _: main_screen(app).toggle_zoom(),
+    "back": _back,
+    "agents": opening("agents", "AgentsScreen"),
+    "models": opening("models", "ModelsScreen"),
+    "metrics": opening("metrics", "MetricsScreen"),
+    "theme": opening("themes", "ThemeScreen"),
+    "help": _open_help,
+    "palette": lambda app, _: app.action_command_palette(),
+    "leave": _quit,
     "quit": _quit,
 }

@@ -1,4 +1,4 @@
-"""What the command palette lists, and in which order."""
+"""The commands of the palette, and their order."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ if TYPE_CHECKING:
 
 
 class Command(NamedTuple):
-    """One line of the palette. `words` is markup, with nothing in it that is read as such."""
+    """One line of the palette. `description` is markup, escaped so that it shows as plain text."""
 
     title: str
-    words: str
+    description: str
     run: Callable[[], object]
 
 
 def commands(app: ConsoleBase) -> list[Command]:
-    """What can be done now, in the action table's order, then the policies, then what can't be done, and why."""
-    now = app.situation()
+    """Available actions in the order of the action table, then policies, then other actions with the reason."""
+    context = app.action_context()
     able: list[Command] = []
     unable: list[Command] = []
-    for action in actions.ACTIONS:
-        if not action.moves and action.id != "palette":
-            reason = action.why_not(now)
+    for action in actions.MAIN:
+        if action.title:
+            reason = action.why_not(context)
             key = f" [{action.shown_key}]" if action.keys else ""
-            words = f"{action.description}{key}" if reason is None else f"{action.description} Not now: {reason}."
-            command = Command(action.command, _escape(words), partial(app.act, action.id))
+            text = f"{action.description}{key}" if reason is None else f"{action.description} Not available: {reason}."
+            command = Command(action.title, _escape(text), partial(app.act, action.id))
             (able if reason is None else unable).append(command)
     policies = [
-        Command(f"Policy {policy}", _escape(words), partial(operator.use_policy, app, policy))
-        for policy, words in actions.POLICIES
+        Command(f"Policy {policy}", _escape(text), partial(operator.use_policy, app, policy))
+        for policy, text in actions.POLICIES
     ]
     return [*able, *policies, *unable] if app.live else [*able, *unable, *policies]
 
 
-def _escape(words: str) -> str:
-    """Keep words from being read as markup. Textual's own escape leaves `[M]`, which then is taken for a tag."""
-    return words.replace("[", "\\[")
+def _escape(text: str) -> str:
+    """Escape markup. Textual's own escape leaves `[M]`, which is then read as a tag."""
+    return text.replace("[", "\\[")
 
 
 class ActionCommands(Provider):
-    """The commands of the console. Textual's own provider would sort them by name, and add its own.
+    """The commands of the console. Textual's own provider would sort them by name and add others.
 
-    While nothing is typed all are listed; of what matches what is typed, the best first. The palette's sorting is
-    stable, so equals keep the order of `commands`.
+    While nothing is typed all are listed; otherwise the matches, best first. The palette's sort is stable, so equal
+    matches keep the order of `commands`.
     """
 
     async def discover(self) -> Hits:
         for command in commands(cast("ConsoleBase", self.app)):
-            yield DiscoveryHit(command.title, command.run, help=command.words)
+            yield DiscoveryHit(command.title, command.run, help=command.description)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for command in commands(cast("ConsoleBase", self.app)):
             if (score := matcher.match(command.title)) > 0:
-                yield Hit(score, matcher.highlight(command.title), command.run, help=command.words)
+                yield Hit(score, matcher.highlight(command.title), command.run, help=command.description)

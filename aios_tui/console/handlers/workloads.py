@@ -1,4 +1,4 @@
-"""What the actions on workloads do: choosing and replaying one, recording one, comparing runs."""
+"""The handlers of the workload actions: choose, replay, record and compare."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from aios_tui.console.actions import ActionContext
-from aios_tui.console.jobs.workloads import tasks_words
+from aios_tui.console.action_context import ActionContext
 from aios_tui.console.state.replay_view import speed_words
 from engine.errors import UsageError
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,23 +19,17 @@ if TYPE_CHECKING:
 Operation = Callable[["ConsoleBase", ActionContext], Awaitable[None] | None]
 
 
-def _workloads(app: ConsoleBase, _: ActionContext) -> None:
+def _open_workloads(app: ConsoleBase, _: ActionContext) -> None:
     from aios_tui.console.screens.workloads import WorkloadScreen
 
-    if not isinstance(app.screen, WorkloadScreen):  # a comparison that was left may have come from one
+    if not isinstance(app.screen, WorkloadScreen):  # the comparison may have been opened from one
         app.push_screen(WorkloadScreen(app.workloads_folder))
 
 
-def _compare(app: ConsoleBase, _: ActionContext) -> None:
-    from aios_tui.console.screens.compare import CompareScreen
-
-    app.push_screen(CompareScreen())
+# Recording and replay
 
 
-# Recording
-
-
-async def _record(app: ConsoleBase, _: ActionContext) -> None:
+async def _start_or_stop_recording(app: ConsoleBase, _: ActionContext) -> None:
     runtime = app.runtime
     if runtime.recording is not None:
         count = runtime.recorded
@@ -43,61 +37,58 @@ async def _record(app: ConsoleBase, _: ActionContext) -> None:
             path = await runtime.stop_recording()
         finally:
             app.redraw_header()
-        app.tell(f"recorded {tasks_words(count)} to {_file(path)}")
+        app.notify(f"recorded {plural(count, 'task')} to {_name_and_folder(path)}")
         return
     from aios_tui.workloads.catalogue import recording_name
 
     folder = app.workloads_folder
     if folder is None:
-        raise UsageError("there is no folder for workloads")
+        raise UsageError("no workloads folder is set")
     path = recording_name(folder, datetime.fromtimestamp(app.now()).astimezone())
     await runtime.record(path)
     app.redraw_header()
-    app.tell(f"recording to {path.name}; R again ends it, w lists it")
+    app.notify(f"recording to {path.name}; R again stops, w lists the file")
 
 
-def _file(path: Path | None) -> str:
-    """A file's name and folder, the name first: it is what is seen where there is little room."""
+def _name_and_folder(path: Path | None) -> str:
+    """A file's name and folder, the name first: it is still visible where there is little room."""
     return "a file" if path is None else f"{path.name} in {path.parent}"
 
 
-def _toggle(app: ConsoleBase, _: ActionContext) -> None:
+def _pause_replay(app: ConsoleBase, _: ActionContext) -> None:
     if app.replaying is not None:
         paused = app.replaying.toggle()
-        app.tell(
-            "the replay is paused: nothing more arrives; what was sent goes on" if paused else "the replay goes on"
-        )
+        app.notify("replay paused: no task arrives, tasks already sent run on" if paused else "replay resumed")
         app.redraw_header()
 
 
-def _step(app: ConsoleBase, _: ActionContext) -> None:
+def _send_next_arrival(app: ConsoleBase, _: ActionContext) -> None:
     if app.replaying is not None:
         app.replaying.step()
-        app.tell("the next arrival, now; the replay is paused")
+        app.notify("sent the next arrival; the replay is paused")
         app.redraw_header()
 
 
-def _speed(steps: int) -> Operation:
+def _change_speed(steps: int) -> Operation:
     def change(app: ConsoleBase, _: ActionContext) -> None:
         if app.replaying is not None:
-            app.tell(f"replay speed: {speed_words(app.replaying.change_speed(steps))}")
+            app.notify(f"replay speed: {speed_words(app.replaying.change_speed(steps))}")
             app.redraw_header()
 
     return change
 
 
-def _stop(app: ConsoleBase, _: ActionContext) -> None:
+def _stop_replay(app: ConsoleBase, _: ActionContext) -> None:
     if app.replaying is not None:
         app.replaying.stop()
 
 
 OPERATIONS: dict[str, Operation] = {
-    "workloads": _workloads,
-    "record": _record,
-    "compare": _compare,
-    "replay_pause": _toggle,
-    "replay_step": _step,
-    "replay_slower": _speed(-1),
-    "replay_faster": _speed(+1),
-    "replay_stop": _stop,
+    "workloads": _open_workloads,
+    "record": _start_or_stop_recording,
+    "replay_pause": _pause_replay,
+    "replay_step": _send_next_arrival,
+    "replay_slower": _change_speed(-1),
+    "replay_faster": _change_speed(+1),
+    "replay_stop": _stop_replay,
 }

@@ -32,7 +32,7 @@ class JobHost(Protocol):
     def live(self) -> bool: ...
     @property
     def view(self) -> ViewState: ...
-    def tell(self, text: str, severity: Literal["information", "warning", "error"] = ...) -> None: ...
+    def notify(self, message: str, *, severity: Literal["information", "warning", "error"] = ...) -> None: ...
     def background(self, job: Callable[[], Awaitable[None]], *, group: str) -> None: ...
 
 
@@ -101,7 +101,7 @@ class ModelJobs:
         if not self.lost_by_leaving or now - self._warned < WARNED_S:
             return False
         self._warned = now
-        self._app.tell(f"{self.lost_by_leaving} q again leaves", "warning")
+        self._app.notify(f"{self.lost_by_leaving} q again leaves", severity="warning")
         return True
 
     @property
@@ -115,7 +115,7 @@ class ModelJobs:
         keeper = self.keepers().get(core)
         if keeper is not None:
             keeper.choose_default(model)
-            self._app.tell(f"{model} answers at {core} what names no model, until the program ends")
+            self._app.notify(f"{model} answers at {core} what names no model, until the program ends")
 
     def pull(self, core: str, model: str) -> None:
         """Fetch a model."""
@@ -144,10 +144,10 @@ class ModelJobs:
     def _begin(self, core: str, model: str, kind: Kind, work: Callable[[ModelKeeper, Job], Awaitable[str]]) -> None:
         keeper = self.keepers().get(core)
         if keeper is None:
-            self._app.tell(f"the core {core} has no models to manage", "warning")
+            self._app.notify(f"the core {core} has no models to manage", severity="warning")
         elif (already := self.job(core, model)) is not None:
-            self._app.tell(f"{model} is {DOING[already.kind]} already" if already.kind == kind
-                           else f"{model} is just {DOING[already.kind]}", "warning")  # fmt: skip
+            self._app.notify(f"{model} is {DOING[already.kind]} already" if already.kind == kind
+                           else f"{model} is just {DOING[already.kind]}", severity="warning")  # fmt: skip
         else:
             job = self.running[core, model] = Job(core, model, kind)
             self._app.background(partial(self._carry_out, job, work, keeper), group="models")
@@ -164,13 +164,13 @@ class ModelJobs:
         except asyncio.CancelledError:
             if not self._app.leaving:
                 goes_on = "; the next pull goes on from there" if job.kind == "pull" else ""
-                self._app.tell(f"{DOING[job.kind]} {job.model} is stopped{goes_on}", "warning")
+                self._app.notify(f"{DOING[job.kind]} {job.model} is stopped{goes_on}", severity="warning")
             raise
         finally:
             self.running.pop((job.core, job.model), None)
             self._drawn()
         if not self._app.leaving:
-            self._app.tell(said, "error" if severity == "error" else "information")
+            self._app.notify(said, severity="error" if severity == "error" else "information")
 
     async def _pull(self, keeper: ModelKeeper, job: Job) -> str:
         drawn = 0.0

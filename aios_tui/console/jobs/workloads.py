@@ -41,7 +41,7 @@ def start_replay(app: ConsoleBase, workload: Workload, *, speed: float, switches
     app.replaying = replaying
     app.carry_out(partial(_play, app, replaying), group="replay")
     app.redraw_header()
-    app.tell(f"replaying {replaying.name}: {tasks_words(len(workload.tasks))}, {speed_words(speed)}")
+    app.notify(f"replaying {replaying.name}: {tasks_words(len(workload.tasks))}, {speed_words(speed)}")
 
 
 async def _play(app: ConsoleBase, replaying: ReplayJob) -> None:
@@ -64,11 +64,13 @@ async def _play(app: ConsoleBase, replaying: ReplayJob) -> None:
     app.bridge.flush()
     failed = f", {view.failed:,} not well" if view.failed else ""
     if replaying.stopped:
-        app.tell(
+        app.notify(
             f"{view.name} stopped: {view.sent:,} of {tasks_words(view.total)} sent, which stay; c compares what ended"
         )
     else:
-        app.tell(f"{view.name} ended: {tasks_words(view.ended)} in {numbers.took(view.elapsed)}{failed}; c compares it")
+        app.notify(
+            f"{view.name} ended: {tasks_words(view.ended)} in {numbers.took(view.elapsed)}{failed}; c compares it"
+        )
 
 
 def recording_mark(app: ConsoleBase) -> tuple[str, int] | None:

@@ -1,56 +1,52 @@
-"""Where to write a task to."""
+"""The window that asks for the file to write a task to."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from aios_tui.console.screen_keys import bindings, hint_line
+from aios_tui.console.screens.base import Dialog
 from aios_tui.console.state.task_details import TaskPage
-from aios_tui.console.state.task_markdown import markdown_of, write_private
+from aios_tui.console.state.task_markdown import markdown_of
 from aios_tui.console.widgets.line_input import LineInput
 from engine.errors import UsageError
+from engine.files import write_private_text
 from engine.sanitise import one_line, sanitise
-
-if TYPE_CHECKING:
-    from aios_tui.console.app_base import ConsoleBase
 
 
 class PathInput(LineInput):
-    """A path; what is pasted is cleaned first."""
+    """A path; pasted text is cleaned first."""
 
     def on_paste(self, event: events.Paste) -> None:
         event.text = sanitise(event.text).strip()
 
 
-class ExportScreen(ModalScreen[Path | None]):
-    """Writes a task to a chosen file, which its owner alone may read. One that is there is replaced only when asked."""
+class ExportScreen(Dialog[Path | None]):
+    """Writes a task to a file with mode 0600. An existing file is replaced only after a second enter."""
 
     CSS_PATH = "export.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "leave")]
+    SCOPE = "export"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("export")
 
     def __init__(self, page: TaskPage) -> None:
         super().__init__()
         self._page = page
         self._replace: Path | None = None
 
-    @property
-    def console(self) -> ConsoleBase:
-        return cast("ConsoleBase", self.app)
-
     def compose(self) -> ComposeResult:
-        with Vertical(id="export") as box:
+        with Vertical(id="export", classes="dialog") as box:
             box.border_title = Content(f"Export task {self._page.id}")
-            box.border_subtitle = Content("enter write   esc leave")
+            box.border_subtitle = Content(hint_line("export", "open", "back"))
             path = PathInput(str(Path.cwd() / f"task-{self._page.id}.md"), id="path", compact=True)
             path.cursor_blink = False
             yield path
@@ -66,25 +62,37 @@ class ExportScreen(ModalScreen[Path | None]):
         event.stop()
         given = event.value.strip()
         if not given:
-            self._say("write the path of a file")
+            self._show_problem("write the path of a file")
             return
         try:
             path = _path(given)
             text = markdown_of(self._page, datetime.now().astimezone())
-            await asyncio.to_thread(write_private, path, text, overwrite=path == self._replace)
+            await asyncio.to_thread(write_export, path, text, overwrite=path == self._replace)
         except FileExistsError:
             self._replace = path
-            self._say(f"{path.name} is there already; enter again replaces it")
+            self._show_problem(f"{path.name} exists; press enter again to replace it")
         except (UsageError, RuntimeError) as error:
-            self._say(str(error))
+            self._show_problem(str(error))
         else:
-            self.console.tell(f"written to {path}")
+            self.console.notify(f"written to {path}")
             self.dismiss(path)
 
-    def _say(self, text: str) -> None:
+    def _show_problem(self, text: str) -> None:
         self.query_one("#problem", Static).update(Content(one_line(text)))
 
 
+def write_export(path: Path, text: str, *, overwrite: bool) -> None:
+    """Write a file with mode 0600 into an existing folder; a mistyped path must not create folders.
+
+    Raises:
+        FileExistsError: `path` exists and `overwrite` is False.
+        UsageError: the file can't be written; one line that names it.
+    """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} can't be written: there is no such folder")
+    write_private_text(path, text, overwrite=overwrite)
+
+
 def _path(given: str) -> Path:
-    """A path as it was written, from the home folder or the one the program was started in. Raises RuntimeError."""
+    """Resolve `~` and relative paths. Raises RuntimeError if the home folder is unknown."""
     return Path(given).expanduser().absolute()

@@ -1,4 +1,4 @@
-"""Help for a view, made from the action table."""
+"""The help of a screen, made from the key tables."""
 
 from __future__ import annotations
 
@@ -10,93 +10,98 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
-from aios_tui.console.actions import ACTIONS, UNSELECTED, Action, ActionContext, show_key
-from aios_tui.console.screens.text_dialog import ReadingScreen
+from aios_tui.console.action_context import UNSELECTED, ActionContext
+from aios_tui.console.actions import MAIN, Action
+from aios_tui.console.screen_keys import SCREENS, Scope, bindings, hint_line
+from aios_tui.console.screens.text_dialog import TextDialog
 from engine.sanitise import one_line
 
 ABOUT = {
-    "queue": "Queue: what is ready, in the order in which it will run under the policy of the moment.",
-    "activity": "Activity: a lane a slot, with what streams there, and what each core did in the last five minutes."
-    " busy: the share of its slots' time; TTFT: start to first token; wait: ready to start, in seconds; swap: another"
-    " model answered than before. z gives it the whole screen.",
-    "results": "Results: what has ended, the newest first.",
-    "task": "Task: what was asked, each round as it came, times and attempts. tab and enter unfold one part.",
-    "metrics": "Metrics: what the history says of the time up to now. docs/metrics.md has the formulas.",
+    "queue": "Queue: ready tasks in the order in which they will run under the present policy.",
+    "activity": "Activity: the text that each slot streams, and the figures of each core over the last five minutes."
+    " busy: share of slot time in use; TTFT: time from start to first token; wait: seconds from ready to start; swap:"
+    " the slot changed its model. z zooms.",
+    "results": "Results: ended tasks, newest first.",
+    "task": "Task: prompt, rounds, times and attempts. tab and enter unfold one part.",
+    "metrics": "Metrics: figures from the history, up to now. docs/metrics.md has the formulas.",
 }
-KEY_WIDTH = 16
+KEY_WIDTH = 17
 
 QUICK_LINE = (
-    ("@agent", "whom the task is for; tab completes"),
-    ("!0 … !9", "its priority, 0 the most urgent; 5 without it"),
-    ("#model", "the model to answer; the core's own without it"),
-    ("\\@ \\! \\#", "begins a prompt with one of these signs"),
+    ("@agent", "the agent; tab completes"),
+    ("!0 … !9", "the priority, 0 is the most urgent; default 5"),
+    ("#model", "the model; by default the core's own"),
+    ("\\@ \\! \\#", "start a prompt with one of these characters"),
 )
 
 
-class HelpScreen(ReadingScreen):
-    """Shows the keys of `context`: a pane of the main screen, where what can't act now is dim and says why.
+class HelpScreen(TextDialog):
+    """Shows the keys of the screen `scope`. On the main screen, keys that are not available are dim, with the reason.
 
-    For another screen its keys are given, as Textual's names for them and what they do.
+    Args:
+        pane: the focused pane of the main screen, which is explained at the top.
     """
 
     CSS_PATH = "help.tcss"
     AUTO_FOCUS = "#help"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark", "dismiss", "back"),
-    ]
+    SCOPE = "help"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("help")
 
-    def __init__(self, context: str, *, keys: Sequence[tuple[str, str]] | None = None) -> None:
+    def __init__(self, scope: Scope, pane: str = "queue") -> None:
         super().__init__()
-        self.context = context
-        self._keys = keys
+        self.scope = scope
+        self._topic = pane if scope == "main" else scope
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(id="help") as box:
-            box.border_title = Content(f"Help: {self.context}")
-            box.border_subtitle = Content("j/k scroll   esc back")
-            if self.context in ABOUT:
-                yield Static(ABOUT[self.context], classes="about", markup=False)
-            if self._keys is None:
+        with VerticalScroll(id="help", classes="dialog") as box:
+            box.border_title = Content(f"Help: {self._topic}")
+            box.border_subtitle = Content(f"j/k scroll   {hint_line('help', 'back')}")
+            if self._topic in ABOUT:
+                yield Static(ABOUT[self._topic], classes="about", markup=False)
+            if self.scope == "main":
                 yield from self._main_keys()
             else:
-                yield self._table([(_shown(keys), words, "") for keys, words in self._keys])
-            if files := self._places():
+                yield self._table(
+                    [(" ".join(use.action.shown_keys), use.description, "") for use in SCREENS[self.scope]]
+                )
+            if files := self._files():
                 yield Static("Files", classes="group", markup=False)
                 yield self._table([(name, path, "") for name, path in files])
 
     def _main_keys(self) -> ComposeResult:
-        now = self.console.situation()
-        for group, actions in groupby(sorted(ACTIONS, key=_place), key=lambda action: action.group):
-            hint = f"  what is dim: {UNSELECTED}" if group == "Tasks" and now.live and now.selected is None else ""
-            yield Static(Content.assemble(group, (hint, "$muted not bold")), classes="group", markup=False)
-            yield self._table([_row(action, now) for action in actions])
+        context = self.console.action_context()
+        for group, actions in groupby(sorted(MAIN, key=_group_order), key=lambda action: action.group):
+            unselected = group == "Tasks" and context.live and context.selected is None
+            note = f"  dim: {UNSELECTED}" if unselected else ""
+            yield Static(Content.assemble(group, (note, "$muted not bold")), classes="group", markup=False)
+            yield self._table([_row(action, context) for action in actions])
         yield Static("Quick line", classes="group", markup=False)
-        yield self._table([(name, words, "") for name, words in QUICK_LINE])
+        yield self._table([(name, text, "") for name, text in QUICK_LINE])
 
     def _table(self, rows: Sequence[tuple[str, str, str]]) -> Static:
-        """Keys, what they do, and why they can't do it now; what can't is dim."""
+        """Rows of keys, description and the reason why they are not available; those with a reason are dim."""
         colours = self.console.theme_variables
         table = Table.grid(padding=(0, 2, 0, 0))
         table.add_column(width=KEY_WIDTH)
         table.add_column(overflow="fold")
-        for keys, words, reason in rows:
+        for keys, description, reason in rows:
             muted = Style(color=colours["muted"])
             style = muted if reason else Style(color=colours["accent"], bold=True)
-            text = Text(words, muted if reason else "")
+            text = Text(description, muted if reason else "")
             if reason and reason != UNSELECTED:
-                text.append(f" Not now: {reason}.")
+                text.append(f" Not available: {reason}.")
             table.add_row(Text(keys, style), text)
         return Static(table, classes="keys")
 
-    def _places(self) -> list[tuple[str, str]]:
-        """Where the settings, the history and the log are; nothing when the session has no settings."""
+    def _files(self) -> list[tuple[str, str]]:
+        """Names and paths of the program's files; empty when the runtime has no settings."""
         settings = getattr(self.console.runtime, "settings", None)
         if not isinstance(settings, Settings):
             return []
@@ -114,17 +119,10 @@ class HelpScreen(ReadingScreen):
 _GROUPS = ("Tasks", "Scheduling", "Workloads", "Moving", "View", "Program")
 
 
-def _place(action: Action) -> int:
+def _group_order(action: Action) -> int:
     return _GROUPS.index(action.group)
 
 
-def _row(action: Action, now: ActionContext) -> tuple[str, str, str]:
-    keys = _shown(",".join(action.keys)) or f"ctrl+p {action.command.lower()}"
-    return keys, action.description, one_line(action.why_not(now) or "", 120)
-
-
-_SHOWN = {"equals_sign": "=", "left_square_bracket": "[", "right_square_bracket": "]"}
-
-
-def _shown(keys: str) -> str:
-    return " ".join(_SHOWN.get(key, show_key(key)) for key in keys.split(",") if key)
+def _row(action: Action, context: ActionContext) -> tuple[str, str, str]:
+    keys = " ".join(action.shown_keys) or f"ctrl+p {action.title.lower()}"
+    return keys, action.description, one_line(action.why_not(context) or "", 120)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar, cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container
 from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.geometry import Size
 from textual.widgets import Input
 
-from aios_tui.console.actions import ACTIONS
-from aios_tui.console.actions import Pane as PaneName
+from aios_tui.console.action_context import Pane as PaneName
 from aios_tui.console.jobs.workloads import recording_mark
-from aios_tui.console.screens.base import Beneath
+from aios_tui.console.screen_keys import bindings
+from aios_tui.console.screens.base import ConsoleScreen
 from aios_tui.console.state.view_state import Changes, ViewState
 from aios_tui.console.widgets.activity import ActivityView
 from aios_tui.console.widgets.footer import Footer
@@ -29,25 +29,20 @@ from aios_tui.console.widgets.quick_line import QuickLine
 from aios_tui.console.widgets.replay_line import ReplayLine
 from aios_tui.console.widgets.results import ResultList
 from aios_tui.formatting import numbers
-
-if TYPE_CHECKING:
-    from aios_tui.console.app_base import ConsoleBase
+from engine.wording import plural
 
 ORDER: tuple[PaneName, ...] = ("queue", "activity", "results")
 SAMPLE_S = 2.0
 NOTICED_S = 1.0
-"""After this long an operator has seen that the selection moved."""
+"""Seconds after which an operator has seen that the selection moved."""
 
 
-class MainScreen(Beneath):
-    """From 100 columns on two panes stand over one; below they are stacked; on very small screens one is shown."""
+class MainScreen(ConsoleScreen[None]):
+    """From 100 columns on, two panes are above one; below that they are stacked; very small screens show one pane."""
 
     AUTO_FOCUS = "#queue"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(",".join(action.keys), f"app.act('{action.id}')", action.label, show=False)
-        for action in ACTIONS
-        if action.keys and not action.moves and action.id != "palette"
-    ]
+    SCOPE = "main"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("main")
 
     def __init__(self) -> None:
         super().__init__(id="main")
@@ -73,22 +68,18 @@ class MainScreen(Beneath):
         yield self.quick_line
         yield self.footer
 
-    @property
-    def console(self) -> ConsoleBase:
-        return cast("ConsoleBase", self.app)
-
     def on_mount(self) -> None:
         self.console.frames.subscribe(self, self.on_frame)
         self.set_interval(SAMPLE_S, self._sample)
         self.call_after_refresh(self._sample)
         self.panes["queue"].add_class("-current")
-        self._fit(self.app.size)  # already now, so that the first frame is drawn as all later ones
+        self._fit(self.app.size)  # at once, so that the first frame is laid out like all later ones
         self.on_frame(Changes(everything=True))
 
     # Drawing
 
     def on_frame(self, changes: Changes) -> None:
-        """Give each pane that something changed for the state to draw."""
+        """Give the view state to each pane that it changed for."""
         view = self.console.view
         if changes.header or changes.clock or changes.everything or changes.cores:
             self.header.recording = recording_mark(self.console)
@@ -98,35 +89,35 @@ class MainScreen(Beneath):
             self.replay_line.show(None if replaying is None else replaying.view)
         if changes.queue or changes.clock or changes.everything:
             self.queue_list.show(view)
-            self.panes["queue"].say(_queue_words(view, self.queue_list))
+            self.panes["queue"].say(_queue_summary(view, self.queue_list))
         if changes.lanes or changes.cores or changes.clock or changes.everything:
             self.activity.show(view)
-            self.panes["activity"].say(_activity_words(view))
+            self.panes["activity"].say(_activity_summary(view))
         if changes.results or changes.everything:
             self.result_list.show(view)
-            self.panes["results"].say(_results_words(view, self.result_list))
+            self.panes["results"].say(_results_summary(view, self.result_list))
         if changes.header or changes.queue or changes.lanes or changes.results or changes.everything:
             self.show_footer()
 
     def show_footer(self) -> None:
-        """Draw the footer for what is selected and focused now."""
+        """Draw the footer for the present selection and focus."""
         if self.is_mounted:
-            self.footer.show(self.console.situation(), self._typing_keys())
+            self.footer.show(self.console.action_context(), self._enter_label())
 
-    def _typing_keys(self) -> str:
-        """What enter does while an input has the focus; empty when none has it."""
+    def _enter_label(self) -> str:
+        """Label of the enter key while an input has the focus; otherwise empty."""
         if not isinstance(self.focused, Input):
             return ""
         return "submit" if self.focused is self.quick_line.input else "done"
 
     def show_notice(self, text: str, severity: str) -> None:
-        """Show a line in the footer's place for some seconds."""
+        """Show a line instead of the footer for some seconds."""
         self.footer.tell(text, severity)
 
     def _sample(self) -> None:
-        self.console.background(self._sampled, group="telemetry", exclusive=True)
+        self.console.background(self._read_telemetry, group="telemetry", exclusive=True)
 
-    async def _sampled(self) -> None:
+    async def _read_telemetry(self) -> None:
         sample = await asyncio.to_thread(self.console.runtime.telemetry.sample)
         if sample != self.activity.sample:
             self.activity.sample = sample
@@ -142,18 +133,18 @@ class MainScreen(Beneath):
         return cast(LineList, self.panes[self.pane].body).cursor_key
 
     def moved_selection(self) -> tuple[int, int] | None:
-        """When the queue's selected task left by itself just now, too late to notice: it, and the one now selected."""
+        """If the selected task left the queue by itself a moment ago: its id, and the id selected now; else None."""
         rows = self.queue_list
         moved, rows.moved = rows.moved, None
         return moved if self.pane == "queue" and monotonic() - rows.moved_at < NOTICED_S else None
 
     def focus_pane(self, name: str) -> None:
-        """Go to a pane by name, at once: the next key may be here already, and is meant for it."""
+        """Go to a pane by name, at once: a key that follows is meant for it."""
         self.set_focus(self.panes[cast(PaneName, name)].body)
         self._follow_focus()
 
-    def turn_pane(self, step: int) -> None:
-        """Go to the next pane, or the one before."""
+    def cycle_pane(self, step: int) -> None:
+        """Go to the next pane, or the previous one."""
         self.focus_pane(ORDER[(ORDER.index(self.pane) + step) % len(ORDER)])
 
     def focus_quick_line(self) -> None:
@@ -162,7 +153,7 @@ class MainScreen(Beneath):
         self.quick_line.focus()
 
     def begin_typing(self) -> None:
-        """Go to the quick line at once, for what is already on its way there."""
+        """Go to the quick line at once, for input that is already on its way."""
         self.add_class("-typing")
         self.set_focus(self.quick_line.input)
 
@@ -171,11 +162,11 @@ class MainScreen(Beneath):
         self.panes[self.pane].open_filter()
 
     def toggle_zoom(self) -> None:
-        """Give the current pane the whole room, or end that."""
+        """Zoom the current pane to the whole screen, or back."""
         self.toggle_class("-zoom")
 
     def step_back(self) -> None:
-        """What escape does: one step, the nearest first."""
+        """Undo one thing: leave an input, clear the filter, then end the zoom."""
         pane = self.panes[self.pane]
         filtered = bool(pane.body.needle)
         if self.focused not in (pane.body, pane.filter_input) or pane.close_filter(clear=True) or filtered:
@@ -187,7 +178,7 @@ class MainScreen(Beneath):
         self._follow_focus()
 
     def _follow_focus(self) -> None:
-        """The pane that has the focus now is the current one: not the event's widget, the focus may have moved on."""
+        """Make the focused pane the current one. The event's widget may have lost the focus again."""
         for name, pane in self.panes.items():
             if self.focused is not None and pane in self.focused.ancestors:
                 self.pane = name
@@ -229,7 +220,7 @@ class MainScreen(Beneath):
 
     @on(QuickLine.Left)
     def _left(self) -> None:
-        if self.focused is self.quick_line.input:  # a key behind enter may have gone elsewhere already
+        if self.focused is self.quick_line.input:  # a key after enter may have moved the focus already
             self.focus_pane(self.pane)
 
     @on(QuickLine.Submitted)
@@ -237,28 +228,28 @@ class MainScreen(Beneath):
         self.console.submit([event.spec])
 
 
-def _queue_words(view: ViewState, rows: QueueList) -> str:
+def _queue_summary(view: ViewState, rows: QueueList) -> str:
     order = view.order
     held = f", {order.held:,} held" if order.held else ""
     since = view.oldest_ready()
     if since is None:
-        return f"nothing ready{held}"
+        return f"none ready{held}"
     oldest = f", oldest {numbers.clock(view.now - since)}"
-    if held and rows.needle:  # a filter shows held ones, too
+    if held and rows.needle:  # a filter also shows held tasks
         return f"{_shown(len(order), rows)} queued{held}{oldest}"
     return f"{_shown(order.ready, rows)} ready{held}{oldest}"
 
 
-def _activity_words(view: ViewState) -> str:
+def _activity_summary(view: ViewState) -> str:
     lanes = view.shown_lanes
     busy, slots = sum(1 for lane in lanes if lane.task is not None), len(lanes)
-    return f"{busy} of {slots} {'slot' if slots == 1 else 'slots'} busy" if slots else ""
+    return f"{busy} of {plural(slots, 'slot')} busy" if slots else ""
 
 
-def _results_words(view: ViewState, rows: ResultList) -> str:
+def _results_summary(view: ViewState, rows: ResultList) -> str:
     return f"{_shown(len(view.results), rows)}, newest first" if view.results else ""
 
 
 def _shown(total: int, rows: LineList) -> str:
-    """How many there are, and while a filter is on how many of them are shown."""
+    """The number of rows; with a filter, also how many of them are shown."""
     return f"{rows.count():,} of {total:,}" if rows.needle else f"{total:,}"

@@ -1,21 +1,22 @@
-"""What the history says of the last minutes, hours or day: plots, and a table by priority."""
+"""Plots of the last minutes, hour or day from the history, and a table by priority."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
 from textual.geometry import Size
 from textual.widgets import Static
 
-from aios_tui.console.screens.base import Beneath
+from aios_tui.console.screen_keys import bindings
+from aios_tui.console.screens.base import ConsoleScreen
 from aios_tui.console.widgets.hint_bar import Flow, Hints
 from aios_tui.console.widgets.metric_plots import LOOKS, MetricPlot
 from aios_tui.console.widgets.metric_table import by_priority
@@ -23,47 +24,29 @@ from aios_tui.formatting import numbers
 from aios_tui.reporting.history_metrics import Measures, measure
 from engine.errors import AiosError
 from engine.sanitise import one_line
+from engine.wording import plural
 
 if TYPE_CHECKING:
-    from aios_tui.console.app_base import ConsoleBase
     from aios_tui.console.state.view_state import Changes
 
-SPANS: tuple[tuple[str, str, float, int, float], ...] = (
-    ("5", "5 min", 300.0, 60, 2.0),
-    ("h", "hour", 3_600.0, 60, 10.0),
-    ("d", "day", 86_400.0, 96, 60.0),
+SPANS: tuple[tuple[str, float, int, float], ...] = (
+    ("5 min", 300.0, 60, 2.0),
+    ("hour", 3_600.0, 60, 10.0),
+    ("day", 86_400.0, 96, 60.0),
 )
-"""The key, the name, the seconds, the buckets, and after how many seconds it is read again by itself."""
+"""Name, length in seconds, number of buckets, and seconds until it is read again."""
 LEAST_S, COST = 1.0, 10
-"""Seconds between two reads when tasks end; a read that took long is not begun again before so many times as long."""
+"""The least seconds between two reads when tasks end, and the least multiple of the time that the last read took."""
 
-KEYS: tuple[tuple[str, str, str], ...] = (
-    ("escape,q", "leave", "back"),
-    ("5", "span(0)", "the last five minutes"),
-    ("h", "span(1)", "the last hour"),
-    ("d", "span(2)", "the last day"),
-    ("right", "wider(1)", "the next longer span"),
-    ("left", "wider(-1)", "the next shorter span"),
-    ("p", "priority(1)", "only one priority: the next one, and all again"),
-    ("P", "priority(-1)", "the priority before"),
-    ("tab,j,down", "turn(1)", "the next plot, and the table"),
-    ("shift+tab,k,up", "turn(-1)", "the one before"),
-    ("z,enter", "zoom", "one plot at a time, or all that fit"),
-    ("r", "look", "read the history now"),
-    ("t", "act('theme')", "choose a colour theme"),
-    ("question_mark", "help", "this list"),
-)
 PARTS = (*LOOKS, "priorities")
 
 
-class MetricsScreen(Beneath):
-    """From 100 columns on all plots are seen; below that one at a time."""
+class MetricsScreen(ConsoleScreen[None]):
+    """From 100 columns on, all plots are shown; below that one at a time."""
 
     CSS_PATH = "metrics.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(keys, action, said, show=False, priority=keys.startswith(("tab", "shift")))
-        for keys, action, said in KEYS
-    ]
+    SCOPE = "metrics"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("metrics")
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,15 +57,11 @@ class MetricsScreen(Beneath):
         self._due = self._earliest = 0.0
         self.found: Measures | None = None
 
-    @property
-    def console(self) -> ConsoleBase:
-        return cast("ConsoleBase", self.app)
-
     def compose(self) -> ComposeResult:
         yield Flow(id="head", gap=2)
         with Container(id="parts"):
-            for place, name in enumerate(LOOKS, 1):
-                yield MetricPlot(name, place)
+            for number, name in enumerate(LOOKS, 1):
+                yield MetricPlot(name, number)
             with VerticalScroll(id="priorities", classes="part", can_focus=False):
                 yield Static("", id="figures", markup=False)
         yield Hints()
@@ -90,7 +69,7 @@ class MetricsScreen(Beneath):
     def on_mount(self) -> None:
         self.query_one("#priorities").border_title = Content(f"{len(PARTS)} by priority")
         self._fit(self.app.size)
-        self._mark()
+        self._highlight_part()
         self._draw()
         self.console.frames.subscribe(self, self._on_frame)
         self.set_interval(0.5, self._tick)
@@ -118,7 +97,7 @@ class MetricsScreen(Beneath):
 
     @work(exclusive=True, group="history")
     async def _read(self) -> None:
-        _, _, seconds, buckets, pause = SPANS[self._span]
+        _, seconds, buckets, pause = SPANS[self._span]
         begun = time.monotonic()
         until = self.console.now()
         try:
@@ -143,17 +122,13 @@ class MetricsScreen(Beneath):
             for plot in self.query(MetricPlot):
                 plot.show(found, found.of(self._priority))
             self.query_one("#figures", Static).update(by_priority(found))
-        hints = (("5 h d", "span"), ("p", "priority"), ("tab", "next"), ("z", "zoom"), ("r", "read"), ("esc", "back"),
-                 ("?", "help"))  # fmt: skip
-        self.query_one("#hints", Flow).update(
-            [Content.assemble((key, "bold $accent"), (f" {name}", "$muted")) for key, name in hints]
-        )
+        self.draw_hints()
 
     def _head(self, found: Measures | None) -> list[Content]:
         cells = [Content.styled("Metrics", "bold")]
         spans: list[tuple[str, str]] = [("last", "$muted")]
-        for place, (_, name, *_) in enumerate(SPANS):
-            spans.append((f" {name}", "bold $accent" if place == self._span else "$muted"))
+        for index, (name, *_) in enumerate(SPANS):
+            spans.append((f" {name}", "bold $accent" if index == self._span else "$muted"))
         cells.append(Content.assemble(*spans))
         cells.append(Content("all priorities" if self._priority is None else f"priority {self._priority}"))
         if self._trouble:
@@ -162,49 +137,40 @@ class MetricsScreen(Beneath):
             return [*cells, Content.styled("reading …", "$muted")]
         one, span = found.of(self._priority), found.until - found.since
         cells.append(Content(f"{one.done:,} done, {one.failed:,} failed, {one.cancelled:,} cancelled"))
-        cells.append(Content(f"{found.slots} slot{'' if found.slots == 1 else 's'} seen"))
+        cells.append(Content(plural(found.slots, "slot")))
         if span - found.running_s > 1:
-            ran = f"a program ran for {numbers.clock(found.running_s)} of {numbers.clock(span)}"
+            ran = f"a kernel was running for {numbers.clock(found.running_s)} of {numbers.clock(span)}"
             cells.append(Content.styled(ran, "$warning"))
         return cells
 
-    def _mark(self) -> None:
-        for place, name in enumerate(PARTS):
-            self.query_one(f"#{name}").set_class(place == self._part, "-current")
+    def _highlight_part(self) -> None:
+        for index, name in enumerate(PARTS):
+            self.query_one(f"#{name}").set_class(index == self._part, "-current")
 
     # What keys do
 
-    def action_leave(self) -> None:
-        self.dismiss(None)
-
-    def action_act(self, action: str) -> None:
-        self.console.act(action)
-
-    def action_help(self) -> None:
-        from aios_tui.console.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen("metrics", keys=[(keys, said) for keys, _, said in KEYS]))
-
-    def action_span(self, place: int) -> None:
-        if place != self._span:
-            self._span = place
+    def action_change_span(self, step: int) -> None:
+        span = max(0, min(self._span + step, len(SPANS) - 1))
+        if span != self._span:
+            self._span = span
             self._draw()
             self._read()
 
-    def action_wider(self, step: int) -> None:
-        self.action_span(max(0, min(self._span + step, len(SPANS) - 1)))
-
-    def action_priority(self, step: int) -> None:
+    def action_change_priority(self, step: int) -> None:
         levels: list[int | None] = [None, *(self.found.by_priority if self.found is not None else ())]
         self._priority = levels[(levels.index(self._priority) + step) % len(levels)]
         self._draw()
 
     def action_turn(self, step: int) -> None:
         self._part = (self._part + step) % len(PARTS)
-        self._mark()
+        self._highlight_part()
+
+    def action_pane(self, number: int) -> None:
+        self._part = number - 1
+        self._highlight_part()
 
     def action_zoom(self) -> None:
         self.toggle_class("-one")
 
-    def action_look(self) -> None:
+    def action_refresh(self) -> None:
         self._read()

@@ -1,4 +1,4 @@
-"""All that a core tells of one model."""
+"""All details of one model."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from aios_tui.console.screens.text_dialog import ReadingScreen
+from aios_tui.console.screen_keys import bindings
+from aios_tui.console.screens.text_dialog import TextDialog
 from aios_tui.formatting import models
 from engine.errors import AiosError
 from engine.sanitise import one_line, sanitise
@@ -19,25 +20,24 @@ from engine.sanitise import one_line, sanitise
 LABEL = 12
 
 
-class ModelScreen(ReadingScreen):
-    """Asks the core when it opens; what it says is shown as text, a label a line."""
+class ModelScreen(TextDialog):
+    """Asks the core when it opens, and shows one labelled fact a line."""
 
     CSS_PATH = "model.tcss"
     AUTO_FOCUS = "#facts"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter", "dismiss(None)", "back"),
-    ]
+    SCOPE = "model"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("model")
 
     def __init__(self, core: str, model: str) -> None:
         super().__init__()
         self.core, self.model = core, model
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="box") as box:
+        with Vertical(id="box", classes="dialog") as box:
             box.border_title = Content(one_line(self.model, 60))
             box.border_subtitle = Content("j/k scroll   esc back")
             with VerticalScroll(id="facts"):
-                yield Static("asking the server …", id="words", markup=False)
+                yield Static("asking the server …", id="text", markup=False)
 
     def on_mount(self) -> None:
         self._read()
@@ -45,9 +45,9 @@ class ModelScreen(ReadingScreen):
     @work(exclusive=True, group="history")
     async def _read(self) -> None:
         keeper = self.console.model_jobs.keepers().get(self.core)
-        static = self.query_one("#words", Static)
+        static = self.query_one("#text", Static)
         if keeper is None:
-            static.update(Content(f"the core {self.core} does not tell"))
+            static.update(Content(f"the core {self.core} gives no details"))
             return
         try:
             shown = await keeper.show(self.model)

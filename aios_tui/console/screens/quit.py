@@ -1,66 +1,57 @@
-"""What to do with running tasks when leaving."""
+"""The window that asks what to do with running tasks when quitting."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, cast
+from typing import ClassVar, Literal, cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from aios_tui.console.screen_keys import bindings
+from aios_tui.console.screens.base import Dialog
 from aios_tui.console.state.view_state import Changes
-
-if TYPE_CHECKING:
-    from aios_tui.console.app_base import ConsoleBase
+from aios_tui.console.widgets.option_list import PlainOptionList
+from engine.wording import plural
 
 Choice = Literal["drain", "stop"]
 
 
-class QuitScreen(ModalScreen[Choice | None]):
-    """Returns `drain` (wait for them), `stop` (stop them and queue them again), or None to stay."""
+class QuitScreen(Dialog[Choice | None]):
+    """Returns `drain` (wait for running tasks), `stop` (stop and queue them again), or None to stay."""
 
     CSS_PATH = "quit.tcss"
     AUTO_FOCUS = "#choices"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("d", "choose('drain')", "drain"),
-        Binding("s,ctrl+c", "choose('stop')", "stop"),
-        Binding("escape,c,n", "choose('stay')", "stay"),
-        Binding("j", "move(1)", "down", show=False),
-        Binding("k", "move(-1)", "up", show=False),
-    ]
-
-    @property
-    def console(self) -> ConsoleBase:
-        return cast("ConsoleBase", self.app)
+    SCOPE = "quit"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("quit")
 
     def compose(self) -> ComposeResult:
-        with Vertical(id="quit") as box:
-            box.border_title = Content("Leave")
-            yield Static(self._now(), id="now", markup=False)
-            yield OptionList(
-                Option(_row("d", "drain", "let running tasks finish, then leave"), id="drain"),
-                Option(_row("s", "stop now", "running tasks go back to the queue"), id="stop"),
-                Option(_row("c", "cancel", "stay here"), id="stay"),
+        with Vertical(id="quit", classes="dialog") as box:
+            box.border_title = Content("Quit")
+            yield Static(self._counts(), id="counts", markup=False)
+            yield PlainOptionList(
+                Option(_row("D", "drain", "let running tasks finish, then quit"), id="drain"),
+                Option(_row("q", "quit now", "running tasks go back to the queue"), id="stop"),
+                Option(_row("esc", "stay", "stay here"), id="stay"),
                 id="choices",
+                classes="choices",
             )
-            note = f"What is queued stays for next time. {self.console.model_jobs.lost_by_leaving}".strip()
+            note = f"Queued tasks are kept for the next start. {self.console.model_jobs.lost_by_leaving}".strip()
             yield Static(note, id="note", markup=False)
 
     def on_mount(self) -> None:
         self.console.frames.subscribe(self, self._on_frame)
 
     def _on_frame(self, _changes: Changes) -> None:
-        self.query_one("#now", Static).update(self._now())
+        self.query_one("#counts", Static).update(self._counts())
 
-    def _now(self) -> Content:
+    def _counts(self) -> Content:
         running, queued = self.console.view.running, self.console.view.queued
-        tasks = "1 task is running" if running == 1 else f"{running or 'no'} tasks are running"
-        return Content(f"{tasks}, {queued or 'none'} queued")
+        return Content(f"{plural(running, 'task')} running, {queued:,} queued")
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
@@ -69,13 +60,6 @@ class QuitScreen(ModalScreen[Choice | None]):
     def action_choose(self, choice: str) -> None:
         self.dismiss(cast(Choice, choice) if choice in ("drain", "stop") else None)
 
-    def action_move(self, by: int) -> None:
-        choices = self.query_one(OptionList)
-        if by > 0:
-            choices.action_cursor_down()
-        else:
-            choices.action_cursor_up()
 
-
-def _row(key: str, name: str, words: str) -> Content:
-    return Content.assemble((key, "bold $accent"), (f"  {name:<10}", "bold"), words)
+def _row(key: str, name: str, text: str) -> Content:
+    return Content.assemble((f"{key:<3}", "bold $accent"), (f"  {name:<10}", "bold"), text)

@@ -2,67 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from pydantic import ValidationError
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Select, Static, TextArea
 
 from aios_tui.console.preferences import MAX_COUNT, FormValues
+from aios_tui.console.screen_keys import bindings, hint_line
+from aios_tui.console.screens.base import Dialog
 from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.task_choices import agent_choices, default_models, model_choices
 from aios_tui.console.widgets.priority_picker import PriorityPicker
 from engine.sanitise import one_line, sanitise
 from engine.task import MAX_PROMPT_CHARS, TaskSpec
 
-if TYPE_CHECKING:
-    from aios_tui.console.app_base import ConsoleBase
-
-LONG_KEYS = "ctrl+s submit   tab next field   esc leave, keeping the draft"
-SHORT_KEYS = "ctrl+s submit  tab next  esc leave"
+LONG_KEYS = hint_line("form", "submit", "next_pane", "back") + ", keeping the draft"
+SHORT_KEYS = hint_line("form", "submit", "next_pane", "back", gap="  ")
 NO_MODEL = ""
-"""Stands in the list of models for the core's own."""
+"""The value of the model list that stands for the core's default model."""
 
 
 class PromptArea(TextArea):
-    """A text of several lines. Tab leaves it; what is pasted is cleaned first."""
+    """A text of several lines. Tab leaves it; pasted text is cleaned first."""
 
     def on_paste(self, event: events.Paste) -> None:
         event.text = sanitise(event.text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
-class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
-    """Returns the tasks to submit, None when it was left. What was left is there next time; a submission clears it."""
+class SubmitScreen(Dialog[list[TaskSpec] | None]):
+    """Returns the tasks to submit, or None if it is closed. A closed form is restored next time."""
 
     CSS_PATH = "submit.tcss"
     AUTO_FOCUS = "#prompt"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "submit", "submit", priority=True),
-        Binding("escape", "leave", "leave, keeping the draft"),
-    ]
+    SCOPE = "form"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012  (typed by the base class)
 
     def __init__(self, runtime: ConsoleRuntime) -> None:
         super().__init__()
         self.runtime = runtime
 
-    @property
-    def console(self) -> ConsoleBase:
-        return cast("ConsoleBase", self.app)
-
     def compose(self) -> ComposeResult:
-        last = self.console.memory.values.form
+        last = self.console.preferences.values.form
         agents = agent_choices(self.runtime.agents)
         cores = list(self.console.view.cores.values())
         models = model_choices(cores)
-        own = default_models(cores)
-        with Vertical(id="form") as form:
+        defaults = default_models(cores)
+        with Vertical(id="form", classes="dialog") as form:
             form.border_title = Content("New task")
             yield Static(SHORT_KEYS, id="keys", markup=False)
             prompt = PromptArea(
@@ -71,14 +63,14 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
                 soft_wrap=True,
                 compact=True,
                 highlight_cursor_line=False,
-                placeholder=Content("What is the agent to do?"),
+                placeholder=Content("What should the agent do?"),
             )
             prompt.cursor_blink = False
             yield prompt
             with Horizontal(classes="field"):
                 yield Static("agent", classes="label", markup=False)
                 yield Select(
-                    [(self._described(name, words), name) for name, words in agents.items()],
+                    [(self._choice(name, description), name) for name, description in agents.items()],
                     value=last.agent if last.agent in agents else next(iter(agents)),
                     allow_blank=False,
                     compact=True,
@@ -91,7 +83,7 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
                 yield Static("model", classes="label", markup=False)
                 yield Select(
                     [
-                        (self._described("the core's own", own), NO_MODEL),
+                        (self._choice("core's default", defaults), NO_MODEL),
                         *((Text(one_line(name, 100)), name) for name in models),
                     ],
                     value=last.model if last.model in models else NO_MODEL,
@@ -105,10 +97,10 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
                 yield Static("how many tasks", id="count-note", markup=False)
             yield Static("", id="problems", markup=False)
 
-    def _described(self, name: str, words: str) -> Text:
-        """A choice. A Text, since only in those, and in markup, does a list find what is typed."""
+    def _choice(self, name: str, description: str) -> Text:
+        """A line of a list. Type-to-search works only in a Text and in markup."""
         muted = self.app.theme_variables["muted"]
-        return Text.assemble(one_line(name, 60), (f"  {words}" if words else "", muted))
+        return Text.assemble(one_line(name, 60), (f"  {description}" if description else "", muted))
 
     def on_resize(self, event: events.Resize) -> None:
         roomy = event.size.width >= len(LONG_KEYS) + 6
@@ -120,7 +112,7 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
         prompt.move_cursor(prompt.document.end)
 
     def action_submit(self) -> None:
-        """Return the tasks, or say what is missing, one line each, and go to the first field concerned."""
+        """Return the tasks; or list the problems, one a line, and go to the first field concerned."""
         problems = self._problems()
         if problems:
             self.query_one("#problems", Static).update(Content("\n").join(Content(text) for _, text in problems))
@@ -128,15 +120,15 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
             return
         values = self._values()
         spec = TaskSpec(prompt=values.draft, agent=values.agent, priority=values.priority, model=values.model)
-        self.console.memory.update(form=FormValues())
+        self.console.preferences.update(form=FormValues())
         self.dismiss([spec] * self._count)
 
     def action_leave(self) -> None:
-        """Return nothing, and keep what was written for next time."""
+        """Close the form and keep the draft for next time."""
         try:
-            self.console.memory.update(form=self._values())
+            self.console.preferences.update(form=self._values())
         except ValidationError:
-            self.console.tell("the draft is too long to be kept", "warning")
+            self.console.notify("the draft is too long to be kept", severity="warning")
         self.dismiss(None)
 
     @on(TextArea.Changed)
@@ -149,13 +141,13 @@ class SubmitScreen(ModalScreen[list[TaskSpec] | None]):
         self.action_submit()
 
     def _problems(self) -> list[tuple[str, str]]:
-        """What keeps the form from being submitted: the field's id, and one line."""
+        """The reasons why the form can't be submitted: a field's id and one line each."""
         prompt = self.query_one(PromptArea).text
         problems = []
         if not prompt.strip():
-            problems.append(("prompt", "prompt: write what the agent is to do"))
+            problems.append(("prompt", "prompt: write what the agent should do"))
         if len(prompt) > MAX_PROMPT_CHARS:
-            problems.append(("prompt", f"prompt: {len(prompt):,} characters, at most {MAX_PROMPT_CHARS:,} are taken"))
+            problems.append(("prompt", f"prompt: {len(prompt):,} characters, the limit is {MAX_PROMPT_CHARS:,}"))
         if not 1 <= self._count <= MAX_COUNT:
             problems.append(("count", f"count: a number from 1 to {MAX_COUNT:,}"))
         return problems

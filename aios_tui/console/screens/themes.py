@@ -2,76 +2,69 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+from aios_tui.console.screen_keys import bindings, hint_line
+from aios_tui.console.screens.base import Dialog
 from aios_tui.console.widgets.option_list import PlainOptionList
 from engine.sanitise import one_line
 from themes import Theme
-
-if TYPE_CHECKING:
-    from aios_tui.console.app_base import ConsoleBase
 
 WIDTH = 50
 SWATCHES = ("primary", "secondary", "accent", "success", "warning", "error")
 
 
-class ThemeScreen(ModalScreen[None]):
-    """Shows each theme as it is pointed at; enter keeps it, escape goes back to what was."""
+class ThemeScreen(Dialog[None]):
+    """Shows each theme as it is highlighted; enter uses it, escape returns to the one before."""
 
     CSS_PATH = "themes.tcss"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,t", "leave", "leave"),
-    ]
+    SCOPE = "themes"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("themes")
 
     def __init__(self) -> None:
         super().__init__()
         self._before = ""
 
-    @property
-    def console(self) -> ConsoleBase:
-        return cast("ConsoleBase", self.app)
-
     def compose(self) -> ComposeResult:
         self._before = self.console.theme
-        themes = self.console.theming.themes
+        themes = self.console.themes.available
         width = min(WIDTH, self.app.size.width) - 5
         name_width = min(max(len(name) for name in themes), width - 19)
         options = PlainOptionList(
             *(Option(_row(theme, name_width, width), id=name) for name, theme in themes.items()), id="themes"
         )
         options.border_title = Content("Theme")
-        options.border_subtitle = Content("enter keep   esc leave")
+        options.border_subtitle = Content(hint_line("themes", "open", "back"))
         yield options
 
     def on_mount(self) -> None:
-        names = list(self.console.theming.themes)
+        names = list(self.console.themes.available)
         self.query_one(PlainOptionList).highlighted = names.index(self._before) if self._before in names else 0
 
     @on(OptionList.OptionHighlighted)
     def _preview(self, event: OptionList.OptionHighlighted) -> None:
-        self.console.theming.preview(event.option.id or "")
+        self.console.themes.preview(event.option.id or "")
 
     @on(OptionList.OptionSelected)
-    def _keep(self, event: OptionList.OptionSelected) -> None:
-        self.console.theming.keep(event.option.id or "")
+    def _use(self, event: OptionList.OptionSelected) -> None:
+        self.console.themes.save(event.option.id or "")
         self.dismiss(None)
 
     def action_leave(self) -> None:
-        """Show again what was shown before, unless its file has gone meanwhile."""
-        self.console.theming.preview(self._before)
+        """Show the theme of before again, unless its file has been deleted meanwhile."""
+        self.console.themes.preview(self._before)
         self.dismiss(None)
 
 
 def _row(theme: Theme, name_width: int, width: int) -> Content:
-    """Two lines: the name with its colours, and the description."""
+    """Two lines: name and colours, then the description."""
     swatches = [("██", getattr(theme.colours, name)) for name in SWATCHES]
     name = one_line(theme.name, name_width)
     head = Content.assemble(f"{name:<{name_width}} ", *swatches, (" dark" if theme.dark else " light", "$muted"))

@@ -1,13 +1,13 @@
-"""Choosing a workload: what is in it, and what to do with it: replay it into this kernel, or simulate it."""
+"""The workloads screen: choose a workload, see what it holds, replay it into this kernel or simulate it."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Container, Horizontal
 from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus, Resize
@@ -17,7 +17,8 @@ from textual.widgets import Input, OptionList, Static
 from aios_tui.console.actions import BY_ID
 from aios_tui.console.jobs.replay import speed_of
 from aios_tui.console.jobs.workloads import start_replay
-from aios_tui.console.screens.base import Beneath
+from aios_tui.console.screen_keys import bindings
+from aios_tui.console.screens.base import ConsoleScreen, move
 from aios_tui.console.screens.compare import CompareScreen
 from aios_tui.console.screens.export import PathInput
 from aios_tui.console.widgets.hint_bar import Flow, Hints, hint
@@ -34,34 +35,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from aios_tui.console.app_base import ConsoleBase
     from engine.workloads.summary import Summary
 
-KEYS: tuple[tuple[str, str, str], ...] = (
-    ("escape,q", "leave", "back to the main screen"),
-    ("enter", "replay", "replay the workload into this kernel"),
-    ("v", "simulate", "simulate it in virtual time under FIFO, NPPS and NPPS with ageing, and compare them"),
-    ("s", "next_speed", "the next speed: 1, 2, 10, as fast as it goes"),
-    ("e", "edit('speed')", "type a speed"),
-    ("o", "toggle_switches", "do the workload's own switches of policy and pauses, or leave them out"),
-    ("slash", "edit('path')", "type the path of a workload file"),
-    ("c", "compare", "compare kept runs"),
-    ("j,down", "move('down')", "one line down"),
-    ("k,up", "move('up')", "one line up"),
-    ("g,home", "move('first')", "the first"),
-    ("G,end", "move('last')", "the last"),
-    ("t", "act('theme')", "choose a colour theme"),
-    ("question_mark", "help", "this list"),
-)
 SPEEDS = ("1", "2", "10", "max")
 
 
-class WorkloadScreen(Beneath):
-    """Lists the samples and the files in `folder`; reads what is pointed at in the background."""
+class WorkloadScreen(ConsoleScreen[None]):
+    """Lists the samples and the files in `folder`; reads the selected one in the background."""
 
     CSS_PATH = "workloads.tcss"
     AUTO_FOCUS = "#shelf"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding(keys, action, words, show=False) for keys, action, words in KEYS]
+    SCOPE = "workloads"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("workloads")
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__()
@@ -69,12 +54,8 @@ class WorkloadScreen(Beneath):
         self.switches = True
         self.busy = ""
         self.measured = ASSUMED
-        self._once_read: Callable[[], None] | None = None
+        self._after_reading: Callable[[], None] | None = None
         self._summaries: dict[str, Summary | str] = {}
-
-    @property
-    def console(self) -> ConsoleBase:
-        return cast("ConsoleBase", self.app)
 
     @property
     def shelf(self) -> Shelf:
@@ -82,12 +63,12 @@ class WorkloadScreen(Beneath):
 
     @property
     def entry(self) -> CatalogueEntry | None:
-        """What is pointed at."""
+        """The selected workload."""
         return self.shelf.entry
 
     @property
     def summary(self) -> Summary | None:
-        """What is in it, when that is known."""
+        """The summary of the selected workload, once it is read."""
         found = self._summaries.get(self.shelf.key)
         return None if isinstance(found, str) else found
 
@@ -98,7 +79,7 @@ class WorkloadScreen(Beneath):
             yield About()
         with Horizontal(classes="field", id="path-field"):
             yield Static("file", classes="label", markup=False)
-            path = PathInput(id="path", compact=True, placeholder="/ the path of another workload file; enter adds it")
+            path = PathInput(id="path", compact=True, placeholder="i: the path of another workload file; enter adds it")
             path.cursor_blink = False
             yield path
         with Horizontal(classes="field"):
@@ -106,7 +87,7 @@ class WorkloadScreen(Beneath):
             speed = Input("1", id="speed", compact=True, max_length=12)
             speed.cursor_blink = False
             yield speed
-            yield Static("× the recorded pace; max: as fast as it goes", classes="note", markup=False)
+            yield Static("× the recorded pace; max: full speed", classes="note", markup=False)
         with Horizontal(classes="field"):
             yield Static("switches", classes="label", markup=False)
             yield Static("", id="switches", markup=False)
@@ -124,7 +105,7 @@ class WorkloadScreen(Beneath):
     @on(DescendantFocus)
     @on(DescendantBlur)
     def _focus_moved(self) -> None:
-        self._draw_hints()
+        self.draw_hints()
 
     def on_resize(self, event: Resize) -> None:
         self._fit(event.size)
@@ -145,17 +126,17 @@ class WorkloadScreen(Beneath):
         self._draw()
 
     async def _measure(self) -> None:
-        """Look at how quick the models were, for simulations; what is not known stays assumed."""
+        """Measure the models' speed from the history, for simulations; unknown speeds stay assumed."""
         try:
             self.measured = await newest_or_assumed(self.console.runtime.history)
         except AiosError as error:
-            self._say(str(error))
-        told = f"{rates_text(self.measured.service.rates)}  {self.measured.origin}"
-        self.query_one("#rates", Static).update(Content(told))
+            self._show_problem(str(error))
+        rates = f"{rates_text(self.measured.service.rates)}  {self.measured.origin}"
+        self.query_one("#rates", Static).update(Content(rates))
 
     @on(OptionList.OptionHighlighted)
-    def _pointed(self) -> None:
-        self._say("")
+    def _highlighted(self) -> None:
+        self._show_problem("")
         self._draw()
         self._read()
 
@@ -169,9 +150,9 @@ class WorkloadScreen(Beneath):
         except AiosError as error:
             self._summaries[key] = one_line(str(error), 500)
         self._draw()
-        asked, self._once_read = self._once_read, None
-        if asked is not None:
-            asked()
+        action, self._after_reading = self._after_reading, None
+        if action is not None:
+            action()
 
     # Drawing
 
@@ -180,25 +161,25 @@ class WorkloadScreen(Beneath):
         self.query_one("#head", Flow).update(head_of(entry, self.busy))
         self.query_one(About).show(entry, found)
         self._draw_switches(self.summary)
-        self._draw_hints()
+        self.draw_hints()
 
     def _draw_switches(self, summary: Summary | None) -> None:
         self.query_one("#switches", Static).update(Content("on" if self.switches else "off"))
         self.query_one("#switches-note", Static).update(Content(switches_words(summary, self.switches)))
 
-    def _draw_hints(self) -> None:
-        can_replay, can_simulate = self.why_not_replay() is None, self._why_not_read() is None
-        shown: tuple[tuple[str, str, bool], ...] = (
-            ("enter", "replay", can_replay), ("v", "simulate", can_simulate), ("s", "speed", True),
-            ("o", "switches", True), ("/", "file", True), ("c", "compare", True), ("esc", "back", True),
-            ("?", "help", True),
-        )  # fmt: skip
-        if isinstance(self.focused, Input):  # all other keys are written into it
-            takes = "add the file to the list" if self.focused.id == "path" else "take the speed"
-            shown = (("enter", takes, True), ("esc", "back to the list", True))
-        self.query_one("#hints", Flow).update([hint(*each) for each in shown])
+    def draw_hints(self) -> None:
+        if not isinstance(self.focused, Input):
+            super().draw_hints()
+            return
+        enter = "add the file to the list" if self.focused.id == "path" else "use the speed"
+        self.query_one(Hints).update([hint("enter", enter), hint("esc", "back to the list")])
 
-    def _say(self, text: str) -> None:
+    def is_available(self, action: str) -> bool:
+        if action == "open":
+            return self.why_not_replay() is None
+        return action != "simulate" or self._why_not_read() is None
+
+    def _show_problem(self, text: str) -> None:
         problem = self.query_one("#problem", Static)
         problem.update(Content(one_line(text, 300)))
         problem.set_class(not text, "-none")
@@ -210,78 +191,69 @@ class WorkloadScreen(Beneath):
             return self.busy
         found = self._summaries.get(self.shelf.key)
         if self.entry is None:
-            return "no workload is chosen"
+            return "no workload is selected"
         if isinstance(found, str):
             return found
-        return "it is still being read" if found is None else "it has no tasks" if not found.tasks else None
+        if found is None:
+            return "the workload is still being read"
+        return None if found.tasks else "the workload has no tasks"
 
     def why_not_replay(self) -> str | None:
-        """Why the workload can't be replayed now; None when it can."""
-        now = self.console.situation()
-        if now.replay is not None:
-            return f"{now.replay.name} is being replayed; {BY_ID['replay_stop'].shown_key} on the main screen ends it"
-        return BY_ID["new"].why_not(now) or self._why_not_read()
+        """Return the reason why the workload can't be replayed now, or None."""
+        context = self.console.action_context()
+        if context.replay is not None:
+            stop = BY_ID["replay_stop"].shown_key
+            return f"{context.replay.name} is being replayed; {stop} on the main screen stops it"
+        return BY_ID["new"].why_not(context) or self._why_not_read()
 
     def action_leave(self) -> None:
-        """Back to the list from a field, and to the main screen from there."""
+        """Leave an input field for the list, and the list for the main screen."""
         if isinstance(self.focused, Input):
             self.shelf.focus()
         else:
             self.dismiss(None)
 
-    def action_act(self, action: str) -> None:
-        self.console.act(action)
-
-    def action_compare(self) -> None:
-        self.app.push_screen(CompareScreen())
-
-    def action_help(self) -> None:
-        from aios_tui.console.screens.help import HelpScreen
-
-        self.app.push_screen(HelpScreen("workloads", keys=[(keys, words) for keys, _, words in KEYS]))
-
-    def _being_read(self, act: Callable[[], None]) -> bool:
-        """Whether the list, or the workload pointed at, is still being read; then `act` is done once it is."""
+    def _do_after_reading(self, action: Callable[[], None]) -> bool:
+        """If the selected workload is still being read, run `action` afterwards and return True."""
         if self.busy or self.shelf.key in self._summaries:
             return False
-        self._once_read = act
+        self._after_reading = action
         return True
 
-    def action_move(self, where: str) -> None:
-        self._once_read = None
-        names = {"down": "cursor_down", "up": "cursor_up", "first": "first", "last": "last"}
-        getattr(self.shelf, f"action_{names[where]}")()
+    def action_move(self, direction: str) -> None:
+        self._after_reading = None
+        move(self.shelf, direction)
 
     def action_edit(self, name: str) -> None:
         self.query_one(f"#{name}", Input).focus()
 
-    def action_next_speed(self) -> None:
+    def action_change_speed(self, step: int) -> None:
         field = self.query_one("#speed", Input)
-        place = SPEEDS.index(field.value) + 1 if field.value in SPEEDS else 0
-        field.value = SPEEDS[place % len(SPEEDS)]
+        index = SPEEDS.index(field.value) + step if field.value in SPEEDS else 0
+        field.value = SPEEDS[max(0, min(index, len(SPEEDS) - 1))]
 
     def action_toggle_switches(self) -> None:
         self.switches = not self.switches
         self._draw_switches(self.summary)
 
     @on(Input.Submitted, "#speed")
-    def _speed_given(self, event: Input.Submitted) -> None:
+    def _speed_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         try:
-            speed_of(event.input.value)  # not the event's: of a burst of keys, enter is dealt with before the others
+            speed_of(event.input.value)  # not the event's value: in a burst of keys, enter is handled before the others
         except UsageError as error:
-            self._say(str(error))
+            self._show_problem(str(error))
         else:
-            self._say("")
+            self._show_problem("")
             self.shelf.focus()
 
     @on(Input.Submitted, "#path")
-    def _path_given(self, event: Input.Submitted) -> None:
+    def _path_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         try:
             entry = catalogue.at_path(event.input.value.strip())
         except UsageError as error:
-            self._say(str(error))
+            self._show_problem(str(error))
             return
         self.shelf.point_to(entry)
         self.shelf.focus()
@@ -291,12 +263,12 @@ class WorkloadScreen(Beneath):
         try:
             speed = speed_of(self.query_one("#speed", Input).value)
         except UsageError as error:
-            self._say(str(error))
+            self._show_problem(str(error))
             return
-        if self._being_read(self.action_replay):
+        if self._do_after_reading(self.action_replay):
             return
         if reason := self.why_not_replay():
-            self._say(reason)
+            self._show_problem(reason)
         else:
             self._replay(speed)
 
@@ -308,20 +280,20 @@ class WorkloadScreen(Beneath):
         try:
             workload = await asyncio.to_thread(entry.load)
         except AiosError as error:
-            self._say(str(error))
+            self._show_problem(str(error))
             return
-        if reason := self.why_not_replay():  # something else may have begun meanwhile
-            self._say(reason)
+        if reason := self.why_not_replay():  # another replay may have started meanwhile
+            self._show_problem(reason)
             return
         self.dismiss(None)
         start_replay(self.console, workload, speed=speed, switches=self.switches)
 
     def action_simulate(self) -> None:
-        """Run it in virtual time, and compare what came of it."""
-        if self._being_read(self.action_simulate):
+        """Simulate the workload in virtual time, and compare the runs."""
+        if self._do_after_reading(self.action_simulate):
             return
         if reason := self._why_not_read():
-            self._say(reason)
+            self._show_problem(reason)
         else:
             self._simulate()
 
@@ -338,15 +310,15 @@ class WorkloadScreen(Beneath):
         try:
             runs = await asyncio.to_thread(simulate_policies, entry, setup)
             at = self.console.now()
-            kept = [await self.console.runs.keep(entry.file_name, run, at=at) for run in reversed(runs)]
+            saved = [await self.console.runs.keep(entry.file_name, run, at=at) for run in reversed(runs)]
         except AiosError as error:
-            self._say(str(error))
+            self._show_problem(str(error))
             return
         finally:
             self.busy = ""
             if self.is_mounted:
                 self._draw()
         if self.is_current:
-            self.app.push_screen(CompareScreen(kept[::-1]))
+            self.app.push_screen(CompareScreen(saved[::-1]))
         else:
-            self.console.tell(f"{one_line(entry.name, 60)} is simulated; c compares")
+            self.console.notify(f"{one_line(entry.name, 60)} is simulated; c compares the runs")

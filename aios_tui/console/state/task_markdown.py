@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from datetime import datetime
-from pathlib import Path
 
 from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, in_words
 from aios_tui.formatting import numbers
-from engine.errors import UsageError
 from engine.sanitise import one_line, sanitise
 
 
@@ -34,35 +30,6 @@ def fenced(text: str) -> str:
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}text\n{sanitise(text).strip()}\n{fence}"
-
-
-def write_private(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Write a file that its owner alone may read, in one step.
-
-    Raises:
-        FileExistsError: there is one already, and `overwrite` is False.
-        UsageError: it can't be written; one line.
-    """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder; give the name of a file")
-    try:
-        if overwrite:
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".aios-tui.")
-        else:
-            handle, name = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), str(path)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            if overwrite:
-                Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except FileExistsError:
-        raise
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(one_line(f"{path} can't be written: {reason}")) from error
 
 
 def _facts(page: TaskPage) -> list[tuple[str, str]]:

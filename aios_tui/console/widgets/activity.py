@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click
 
-from aios_tui.console.actions import ACTIONS
+from aios_tui.console.screen_keys import bindings
 from aios_tui.console.state.view_state import SlotView, ViewState
 from aios_tui.console.widgets.activity_layout import ActivityLayout, plan_for
 from aios_tui.console.widgets.canvas import Canvas
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 class ActivityView(Canvas, can_focus=True):
     """Lanes and machine. The cursor is on a lane; what is selected is the task that runs there."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(",".join(action.keys), f"move('{action.id}')", action.label, show=False)
-        for action in ACTIONS
-        if action.moves
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("lines")
 
     def __init__(self, *, id: str = "activity") -> None:
         super().__init__(id=id)

@@ -8,7 +8,8 @@ from textual.events import Click
 from textual.message import Message
 from textual.timer import Timer
 
-from aios_tui.console.actions import ACTIONS, BY_ID, Action, ActionContext
+from aios_tui.console.action_context import ActionContext
+from aios_tui.console.actions import BY_ID, MAIN, Action
 from aios_tui.console.widgets.canvas import Canvas
 from aios_tui.console.widgets.cells import cell_len
 from aios_tui.console.widgets.styled_lines import Line, Span, clip
@@ -21,7 +22,7 @@ def _typing(enter: str) -> list[Span]:
     return [("enter", "key"), (f" {enter}  ", "dim"), ("esc", "key"), (" back", "dim")]
 
 
-KEPT = frozenset({"help", "palette", "quit"})
+KEPT = frozenset({"help", "palette", "leave"})
 """Actions that stay when there is little room."""
 GAP = 2
 SIGN = "▪ "
@@ -84,7 +85,7 @@ class Footer(Canvas):
     def _actions(self, now: ActionContext, width: int) -> Line:
         """As many as fit, those with the highest numbers go first; KEPT ones go last."""
         shown = (
-            action for action in ACTIONS if action.footer and not (action.offered and action.why_not(now) is not None)
+            action for action in MAIN if action.footer and not (action.offered and action.why_not(now) is not None)
         )
         listed = sorted(shown, key=lambda action: action.footer or 0)
         items = [(action, _key(action), action.label_now(now)) for action in listed]

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.events import Click, Resize
 from textual.geometry import Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from aios_tui.console.actions import ACTIONS
+from aios_tui.console.screen_keys import bindings
 from aios_tui.console.widgets.cells import fit
 from aios_tui.console.widgets.columns import Column, Placed, place
 from aios_tui.console.widgets.styled_lines import Inked, Line
@@ -31,11 +31,7 @@ class LineList(ScrollView, Inked, can_focus=True):
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
     EMPTY: ClassVar[str] = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(",".join(action.keys), f"move('{action.id}')", action.label, show=False)
-        for action in ACTIONS
-        if action.moves
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("lines")
     follows: ClassVar[bool] = False
 
     @dataclass

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import OptionList
+
+from aios_tui.console.screen_keys import bindings
 
 
 class PlainOptionList(OptionList):
     """An OptionList with the console's keys beside its own."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j", "cursor_down", "down", show=False),
-        Binding("k", "cursor_up", "up", show=False),
-        Binding("g", "first", "first", show=False),
-        Binding("G", "last", "last", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("choices")

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input
 
-from aios_tui.console.actions import Pane as PaneName
+from aios_tui.console.action_context import Pane as PaneName
 from aios_tui.console.widgets.activity import ActivityView
 from aios_tui.console.widgets.canvas import Canvas
 from aios_tui.console.widgets.line_input import LineInput

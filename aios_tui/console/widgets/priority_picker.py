@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.color import Color
 from textual.content import Content
 from textual.message import Message
@@ -14,6 +14,7 @@ from textual.reactive import reactive
 from textual.style import Style
 from textual.widget import Widget
 
+from aios_tui.console.screen_keys import bindings
 from engine.task import DEFAULT_PRIORITY, LEAST_URGENT, MOST_URGENT
 
 WORDS = {MOST_URGENT: "most urgent", DEFAULT_PRIORITY: "default", LEAST_URGENT: "least urgent"}
@@ -26,13 +27,7 @@ class PriorityPicker(Widget, can_focus=True):
     PriorityPicker { height: 1; width: 1fr; background: $background; color: $muted; }
     PriorityPicker:focus { background: $cursor; color: $foreground; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,plus,h", "step(-1)", "more urgent", show=False),
-        Binding("right,minus,l", "step(1)", "less urgent", show=False),
-        Binding("home", "choose(0)", "most urgent", show=False),
-        Binding("end", "choose(9)", "least urgent", show=False),
-        *(Binding(str(level), f"choose({level})", "", show=False) for level in range(LEAST_URGENT + 1)),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("priority")
 
     value = reactive(DEFAULT_PRIORITY)
 

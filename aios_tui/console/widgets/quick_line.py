@@ -12,7 +12,7 @@ from rich.style import Style
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
@@ -21,6 +21,7 @@ from textual.widgets import Input, Static
 
 from aios_tui.console.input.task_line import Completion, QuickError, accept, complete, parse, tokens
 from aios_tui.console.preferences import Preferences
+from aios_tui.console.screen_keys import bindings
 from aios_tui.console.state.task_choices import agent_choices, model_choices
 from aios_tui.console.widgets.completion import CompletionList
 from aios_tui.console.widgets.line_input import LineInput
@@ -43,13 +44,7 @@ def console(widget: Widget) -> ConsoleBase:
 class QuickInput(LineInput):
     """The input itself: tells of the keys that its line acts on, and lets the others be."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "accept", "complete", show=False),
-        Binding("right", "accept_or_right", "complete", show=False),
-        Binding("up", "older", "older", show=False),
-        Binding("down", "newer", "newer", show=False),
-        Binding("escape", "close", "close", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("quick line")
 
     @property
     def line(self) -> QuickLine:
@@ -182,7 +177,7 @@ class QuickLine(Widget):
 
     @property
     def _memory(self) -> Preferences:
-        return console(self).memory if self._given_memory is None else self._given_memory
+        return console(self).preferences if self._given_memory is None else self._given_memory
 
     @property
     def input(self) -> Input:

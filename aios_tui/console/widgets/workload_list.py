@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Sparkline, Static
 from textual.widgets.option_list import Option
 
+from aios_tui.console.screen_keys import bindings
 from aios_tui.console.widgets.workload_summary import facts_of, span_of
 from aios_tui.workloads.catalogue import CatalogueEntry
 from engine.sanitise import one_line
@@ -26,7 +27,7 @@ BINS = 200
 class Shelf(OptionList):
     """Samples and files. A click only points; enter is the screen's."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "screen.replay", show=False)]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("workloads", "open", target="screen.")
 
     def __init__(self) -> None:
         super().__init__(id="shelf", markup=False)

@@ -9,7 +9,7 @@ from textual.command import Command, CommandList
 from textual.events import MouseScrollDown
 from textual.widgets import Input
 
-from aios_tui.console.actions import ACTIONS, BY_ID, POLICIES, show_key
+from aios_tui.console.actions import BY_ID, MAIN, POLICIES, show_key
 from aios_tui.console.handlers.operator import OPERATIONS
 from aios_tui.console.handlers.palette import commands
 from engine.events import KernelStateChanged, PolicyChanged, TaskAccepted, TaskEnded, TaskStarted
@@ -34,7 +34,7 @@ async def test_moving_keys_move_the_cursor_in_the_queue() -> None:
 
 async def test_keys_that_mean_nothing_do_nothing() -> None:
     """Textual calls a widget's method `key_at` for the key `@`, whatever that method was meant for."""
-    bound = {show_key(key) for action in ACTIONS for key in action.keys}
+    bound = {show_key(key) for action in MAIN for key in action.keys}
     unbound = sorted(set(string.punctuation) - bound)
     assert "@" in unbound
     async with opened([*scene.up()]) as (app, pilot, runtime):
@@ -115,13 +115,13 @@ async def test_h_holds_and_releases_and_held_tasks_come_last() -> None:
         assert "12 ready, oldest" in text(app)
 
 
-async def test_p_goes_on_when_paused_and_s_goes_back_to_npps() -> None:
+async def test_p_resumes_when_paused_and_s_goes_back_to_npps() -> None:
     async with opened([*scene.up(policy="fifo"), KernelStateChanged(scene.NOW, KernelState.PAUSED)]) as (
         app,
         pilot,
         runtime,
     ):
-        assert "s to NPPS" in lines(app)[-1] and "p go on" in lines(app)[-1]
+        assert "s to NPPS" in lines(app)[-1] and "p resume" in lines(app)[-1]
         await pilot.press("p", "s")
         assert runtime.fake.calls == [("resume",), ("switch_policy", "npps")]
 
@@ -129,9 +129,9 @@ async def test_p_goes_on_when_paused_and_s_goes_back_to_npps() -> None:
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
-        (["plus"], "#14 has the most urgent priority already"),
+        (["plus"], "#14 already has the most urgent priority"),
         (["r"], "#14 has not ended yet"),
-        (["3", "x"], "#8 has ended already"),
+        (["3", "x"], "#8 has already ended"),
         (["2", "j", "x"], "no task is selected here"),
     ],
 )
@@ -211,7 +211,7 @@ async def test_the_palette_offers_every_action_and_policy() -> None:
     async with opened() as (app, pilot, runtime):
         titles = [command.title for command in commands(app)]
         assert len(titles) == len(set(titles))
-        assert len(titles) >= len(OPERATIONS) - 1 + 5
+        assert len(titles) >= len(OPERATIONS) - 2 + 5
         await pilot.press("ctrl+p", *"ageing=60")
         await pilot.pause(0.3)
         await pilot.press("enter")
@@ -225,10 +225,10 @@ async def test_the_palette_lists_first_what_can_be_done_in_the_order_of_the_tabl
         await until(lambda: app.screen.query_one(CommandList).option_count > 0, pilot)
         options = app.screen.query_one(CommandList).options
         listed = [option.hit.text for option in options if isinstance(option, Command) and option.hit.text is not None]
-        now = app.situation()
-        offered = [action for action in ACTIONS if not action.moves and action.id != "palette"]
-        able = [action.command for action in offered if action.why_not(now) is None]
-        unable = [action.command for action in offered if action.why_not(now) is not None]
+        now = app.action_context()
+        offered = [action for action in MAIN if action.title]
+        able = [action.title for action in offered if action.why_not(now) is None]
+        unable = [action.title for action in offered if action.why_not(now) is not None]
         assert able and unable
         assert listed[: len(able)] == able
         assert listed[-len(unable) :] == unable
@@ -239,7 +239,7 @@ async def test_the_palette_lists_first_what_can_be_done_in_the_order_of_the_tabl
 async def test_the_palette_shows_each_key_upper_case_ones_too(name: str) -> None:
     async with opened() as (app, pilot, _):
         action = BY_ID[name]
-        await pilot.press("ctrl+p", *action.command.lower())
+        await pilot.press("ctrl+p", *action.title.lower())
         await until(lambda: f"[{action.shown_key}]" in text(app), pilot)
         assert f"{action.description.split('.')[0]}"[:20] in text(app)
 
@@ -370,6 +370,6 @@ async def test_a_warning_longer_than_the_footer_is_seen_whole() -> None:
         await until(lambda: "the last words" in text(app), pilot)
         assert problem in app.last_notice
         assert "ctrl+p commands" in text(app)
-        app.tell("short", "warning")
+        app.notify("short", severity="warning")
         await pilot.pause()
         assert lines(app)[-1].startswith(" ▪ short")

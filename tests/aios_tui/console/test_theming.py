@@ -27,7 +27,7 @@ class Probe(App[None]):
     ) -> None:
         super().__init__()
         self.told: list[str] = []
-        self.theming = ThemeManager(self, folder=folder, memory=memory or Preferences(), told=self.told.append)
+        self.themes = ThemeManager(self, folder=folder, preferences=memory or Preferences(), report=self.told.append)
         self.preferred = preferred
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -37,7 +37,7 @@ class Probe(App[None]):
         yield Static("x")
 
     def on_mount(self) -> None:
-        self.theming.apply(self.preferred)
+        self.themes.apply(self.preferred)
 
     def shown(self) -> str:
         return self.query_one(Static).styles.background.hex.lower()
@@ -55,7 +55,7 @@ async def test_every_theme_is_drawn_with_its_own_colours() -> None:
     async with app.run_test() as pilot:
         assert app.theme == DEFAULT_THEME
         for theme in builtin_themes():
-            app.theming.preview(theme.name)
+            app.themes.preview(theme.name)
             await pilot.pause()
             static = app.query_one(Static)
             assert app.shown() == theme.colours.background
@@ -76,8 +76,8 @@ async def test_a_choice_is_remembered_and_a_preview_is_not(tmp_path: Path) -> No
     path = tmp_path / "state" / "console.json"
     app = Probe(memory=Preferences(path))
     async with app.run_test():
-        app.theming.keep("aios-light")
-        app.theming.preview("aios-contrast")
+        app.themes.save("aios-light")
+        app.themes.preview("aios-contrast")
     again = Probe(memory=Preferences(path))
     async with again.run_test():
         assert again.theme == "aios-light"
@@ -90,10 +90,10 @@ async def test_a_choice_is_remembered_and_a_preview_is_not(tmp_path: Path) -> No
 async def test_an_unknown_theme_gives_the_default(name: str) -> None:
     app = Probe(preferred=name)
     async with app.run_test():
-        app.theming.preview(name)
+        app.themes.preview(name)
         assert app.theme == DEFAULT_THEME
         assert len(app.told) == 1
-        assert "is unknown" in app.told[0]
+        assert "unknown theme" in app.told[0]
         assert app.told[0].isprintable()
 
 
@@ -102,25 +102,26 @@ async def test_a_users_theme_lives_with_its_file(tmp_path: Path) -> None:
     async with app.run_test() as pilot:
         file = tmp_path / "mine.toml"
         file.write_text(MINE)
-        app.theming.reload()
-        app.theming.preview("mine")
+        app.themes.reload()
+        app.themes.preview("mine")
         await pilot.pause()
         assert app.shown() == OLD
 
         file.write_text(MINE.replace(OLD, NEW))
-        app.theming.reload()
+        app.themes.reload()
         await pilot.pause()
         assert app.shown() == NEW
 
         file.write_text(MINE.replace(OLD, "blue"))
-        app.theming.reload()
-        app.theming.reload()
+        app.themes.reload()
+        app.themes.reload()
         await pilot.pause()
         assert app.shown() == NEW
-        assert app.told == ["theme mine.toml: colours.background: 'blue' is not #rrggbb; its last good version stays"]
+        problem = "theme mine.toml: colours.background: 'blue' is not #rrggbb"
+        assert app.told == [f"{problem}; the last valid version stays in use"]
 
         file.unlink()
-        app.theming.reload()
+        app.themes.reload()
         await pilot.pause()
         assert app.theme == DEFAULT_THEME
         assert "mine" not in app.available_themes
@@ -130,11 +131,11 @@ async def test_a_users_theme_may_replace_a_built_in_one(tmp_path: Path) -> None:
     app = Probe(tmp_path, preferred="aios-midnight")
     async with app.run_test() as pilot:
         (tmp_path / "own.toml").write_text(GOOD.replace(OLD, NEW))
-        app.theming.reload()
+        app.themes.reload()
         await pilot.pause()
         assert app.shown() == NEW
         (tmp_path / "own.toml").unlink()
-        app.theming.reload()
+        app.themes.reload()
         await pilot.pause()
         assert (app.theme, app.shown()) == ("aios-midnight", OLD)
 
@@ -144,11 +145,11 @@ async def test_changes_are_taken_up_live(tmp_path: Path) -> None:
     app = Probe(folder)
     async with app.run_test():
         stop = asyncio.Event()
-        watching = asyncio.create_task(app.theming.watch(stop))
+        watching = asyncio.create_task(app.themes.watch(stop))
         await until(folder.is_dir)
         (folder / "mine.toml").write_text(MINE)
         await until(lambda: "mine" in app.available_themes)
-        app.theming.preview("mine")
+        app.themes.preview("mine")
         (folder / "mine.toml").write_text(MINE.replace(OLD, NEW))
         await until(lambda: app.shown() == NEW)
         (folder / "bad.toml").write_text("[/foo]")
@@ -163,8 +164,8 @@ async def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     app = Probe(tmp_path / "file" / "themes")
     async with app.run_test():
-        await app.theming.watch()
-        assert "not taken up" in app.told[-1]
+        await app.themes.watch()
+        assert "not applied" in app.told[-1]
 
 
 def test_a_themes_own_variables_come_last() -> None:

@@ -50,14 +50,14 @@ async def test_no_pane_lets_text_steer_the_terminal_or_be_markup(size: tuple[int
 
 async def test_notices_filters_and_the_palette_take_any_text() -> None:
     async with opened(evil(), trouble=None) as (app, pilot, _):
-        app.tell(EVIL, "error")
+        app.notify(EVIL, severity="error")
         await pilot.pause()
         assert SHOWN in lines(app)[-1]
         await pilot.press("slash", *"[/foo]", "enter")
         assert "/[/foo]" in text(app) and app.main.queue_list.count() == 1
         await pilot.press("question_mark")
         await pilot.pause()
-        app.tell(EVIL, "warning")
+        app.notify(EVIL, severity="warning")
         await pilot.pause(0.2)
         assert SHOWN in text(app)
 

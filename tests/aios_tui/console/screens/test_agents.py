@@ -29,7 +29,7 @@ async def test_it_tells_what_each_agent_does_and_has_done() -> None:
         names = [options.get_option_at_index(n).id for n in range(options.option_count)]
         assert names == runtime.agents.names()
         assert "3 tasks, 1 failed" in text(app)
-        assert "2 done, 1 failed, 0 cancelled" in str(app.screen.query_one("#words", Static).content)
+        assert "2 done, 1 failed, 0 cancelled" in str(app.screen.query_one("#text", Static).content)
         seen = []
         for key in ("G", "g", "j", "k"):
             await pilot.press(key)

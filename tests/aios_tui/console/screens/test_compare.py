@@ -71,7 +71,7 @@ async def test_space_enter_and_a_click_mark_and_leave_out() -> None:
         await pilot.press("j", "enter")
         await settle(app, pilot)
         assert policies(screen) == ["npps:ageing=60"]
-        assert "mark two or more" in text(app)
+        assert "select two or more" in text(app)
         await pilot.press("k", "enter")
         await settle(app, pilot)
         assert policies(screen) == ["npps:ageing=60", "fifo"]
@@ -126,7 +126,7 @@ async def test_the_table_scrolls_by_keys() -> None:
             seen.append(table.scroll_target_y)
         last = table.max_scroll_y
         assert seen == [1, 2, 1, last, 0, last, 0]
-        await pilot.press("l", "right", "h")
+        await pilot.press("right", "right", "left")
         assert table.scroll_target_x == 1
         await pilot.press("pagedown")
         assert table.scroll_target_y > 1
@@ -152,9 +152,9 @@ async def test_d_twice_deletes() -> None:
 
 async def test_without_runs_it_says_how_to_make_one() -> None:
     async with comparing(MemoryRuns()) as (_, pilot, app):
-        assert "No runs are kept yet" in text(app)
+        assert "No saved runs" in text(app)
         await pilot.press("space", "d")
-        assert "no run is chosen" in app.last_notice
+        assert "no run is selected" in app.last_notice
         await pilot.press("w")
         await pilot.pause()
         assert type(app.screen).__name__ == "WorkloadScreen"

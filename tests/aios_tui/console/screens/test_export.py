@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aios_tui.console.screens.export import write_export
 from aios_tui.console.state.task_details import page_of
-from aios_tui.console.state.task_markdown import fenced, markdown_of, write_private
+from aios_tui.console.state.task_markdown import fenced, markdown_of
 from aios_tui.console.state.view_state import ViewState
 from engine.cores.port import ToolCall
 from engine.errors import UsageError
@@ -69,12 +70,12 @@ def test_a_text_cannot_end_its_block(text: str) -> None:
 
 def test_files_are_private_and_never_replaced_unasked(tmp_path: Path) -> None:
     path = tmp_path / "task.md"
-    write_private(path, "one")
+    write_export(path, "one", overwrite=False)
     with pytest.raises(FileExistsError):
-        write_private(path, "two")
+        write_export(path, "two", overwrite=False)
     assert path.read_text() == "one"
     path.chmod(0o644)
-    write_private(path, "three", overwrite=True)
+    write_export(path, "three", overwrite=True)
     assert path.read_text() == "three"
     if os.name != "nt":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -85,8 +86,8 @@ def test_a_link_is_not_followed_to_what_it_hides(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     (tmp_path / "task.md").symlink_to(tmp_path / "precious")
     with pytest.raises(FileExistsError):
-        write_private(tmp_path / "task.md", "x")
-    write_private(tmp_path / "task.md", "x", overwrite=True)
+        write_export(tmp_path / "task.md", "x", overwrite=False)
+    write_export(tmp_path / "task.md", "x", overwrite=True)
     assert (tmp_path / "precious").read_text() == "mine"
 
 
@@ -96,7 +97,7 @@ def test_a_link_is_not_followed_to_what_it_hides(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_said_in_a_line(tmp_path: Path, name: str, told: str) -> None:
     for overwrite in (False, True):
         with pytest.raises(UsageError, match=told) as caught:
-            write_private(tmp_path / name, "x", overwrite=overwrite)
+            write_export(tmp_path / name, "x", overwrite=overwrite)
         assert "\n" not in str(caught.value)
 
 

@@ -74,15 +74,15 @@ async def test_the_numbers_are_those_of_the_history() -> None:
         assert any(f"{expected.by_priority[9].ended} " in row for row in rows)
 
 
-async def test_the_span_is_chosen_by_key_and_by_arrow() -> None:
+async def test_the_span_is_chosen_by_arrow() -> None:
     async with looking() as (screen, pilot, app, history):
         seen = []
-        for key in ("h", "d", "right", "left", "left", "left", "5"):
+        for key in ("right", "right", "right", "left", "left", "left"):
             await pilot.press(key)
             await settle(app, pilot)
             assert screen.found is not None
             seen.append(round(screen.found.until - screen.found.since))
-        assert seen == [3600, 86400, 86400, 3600, 300, 300, 300]
+        assert seen == [3600, 86400, 86400, 3600, 300, 300]
         assert [asked[2] for asked in history.asked[:3]] == [60, 60, 96]
 
 
@@ -92,15 +92,15 @@ async def test_one_priority_at_a_time() -> None:
         whole, levels = titles(screen), list(screen.found.by_priority)
         seen = []
         for _ in range(len(levels)):
-            await pilot.press("p")
+            await pilot.press("right_square_bracket")
             await pilot.pause()
             seen.append(titles(screen)["tokens"])
         wanted = [f"{screen.found.by_priority[level].totals['tokens_per_s']:,.1f}" for level in levels]
         assert [number in title for number, title in zip(wanted, seen, strict=True)] == [True] * len(levels)
-        await pilot.press("P", "P")
+        await pilot.press(*["left_square_bracket"] * 2)
         await pilot.pause()
         assert titles(screen)["tokens"] == seen[-3]
-        await pilot.press("p", "p", "p")
+        await pilot.press(*["right_square_bracket"] * 3)
         await pilot.pause()
         assert titles(screen) == whole
 
@@ -116,14 +116,16 @@ async def test_parts_one_by_one_or_all_that_fit(size: tuple[int, int]) -> None:
             assert [part.id for part in screen.query(".part.-current")] == [name]
         await pilot.press("shift+tab")
         assert screen.query_one("#priorities").has_class("-current")
-        await pilot.press("z")
+        await pilot.press("2")
+        assert screen.query_one(f"#{PARTS[1]}").has_class("-current")
+        await pilot.press("6", "z")
         await pilot.pause()
         assert [part.id for part in screen.query(".part") if part.display] == ["priorities"]
 
 
 async def test_it_follows_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "LEAST_S", 0.0)
-    monkeypatch.setattr(metrics, "SPANS", (("5", "5 min", 300.0, 60, 1e9),))
+    monkeypatch.setattr(metrics, "SPANS", (("5 min", 300.0, 60, 1e9),))
     async with looking(Made([])) as (screen, pilot, app, history):
         asked = len(history.asked)
         history.made = Made([MadeTask(NOW - 9, 5, (MadeAttempt(NOW - 9, NOW - 8, NOW - 2),), NOW - 2, started=NOW - 8)])
@@ -138,21 +140,21 @@ async def test_it_follows_what_happens(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_it_is_read_again_by_itself_and_by_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "LEAST_S", 0.0)
-    monkeypatch.setattr(metrics, "SPANS", (("5", "5 min", 300.0, 60, 0.0),))
+    monkeypatch.setattr(metrics, "SPANS", (("5 min", 300.0, 60, 0.0),))
     async with looking(Made([])) as (_, pilot, app, history):
         asked = len(history.asked)
         await until(lambda: len(history.asked) > asked + 1, pilot)
-        monkeypatch.setattr(metrics, "SPANS", (("5", "5 min", 300.0, 60, 1e9),))
+        monkeypatch.setattr(metrics, "SPANS", (("5 min", 300.0, 60, 1e9),))
         await settle(app, pilot)
         asked = len(history.asked)
-        await pilot.press("r")
+        await pilot.press("ctrl+r")
         await settle(app, pilot)
         assert len(history.asked) > asked
 
 
 async def test_a_slow_history_is_not_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "COST", 1e9)  # the read took some milliseconds
-    monkeypatch.setattr(metrics, "SPANS", (("5", "5 min", 300.0, 60, 0.0),))
+    monkeypatch.setattr(metrics, "SPANS", (("5 min", 300.0, 60, 0.0),))
     async with looking(Made([])) as (screen, pilot, app, history):
         asked = len(history.asked)
         app.view.changes.results = True
@@ -165,8 +167,8 @@ async def test_a_slow_history_is_not_asked_again_at_once(monkeypatch: pytest.Mon
 async def test_nothing_yet_and_nothing_then() -> None:
     async with looking(Made([], ())) as (screen, pilot, app, _):
         assert "no program ran in this time" in text(app)
-        assert "a program ran for 0:00 of 5:00" in text(app)
-        await pilot.press("p", "P", "tab", "z")
+        assert "a kernel was running for 0:00 of 5:00" in text(app)
+        await pilot.press("right_square_bracket", "left_square_bracket", "tab", "z")
         await settle(app, pilot)
         assert "all priorities" in text(app)
     async with looking(Made([])) as (screen, _, _, _):
@@ -195,7 +197,7 @@ async def test_help_theme_and_back() -> None:
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
-        assert "the last five minutes" in text(app)
+        assert "The next shorter time span." in text(app)
         for expected in (screen, app.main):
             await pilot.press("escape")
             await pilot.pause()
@@ -254,13 +256,13 @@ def before(*keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:
 @pytest.mark.parametrize(
     ("size", "theme", "keys"),
     [
-        ((80, 24), "aios-dark", ("h",)),
-        ((80, 24), "aios-light", ("h", "tab")),
-        ((80, 24), "aios-dark", ("d", "shift+tab")),
+        ((80, 24), "aios-dark", ("right",)),
+        ((80, 24), "aios-light", ("right", "tab")),
+        ((80, 24), "aios-dark", ("right", "right", "shift+tab")),
         ((120, 40), "aios-dark", ()),
-        ((120, 40), "aios-light", ("d",)),
-        ((120, 40), "aios-contrast", ("h", "p")),
-        ((200, 60), "aios-dark", ("d",)),
+        ((120, 40), "aios-light", ("right", "right")),
+        ((120, 40), "aios-contrast", ("right", "right_square_bracket")),
+        ((200, 60), "aios-dark", ("right", "right")),
         ((40, 10), "aios-dark", ()),
     ],
     ids=lambda value: "x".join(map(str, value)) if isinstance(value, tuple) else value,

@@ -17,10 +17,8 @@ from tests.aios_tui.console.settling import until
 @pytest.mark.parametrize(
     ("keys", "choice"),
     [
-        (["d"], "drain"),
-        (["s"], "stop"),
-        (["c"], None),
-        (["n"], None),
+        (["D"], "drain"),
+        (["q"], "stop"),
         (["escape"], None),
         (["enter"], "drain"),
         (["j", "enter"], "stop"),
@@ -50,19 +48,19 @@ async def test_it_is_asked_while_a_task_runs_and_says_how_many() -> None:
         await pilot.pause()
         screen = app.screen
         assert isinstance(screen, QuitScreen)
-        now = screen.query_one("#now", Static)
-        assert str(now.render()) == "1 task is running, 1 queued"
+        counts = screen.query_one("#counts", Static)
+        assert str(counts.render()) == "1 task running, 1 queued"
         app.bridge.feed([TaskStarted(2.0, 2, 2, 1)])
         await pilot.pause()
-        assert str(now.render()) == "2 tasks are running, none queued"
+        assert str(counts.render()) == "2 tasks running, 0 queued"
         assert all(option.region.bottom <= 10 for option in screen.query("#choices"))
-        await pilot.press("s")
+        await pilot.press("q")
         await pilot.pause()
     assert app.return_value == 0
     assert runtime.closed >= 1
 
 
-@pytest.mark.parametrize("key", ["ctrl+c", "ctrl+q"])
+@pytest.mark.parametrize("key", ["q", "ctrl+c", "ctrl+q"])
 async def test_pressed_a_second_time_it_stops_now(key: str) -> None:
     async with opened() as (app, pilot, runtime):
         await pilot.press(key)

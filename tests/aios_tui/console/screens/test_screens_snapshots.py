@@ -77,11 +77,11 @@ def console(theme: str) -> ConsoleApp:
         "chat": AgentRow(agent="chat", tasks=1, done=1, waiting_s=0.004, turnaround_s=1.2, tokens_in=9, tokens_out=31),
     }
     runtime.history = history
-    memory = Preferences()
-    memory.update(
+    preferences = Preferences()
+    preferences.update(
         form=FormValues(draft="Tell me a story\nabout 鵞鳥 and 🪿.", agent="story_teller", priority=2, count=3)
     )
-    return ConsoleApp(runtime, memory=memory, theme=theme, now=lambda: START + 6)
+    return ConsoleApp(runtime, preferences=preferences, theme=theme, now=lambda: START + 6)
 
 
 def over_nothing(make: Callable[[ConsoleApp], Screen[Any]]) -> Callable[[Pilot[Any]], Awaitable[None]]:
@@ -106,7 +106,7 @@ SCREENS: dict[str, Callable[[ConsoleApp], Screen[Any]]] = {
     "submit": lambda app: SubmitScreen(app.runtime),
     "themes": lambda _: ThemeScreen(),
     "agents": lambda _: AgentsScreen(),
-    "help": lambda _: HelpScreen("queue"),
+    "help": lambda _: HelpScreen("main"),
     "quit": lambda _: QuitScreen(),
     "task-done": lambda _: TaskScreen(7),
     "task-failed": lambda _: TaskScreen(8),

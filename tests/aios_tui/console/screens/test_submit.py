@@ -25,7 +25,7 @@ CORE = CoreInfo("ollama", True, "qwen3:8b", (ModelInfo("qwen3:8b"), ModelInfo("[
 
 
 def app_with(memory: Preferences | None = None, before: Sequence[Event] = (CoreChanged(0.0, CORE),)) -> ConsoleApp:
-    return ConsoleApp(FakeRuntime(before), memory=memory)
+    return ConsoleApp(FakeRuntime(before), preferences=memory)
 
 
 async def opened(app: ConsoleApp, pilot: Pilot[int]) -> SubmitScreen:
@@ -76,7 +76,7 @@ async def test_what_is_missing_is_said_in_a_line_each() -> None:
         await pilot.press("space", "ctrl+s")
         await pilot.pause()
         assert problems(screen).splitlines() == [
-            "prompt: write what the agent is to do",
+            "prompt: write what the agent should do",
             "count: a number from 1 to 1,000",
         ]
         assert screen.query_one(TextArea).has_focus
@@ -187,7 +187,7 @@ async def test_the_picker_by_keys_and_mouse() -> None:
         picker = screen.query_one(PriorityPicker)
         picker.focus()
         seen = []
-        for key in ("left", "plus", "h", "right", "minus", "l", "0", "left", "end", "right", "home"):
+        for key in ("left", "plus", "left", "right", "minus", "right", "0", "left", "end", "right", "home"):
             await pilot.press(key)
             seen.append(picker.value)
         assert seen == [4, 3, 2, 3, 4, 5, 0, 0, 9, 9, 0]
@@ -199,7 +199,7 @@ async def test_the_picker_by_keys_and_mouse() -> None:
 
 @pytest.mark.parametrize(
     ("size", "keys"),
-    [((80, 24), LONG_KEYS), ((60, 24), SHORT_KEYS), ((40, 20), SHORT_KEYS), ((40, 10), SHORT_KEYS)],
+    [((80, 24), LONG_KEYS), ((56, 24), SHORT_KEYS), ((40, 20), SHORT_KEYS), ((40, 10), SHORT_KEYS)],
 )
 async def test_the_keys_are_told_whole_at_every_size(size: tuple[int, int], keys: str) -> None:
     app = app_with()
@@ -211,4 +211,4 @@ async def test_the_keys_are_told_whole_at_every_size(size: tuple[int, int], keys
             assert label in shown
         await pilot.press("ctrl+s")
         await pilot.pause()
-        assert "prompt: write what the agent is to" in text(app)  # the last word is on the next line when it is narrow
+        assert "prompt: write what the agent should" in text(app)  # the last word is on the next line when it is narrow

@@ -55,7 +55,7 @@ async def test_a_task_from_the_quick_line_is_watched_to_its_end_and_found_again(
         await until(lambda: app.view.results[0].id != task, pilot)
         await pilot.press("left_square_bracket")
         await settle(app, pilot)
-        await until(lambda: "again of #" in screen_text(app), pilot)
+        await until(lambda: "retry of #" in screen_text(app), pilot)
 
     again = Runtime(settings)
     await runtime.close()

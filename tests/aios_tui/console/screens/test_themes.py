@@ -36,12 +36,12 @@ async def test_moving_shows_a_theme_and_escape_takes_it_back() -> None:
         await pilot.pause()
         assert app.screen is app.main
         assert app.theme == "aios-light"
-        assert app.memory.values.theme is None
+        assert app.preferences.values.theme is None
 
 
 async def test_enter_keeps() -> None:
     memory = Preferences()
-    app = ConsoleApp(FakeRuntime(), memory=memory)
+    app = ConsoleApp(FakeRuntime(), preferences=memory)
     async with app.run_test() as pilot:
         await pilot.press("t")
         await pilot.pause()
@@ -76,7 +76,7 @@ async def test_the_theme_in_use_may_disappear_while_the_picker_is_open(tmp_path:
         await pilot.press("t")
         await pilot.pause()
         file.unlink()
-        app.theming.reload()
+        app.themes.reload()
         await pilot.press("escape")
         await pilot.pause()
         assert app.screen is app.main

@@ -82,7 +82,7 @@ async def test_the_five_tasks_replay_into_the_running_kernel_and_are_kept(tmp_pa
         await pilot.press("w")
         screen = screen_of(app)
         await until(pilot, lambda: screen.why_not_replay() is None)
-        await pilot.press("s", "s", "s")
+        await pilot.press(*["greater_than_sign"] * 3)
         assert screen.query_one("#speed", Input).value == "max"
         await pilot.press("enter")
         await until(pilot, lambda: app.view.counts.done == 5)
@@ -137,7 +137,7 @@ async def test_a_replay_is_paused_stepped_hastened_and_stopped_by_keys(tmp_path:
         assert not any(line.startswith((" ▶", " ‖")) for line in lines(app))
         for key in ("P", "N", "X", "less_than_sign", "greater_than_sign"):
             await pilot.press(key)
-            assert "nothing is being replayed" in app.last_notice
+            assert "no replay is running" in app.last_notice
 
 
 async def test_the_workloads_own_switches_are_done_or_left_out(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ async def test_the_workloads_own_switches_are_done_or_left_out(tmp_path: Path) -
             await until(pilot, lambda: app.screen is app.main or screen_of(app).why_not_replay() is None)
             assert "the file's switches of policy, 1, are done" in text(app)
             if not switches:
-                await pilot.press("o")
+                await pilot.press("space")
                 assert "the file's switches of policy, 1, are left out" in text(app)
             assert screen.switches is switches
             done = app.view.counts.done
@@ -170,7 +170,7 @@ async def test_a_path_is_typed_in_and_a_bad_one_said(tmp_path: Path) -> None:
         screen = screen_of(app)
         await until(pilot, lambda: screen.summary is not None)
         for path in (tmp_path / "none.jsonl", good, bad):
-            await pilot.press("slash")
+            await pilot.press("i")
             screen.query_one("#path", Input).value = str(path)
             await pilot.press("enter")
             await pilot.pause()
@@ -199,7 +199,7 @@ async def test_a_speed_is_typed(tmp_path: Path) -> None:
         field.value = "0.5x"
         await pilot.press("enter")
         assert screen.focused is screen.query_one(Shelf)
-        await pilot.press("s")
+        await pilot.press("greater_than_sign")
         assert field.value == "1"
 
 
@@ -294,7 +294,7 @@ async def test_quitting_during_a_replay_ends_it(tmp_path: Path) -> None:
         await until(pilot, lambda: app.view.running == 1)
         await pilot.press("q")
         await until(pilot, lambda: type(app.screen).__name__ == "QuitScreen")
-        await pilot.press("s")
+        await pilot.press("q")
         await until(pilot, lambda: app.return_value == 0)
 
 
@@ -393,13 +393,13 @@ def test_speeds_are_read_and_written() -> None:
 
 async def test_while_a_field_is_written_in_the_hints_are_its_own() -> None:
     async with opened(size=(80, 24)) as (app, pilot, _):
-        await pilot.press("w", "slash")
+        await pilot.press("w", "i")
         await pilot.pause()
         assert "enter add the file to the list  esc back to the list" in lines(app)[-1]
         assert "simulate" not in lines(app)[-1]
         await pilot.press("escape", "e")
         await pilot.pause()
-        assert "enter take the speed  esc back to the list" in lines(app)[-1]
+        assert "enter use the speed  esc back to the list" in lines(app)[-1]
         await pilot.press("escape")
         await pilot.pause()
         assert "v simulate" in lines(app)[-1]

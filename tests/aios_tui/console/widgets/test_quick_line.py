@@ -37,7 +37,7 @@ class Probe(OrderedKeys):
     CSS = "#space { height: 1fr; }"
 
     def on_mount(self) -> None:
-        ThemeManager(self, folder=None, memory=self.memory, told=self.notify).apply()
+        ThemeManager(self, folder=None, preferences=self.memory, report=self.notify).apply()
         self.line.focus()
 
     @property

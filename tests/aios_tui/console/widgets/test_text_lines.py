@@ -77,7 +77,7 @@ class Page(App[None]):
             yield from self.texts
 
     def on_mount(self) -> None:
-        ThemeManager(self, folder=None, memory=Preferences(), told=self.notify).apply()
+        ThemeManager(self, folder=None, preferences=Preferences(), report=self.notify).apply()
 
 
 @pytest.mark.parametrize("length", [SHORT // 2, SHORT * 3])

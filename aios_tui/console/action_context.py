@@ -1,0 +1,180 @@
+"""The state that decides which actions are available, and the checks on it.
+
+An availability check takes an `ActionContext` and returns one line with the reason why the action can't run now, or
+None when it can. Labels that change with the state are made here, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from aios_tui.console.state.replay_view import ReplayView
+from aios_tui.console.state.view_state import ViewState
+from aios_tui.formatting.models import core_that_lacks, missing_model
+from engine.task import LEAST_URGENT, MOST_URGENT, KernelState, TaskState
+
+Pane = Literal["queue", "activity", "results"]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionContext:
+    """The console's state as the availability checks see it.
+
+    Attributes:
+        selected: id of the selected task. live: True while there is a kernel.
+        replay: the live replay in progress. recording: name of the file being recorded to.
+    """
+
+    view: ViewState
+    pane: Pane = "queue"
+    selected: int | None = None
+    live: bool = False
+    replay: ReplayView | None = None
+    recording: str | None = None
+
+    @property
+    def selected_state(self) -> TaskState | None:
+        """The selected task's state; None when nothing is selected or the task is unknown."""
+        if self.selected is None:
+            return None
+        task = self.view.tasks.get(self.selected)
+        if task is not None:
+            return task.state
+        result = self.view.result(self.selected)
+        return None if result is None else result.state
+
+    @property
+    def missing_model(self) -> str | None:
+        """The model that was missing when the selected task failed."""
+        return missing_model(self._error)
+
+    @property
+    def lacking_core(self) -> str | None:
+        """The core that reported it missing, if known."""
+        return core_that_lacks(self._error, self.view.cores.values())
+
+    @property
+    def _error(self) -> str:
+        result = None if self.selected is None else self.view.result(self.selected)
+        return result.result if result is not None and result.state is TaskState.FAILED else ""
+
+
+UNSELECTED = "no task is selected here"
+WhyNot = Callable[[ActionContext], str | None]
+
+
+def always(_: ActionContext) -> str | None:
+    return None
+
+
+def needs_kernel(context: ActionContext) -> str | None:
+    if context.live:
+        return None
+    trouble = context.view.trouble
+    return f"no core is running: {trouble}" if trouble else "the core is still starting"
+
+
+def can_write(context: ActionContext) -> str | None:
+    """A task may be written while the core starts: it is submitted once the core is up."""
+    return needs_kernel(context) if context.view.trouble else None
+
+
+def needs_selection(context: ActionContext) -> str | None:
+    return None if context.selected is not None else UNSELECTED
+
+
+def can_pause(context: ActionContext) -> str | None:
+    if reason := needs_kernel(context):
+        return reason
+    return "the scheduler is stopped" if context.view.kernel is KernelState.STOPPED else None
+
+
+def needs_unfinished(context: ActionContext) -> str | None:
+    if reason := needs_kernel(context) or needs_selection(context):
+        return reason
+    return None if context.selected in context.view.tasks else f"#{context.selected} has already ended"
+
+
+def can_raise(context: ActionContext) -> str | None:
+    if reason := needs_unfinished(context):
+        return reason
+    task = context.view.tasks[context.selected or 0]
+    return f"#{task.id} already has the most urgent priority" if task.priority <= MOST_URGENT else None
+
+
+def can_lower(context: ActionContext) -> str | None:
+    if reason := needs_unfinished(context):
+        return reason
+    task = context.view.tasks[context.selected or 0]
+    return f"#{task.id} already has the least urgent priority" if task.priority >= LEAST_URGENT else None
+
+
+def can_hold(context: ActionContext) -> str | None:
+    if reason := needs_unfinished(context):
+        return reason
+    task = context.view.tasks[context.selected or 0]
+    return None if task.state is TaskState.QUEUED else f"#{task.id} has started; only a queued task can be held"
+
+
+def can_retry(context: ActionContext) -> str | None:
+    if reason := needs_kernel(context) or needs_selection(context):
+        return reason
+    return f"#{context.selected} has not ended yet" if context.selected in context.view.tasks else None
+
+
+def can_pull(context: ActionContext) -> str | None:
+    if reason := needs_kernel(context) or needs_selection(context):
+        return reason
+    return None if context.missing_model else no_model_missing(context.selected)
+
+
+def no_model_missing(task: int | None) -> str:
+    """The reason why there is no model to pull for a task."""
+    return f"#{task} did not fail because of a missing model"
+
+
+def can_record(context: ActionContext) -> str | None:
+    return None if context.recording is not None else needs_kernel(context)
+
+
+def needs_replay(context: ActionContext) -> str | None:
+    return None if context.replay is not None else "no replay is running; w chooses a workload"
+
+
+def needs_arrivals(context: ActionContext) -> str | None:
+    if context.replay is None:
+        return needs_replay(context)
+    return f"all tasks of {context.replay.name} have been sent" if context.replay.all_sent else None
+
+
+def can_restart(context: ActionContext) -> str | None:
+    if context.live:
+        return "the core is running"
+    return None if context.view.trouble else "the core is still starting"
+
+
+# Labels that change
+
+
+def policy_label(context: ActionContext) -> str:
+    policy = context.view.policy.partition(":")[0]
+    return {"": "policy", "fifo": "to NPPS"}.get(policy, "to FIFO")
+
+
+def pause_label(context: ActionContext) -> str:
+    return "pause" if context.view.kernel in (None, KernelState.RUNNING) else "resume"
+
+
+def hold_label(context: ActionContext) -> str:
+    task = context.view.tasks.get(context.selected or 0)
+    return "release" if task is not None and task.held else "hold"
+
+
+def record_label(context: ActionContext) -> str:
+    return "record" if context.recording is None else "stop recording"
+
+
+def replay_pause_label(context: ActionContext) -> str:
+    return "resume replay" if context.replay is not None and context.replay.paused else "pause replay"
