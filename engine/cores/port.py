@@ -155,11 +155,15 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The attempt failed. `retryable`: the same attempt may succeed later."""
+    """The attempt failed. `retryable`: the same attempt may succeed later.
+
+    `model` is the name that was asked for; a core sets it when `kind` is NO_MODEL and there was a name.
+    """
 
     kind: FaultKind
     reason: str
     retryable: bool
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +244,7 @@ class Explaining(Protocol):
 class Core(Protocol):
     """An embedded model, a model server, or a script: to the kernel they are the same.
 
-    `tests/engine/cores/conformance.py` is the one suite that every core passes.
+    Every core passes the suite in `engine/testing/conformance.py`.
     """
 
     @property

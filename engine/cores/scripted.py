@@ -168,7 +168,7 @@ class ScriptedCore:
         model = attempt.model or options.names[0]
         if model not in options.names:
             reason = f"model '{attempt.model}' not found; installed: {', '.join(options.names)}"
-            yield Fault(FaultKind.NO_MODEL, reason, retryable=False)
+            yield Fault(FaultKind.NO_MODEL, reason, retryable=False, model=attempt.model)
             return
         if self._stopped.is_set():
             yield Fault(FaultKind.UNREACHABLE, f"{self._name}: the core is stopped", retryable=False)

@@ -196,7 +196,12 @@ class EmbeddedCore:
     def _refuse(self, attempt: Attempt, slot: Slot) -> Outcome | None:
         if attempt.model not in (None, MODEL):
             asked = one_line(attempt.model or "", 100)
-            return Fault(FaultKind.NO_MODEL, f"model '{asked}' not found; installed: {MODEL}", retryable=False)
+            return Fault(
+                FaultKind.NO_MODEL,
+                f"model '{asked}' not found; installed: {MODEL}",
+                retryable=False,
+                model=attempt.model,
+            )
         if slot.id not in self._slot_ids:
             return Rejected(f"the embedded core has no slot {slot.id}")
         if slot.id in self._running and not self._running[slot.id][1].ended.is_set():

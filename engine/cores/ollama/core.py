@@ -266,7 +266,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
             async with asyncio.timeout(self._look_s):
                 installed = await catalogue.installed_models(self._connection)
         except (httpx.HTTPError, OSError, StatusError, WireError):
-            return replace(fault, retryable=ours)
+            return replace(fault, retryable=ours, model=model)
         self._health.models_changed()
         names = [each.name for each in installed if catalogue.generates(each)]
-        return Fault(fault.kind, missing_model(model, self.address.label, names, self._option()), ours)
+        return Fault(fault.kind, missing_model(model, self.address.label, names, self._option()), ours, model)

@@ -173,7 +173,8 @@ class OpenAICore(ServerCore):
                 await self._look()
         if self._catalogue.has(model):
             return None
-        return Fault(FaultKind.NO_MODEL, f"model '{one_line(model, 100)}' not found; {self._catalogue.names()}", False)
+        reason = f"model '{one_line(model, 100)}' not found; {self._catalogue.names()}"
+        return Fault(FaultKind.NO_MODEL, reason, False, model)
 
     async def _find_default(self) -> str | None:
         async with asyncio.timeout(self._look_s):
@@ -206,9 +207,10 @@ class OpenAICore(ServerCore):
         with suppress(httpx.HTTPError, OSError, StatusError, WireError):
             async with asyncio.timeout(self._look_s):
                 await self._look()
-        asked = one_line(attempt.model or self._catalogue.default() or "", 100)
+        model = attempt.model or self._catalogue.default()
+        asked = one_line(model or "", 100)
         reason = fault.reason if asked in fault.reason else f"model '{asked}' not found: {fault.reason}"
-        return replace(fault, reason="; ".join(filter(None, (reason, self._catalogue.names()))))
+        return replace(fault, reason="; ".join(filter(None, (reason, self._catalogue.names()))), model=model)
 
     def _outcome(self, error: Exception, *, started: bool) -> Fault | Rejected:
         outcome = outcome_of(error, self._place, started=started)

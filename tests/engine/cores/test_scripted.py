@@ -8,7 +8,7 @@ from engine.cores.port import Attempt, Chunk, Core, Done, Fault, Message
 from engine.cores.scripted import ScriptedCore
 from engine.errors import UsageError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import CoreConformance, run_to_end
+from engine.testing.conformance import CoreConformance, run_to_end
 
 
 class TestScriptedCore(CoreConformance):

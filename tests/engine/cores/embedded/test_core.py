@@ -21,7 +21,7 @@ from engine.cores.embedded.model import LoadedModel
 from engine.cores.port import Attempt, Cancelled, Chunk, Core, Done, Fault, FaultKind, Message, Rejected, SlotState
 from engine.errors import CoreError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import PATIENCE_S, CoreConformance, Run, run_to_end
+from engine.testing.conformance import PATIENCE_S, CoreConformance, Run, run_to_end
 from tests.engine.cores.embedded.exit_program import LONG_READ
 
 pytestmark = [

@@ -1,6 +1,6 @@
 """A server that speaks Ollama's wire format over real HTTP on loopback, and misbehaves on request.
 
-`test_fake_ollama.py` checks it against the frames of a real server in `ollama_wire/`. Nothing in it depends on time:
+`test_fake_server.py` checks it against the frames of a real server in `wire/`. Nothing in it depends on time:
 what waits, waits for an event that the test sets, or for the client to go away.
 """
 

@@ -25,7 +25,7 @@ from engine.cores.port import (
 )
 from engine.errors import CoreError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import CoreConformance
+from engine.testing.conformance import CoreConformance
 from tests.engine.cores.ollama.fake_server import FakeOllama, InThread, silent_port
 from tests.engine.cores.ollama.frames import FakeModel, Final, Request, Say, Script, Status, Wait, say
 
@@ -219,6 +219,7 @@ class TestChoiceOfModel:
             f"model 'qwen3:9b' not found at {fake.host}; did you mean 'qwen3:8b'? installed: smollm2:135m, qwen3:8b; "
             f"to fetch it: aios-tui models pull qwen3:9b --core ollama@{fake.host}",
             retryable=False,
+            model="qwen3:9b",
         )
 
     @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The fake server against the frames of a real one: same status lines, headers, framing, and shapes of every record.
 
-What is expected is read from the files in `ollama_wire/`, so a fake that drifts from them fails here.
+What is expected is read from the files in `wire/`, so a fake that drifts from them fails here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pytest_asyncio
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.frames import FakeModel, Final, MidstreamError, Say, Script, say
 
-WIRE = Path(__file__).parent / "ollama_wire"
+WIRE = Path(__file__).parent / "wire"
 MODEL, THINKER = "smollm2:135m", "think:135m"
 OPEN_MAPS = {"model_info"}
 """Objects whose keys depend on the model, not on the protocol."""

@@ -21,7 +21,7 @@ from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.frames import Raw, Status
 from tests.engine.cores.ollama.test_core import run
 
-WIRE = Path(__file__).parent / "ollama_wire"
+WIRE = Path(__file__).parent / "wire"
 
 
 def frame(name: str) -> bytes:

@@ -25,7 +25,7 @@ from engine.cores.port import (
 )
 from engine.errors import CoreError, UsageError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import CoreConformance
+from engine.testing.conformance import CoreConformance
 from tests.engine.cores.ollama.fake_server import InThread
 from tests.engine.cores.ollama.frames import Break, Final, Raw, Request, Say, Script, Status, Wait, dump, say
 from tests.engine.cores.ollama.test_core import QUICK, run, states

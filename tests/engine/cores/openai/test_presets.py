@@ -1,4 +1,4 @@
-"""Each preset against a stream of its provider's shape (`openai_frames/README.md` says where those are from)."""
+"""Each preset against a stream of its provider's shape (`frames/README.md` says where those are from)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.task import GenerationOptions
 from tests.engine.cores.ollama.frames import Json, Raw
 from tests.engine.cores.openai.fake_server import FakeOpenAI
 
-FRAMES = Path(__file__).with_name("openai_frames")
+FRAMES = Path(__file__).with_name("frames")
 KEY = "sk-preset-0123456789"
 THOUGHT = "They greet me."
 EVERYTHING: dict[str, Any] = {

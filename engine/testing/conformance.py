@@ -1,8 +1,18 @@
-"""The one suite that every core passes: what the kernel relies on, whatever executes behind the port.
+"""The conformance suite: what the kernel relies on in every core, whatever executes behind the port.
 
-Use: subclass `CoreConformance` as `Test…`, give `make_core`, and override `short`, `long` and `at_rest` where the
-defaults do not fit. The core under test is started once a class and shared by the tests, all in one event loop.
+A plug-in's tests use it as the tests of the built-in cores do (`docs/cores.md` has the whole recipe):
+
+    from engine.testing.conformance import CoreConformance
+
+    class TestMyCore(CoreConformance):
+        def make_core(self) -> Core:
+            return MyCore(...)
+
+Override `short`, `long` and `at_rest` where the defaults do not fit. It needs pytest and pytest-asyncio. The core
+under test is started once a class and shared by its tests, all in one event loop.
 """
+
+# ruff: noqa: S101  (asserts are what a suite is made of)
 
 from __future__ import annotations
 
@@ -199,6 +209,7 @@ class CoreConformance(ABC):
         assert isinstance(fault, Fault), fault
         assert fault.kind is FaultKind.NO_MODEL
         assert not fault.retryable
+        assert fault.model == self.unknown_model
         assert self.unknown_model in fault.reason
         assert "\n" not in fault.reason
         assert not run.text
