@@ -93,7 +93,7 @@ class MakingArguments(TypedDict):
 
 
 class CoreArguments(MakingArguments):
-    """What `choose_cores` and `survey` want to know beside the choice."""
+    """What `choose_cores` and `discover_cores` want to know beside the choice."""
 
     configured: Mapping[str, CoreConfig]
 

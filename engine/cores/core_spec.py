@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from engine.cores.api_keys import without_login
 from engine.cores.config import CoreConfig, is_kind, kinds
-from engine.cores.keys import without_login
 from engine.cores.ollama.address import parse_address
 from engine.errors import UsageError
 from engine.sanitise import one_line

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from engine.cores.api_keys import find_key
 from engine.cores.config import CoreConfig
 from engine.cores.core_spec import CoreSpec, parse_cores
 from engine.cores.factory import choose_cores, make_core
-from engine.cores.keys import find_key
 from engine.cores.ollama.address import parse_address
 from engine.cores.port import CoreInfo, SlotState
 from engine.errors import AiosError
 
 
 @dataclass(frozen=True, slots=True)
-class Surveyed:
+class DiscoveredCore:
     """One core, looked at without being started.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Look:
     keys: Path | None
 
 
-async def survey(
+async def discover_cores(
     choice: str,
     *,
     configured: Mapping[str, CoreConfig],
@@ -59,7 +59,7 @@ async def survey(
     default_model: str | None = None,
     environ: Mapping[str, str],
     keys: Path | None = None,
-) -> list[Surveyed]:
+) -> list[DiscoveredCore]:
     """Look at every core, all at the same time; those that tasks would run on first. For arguments see `choose_cores`.
 
     Raises:
@@ -122,7 +122,7 @@ def _renamed(found: CoreSpec, taken: list[str], environ: Mapping[str, str]) -> C
     return replace(found, name=_place(found, environ)[1].partition("://")[2]) if found.name in taken else found
 
 
-async def _mark_automatic(seen: list[Surveyed], **given: object) -> list[Surveyed]:
+async def _mark_automatic(seen: list[DiscoveredCore], **given: object) -> list[DiscoveredCore]:
     """With nothing configured, `auto` looks for itself: mark what it takes."""
     try:
         (taken,) = await choose_cores("auto", **given)  # type: ignore[arg-type]
@@ -135,7 +135,7 @@ async def _mark_automatic(seen: list[Surveyed], **given: object) -> list[Surveye
     ]
 
 
-async def _look(look: _Look) -> Surveyed:
+async def _look(look: _Look) -> DiscoveredCore:
     wanted = look.wanted
     kind = wanted.config.kind
     try:
@@ -148,7 +148,9 @@ async def _look(look: _Look) -> Surveyed:
             must_answer=False,
         )
     except AiosError as error:
-        return Surveyed(wanted.name, kind, wanted.configured, look.chosen, False, str(error), key_env=_key_env(wanted))
+        return DiscoveredCore(
+            wanted.name, kind, wanted.configured, look.chosen, False, str(error), key_env=_key_env(wanted)
+        )
     core = made.core
     try:
         info = await core.inspect()
@@ -157,7 +159,7 @@ async def _look(look: _Look) -> Surveyed:
         await core.stop(drain_s=0)
     ready = info.healthy or kind == "embedded"  # that one is made ready at the start; make_core saw that it can be
     told = "configured" if wanted.config.slots or look.slots else _told(info.slots_from)
-    return Surveyed(
+    return DiscoveredCore(
         wanted.name,
         info.kind or kind,
         wanted.configured,

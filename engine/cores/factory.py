@@ -155,7 +155,7 @@ def _ollama(wanted: CoreSpec, address: Address, making: _Making, why: str) -> Co
 
 
 def _openai(wanted: CoreSpec, making: _Making, asked: str) -> CoreChoice:
-    from engine.cores.keys import find_key
+    from engine.cores.api_keys import find_key
     from engine.cores.openai.core import OpenAICore
 
     config, preset = wanted.config, wanted.config.preset

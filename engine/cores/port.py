@@ -87,9 +87,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class SlotEvent:
-    """What a core says of itself, unasked: `slot` None means all of its slots. `models`: look at its models again."""
+    """A change that a core reports by itself. `slot` None means all of its slots.
 
-    kind: Literal["up", "suspect", "down", "unproven", "models"]
+    `models`: its models may have changed. `notice`: `reason` is a line for the operator, and no slot has changed.
+    """
+
+    kind: Literal["up", "suspect", "down", "unproven", "models", "notice"]
     slot: str | None = None
     reason: str = ""
 

@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError
 
+from engine.cores.event_feed import EventFeed
+from engine.cores.options import OptionCheck, messages_of
 from engine.cores.port import (
     Attempt,
     Cancelled,
@@ -41,15 +43,15 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ScriptedOptions(BaseModel):
-    """What follows `scripted:`, all optional.
+    """The `KEY=VALUE` parts after `scripted:`, all optional.
 
     Attributes:
-        seed: of the words and of what goes wrong. slots: how many attempts at once.
-        ttft: seconds to the first token. tps: tokens a second after it, 0 for as fast as it goes.
-        tokens: a reply's length. fail: share of prompts that always fail.
-        cut, stall: share of attempts whose stream breaks off, or never goes on; another attempt may do better.
+        seed: seed of the words and of the failures. slots: number of attempts at a time.
+        ttft: seconds to the first token. tps: tokens a second after it; 0 for no pause.
+        tokens: length of a reply. fail: share of prompts that always fail.
+        cut, stall: share of attempts whose stream breaks off, or stops for ever; another attempt may succeed.
         model: the model's name. models: several names, `a|b`, of which `model` or the first is the default.
-        load: seconds to load a model; with it the core holds one at a time, and none at the start.
+        load: seconds to load a model; with it the core holds one model at a time, and none at the start.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,16 +70,16 @@ class ScriptedOptions(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its models, the default one first."""
+        """The models' names, the default one first."""
         several = [name for name in (self.model, *self.models.split("|")) if name]
         return tuple(dict.fromkeys(several)) or ("scripted",)
 
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """One attempt, decided beforehand: its words, and after how many of them what happens to it."""
+    """One attempt, decided beforehand: its tokens, and after how many of them it is cut or stalls."""
 
-    words: tuple[str, ...]
+    tokens: tuple[Chunk, ...]
     tokens_in: int
     fails: bool
     cut_after: int | None
@@ -85,20 +87,21 @@ class _Script:
 
 
 class ScriptedCore:
-    """Implements `Core` without a model. `name` may be given where a kernel has several."""
+    """Implements `Core` without a model."""
 
     why = ""
-    """How it came to be chosen, for `inspect`."""
+    """The reason why it was chosen, for `inspect`."""
 
     def __init__(self, options: ScriptedOptions | None = None, *, name: str = "scripted") -> None:
         self.options = options or ScriptedOptions()
         self._name = name
         self._slots = tuple(Slot(f"{name}/{n}", name) for n in range(self.options.slots))
         self._running: dict[tuple[int, int, int], asyncio.Future[None]] = {}
-        self._stopped = asyncio.Event()
-        self._held: str | None = None  # the model in memory, or on its way there, where loading takes time
-        self._held_from = 0.0
-        self._news: tuple[SlotEvent, ...] = ()  # nothing ever happens to its slots
+        self._stopped = False
+        self._loaded: str | None = None  # the model that is in memory or being loaded, with the option `load`
+        self._loaded_at = 0.0
+        self._feed = EventFeed()
+        self._options = OptionCheck(name, lambda text: self._feed.publish(SlotEvent("notice", None, text)))
 
     @classmethod
     def parse(cls, text: str, *, slots: int | None = None) -> ScriptedCore:
@@ -128,7 +131,8 @@ class ScriptedCore:
     async def stop(self, *, drain_s: float) -> None:
         if self._running and drain_s > 0:
             await asyncio.wait(list(self._running.values()), timeout=drain_s)
-        self._stopped.set()
+        self._stopped = True
+        self._feed.close()
         for stop in self._running.values():
             if not stop.done():
                 stop.set_result(None)
@@ -136,10 +140,9 @@ class ScriptedCore:
     def slots(self) -> Sequence[Slot]:
         return self._slots
 
-    async def events(self) -> AsyncIterator[SlotEvent]:
-        await self._stopped.wait()
-        for event in self._news:
-            yield event
+    def events(self) -> AsyncIterator[SlotEvent]:
+        """Notices of ignored options: its slots never change."""
+        return self._feed.events()
 
     async def cancel(self, attempt: Attempt) -> None:
         stop = self._running.get(_key(attempt))
@@ -147,9 +150,9 @@ class ScriptedCore:
             stop.set_result(None)
 
     async def inspect(self) -> CoreInfo:
-        stopped, options = self._stopped.is_set(), self.options
+        stopped, options = self._stopped, self.options
         models = [
-            ModelInfo(name, loaded=not stopped and (not options.load or name == self._held), detail="scripted words")
+            ModelInfo(name, loaded=not stopped and (not options.load or name == self._loaded), detail="scripted words")
             for name in options.names
         ]
         return CoreInfo(
@@ -170,19 +173,23 @@ class ScriptedCore:
             reason = f"model '{attempt.model}' not found; installed: {', '.join(options.names)}"
             yield Fault(FaultKind.NO_MODEL, reason, retryable=False, model=attempt.model)
             return
-        if self._stopped.is_set():
+        if self._stopped:
             yield Fault(FaultKind.UNREACHABLE, f"{self._name}: the core is stopped", retryable=False)
             return
-        script = self._script(attempt)
+        admitted = self._options.admit(attempt, lacking_options(attempt))
+        if isinstance(admitted, Fault):
+            yield admitted
+            return
+        script = self._script(admitted)
         loop = asyncio.get_running_loop()
         stop = self._running[_key(attempt)] = loop.create_future()
         load_s = self._load(model, loop.time())
-        begun = loop.time() + load_s
+        started_at = loop.time() + load_s
         try:
-            for number, word in enumerate(script.words):
+            for number, token in enumerate(script.tokens):
                 if number == script.stall_after:
                     await stop
-                due = begun + options.ttft + (number / options.tps if options.tps else 0.0)
+                due = started_at + options.ttft + (number / options.tps if options.tps else 0.0)
                 if await _stopped_before(stop, due - loop.time()):
                     yield Cancelled()
                     return
@@ -191,8 +198,9 @@ class ScriptedCore:
                     return
                 if number == script.cut_after:
                     return
-                yield Chunk("text", word)
-            usage = Usage(script.tokens_in, len(script.words), load_s, options.ttft, loop.time() - begun - options.ttft)
+                yield token
+            decode_s = loop.time() - started_at - options.ttft
+            usage = Usage(script.tokens_in, len(script.tokens), load_s, options.ttft, decode_s)
             yield Done(model, usage)
         finally:
             del self._running[_key(attempt)]
@@ -200,24 +208,30 @@ class ScriptedCore:
                 stop.set_result(None)
 
     def _load(self, model: str, now: float) -> float:
-        """Have the model in memory; returns the seconds until it is."""
-        if self.options.load and model != self._held:
-            self._held, self._held_from = model, now + self.options.load
-        return max(0.0, self._held_from - now)
+        """Start to load the model if it is not in memory; return the seconds until it is."""
+        if self.options.load and model != self._loaded:
+            self._loaded, self._loaded_at = model, now + self.options.load
+        return max(0.0, self._loaded_at - now)
 
     def _script(self, attempt: Attempt) -> _Script:
         options = self.options
-        prompt = "\n".join(message.content for message in attempt.messages)
+        prompt = "\n".join(message.content for message in messages_of(attempt))
         seed = f"{options.seed}\0{prompt}".encode("utf-8", "replace")
         by_prompt = random.Random(hashlib.sha256(seed).digest())
         fails = by_prompt.random() < options.fail
         length = min(options.tokens, attempt.options.max_tokens or options.tokens)
         words = [f"{by_prompt.choice(WORDS)} " for _ in range(length)]
         words[-1] = words[-1].rstrip() + "."
-        # What is transient hangs on the attempt too, so that another one may succeed.
+        thoughts = length // 4 if attempt.options.think else 0
+        if attempt.options.format:
+            words[thoughts] = f'{{"reply": "{words[thoughts]}'
+            words[-1] += '"}'
+        replies = _before_stop(words[thoughts:], attempt.options.stop or ())
+        tokens = [Chunk("thinking", word) for word in words[:thoughts]] + [Chunk("text", word) for word in replies]
+        # Transient failures depend on the attempt, too, so that another one may succeed.
         by_attempt = random.Random(hashlib.sha256(seed + f"\0{attempt.round}\0{attempt.number}".encode()).digest())
         return _Script(
-            words=tuple(words),
+            tokens=tuple(tokens),
             tokens_in=len(prompt.split()),
             fails=fails,
             cut_after=by_attempt.randrange(length) if by_attempt.random() < options.cut else None,
@@ -229,8 +243,31 @@ def _key(attempt: Attempt) -> tuple[int, int, int]:
     return (attempt.task, attempt.round, attempt.number)
 
 
+def lacking_options(attempt: Attempt) -> dict[str, str]:
+    """Return the options that the scripted core cannot honour, each with the reason, for `OptionCheck.admit`."""
+    words = "its words come from its own seed and the prompt"
+    lacking = dict.fromkeys(("temperature", "seed", "top_k", "top_p", "min_p", "repeat_penalty"), words)
+    lacking |= dict.fromkeys(("num_ctx", "keep_alive"), "it has no model")
+    lacking["tools"] = "it calls none"
+    if isinstance(attempt.options.format, dict):
+        lacking["format"] = "it writes JSON, but to no schema"
+    return lacking
+
+
+def _before_stop(words: Sequence[str], stops: Sequence[str]) -> list[str]:
+    """Return the words of the reply up to the first of the texts `stops`."""
+    text = "".join(words)
+    end = min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))
+    kept: list[str] = []
+    for word in words:
+        if end > 0:
+            kept.append(word[:end])
+        end -= len(word)
+    return kept
+
+
 async def _stopped_before(stop: asyncio.Future[None], seconds: float) -> bool:
-    """Wait `seconds`, less if stopped; whether it was. Always lets others run."""
+    """Wait `seconds`, or until `stop` is set; return True if it is set. Always lets other tasks run."""
     if seconds > 0 and not stop.done():
         await asyncio.wait({stop}, timeout=seconds)
     else:

@@ -7,7 +7,7 @@ import math
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from engine.cores.port import Core, CoreInfo, SlotEvent
-from engine.events import CoreChanged, Event, SlotChanged
+from engine.events import CoreChanged, Event, Notice, SlotChanged
 from engine.kernel.dispatcher import Dispatcher
 
 LOOK_GAP_S = 1.0
@@ -55,6 +55,9 @@ class CoreMonitor:
         self._followed.add(core.name)
         try:
             async for event in events:
+                if event.kind == "notice":
+                    self._publish(Notice(self._now(), "warning", event.reason))
+                    continue
                 for slot in self._slots.apply(core, event):
                     self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
                 self._dispatcher.kick()

@@ -13,7 +13,7 @@ from aios_tui.cli.options import common, settings_of
 from aios_tui.cli.output import Output
 
 if TYPE_CHECKING:
-    from engine.cores.discovery import Surveyed
+    from engine.cores.discovery import DiscoveredCore
 
 _HEAD = ("", "core", "kind", "state", "slots", "models", "default model", "version", "where")
 
@@ -27,10 +27,10 @@ def cores(ctx: click.Context, /, as_json: bool) -> int:
 
     Exit code 0 when all of those can be used, 1 when some can't, 2 when none can.
     """
-    from engine.cores.discovery import survey
+    from engine.cores.discovery import discover_cores
 
     settings = settings_of(ctx).settings
-    found = asyncio.run(survey(settings.core, **settings.core_arguments()))
+    found = asyncio.run(discover_cores(settings.core, **settings.core_arguments()))
     out = Output()
     if as_json:
         for each in found:
@@ -43,7 +43,7 @@ def cores(ctx: click.Context, /, as_json: bool) -> int:
     return WELL if usable and all(usable) else FAILED if any(usable) else USAGE
 
 
-def _values(core: Surveyed) -> dict[str, object]:
+def _values(core: DiscoveredCore) -> dict[str, object]:
     info = core.info
     return {
         "core": core.name,
@@ -64,7 +64,7 @@ def _values(core: Surveyed) -> dict[str, object]:
     }
 
 
-def _table(found: list[Surveyed], out: Output) -> None:
+def _table(found: list[DiscoveredCore], out: Output) -> None:
     rows = [_HEAD, *map(_row, found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
     for number, row in enumerate(rows):
@@ -73,7 +73,7 @@ def _table(found: list[Surveyed], out: Output) -> None:
             out.line(f"   {problem}")
 
 
-def _row(core: Surveyed) -> tuple[str, ...]:
+def _row(core: DiscoveredCore) -> tuple[str, ...]:
     info = core.info
     return (
         "*" if core.chosen else "",

@@ -22,7 +22,7 @@ from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from aios_tui.config.settings import Settings
-    from engine.cores.model_management import ModelKeeper
+    from engine.cores.model_management import ModelManager
     from engine.cores.port import Core, CoreInfo, ModelInfo
 
 PROBE_S = 5.0
@@ -37,7 +37,7 @@ class ManagedModel:
     """A core, and the same as a keeper of models."""
 
     core: Core
-    keeper: ModelKeeper
+    keeper: ModelManager
 
     async def now(self) -> CoreInfo:
         return await self.core.inspect()
@@ -58,14 +58,14 @@ async def keeper(settings: Settings, having: str | None = None) -> AsyncIterator
         UsageError: none of the cores keeps models, or several may be meant. CoreError: none can be had, or has it.
     """
     from engine.cores.factory import choose_cores
-    from engine.cores.model_management import keeper_of
+    from engine.cores.model_management import model_manager_of
 
     found_out = settings.core == "auto" and not settings.cores
     choices = await choose_cores("ollama" if found_out else settings.core, **settings.core_arguments())
     try:
         if found_out:
             await _must_answer(choices[0].core)
-        found = [(each.core, keeper_of(each.core)) for each in choices]
+        found = [(each.core, model_manager_of(each.core)) for each in choices]
         keepers = [ManagedModel(core, keeper) for core, keeper in found if keeper is not None]
         if not keepers:
             names = " and ".join(core.name for core, _ in found)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from aios_tui.cli.diagnostics.check import Check
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
-from engine.cores.discovery import Surveyed, survey
+from engine.cores.discovery import DiscoveredCore, discover_cores
 from engine.errors import AiosError
 
 _NOTHING = "start Ollama, `aios-tui models fetch` for the embedded model, or choose another core with --core"
@@ -17,7 +17,7 @@ async def core_checks(settings: Settings) -> list[Check]:
     """A line for each core, all looked at at the same time; takes some seconds where one does not answer."""
     found = [_keys()]
     try:
-        cores = await survey(settings.core, **settings.core_arguments())
+        cores = await discover_cores(settings.core, **settings.core_arguments())
     except AiosError as error:
         return [*found, Check("core", "fail", str(error), "choose another with --core")]
     if not any(core.chosen for core in cores):
@@ -27,7 +27,7 @@ async def core_checks(settings: Settings) -> list[Check]:
 
 def _keys() -> Check:
     """Whether the file of keys, if there is one, may be used."""
-    from engine.cores.keys import find_key
+    from engine.cores.api_keys import find_key
 
     path = paths.keys_file()
     try:
@@ -37,7 +37,7 @@ def _keys() -> Check:
     return Check("keys", "ok", f"{path}" if path.exists() else "no file of keys; they come from the environment")
 
 
-def _lines(cores: Sequence[Surveyed]) -> Iterator[Check]:
+def _lines(cores: Sequence[DiscoveredCore]) -> Iterator[Check]:
     some = any(core.chosen and core.usable for core in cores)
     for core in cores:
         if core.chosen or core.configured:
@@ -46,7 +46,7 @@ def _lines(cores: Sequence[Surveyed]) -> Iterator[Check]:
             yield _found(core)
 
 
-def _own(core: Surveyed, *, alone: bool) -> Check:
+def _own(core: DiscoveredCore, *, alone: bool) -> Check:
     """A core that tasks run on, or that has a table in the settings."""
     if core.usable:
         return Check("core", "warn" if core.problem else "ok", _summary(core), core.problem)
@@ -56,7 +56,7 @@ def _own(core: Surveyed, *, alone: bool) -> Check:
     return Check("core", "warn", said, "its tasks wait until it is there" if core.chosen else "")
 
 
-def _found(core: Surveyed) -> Check:
+def _found(core: DiscoveredCore) -> Check:
     """A core that is there without anyone having asked for it."""
     if core.usable:
         return Check(core.kind, "warn" if core.problem else "ok", _summary(core), core.problem)
@@ -65,7 +65,7 @@ def _found(core: Surveyed) -> Check:
     return Check(core.kind, "warn", core.problem or "not healthy", "only of interest where you want to use it")
 
 
-def _summary(core: Surveyed) -> str:
+def _summary(core: DiscoveredCore) -> str:
     info = core.info
     facts = [
         f"{core.kind} {info.version}".rstrip(),

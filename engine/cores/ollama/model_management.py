@@ -19,8 +19,8 @@ import httpx
 import ollama
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
+from engine.cores.api_keys import redact
 from engine.cores.http import WireError
-from engine.cores.keys import redact
 from engine.cores.model_management import ModelDetails, PullProgress
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address
@@ -64,8 +64,8 @@ class _Shown(BaseModel):
     model_info: dict[str, Any] = Field(default_factory=dict)
 
 
-class OllamaKeeping:
-    """The part of an Ollama core that is a `ModelKeeper`. Durations in seconds.
+class OllamaModelManager:
+    """The part of an Ollama core that is a `ModelManager`. Durations in seconds.
 
     Attributes:
         answer_s: how long a look or a deletion may take. load_s: how long a load may, beyond which it is given up.

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from engine.cores.http import StatusError, WireError, error_text
-from engine.cores.openai.chunks import MidstreamError
+from engine.cores.openai.records import MidstreamError
 from engine.cores.port import Fault, FaultKind, Rejected
 from engine.sanitise import one_line
 

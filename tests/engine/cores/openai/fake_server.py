@@ -1,7 +1,6 @@
 """A server that speaks OpenAI's protocol over real HTTP on loopback, and misbehaves on request.
 
-Its connections are those of the fake Ollama; what it writes, and where, is OpenAI's. `test_llama_server.py` has a server
-that nobody here wrote.
+Its connections are those of the fake Ollama. `test_llama_server.py` has a server that nobody here wrote.
 """
 
 from __future__ import annotations

@@ -199,7 +199,7 @@ async def test_what_goes_back_with_calls_is_bounded_in_all(fake: FakeOpenAI) -> 
                 "extra_content": {"signature": "x" * 900_000}}  # fmt: skip
         fake.scripts.append((Raw(event({"choices": [{"delta": {"tool_calls": [call]}}]})), Final(reason="tool_calls")))
         assert isinstance((await run(core, attempt(number)))[1], Done)
-    kept = core._dialogue._extras
+    kept = core._chat._extras
     await core.stop(drain_s=0)
     assert list(kept) == [f"c{number}" for number in range(3, 12)]  # the newest, up to 8 MiB
 
