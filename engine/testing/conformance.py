@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -214,6 +215,23 @@ class CoreConformance(ABC):
         assert "\n" not in fault.reason
         assert not run.text
 
+    async def test_a_format_is_met_or_refused(self, core: Core) -> None:
+        attempt = self.short()
+        options = attempt.options.model_copy(update={"format": "json", "max_tokens": 48})
+        run = await run_to_end(core, replace(attempt, options=options), core.slots()[0])
+        outcome = run.items[-1]
+        if isinstance(outcome, Done):
+            assert run.text.lstrip()[0] in "{[", run.text
+            if outcome.reason == "stop":
+                json.loads(run.text)
+        else:
+            assert isinstance(outcome, Fault), outcome
+            assert (outcome.kind, outcome.retryable) == (FaultKind.BAD_REQUEST, False)
+            assert "format" in outcome.reason
+            assert "\n" not in outcome.reason
+        wish = replace(attempt, options=options, dispensable=frozenset({"format"}))
+        assert isinstance((await run_to_end(core, wish, core.slots()[0])).items[-1], Done)
+
     # Stopping one
 
     async def test_cancel_in_the_middle_stops_and_frees_the_slot(self, core: Core) -> None:
@@ -352,6 +370,12 @@ class CoreConformance(ABC):
         await run.first_text()
         await asyncio.wait_for(core.stop(drain_s=PATIENCE_S), PATIENCE_S)
         assert isinstance(await run.outcome(), Done)
+
+    async def test_it_can_be_inspected_before_it_is_started(self) -> None:
+        core = self.make_core()
+        info = await asyncio.wait_for(core.inspect(), PATIENCE_S)
+        assert (info.name, bool(core.slots())) == (core.name, True)
+        await asyncio.wait_for(core.stop(drain_s=0), PATIENCE_S)
 
     async def test_stop_before_start_is_nothing(self) -> None:
         core = self.make_core()
