@@ -26,8 +26,9 @@ from engine.cores.port import (
 from engine.errors import CoreError
 from engine.task import GenerationOptions
 from engine.testing.conformance import CoreConformance
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread, silent_port
-from tests.engine.cores.ollama.frames import FakeModel, Final, Request, Say, Script, Status, Wait, say
+from tests.engine.cores.helpers import Final, InThread, Request, Say, Script, Status, Wait, say, silent_port
+from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.engine.cores.ollama.frames import FakeModel
 
 MODEL = "smollm2:135m"
 EMBEDDER = FakeModel("nomic-embed-text:latest", capabilities=("embedding",))

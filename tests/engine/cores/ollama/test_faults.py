@@ -17,8 +17,8 @@ from engine.cores.ollama.faults import nearest
 from engine.cores.ollama.wire import clean_record, split_lines
 from engine.cores.port import Chunk, Done, Fault, FaultKind, Rejected
 from engine.errors import CoreError, UsageError
+from tests.engine.cores.helpers import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
 from tests.engine.cores.ollama.test_core import MODEL, QUICK, attempt, run
 
 K = FaultKind

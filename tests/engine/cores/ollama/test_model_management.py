@@ -15,22 +15,9 @@ from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Attempt, Done, Message, ModelInfo, SlotState
 from engine.cores.scripted import ScriptedCore
 from engine.errors import CoreError
+from tests.engine.cores.helpers import Break, MidstreamError, Progress, Raw, Say, Script, Status, Wait, dump
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import (
-    FETCHED,
-    LAYER,
-    Break,
-    FakeModel,
-    MidstreamError,
-    Progress,
-    Raw,
-    Say,
-    Script,
-    Status,
-    Wait,
-    dump,
-    fetch,
-)
+from tests.engine.cores.ollama.frames import FETCHED, LAYER, FakeModel, fetch
 
 MODEL, BIG = "smollm2:135m", "qwen3:8b"
 EMBEDDER = "nomic-embed-text:latest"

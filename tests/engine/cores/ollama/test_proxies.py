@@ -12,8 +12,8 @@ from engine.cores.ollama.address import key_for, parse_address
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Done, Fault, FaultKind
 from engine.errors import CoreError, UsageError
+from tests.engine.cores.helpers import Final, Raw, Say, Status
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import Final, Raw, Say, Status
 from tests.engine.cores.ollama.test_core import MODEL, attempt, run
 
 KEY = "sk-0123456789abcdef"

@@ -13,8 +13,9 @@ from engine.cores.ollama.core import OllamaCore
 from engine.cores.ollama.requests import UnfitError, request_of
 from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Message, Outcome, ToolCall
 from engine.task import GenerationOptions
+from tests.engine.cores.helpers import Final, Raw, Say, Status, say
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import FakeModel, Final, Raw, Say, Status, say
+from tests.engine.cores.ollama.frames import FakeModel
 
 PLAIN, CLEVER = "smollm2:135m", "qwen3:8b"
 TOOL = {

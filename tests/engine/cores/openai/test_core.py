@@ -26,8 +26,7 @@ from engine.cores.port import (
 from engine.errors import CoreError, UsageError
 from engine.task import GenerationOptions
 from engine.testing.conformance import CoreConformance
-from tests.engine.cores.ollama.fake_server import InThread
-from tests.engine.cores.ollama.frames import Break, Final, Raw, Request, Say, Script, Status, Wait, dump, say
+from tests.engine.cores.helpers import Break, Final, InThread, Raw, Request, Say, Script, Status, Wait, dump, say
 from tests.engine.cores.ollama.test_core import QUICK, run, states
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event
 

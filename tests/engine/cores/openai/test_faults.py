@@ -20,8 +20,7 @@ from engine.cores.openai.sse import frames
 from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Message, Rejected, SlotState
 from engine.errors import CoreError, UsageError
 from engine.task import GenerationOptions
-from tests.engine.cores.ollama.fake_server import silent_port
-from tests.engine.cores.ollama.frames import (
+from tests.engine.cores.helpers import (
     Break,
     Final,
     MidstreamError,
@@ -33,6 +32,7 @@ from tests.engine.cores.ollama.frames import (
     Wait,
     chunk,
     head,
+    silent_port,
 )
 from tests.engine.cores.ollama.test_core import QUICK, run, states
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event, refusal

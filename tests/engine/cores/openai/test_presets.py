@@ -14,7 +14,7 @@ from engine.cores.openai.core import OpenAICore
 from engine.cores.openai.presets import Preset, load_presets
 from engine.cores.port import Attempt, Chunk, Done, Message, ToolCall
 from engine.task import GenerationOptions
-from tests.engine.cores.ollama.frames import Json, Raw
+from tests.engine.cores.helpers import Json, Raw
 from tests.engine.cores.openai.fake_server import FakeOpenAI
 
 FRAMES = Path(__file__).with_name("frames")

@@ -13,7 +13,7 @@ from engine.cores.openai.presets import Quirks, load_presets
 from engine.cores.openai.requests import body_of, lacking_options
 from engine.cores.options import OptionCheck
 from engine.cores.port import Attempt, Done, Fault, FaultKind, Message, ToolCall
-from tests.engine.cores.ollama.frames import Raw
+from tests.engine.cores.helpers import Raw
 from tests.engine.cores.ollama.test_core import QUICK, run
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event, refusal
 from tests.engine.cores.openai.test_core import MODEL, TOOL, attempt
