@@ -170,7 +170,7 @@ async def _look(look: _Look) -> DiscoveredCore:
     slots_from = "configured" if wanted.config.slots or look.slots else _source(info.slots_from)
     return DiscoveredCore(
         wanted.name,
-        info.kind or kind,
+        kind,
         wanted.configured,
         look.chosen,
         ready,

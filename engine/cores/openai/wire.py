@@ -15,7 +15,7 @@ from engine.cores.http import BODY_CAP, LINE_CAP, Capped, WireError, check_head,
 from engine.cores.openai.sse import frames
 from engine.errors import CoreError
 
-INSTALL_COMMAND = "pip install 'aios-tui[openai]'"
+INSTALL_COMMAND = "pip install openai"
 # All that leaves this machine. The client would add what it finds in OPENAI_* variables, and facts about the machine.
 _SENT = ("host", "accept", "content-type", "content-length", "connection", "transfer-encoding")
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.cores.port import Attempt, Chunk, Core, Done, Fault, FaultKind, Message
-from engine.cores.scripted import ScriptedCore
+from engine.cores.scripted import ScriptedCore, ScriptedOptions
 from engine.errors import UsageError
 from engine.task import GenerationOptions
 from engine.testing.conformance import CoreConformance, Run, run_to_end
@@ -165,3 +167,13 @@ async def test_an_ignored_option_is_reported_once() -> None:
         "core scripted ignores the option temperature: its words come from its own seed and the prompt",
         "core scripted ignores the option keep_alive: it has no model",
     ]
+
+
+def test_the_page_has_every_option_and_its_default() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "cores.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## The scripted core")
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", section.partition("\n## ")[0], flags=re.MULTILINE)
+    shown = {name: default.strip("`") for names, default in rows for name in re.findall(r"`(\w+)`", names)}
+    fields = ScriptedOptions.model_fields.items()
+    expected = {name: "none" if field.default == "" else f"{field.default:g}" for name, field in fields}
+    assert shown == expected | {"model": ScriptedOptions().names[0]}
