@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import Callable
 
-import httpx
-
-from engine.cores.http import StatusError, WireError
+from engine.cores.http import StatusError, WireError, read_to_end
 from engine.cores.ollama.faults import refused_option
 from engine.cores.ollama.records import MAX_CALLS, OllamaRecord
 from engine.cores.ollama.requests import request_of
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import Attempt, ToolCall
 from engine.cores.stream_call import Emit
-
-_TAIL_S = 1.0
 
 
 class ChatStream:
@@ -67,14 +61,6 @@ class ChatStream:
                 if len(self.calls) > MAX_CALLS:
                     raise WireError(f"it asks for more than {MAX_CALLS} tools to be called")
                 if record.done:
-                    await _finish(lines)
+                    await read_to_end(lines)
                     return record
         return None
-
-
-async def _finish(lines: AsyncIterator[bytes]) -> None:
-    """Read to the end of the response, so that the connection can be used again; what comes there no longer counts."""
-    with suppress(TimeoutError, httpx.HTTPError, StatusError, WireError):
-        async with asyncio.timeout(_TAIL_S):
-            async for _ in lines:
-                pass

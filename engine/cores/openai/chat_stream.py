@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import httpx
 from pydantic import SecretStr
 
 from engine.cores.api_keys import redact
-from engine.cores.http import StatusError, WireError
+from engine.cores.http import StatusError, read_to_end
 from engine.cores.openai import records, requests
 from engine.cores.openai.presets import Quirks
 from engine.cores.openai.wire import Connection
@@ -24,7 +21,6 @@ from engine.cores.stream_call import Emit
 from engine.sanitise import one_line
 
 _EXTRAS, _EXTRAS_CHARS = 1_000, 8 << 20
-_TAIL_S = 1.0
 _A_KEY = 12  # characters; a shorter one may be a word
 
 
@@ -65,7 +61,7 @@ class ChatClient:
             async for data in events:
                 if data.strip() == records.DONE:
                     answer.end()
-                    await _finish(events)
+                    await read_to_end(events)
                     return
                 for chunk in answer.take(records.read_record(data), time.monotonic()):
                     await emit(self._without_key(chunk))
@@ -92,11 +88,3 @@ class ChatClient:
         """Some proxies answer with an error as if the model had said it. Parts of a key may be words of the model."""
         key = self._key.get_secret_value() if self._key else ""
         return replace(chunk, text=redact(chunk.text, key)) if len(key) >= _A_KEY and key in chunk.text else chunk
-
-
-async def _finish(events: AsyncIterator[str]) -> None:
-    """Read to the end of the response, so that the connection can be used again; what comes there no longer counts."""
-    with suppress(TimeoutError, httpx.HTTPError, StatusError, WireError):
-        async with asyncio.timeout(_TAIL_S):
-            async for _ in events:
-                pass
