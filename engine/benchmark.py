@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 from uuid import uuid4
 
-from engine.cores.model_management import keeper_of
+from engine.cores.model_management import model_manager_of
 from engine.cores.port import Attempt, Chunk, Core, Done, Message, Slot
 from engine.errors import CoreError
 from engine.replay.synthetic_prompt import synthetic_prompt
@@ -110,7 +110,7 @@ async def load_time(core: Core, model: str) -> float | None:
     Raises:
         CoreError: the server refuses.
     """
-    keeper = keeper_of(core)
+    keeper = model_manager_of(core)
     if keeper is None:
         return None
     await keeper.unload(model)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from engine.cores.ollama.address import parse_address
 from engine.errors import UsageError
@@ -16,35 +16,44 @@ if TYPE_CHECKING:
     from engine.cores.openai.presets import Preset
 
 _OWN = ("ollama", "embedded", "scripted", "openai")
+_PLUGIN = "plugin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 # Keys have small letters in them (gsk_…, hf_…, AIza…); written here by mistake they would be shown as a name.
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
 _SERVERS = ("ollama", "openai")
 _ONLY_FOR = {
-    "url": _SERVERS,
-    "model": (*_SERVERS, "scripted"),
+    "url": (*_SERVERS, _PLUGIN),
+    "model": (*_SERVERS, "scripted", _PLUGIN),
     "one_model": ("ollama",),
-    "key_env": ("openai",),
-    "key_file": ("openai",),
+    "key_env": ("openai", _PLUGIN),
+    "key_file": ("openai", _PLUGIN),
     "priority": ("openai",),
     "script": ("scripted",),
+    "options": (_PLUGIN,),
 }
 """Keys that not every kind of core has; a preset has those of `openai`."""
 
 
-def kinds() -> tuple[str, ...]:
-    """Every kind of core: those of our own, then the presets."""
+def builtin_kinds() -> tuple[str, ...]:
+    """Return the kinds of core that come with the program: its own, then the presets."""
     from engine.cores.openai.presets import load_presets
 
     return (*_OWN, *(name for name in load_presets() if name not in _OWN))
 
 
+def kinds() -> tuple[str, ...]:
+    """Return every kind of core: the built-in ones, then those of plug-ins."""
+    from engine.cores.plugins import plugin_kinds
+
+    return (*builtin_kinds(), *plugin_kinds())
+
+
 def is_kind(value: str) -> bool:
-    return value in _OWN or value in kinds()
+    return value in _OWN or value in builtin_kinds() or value in kinds()
 
 
 def core_name(value: str) -> str:
-    """`value`, when a core may be called that. Raises ValueError."""
+    """Return `value` if a core may have that name. Raises ValueError."""
     if value == "auto" or not _NAME.fullmatch(value):
         raise ValueError("a core's name is up to 32 letters, digits, '.', '_' and '-', and not auto")
     return value
@@ -52,7 +61,10 @@ def core_name(value: str) -> str:
 
 def _kind(value: str) -> str:
     if not is_kind(value):
-        raise ValueError(f"'{one_line(value, 60)}' is no kind of core; there are {', '.join(kinds())}")
+        from engine.cores.plugins import plugin_problems
+
+        why = plugin_problems().get(value) or f"there are {', '.join(kinds())}"
+        raise ValueError(f"'{one_line(value, 60)}' is no kind of core; {why}")
     return value
 
 
@@ -71,16 +83,17 @@ def _variable(value: str) -> str:
 
 
 class CoreConfig(BaseModel):
-    """One core. What is left out is the core's own default.
+    """One core. A key that is left out is the core's own default.
 
     Attributes:
-        kind: `ollama`, `openai` (whatever speaks OpenAI's protocol), `embedded`, `scripted`, or the name of a preset.
-        url: where its server is; without it the preset's, of an Ollama where `OLLAMA_HOST` says, or on this machine.
-        slots: how many attempts it is given at a time. model: what answers when a task names none.
+        kind: `ollama`, `openai` (any server of OpenAI's protocol), `embedded`, `scripted`, the name of a preset, or a
+            plug-in's kind.
+        url: the server's address; without it the preset's, and for Ollama `OLLAMA_HOST`, else this machine.
+        slots: the number of attempts it gets at a time. model: the model for tasks that name none.
         one_model: its GPU holds one model at a time, so another one means a swap.
         key_env: the name of its access key, in the environment or in the file of keys; a preset has its own.
         key_file: that file. priority: pass each task's priority on to the server.
-        script: of a scripted core, what else follows `scripted:`.
+        script: the options of a scripted core, as after `scripted:`. options: a plug-in's own settings.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -94,15 +107,18 @@ class CoreConfig(BaseModel):
     key_file: Annotated[Path, BeforeValidator(_path)] | None = None
     priority: bool = False
     script: str | None = None
+    options: dict[str, JsonValue] = Field(default_factory=dict)
 
     @property
     def family(self) -> str:
-        """The kind, `openai` for every preset."""
-        return self.kind if self.kind in _OWN else "openai"
+        """The kind; `openai` for every preset, `plugin` for every plug-in."""
+        if self.kind in _OWN:
+            return self.kind
+        return "openai" if self.kind in builtin_kinds() else _PLUGIN
 
     @property
     def preset(self) -> Preset | None:
-        """What is known of its server beforehand; None for one of another family, or just any that speaks OpenAI's."""
+        """The preset of its kind; None for another family, and for `openai` with a `url`."""
         if self.family != "openai" or (self.kind == "openai" and self.url is not None):
             return None
         from engine.cores.openai.presets import load_presets

@@ -1,4 +1,4 @@
-"""The `--core` choice taken apart: configured names and forms, with commas between them.
+"""Parses the `--core` choice: configured names and forms, with commas between them.
 
 A comma begins another core, but for one case: what reads `key=value` belongs to the `scripted:` before it. No name
 and no form begins with a word and `=`, so there is only one way to read a choice.
@@ -6,7 +6,6 @@ and no form begins with a word and `=`, so there is only one way to read a choic
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,20 +13,22 @@ from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from engine.cores.api_keys import without_login
 from engine.cores.config import CoreConfig, is_kind, kinds
-from engine.cores.keys import without_login
 from engine.cores.ollama.address import parse_address
+from engine.cores.plugins import plugin_kinds, plugin_problems
 from engine.errors import UsageError
 from engine.sanitise import one_line
 from engine.validation import wording
+from engine.wording import nearest
 
-FORMS = "auto, embedded, ollama, ollama@URL, openai@URL, a preset's name or scripted[:KEY=VALUE,…]"
+FORMS = "auto, embedded, ollama, ollama@URL, openai@URL, a preset's or plug-in's name or scripted[:KEY=VALUE,…]"
 _OPTION = re.compile(r"\w+\s*=")
 
 
 @dataclass(frozen=True, slots=True)
 class CoreSpec:
-    """A core that is asked for. `configured`: by its name in the settings."""
+    """One core of a choice. `configured`: it is a table of the settings, chosen by its name."""
 
     name: str
     config: CoreConfig
@@ -35,9 +36,9 @@ class CoreSpec:
 
 
 def parse_cores(choice: str, configured: Mapping[str, CoreConfig]) -> list[CoreSpec] | None:
-    """The cores that `choice` means, in its order; None for `auto` with none configured. Looks at nothing but its text.
+    """Return the cores that `choice` names, in its order; None for `auto` with none configured.
 
-    `auto` means all that are configured. Raises UsageError, with one line, if the choice can't be meant.
+    `auto` means all that are configured. Nothing but the text is looked at. Raises UsageError with one line.
     """
     parts = _split(choice)
     if parts == ["auto"]:
@@ -63,16 +64,19 @@ def _split(choice: str) -> list[str]:
 
 
 def _form(part: str, configured: Mapping[str, CoreConfig]) -> CoreConfig:
+    word, at, address = part.partition("@")
     kind, rest = part, ""
-    for start in ("ollama@", "openai@", "scripted:"):
-        if part.startswith(start):
-            kind, rest = start[:-1], part.removeprefix(start)
+    if part.startswith("scripted:"):
+        kind, rest = "scripted", part.removeprefix("scripted:")
+    elif at and (word in ("ollama", "openai") or word in plugin_kinds()):
+        kind, rest = word, address
     if not is_kind(kind) or (kind not in (part, "scripted") and not rest):
+        if problem := plugin_problems().get(word):
+            raise UsageError(problem)
         names = f"{', '.join(configured)} (configured), " if configured else ""
-        word, at, address = part.partition("@")
-        near = difflib.get_close_matches(word if at else kind, [*configured, *kinds()], n=1, cutoff=0.75)
+        near = nearest(word if at else kind, [*configured, *kinds()], most=1, cutoff=0.75)
         hint = f"; did you mean {near[0]}?" if near else f"; use {names}{FORMS}"
-        # What stands before the @ is a kind with a slip in it, or part of a password.
+        # The text before the @ is a kind with a slip in it, or part of a password.
         shown = f"{word if near else '…'}@{without_login(address)}" if at else without_login(part)
         raise UsageError(f"unknown core '{one_line(shown, 80)}'{hint}")
     try:
@@ -110,7 +114,7 @@ def _named(wanted: list[CoreSpec], taken: set[str]) -> list[CoreSpec]:
 
 
 def _names(config: CoreConfig, several: bool, hosts: list[str]) -> list[str]:
-    """What it may be called, the best first. `hosts` are those of its kind: two alike both have their port."""
+    """Return the names it may have, the best first. `hosts` are those of its kind: two alike both get their port."""
     numbered = [f"{config.kind}-{number}" for number in range(2, 100)]
     if config.url is None or not several:
         return [config.kind, *numbered]
@@ -122,6 +126,8 @@ def _names(config: CoreConfig, several: bool, hosts: list[str]) -> list[str]:
 def _host(config: CoreConfig) -> tuple[str, str]:
     if config.family == "ollama":
         url = parse_address(config.url).url
+    elif config.family == "plugin":
+        url = config.url if config.url and "://" in config.url else f"//{config.url}"
     else:
         from engine.cores.openai.address import parse_base_url
 

@@ -1,4 +1,4 @@
-"""All cores there are: those that are configured, those that the choice names, and those found on this machine."""
+"""Lists all cores: those that are configured, those that the choice names, and those found on this machine."""
 
 from __future__ import annotations
 
@@ -7,25 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from engine.cores.api_keys import find_key
 from engine.cores.config import CoreConfig
 from engine.cores.core_spec import CoreSpec, parse_cores
 from engine.cores.factory import choose_cores, make_core
-from engine.cores.keys import find_key
 from engine.cores.ollama.address import parse_address
+from engine.cores.plugins import plugin_kinds, plugin_problems
 from engine.cores.port import CoreInfo, SlotState
 from engine.errors import AiosError
+from engine.sanitise import one_line
 
 
 @dataclass(frozen=True, slots=True)
-class Surveyed:
-    """One core, looked at without being started.
+class DiscoveredCore:
+    """One core, inspected without being started.
 
     Attributes:
         configured: it has a table in the settings. chosen: tasks would run on it.
         usable: it answers, or can be started. problem: what is wrong with it, usable or not.
-        slots: how many attempts it would be given at a time. slots_from: how that number is known.
-        key_env: the name of its access key, None where it needs none. key_set: there is one; the key itself is nowhere.
-        info: what it says of itself; a core that could not even be made says nothing.
+        slots: the number of attempts it would get at a time. slots_from: the source of that number.
+        key_env: the name of its access key, None where it needs none. key_set: there is a key; it is never kept here.
+        info: its own report; empty for a core that could not be made.
     """
 
     name: str
@@ -51,7 +53,7 @@ class _Look:
     keys: Path | None
 
 
-async def survey(
+async def discover_cores(
     choice: str,
     *,
     configured: Mapping[str, CoreConfig],
@@ -59,8 +61,8 @@ async def survey(
     default_model: str | None = None,
     environ: Mapping[str, str],
     keys: Path | None = None,
-) -> list[Surveyed]:
-    """Look at every core, all at the same time; those that tasks would run on first. For arguments see `choose_cores`.
+) -> list[DiscoveredCore]:
+    """Inspect every core, all at the same time; list those that tasks would run on first. Arguments: `choose_cores`.
 
     Raises:
         UsageError: the choice is none.
@@ -68,7 +70,9 @@ async def survey(
     wanted = parse_cores(choice, configured)
     chosen = wanted if wanted is not None else []
     rest = [CoreSpec(name, config, True) for name, config in configured.items()]
-    others = [each for each in (*rest, *found(environ, keys)) if not _among(each, chosen, environ)]
+    plugins = set(plugin_kinds()) - {each.config.kind for each in (*chosen, *rest)}
+    unconfigured = [*found(environ, keys), *(CoreSpec(kind, CoreConfig(kind=kind)) for kind in sorted(plugins))]
+    others = [each for each in (*rest, *unconfigured) if not _among(each, chosen, environ)]
     unlike = [each for index, each in enumerate(others) if not _among(each, others[:index], environ)]
     names = [each.name for each in (*chosen, *rest)]
     unlike = [each if each.configured else _renamed(each, names, environ) for each in unlike]
@@ -77,11 +81,13 @@ async def survey(
     seen = list(await asyncio.gather(*map(_look, looks)))
     if wanted is None:
         seen = await _mark_automatic(seen, slots=slots, default_model=default_model, environ=environ)
+    for kind, problem in plugin_problems().items():
+        seen.append(DiscoveredCore(kind, "plug-in", configured=False, chosen=False, usable=False, problem=problem))
     return sorted(seen, key=lambda each: not each.chosen)
 
 
 def found(environ: Mapping[str, str], keys: Path | None) -> list[CoreSpec]:
-    """What is there unconfigured: Ollama in its usual place, the embedded model, and presets whose key is set."""
+    """Return the cores that need no table: Ollama in its usual place, the embedded model, presets with a key."""
     from engine.cores.openai.presets import load_presets
 
     keyed = []
@@ -100,7 +106,7 @@ def _among(one: CoreSpec, others: list[CoreSpec], environ: Mapping[str, str]) ->
 
 
 def _place(wanted: CoreSpec, environ: Mapping[str, str]) -> tuple[str, str]:
-    """What makes two the same core, whatever they are called."""
+    """Return the identity of a core: two specs of the same kind and address are one core, whatever their names."""
     config = wanted.config
     if config.kind == "embedded":
         return config.kind, ""
@@ -118,12 +124,12 @@ def _place(wanted: CoreSpec, environ: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _renamed(found: CoreSpec, taken: list[str], environ: Mapping[str, str]) -> CoreSpec:
-    """Found Ollama where another core has its name: it is called by its place."""
+    """Name the found Ollama by its address where another core has its name."""
     return replace(found, name=_place(found, environ)[1].partition("://")[2]) if found.name in taken else found
 
 
-async def _mark_automatic(seen: list[Surveyed], **given: object) -> list[Surveyed]:
-    """With nothing configured, `auto` looks for itself: mark what it takes."""
+async def _mark_automatic(seen: list[DiscoveredCore], **given: object) -> list[DiscoveredCore]:
+    """Mark the core that `auto` takes when none is configured."""
     try:
         (taken,) = await choose_cores("auto", **given)  # type: ignore[arg-type]
     except AiosError:
@@ -135,7 +141,7 @@ async def _mark_automatic(seen: list[Surveyed], **given: object) -> list[Surveye
     ]
 
 
-async def _look(look: _Look) -> Surveyed:
+async def _look(look: _Look) -> DiscoveredCore:
     wanted = look.wanted
     kind = wanted.config.kind
     try:
@@ -148,24 +154,29 @@ async def _look(look: _Look) -> Surveyed:
             must_answer=False,
         )
     except AiosError as error:
-        return Surveyed(wanted.name, kind, wanted.configured, look.chosen, False, str(error), key_env=_key_env(wanted))
+        return DiscoveredCore(
+            wanted.name, kind, wanted.configured, look.chosen, False, str(error), key_env=_key_env(wanted)
+        )
     core = made.core
     try:
         info = await core.inspect()
         slots = sum(slot.state is not SlotState.UNPROVEN for slot in core.slots())
+    except Exception as error:  # noqa: BLE001  (a plug-in may do anything)
+        problem = one_line(f"the core failed: {type(error).__name__}: {error}")
+        return DiscoveredCore(wanted.name, kind, wanted.configured, look.chosen, False, problem)
     finally:
         await core.stop(drain_s=0)
     ready = info.healthy or kind == "embedded"  # that one is made ready at the start; make_core saw that it can be
-    told = "configured" if wanted.config.slots or look.slots else _told(info.slots_from)
-    return Surveyed(
+    slots_from = "configured" if wanted.config.slots or look.slots else _source(info.slots_from)
+    return DiscoveredCore(
         wanted.name,
-        info.kind or kind,
+        kind,
         wanted.configured,
         look.chosen,
         ready,
         "" if kind == "embedded" else info.detail,
         slots,
-        told,
+        slots_from,
         _key_env(wanted),
         find_key(_key_env(wanted), environ=look.environ, file=wanted.config.key_file or look.keys) is not None,
         info,
@@ -177,6 +188,6 @@ def _key_env(wanted: CoreSpec) -> str | None:
     return wanted.config.key_env or (preset.key_env if preset else None)
 
 
-def _told(slots_from: str) -> str:
-    """A core takes the number that it is given as configured; where nobody configured that, it is the default."""
+def _source(slots_from: str) -> str:
+    """Return `default` for a number that a core calls configured although nobody configured it."""
     return "default" if slots_from in ("", "configured") else slots_from

@@ -1,4 +1,4 @@
-"""Which cores tasks run on: the `--core` choice made into cores, and why it became those."""
+"""Makes the cores of a `--core` choice, each with the reason why it was chosen."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engine.cores.core_spec import CoreSpec, parse_cores
 from engine.cores.ollama.address import Address, parse_address
 from engine.cores.port import Core
 from engine.errors import CoreError, UsageError
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from engine.cores.ollama.core import OllamaCore
@@ -22,15 +23,15 @@ _NONE: Mapping[str, CoreConfig] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class CoreChoice:
-    """A core, not started yet, and why it was chosen: a short sentence for people."""
+    """A core, not started yet. `why` is the reason for the choice, a short sentence for people."""
 
     core: Core
     why: str
 
 
 @dataclass(frozen=True, slots=True)
-class _Making:
-    """What holds for all cores of a choice. `must_answer`: one that does not answer is an error at the start."""
+class _Defaults:
+    """The arguments that all cores of a choice share. `must_answer`: no answer at the start is an error."""
 
     slots: int | None
     default_model: str | None
@@ -40,7 +41,7 @@ class _Making:
 
 
 def check_core_choice(choice: str, configured: Mapping[str, CoreConfig] = _NONE) -> None:
-    """Raise UsageError, with one line, if the choice can't be meant. Looks at nothing but its text."""
+    """Raise UsageError with one line if the choice is invalid. Nothing but its text is looked at."""
     parse_cores(choice, configured)
 
 
@@ -123,39 +124,41 @@ def make_core(
     must_answer: bool,
 ) -> CoreChoice:
     """One core, for `choose_cores`; `must_answer`: it is an error at its start when it does not."""
-    making = _Making(slots, default_model, environ, must_answer, keys)
+    defaults = _Defaults(slots, default_model, environ, must_answer, keys)
     config, asked = wanted.config, "as configured" if wanted.configured else "as asked for"
     match config.family:
         case "embedded":
-            return _embedded(config.slots or making.slots, f"the embedded model, {asked}", wanted.name)
+            return _embedded(config.slots or defaults.slots, f"the embedded model, {asked}", wanted.name)
         case "scripted":
-            return _scripted(wanted, making, f"scripted replies, {asked}")
+            return _scripted(wanted, defaults, f"scripted replies, {asked}")
         case "openai":
-            return _openai(wanted, making, asked)
+            return _openai(wanted, defaults, asked)
+        case "plugin":
+            return _plugin(wanted, defaults, asked)
         case _:
-            address = parse_address(config.url) if config.url else _address_in(making.environ)
-            return _ollama(wanted, address, making, f"Ollama at {address.label}, {asked}")
+            address = parse_address(config.url) if config.url else _address_in(defaults.environ)
+            return _ollama(wanted, address, defaults, f"Ollama at {address.label}, {asked}")
 
 
-def _ollama(wanted: CoreSpec, address: Address, making: _Making, why: str) -> CoreChoice:
+def _ollama(wanted: CoreSpec, address: Address, defaults: _Defaults, why: str) -> CoreChoice:
     from engine.cores.ollama.core import OllamaCore
 
     config = wanted.config
     core = OllamaCore(
         address,
-        slots=config.slots or making.slots,
+        slots=config.slots or defaults.slots,
         name=wanted.name,
-        default_model=config.model or making.default_model,
-        must_answer=making.must_answer,
+        default_model=config.model or defaults.default_model,
+        must_answer=defaults.must_answer,
         one_model=config.one_model,
-        environ=making.environ,
+        environ=defaults.environ,
         why=why,
     )
     return CoreChoice(core, why)
 
 
-def _openai(wanted: CoreSpec, making: _Making, asked: str) -> CoreChoice:
-    from engine.cores.keys import find_key
+def _openai(wanted: CoreSpec, defaults: _Defaults, asked: str) -> CoreChoice:
+    from engine.cores.api_keys import find_key
     from engine.cores.openai.core import OpenAICore
 
     config, preset = wanted.config, wanted.config.preset
@@ -163,23 +166,42 @@ def _openai(wanted: CoreSpec, making: _Making, asked: str) -> CoreChoice:
     core = OpenAICore(
         name=wanted.name,
         base_url=config.url or (preset.base_url if preset else ""),
-        key=find_key(key_env, environ=making.environ, file=config.key_file or making.keys),
+        key=find_key(key_env, environ=defaults.environ, file=config.key_file or defaults.keys),
         key_env=key_env,
-        slots=config.slots or making.slots or (preset.slots if preset else 4),
-        default_model=config.model or making.default_model,
+        slots=config.slots or defaults.slots or (preset.slots if preset else 4),
+        default_model=config.model or defaults.default_model,
         priority=config.priority,
         preset=preset,
-        must_answer=making.must_answer,
+        must_answer=defaults.must_answer,
     )
     core.why = f"{preset.title if preset else 'the server'} at {core.address.label}, {asked}"
     return CoreChoice(core, core.why)
 
 
-def _scripted(wanted: CoreSpec, making: _Making, why: str) -> CoreChoice:
+def _plugin(wanted: CoreSpec, defaults: _Defaults, asked: str) -> CoreChoice:
+    from engine.cores.api_keys import find_key
+    from engine.cores.plugins import CoreSettings, make_plugin_core, plugin_package
+
+    config = wanted.config
+    settings = CoreSettings(
+        name=wanted.name,
+        kind=config.kind,
+        url=config.url,
+        slots=config.slots or defaults.slots,
+        default_model=config.model or defaults.default_model,
+        api_key=find_key(config.key_env, environ=defaults.environ, file=config.key_file or defaults.keys),
+        options=config.options,
+        must_answer=defaults.must_answer,
+        why=f"{config.kind} of {plugin_package(config.kind)}, {asked}",
+    )
+    return CoreChoice(make_plugin_core(settings), settings.why)
+
+
+def _scripted(wanted: CoreSpec, defaults: _Defaults, why: str) -> CoreChoice:
     from engine.cores.scripted import ScriptedCore
 
     config = wanted.config
-    options = ScriptedCore.parse(config.script or "", slots=config.slots or making.slots).options
+    options = ScriptedCore.parse(config.script or "", slots=config.slots or defaults.slots).options
     if config.model is not None:
         options = options.model_copy(update={"model": config.model})
     core = ScriptedCore(options, name=wanted.name)
@@ -212,7 +234,7 @@ async def _auto(environ: Mapping[str, str], slots: int | None, default_model: st
     core = OllamaCore(_address_in(environ), slots=slots, default_model=default_model, environ=environ)
     usable = False
     try:
-        usable, why = await _judge(core, probe_s)
+        usable, why = await _usable_now(core, probe_s)
     finally:
         if not usable:
             await core.stop(drain_s=0)
@@ -226,8 +248,8 @@ async def _auto(environ: Mapping[str, str], slots: int | None, default_model: st
         raise CoreError(f"nothing to run on: {why} ({remedy}), and no embedded model ({error})") from None
 
 
-async def _judge(core: OllamaCore, probe_s: float) -> tuple[bool, str]:
-    """Whether this server can serve now, and in a few words why or why not."""
+async def _usable_now(core: OllamaCore, probe_s: float) -> tuple[bool, str]:
+    """Return True if this server can serve now, and in a few words why or why not."""
     from engine.cores.ollama.faults import is_foreign
 
     where = core.address.label
@@ -236,8 +258,7 @@ async def _judge(core: OllamaCore, probe_s: float) -> tuple[bool, str]:
         return False, f"what answers at {where} is not Ollama" if is_foreign(fault) else f"no Ollama at {where}"
     info = await core.inspect()
     if info.healthy:
-        count = len(info.models)
-        return True, f"Ollama at {where} answered with {count} model{'' if count == 1 else 's'}"
+        return True, f"Ollama at {where} answered with {plural(len(info.models), 'model')}"
     if info.version:
         return False, f"Ollama at {where} has no model that can chat"
     return False, f"Ollama at {where} does not tell its models"

@@ -1,25 +1,33 @@
-"""What every core over HTTP needs: bounded reading, its errors, and a transport without hidden queues."""
+"""HTTP for every model server: bounded reading, its errors, and a guarded transport without hidden queues."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Any
+from contextlib import suppress
+from typing import Annotated, Any, cast
 
 import httpx
+from pydantic import BeforeValidator
 
+from engine.cores.dns import Resolver
 from engine.sanitise import one_line
+
+Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
+"""A server's string, cleaned and cut to one line of 200 characters."""
 
 LINE_CAP = 1 << 20
 BODY_CAP = 16 << 20
 _ERROR_CAP = 64 << 10
+_REST_S = 1.0
 # The slots are the limit; a pool of httpx's would be a second queue, without priorities.
 _UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 
 class WireError(Exception):
-    """What came is not the server's protocol. `cut`: it broke off, rather than being wrong."""
+    """The answer is not the server's protocol. `cut`: it broke off. `foreign`: another kind of server answered."""
 
     def __init__(self, message: str, *, cut: bool = False, foreign: bool = False) -> None:
         super().__init__(message)
@@ -31,7 +39,7 @@ class StatusError(Exception):
     """An answer with a status other than 2xx.
 
     Attributes:
-        message: the server's own words on one line. ours: they came as an `{"error": …}` of its protocol.
+        message: the server's own words on one line. ours: they came as `{"error": …}`, as its protocol says.
         retry_after: the header of that name, as sent. body: the answer, where it is JSON.
     """
 
@@ -41,10 +49,57 @@ class StatusError(Exception):
 
 
 def transport(url: str) -> httpx.AsyncHTTPTransport:
-    """A transport for that server: no proxy, and as many connections as are asked for."""
+    """Return a transport for that server: no proxy, and no limit to its connections."""
     # Loading the CA bundle takes a tenth of a second; over plain http no certificate is ever looked at.
     verify: ssl.SSLContext | bool = url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=_UNLIMITED)
+
+
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """The base of each protocol's transport: it bounds what is read and raises StatusError and WireError.
+
+    A subclass says what is sent (`_outgoing`), what else is refused (`_check`) and how a body is read (`_body`).
+    """
+
+    def __init__(self, url: str, *, connect_s: float) -> None:
+        self._inner, self._resolver = transport(url), Resolver(connect_s)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._resolver.check(request.url.host)
+        response = await self._inner.handle_async_request(self._outgoing(request))
+        source = cast(httpx.AsyncByteStream, response.stream)
+        try:
+            await check_head(response)
+            await self._check(response)
+        except BaseException:
+            await source.aclose()
+            raise
+        stream = self._body(request, response, source)
+        return httpx.Response(
+            response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
+        )
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def _outgoing(self, request: httpx.Request) -> httpx.Request:
+        return request
+
+    async def _check(self, response: httpx.Response) -> None:
+        return
+
+    def _body(
+        self, request: httpx.Request, response: httpx.Response, source: httpx.AsyncByteStream
+    ) -> httpx.AsyncByteStream:
+        return Capped(source, BODY_CAP)
+
+
+async def read_to_end(lines: AsyncIterator[Any]) -> None:
+    """Read and drop the rest of a response for at most a second, so that its connection can be used again."""
+    with suppress(TimeoutError, httpx.HTTPError, StatusError, WireError):
+        async with asyncio.timeout(_REST_S):
+            async for _ in lines:
+                pass
 
 
 class Capped(httpx.AsyncByteStream):
@@ -88,19 +143,19 @@ def _check_length(buffer: bytearray, cap: int) -> None:
 
 
 def start_of(line: bytes) -> str:
-    """The first few characters of what came, to show."""
+    """Return the first few characters of a line, for messages."""
     return one_line(line[:200].decode("utf-8", "replace"), 60)
 
 
 def error_text(error: Any) -> str:
-    """The words of an error in an answer: a string, or an object with a `message`."""
+    """Return the text of an error in an answer: a string, or an object with a `message`."""
     if isinstance(error, dict) and isinstance(error.get("message"), str):
         error = error["message"]
     return one_line(error if isinstance(error, str) else json.dumps(error), 500)
 
 
 async def check_head(response: httpx.Response) -> None:
-    """Raise what status and headers give cause for: StatusError, or WireError for a compressed answer."""
+    """Check status and headers. Raises StatusError, and WireError for a compressed answer."""
     if not response.is_success:
         raise await _status_error(response)
     encoding = response.headers.get("content-encoding", "identity")

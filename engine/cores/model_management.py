@@ -42,7 +42,7 @@ class ModelDetails:
 
 
 @runtime_checkable
-class ModelKeeper(Protocol):
+class ModelManager(Protocol):
     """All raise CoreError, with one line, when the server refuses, is not there, or does not know the model.
 
     Each sends the core's `models` event when something has changed by it.
@@ -67,6 +67,6 @@ class ModelKeeper(Protocol):
         """Take a model out of memory now. Nothing when it is not in it."""
 
 
-def keeper_of(core: Core) -> ModelKeeper | None:
+def model_manager_of(core: Core) -> ModelManager | None:
     """The core as a keeper of models, None when its models are not to be managed."""
-    return core if isinstance(core, ModelKeeper) else None
+    return core if isinstance(core, ModelManager) else None

@@ -87,9 +87,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class SlotEvent:
-    """What a core says of itself, unasked: `slot` None means all of its slots. `models`: look at its models again."""
+    """A change that a core reports by itself. `slot` None means all of its slots.
 
-    kind: Literal["up", "suspect", "down", "unproven", "models"]
+    `models`: its models may have changed. `notice`: `reason` is a line for the operator, and no slot has changed.
+    """
+
+    kind: Literal["up", "suspect", "down", "unproven", "models", "notice"]
     slot: str | None = None
     reason: str = ""
 
@@ -155,11 +158,15 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The attempt failed. `retryable`: the same attempt may succeed later."""
+    """The attempt failed. `retryable`: the same attempt may succeed later.
+
+    `model` is the name that was asked for; a core sets it when `kind` is NO_MODEL and there was a name.
+    """
 
     kind: FaultKind
     reason: str
     retryable: bool
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +247,7 @@ class Explaining(Protocol):
 class Core(Protocol):
     """An embedded model, a model server, or a script: to the kernel they are the same.
 
-    `tests/engine/cores/conformance.py` is the one suite that every core passes.
+    Every core passes the suite in `engine/testing/conformance.py`.
     """
 
     @property

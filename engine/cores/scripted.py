@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError
 
+from engine.cores.event_feed import EventFeed
+from engine.cores.options import OptionCheck, messages_of
 from engine.cores.port import (
     Attempt,
     Cancelled,
@@ -41,13 +43,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class ScriptedOptions(BaseModel):
-    """What follows `scripted:`, all optional.
+    """The `KEY=VALUE` parts after `scripted:`, all optional.
 
     Attributes:
-        seed: of the words and of what goes wrong. slots: how many attempts at once.
-        ttft: seconds to the first token. tps: tokens a second after it, 0 for as fast as it goes.
-        tokens: a reply's length. fail: share of prompts that always fail.
-        cut, stall: share of attempts whose stream breaks off, or never goes on; another attempt may do better.
+        seed: seed of the words and of the failures. slots: number of attempts at a time.
+        ttft: seconds to the first token. tps: tokens a second after it; 0 for no pause.
+        tokens: length of a reply. fail: share of prompts that always fail.
+        cut, stall: share of attempts whose stream breaks off, or stops for ever; another attempt may succeed.
         model: the model's name. models: several names, `a|b`, of which `model` or the first is the default.
         load: seconds to load a model; with it the core holds `memory` models at a time, and none at the start.
         memory: models in memory at a time; to load one more, the one used least recently leaves.
@@ -70,16 +72,16 @@ class ScriptedOptions(BaseModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Its models, the default one first."""
+        """The models' names, the default one first."""
         several = [name for name in (self.model, *self.models.split("|")) if name]
         return tuple(dict.fromkeys(several)) or ("scripted",)
 
 
 @dataclass(frozen=True, slots=True)
 class _Script:
-    """One attempt, decided beforehand: its words, and after how many of them what happens to it."""
+    """One attempt, decided beforehand: its tokens, and after how many of them it is cut or stalls."""
 
-    words: tuple[str, ...]
+    tokens: tuple[Chunk, ...]
     tokens_in: int
     fails: bool
     cut_after: int | None
@@ -87,19 +89,20 @@ class _Script:
 
 
 class ScriptedCore:
-    """Implements `Core` without a model. `name` may be given where a kernel has several."""
+    """Implements `Core` without a model."""
 
     why = ""
-    """How it came to be chosen, for `inspect`."""
+    """The reason why it was chosen, for `inspect`."""
 
     def __init__(self, options: ScriptedOptions | None = None, *, name: str = "scripted") -> None:
         self.options = options or ScriptedOptions()
         self._name = name
         self._slots = tuple(Slot(f"{name}/{n}", name) for n in range(self.options.slots))
         self._running: dict[tuple[int, int, int], asyncio.Future[None]] = {}
-        self._stopped = asyncio.Event()
+        self._stopped = False
         self._held: dict[str, float] = {}  # by model, when its load is over; least recently used first
-        self._news: tuple[SlotEvent, ...] = ()  # nothing ever happens to its slots
+        self._feed = EventFeed()
+        self._options = OptionCheck(name, lambda text: self._feed.publish(SlotEvent("notice", None, text)))
 
     @classmethod
     def parse(cls, text: str, *, slots: int | None = None) -> ScriptedCore:
@@ -129,7 +132,8 @@ class ScriptedCore:
     async def stop(self, *, drain_s: float) -> None:
         if self._running and drain_s > 0:
             await asyncio.wait(list(self._running.values()), timeout=drain_s)
-        self._stopped.set()
+        self._stopped = True
+        self._feed.close()
         for stop in self._running.values():
             if not stop.done():
                 stop.set_result(None)
@@ -137,10 +141,9 @@ class ScriptedCore:
     def slots(self) -> Sequence[Slot]:
         return self._slots
 
-    async def events(self) -> AsyncIterator[SlotEvent]:
-        await self._stopped.wait()
-        for event in self._news:
-            yield event
+    def events(self) -> AsyncIterator[SlotEvent]:
+        """Notices of ignored options: its slots never change."""
+        return self._feed.events()
 
     async def cancel(self, attempt: Attempt) -> None:
         stop = self._running.get(_key(attempt))
@@ -148,7 +151,7 @@ class ScriptedCore:
             stop.set_result(None)
 
     async def inspect(self) -> CoreInfo:
-        stopped, options = self._stopped.is_set(), self.options
+        stopped, options = self._stopped, self.options
         models = [
             ModelInfo(name, loaded=not stopped and (not options.load or name in self._held), detail="scripted words")
             for name in options.names
@@ -169,21 +172,25 @@ class ScriptedCore:
         model = attempt.model or options.names[0]
         if model not in options.names:
             reason = f"model '{attempt.model}' not found; installed: {', '.join(options.names)}"
-            yield Fault(FaultKind.NO_MODEL, reason, retryable=False)
+            yield Fault(FaultKind.NO_MODEL, reason, retryable=False, model=attempt.model)
             return
-        if self._stopped.is_set():
+        if self._stopped:
             yield Fault(FaultKind.UNREACHABLE, f"{self._name}: the core is stopped", retryable=False)
             return
-        script = self._script(attempt)
+        admitted = self._options.admit(attempt, lacking_options(attempt))
+        if isinstance(admitted, Fault):
+            yield admitted
+            return
+        script = self._script(admitted)
         loop = asyncio.get_running_loop()
         stop = self._running[_key(attempt)] = loop.create_future()
         load_s = self._load(model, loop.time())
-        begun = loop.time() + load_s
+        started_at = loop.time() + load_s
         try:
-            for number, word in enumerate(script.words):
+            for number, token in enumerate(script.tokens):
                 if number == script.stall_after:
                     await stop
-                due = begun + options.ttft + (number / options.tps if options.tps else 0.0)
+                due = started_at + options.ttft + (number / options.tps if options.tps else 0.0)
                 if await _stopped_before(stop, due - loop.time()):
                     yield Cancelled()
                     return
@@ -192,8 +199,9 @@ class ScriptedCore:
                     return
                 if number == script.cut_after:
                     return
-                yield Chunk("text", word)
-            usage = Usage(script.tokens_in, len(script.words), load_s, options.ttft, loop.time() - begun - options.ttft)
+                yield token
+            decode_s = loop.time() - started_at - options.ttft
+            usage = Usage(script.tokens_in, len(script.tokens), load_s, options.ttft, decode_s)
             yield Done(model, usage)
         finally:
             del self._running[_key(attempt)]
@@ -201,7 +209,7 @@ class ScriptedCore:
                 stop.set_result(None)
 
     def _load(self, model: str, now: float) -> float:
-        """Have the model in memory; returns the seconds until it is."""
+        """Start to load the model if it is not in memory; return the seconds until it is."""
         if not self.options.load:
             return 0.0
         loaded_at = self._held.pop(model, now + self.options.load)
@@ -212,17 +220,23 @@ class ScriptedCore:
 
     def _script(self, attempt: Attempt) -> _Script:
         options = self.options
-        prompt = "\n".join(message.content for message in attempt.messages)
+        prompt = "\n".join(message.content for message in messages_of(attempt))
         seed = f"{options.seed}\0{prompt}".encode("utf-8", "replace")
         by_prompt = random.Random(hashlib.sha256(seed).digest())
         fails = by_prompt.random() < options.fail
         length = min(options.tokens, attempt.options.max_tokens or options.tokens)
         words = [f"{by_prompt.choice(WORDS)} " for _ in range(length)]
         words[-1] = words[-1].rstrip() + "."
-        # What is transient hangs on the attempt too, so that another one may succeed.
+        thoughts = length // 4 if attempt.options.think else 0
+        if attempt.options.format:
+            words[thoughts] = f'{{"reply": "{words[thoughts]}'
+            words[-1] += '"}'
+        replies = _before_stop(words[thoughts:], attempt.options.stop or ())
+        tokens = [Chunk("thinking", word) for word in words[:thoughts]] + [Chunk("text", word) for word in replies]
+        # Transient failures depend on the attempt, too, so that another one may succeed.
         by_attempt = random.Random(hashlib.sha256(seed + f"\0{attempt.round}\0{attempt.number}".encode()).digest())
         return _Script(
-            words=tuple(words),
+            tokens=tuple(tokens),
             tokens_in=len(prompt.split()),
             fails=fails,
             cut_after=by_attempt.randrange(length) if by_attempt.random() < options.cut else None,
@@ -234,8 +248,31 @@ def _key(attempt: Attempt) -> tuple[int, int, int]:
     return (attempt.task, attempt.round, attempt.number)
 
 
+def lacking_options(attempt: Attempt) -> dict[str, str]:
+    """Return the options that the scripted core cannot honour, each with the reason, for `OptionCheck.admit`."""
+    words = "its words come from its own seed and the prompt"
+    lacking = dict.fromkeys(("temperature", "seed", "top_k", "top_p", "min_p", "repeat_penalty"), words)
+    lacking |= dict.fromkeys(("num_ctx", "keep_alive"), "it has no model")
+    lacking["tools"] = "it calls none"
+    if isinstance(attempt.options.format, dict):
+        lacking["format"] = "it writes JSON, but to no schema"
+    return lacking
+
+
+def _before_stop(words: Sequence[str], stops: Sequence[str]) -> list[str]:
+    """Return the words of the reply up to the first of the texts `stops`."""
+    text = "".join(words)
+    end = min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))
+    kept: list[str] = []
+    for word in words:
+        if end > 0:
+            kept.append(word[:end])
+        end -= len(word)
+    return kept
+
+
 async def _stopped_before(stop: asyncio.Future[None], seconds: float) -> bool:
-    """Wait `seconds`, less if stopped; whether it was. Always lets others run."""
+    """Wait `seconds`, or until `stop` is set; return True if it is set. Always lets other tasks run."""
     if seconds > 0 and not stop.done():
         await asyncio.wait({stop}, timeout=seconds)
     else:

@@ -8,12 +8,12 @@ from typing import Literal
 
 from tenacity import AsyncRetrying, retry_if_result, wait_exponential, wait_random
 
+from engine.cores.event_feed import EventFeed
 from engine.cores.port import Slot, SlotEvent, SlotState
 
 _Kind = Literal["up", "suspect", "down"]
 _STATES: dict[_Kind, SlotState] = {"up": SlotState.UP, "suspect": SlotState.SUSPECT, "down": SlotState.DOWN}
 _KINDS = {state: kind for kind, state in _STATES.items()}
-_BACKLOG = 1_000
 
 
 class SlotHealth:
@@ -30,11 +30,11 @@ class SlotHealth:
         self._core, self._count, self._probe, self._backoff = core, count, probe, backoff
         self._state, self._reason = SlotState.UP, ""
         self._offered, self._withheld = count, ""
-        self._listeners: list[asyncio.Queue[SlotEvent | None]] = []
+        self._feed = EventFeed()
         self._recovery: asyncio.Task[None] | None = None
         self._rest: asyncio.Task[None] | None = None
         self._resting_for, self._news = "", 0
-        self._watching = self._closed = False
+        self._watching = False
 
     @property
     def state(self) -> SlotState:
@@ -50,10 +50,10 @@ class SlotHealth:
         before, self._offered = self._offered, min(count, self._count)
         said, self._withheld = self._withheld, reason
         for number in range(before, self._offered):
-            self._tell(SlotEvent(_KINDS[self._state], self._id(number), self._reason))
+            self._feed.publish(SlotEvent(_KINDS[self._state], self._id(number), self._reason))
         for number in range(self._offered, self._count):
             if number < before or said != reason:
-                self._tell(SlotEvent("unproven", self._id(number), reason))
+                self._feed.publish(SlotEvent("unproven", self._id(number), reason))
 
     def _id(self, number: int) -> str:
         return f"{self._core}/{number}"
@@ -64,34 +64,23 @@ class SlotHealth:
 
     async def close(self) -> None:
         """Stop probing and end every `events()`. Idempotent."""
-        self._watching, self._closed = False, True
+        self._watching = False
         for task in filter(None, (self._recovery, self._rest)):
             task.cancel()
             await asyncio.wait({task})
         self._recovery = self._rest = None
-        for listener in self._listeners:
-            listener.put_nowait(None)
-        self._listeners.clear()
+        self._feed.close()
 
     def events(self) -> AsyncIterator[SlotEvent]:
-        """What happens from this call on, until `close`."""
-        queue: asyncio.Queue[SlotEvent | None] = asyncio.Queue()
-        if self._closed:
-            queue.put_nowait(None)
-        else:
-            self._listeners.append(queue)
-        return self._listen(queue)
-
-    async def _listen(self, queue: asyncio.Queue[SlotEvent | None]) -> AsyncIterator[SlotEvent]:
-        try:
-            while (event := await queue.get()) is not None:
-                yield event
-        finally:
-            if queue in self._listeners:
-                self._listeners.remove(queue)
+        """Return the events from this call on, until `close`."""
+        return self._feed.events()
 
     def models_changed(self) -> None:
-        self._tell(SlotEvent("models"))
+        self._feed.publish(SlotEvent("models"))
+
+    def notice(self, text: str) -> None:
+        """Report a line for the operator."""
+        self._feed.publish(SlotEvent("notice", None, text))
 
     def up(self) -> None:
         """The server answered. It does not end a rest."""
@@ -129,15 +118,10 @@ class SlotHealth:
         changed = self._state is not _STATES[kind]
         self._state, self._reason = _STATES[kind], reason
         if changed and self._offered == self._count:
-            self._tell(SlotEvent(kind, None, reason))
+            self._feed.publish(SlotEvent(kind, None, reason))
         elif changed:
             for number in range(self._offered):
-                self._tell(SlotEvent(kind, self._id(number), reason))
-
-    def _tell(self, event: SlotEvent) -> None:
-        for listener in self._listeners:
-            if listener.qsize() < _BACKLOG:
-                listener.put_nowait(event)
+                self._feed.publish(SlotEvent(kind, self._id(number), reason))
 
     async def _recover(self) -> None:
         first, longest = self._backoff

@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from engine.cores.port import Core, CoreInfo, Slot, SlotEvent, SlotState
-from engine.events import CoreChanged, Event, SlotChanged
+from engine.events import CoreChanged, Event, Notice, SlotChanged
 from engine.kernel.dispatcher import Dispatcher
 from engine.kernel.inspection_schedule import CoreActivity, due_at
 from engine.kernel.slot_table import KernelSlot
@@ -190,6 +190,9 @@ class CoreMonitor:
         self._followed[core.name] = core
         try:
             async for event in events:
+                if event.kind == "notice":
+                    self._publish(Notice(self._now(), "warning", event.reason))
+                    continue
                 self._publish_slots(self._slots.apply(core, event))
                 self._dispatcher.kick()
                 # An inspection may itself make a core report a change, so that one would lead to the next at once.

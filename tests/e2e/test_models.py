@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.terminal import Terminal, counts
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
-from tests.engine.cores.ollama.frames import FETCHED, LAYER, FakeModel, Progress, Request, Script, Wait, say
+from tests.engine.cores.helpers import InThread, Progress, Request, Script, Wait, say
+from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.engine.cores.ollama.frames import FETCHED, LAYER, FakeModel
 
 pytestmark = pytest.mark.e2e
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.terminal import Terminal
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
+from tests.engine.cores.helpers import InThread
+from tests.engine.cores.ollama.fake_server import FakeOllama
 
 pytestmark = pytest.mark.e2e
 

@@ -12,7 +12,7 @@ from aios_tui.cli.options import json_option, load_settings, settings_options
 from aios_tui.cli.output import Output, table_lines
 
 if TYPE_CHECKING:
-    from engine.cores.discovery import Surveyed
+    from engine.cores.discovery import DiscoveredCore
 
 _HEAD = ("", "core", "kind", "state", "slots", "models", "default model", "version", "where")
 
@@ -25,10 +25,10 @@ def cores(as_json: bool) -> int:
 
     Exit code 0 when all marked cores can be used, 1 when some can't, 2 when none can.
     """
-    from engine.cores.discovery import survey
+    from engine.cores.discovery import discover_cores
 
     settings = load_settings().settings
-    found = asyncio.run(survey(settings.core, **settings.core_arguments()))
+    found = asyncio.run(discover_cores(settings.core, **settings.core_arguments()))
     out = Output()
     if as_json:
         for core in found:
@@ -46,7 +46,7 @@ def cores(as_json: bool) -> int:
     return OK if all(usable) else FAILED
 
 
-def _record(core: Surveyed) -> dict[str, object]:
+def _record(core: DiscoveredCore) -> dict[str, object]:
     info = core.info
     return {
         "core": core.name,
@@ -67,7 +67,7 @@ def _record(core: Surveyed) -> dict[str, object]:
     }
 
 
-def _row(core: Surveyed) -> tuple[str, ...]:
+def _row(core: DiscoveredCore) -> tuple[str, ...]:
     info = core.info
     return (
         "*" if core.chosen else "",

@@ -21,7 +21,7 @@ from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from aios_tui.config.settings import Settings
-    from engine.cores.model_management import ModelKeeper
+    from engine.cores.model_management import ModelManager
     from engine.cores.port import Core, ModelInfo
 
 PROBE_S = 5.0
@@ -33,7 +33,7 @@ class ManagingCore:
     """A core whose models can be managed, and its interface for that."""
 
     core: Core
-    manager: ModelKeeper
+    manager: ModelManager
 
     async def find_model(self, name: str) -> ModelInfo | None:
         """Return the current state of one of its models, None when it has none of that name."""
@@ -53,14 +53,14 @@ async def managing_core(settings: Settings, having: str | None = None) -> AsyncI
         UsageError: no core manages models, or several could be meant. CoreError: none can be reached or has the model.
     """
     from engine.cores.factory import choose_cores
-    from engine.cores.model_management import keeper_of
+    from engine.cores.model_management import model_manager_of
 
     automatic = settings.core == "auto" and not settings.cores
     choices = await choose_cores("ollama" if automatic else settings.core, **settings.core_arguments())
     try:
         if automatic:
             await _check_answers(choices[0].core)
-        managers = [(each.core, keeper_of(each.core)) for each in choices]
+        managers = [(each.core, model_manager_of(each.core)) for each in choices]
         able = [ManagingCore(core, manager) for core, manager in managers if manager is not None]
         if not able:
             names = " and ".join(core.name for core, _ in managers)

@@ -122,7 +122,7 @@ async def _history(path: Path) -> Check:
 def _embedded() -> Check:
     from engine.cores.embedded import weights
     from engine.cores.embedded.core import available
-    from engine.cores.embedded.model import engine_version
+    from engine.cores.embedded.loaded_model import engine_version
 
     if reason := available():
         return Check("embedded", "warn", reason)

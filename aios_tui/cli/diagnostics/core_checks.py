@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from aios_tui.cli.diagnostics.check import Check
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
-from engine.cores.discovery import Surveyed, survey
+from engine.cores.discovery import DiscoveredCore, discover_cores
 from engine.errors import AiosError
 from engine.wording import plural
 
@@ -18,7 +18,7 @@ async def core_checks(settings: Settings) -> list[Check]:
     """Check all cores at the same time; takes a few seconds when one does not answer."""
     found = [_keys()]
     try:
-        cores = await survey(settings.core, **settings.core_arguments())
+        cores = await discover_cores(settings.core, **settings.core_arguments())
     except AiosError as error:
         return [*found, Check("core", "fail", str(error), "choose another with --core")]
     if not any(core.chosen for core in cores):
@@ -28,7 +28,7 @@ async def core_checks(settings: Settings) -> list[Check]:
 
 def _keys() -> Check:
     """Check that the file of keys, if it exists, may be used."""
-    from engine.cores.keys import find_key
+    from engine.cores.api_keys import find_key
 
     path = paths.keys_file()
     try:
@@ -38,7 +38,7 @@ def _keys() -> Check:
     return Check("keys", "ok", f"{path}" if path.exists() else "no file; keys come from the environment")
 
 
-def _checks(cores: Sequence[Surveyed]) -> Iterator[Check]:
+def _checks(cores: Sequence[DiscoveredCore]) -> Iterator[Check]:
     other_usable = any(core.chosen and core.usable for core in cores)
     for core in cores:
         if core.chosen or core.configured:
@@ -47,7 +47,7 @@ def _checks(cores: Sequence[Surveyed]) -> Iterator[Check]:
             yield _check_discovered(core)
 
 
-def _check_configured(core: Surveyed, *, alone: bool) -> Check:
+def _check_configured(core: DiscoveredCore, *, alone: bool) -> Check:
     """Check a core that tasks run on or that is configured; `alone` when no other core can run tasks."""
     if core.usable:
         return Check("core", "warn" if core.problem else "ok", _summary(core), core.problem)
@@ -57,7 +57,7 @@ def _check_configured(core: Surveyed, *, alone: bool) -> Check:
     return Check("core", "warn", problem, "its tasks wait until it is available" if core.chosen else "")
 
 
-def _check_discovered(core: Surveyed) -> Check:
+def _check_discovered(core: DiscoveredCore) -> Check:
     """Check a core that was discovered, and that no setting names."""
     if core.usable:
         return Check(core.kind, "warn" if core.problem else "ok", _summary(core), core.problem)
@@ -66,7 +66,7 @@ def _check_discovered(core: Surveyed) -> Check:
     return Check(core.kind, "warn", core.problem or "not healthy", "ignore it unless you want to use this core")
 
 
-def _summary(core: Surveyed) -> str:
+def _summary(core: DiscoveredCore) -> str:
     info = core.info
     facts = [
         f"{core.kind} {info.version}".rstrip(),

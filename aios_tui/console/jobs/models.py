@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from aios_tui.formatting import numbers
-from engine.cores.model_management import ModelKeeper, PullProgress, keeper_of
+from engine.cores.model_management import ModelManager, PullProgress, model_manager_of
 from engine.errors import AiosError
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ class ModelJobs:
         self.running: dict[tuple[str, str], Job] = {}
         self._warned = -WARNED_S
 
-    def keepers(self) -> dict[str, ModelKeeper]:
+    def keepers(self) -> dict[str, ModelManager]:
         """The cores that keep models, by name."""
         if not self._app.live:
             return {}
-        found = {core.name: keeper_of(core) for core in self._app.runtime.kernel.cores}
+        found = {core.name: model_manager_of(core) for core in self._app.runtime.kernel.cores}
         return {name: keeper for name, keeper in found.items() if keeper is not None}
 
     def job(self, core: str, model: str) -> Job | None:
@@ -141,7 +141,7 @@ class ModelJobs:
         job.task.cancel()
         return True
 
-    def _begin(self, core: str, model: str, kind: Kind, work: Callable[[ModelKeeper, Job], Awaitable[str]]) -> None:
+    def _begin(self, core: str, model: str, kind: Kind, work: Callable[[ModelManager, Job], Awaitable[str]]) -> None:
         keeper = self.keepers().get(core)
         if keeper is None:
             self._app.notify(f"the core {core} has no models to manage", severity="warning")
@@ -154,7 +154,7 @@ class ModelJobs:
             self._drawn()
 
     async def _carry_out(
-        self, job: Job, work: Callable[[ModelKeeper, Job], Awaitable[str]], keeper: ModelKeeper
+        self, job: Job, work: Callable[[ModelManager, Job], Awaitable[str]], keeper: ModelManager
     ) -> None:
         job.task = asyncio.current_task()
         try:
@@ -172,7 +172,7 @@ class ModelJobs:
         if not self._app.leaving:
             self._app.notify(said, severity="error" if severity == "error" else "information")
 
-    async def _pull(self, keeper: ModelKeeper, job: Job) -> str:
+    async def _pull(self, keeper: ModelManager, job: Job) -> str:
         drawn = 0.0
         async with aclosing(keeper.pull(job.model)) as steps:
             async for step in steps:
@@ -184,14 +184,14 @@ class ModelJobs:
                 await asyncio.sleep(0)  # a server that floods must not keep the console from its keys
         return f"{job.model} is pulled"
 
-    async def _load(self, keeper: ModelKeeper, job: Job) -> str:
+    async def _load(self, keeper: ModelManager, job: Job) -> str:
         return f"{job.model} is loaded, in {numbers.took(await keeper.load(job.model))}"
 
-    async def _unload(self, keeper: ModelKeeper, job: Job) -> str:
+    async def _unload(self, keeper: ModelManager, job: Job) -> str:
         await keeper.unload(job.model)
         return f"{job.model} is unloaded, or will be once it has answered"
 
-    async def _delete(self, keeper: ModelKeeper, job: Job) -> str:
+    async def _delete(self, keeper: ModelManager, job: Job) -> str:
         await keeper.delete(job.model)
         return f"{job.model} is deleted"
 

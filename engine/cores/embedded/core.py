@@ -7,12 +7,14 @@ import atexit
 import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from weakref import WeakSet
 
 from engine.cores.embedded import weights as weights_files
-from engine.cores.embedded.generation import Generation, Stream, request_of
-from engine.cores.embedded.model import LoadedModel, engine_missing, engine_version
+from engine.cores.embedded.generation import Generation, Stream
+from engine.cores.embedded.loaded_model import LoadedModel, engine_missing, engine_version
+from engine.cores.embedded.requests import lacking_options, request_of
 from engine.cores.embedded.weights import MODEL
+from engine.cores.event_feed import EventFeed
+from engine.cores.options import OptionCheck
 from engine.cores.port import (
     Attempt,
     CoreInfo,
@@ -27,6 +29,7 @@ from engine.cores.port import (
 )
 from engine.errors import CoreError
 from engine.sanitise import one_line
+from engine.wording import plural
 
 SMALLEST_CONTEXT, TRAINED_CONTEXT = 256, 8192
 _EXIT_PATIENCE_S = 10.0
@@ -86,7 +89,8 @@ class EmbeddedCore:
         self._stopped = False
         self._lock = asyncio.Lock()
         self._running: dict[str, tuple[Attempt, Generation]] = {}  # by slot; the last one stays until the next
-        self._listeners: WeakSet[asyncio.Queue[SlotEvent | None]] = WeakSet()
+        self._feed = EventFeed()
+        self._options = OptionCheck(name, lambda text: self._feed.publish(SlotEvent("notice", None, text)))
 
     async def start(self) -> None:
         """Load the model, in a thread. A core that has been stopped stays stopped.
@@ -102,7 +106,7 @@ class EmbeddedCore:
             if self._model is None:
                 self._model = await self._load()
                 atexit.register(self._leave_python)
-                self._tell(SlotEvent("up"))
+                self._feed.publish(SlotEvent("up"))
 
     async def _load(self) -> LoadedModel:
         path = await asyncio.to_thread(weights_files.find, self._weights)
@@ -137,10 +141,9 @@ class EmbeddedCore:
             if model is not None:
                 await asyncio.to_thread(model.close)
                 atexit.unregister(self._leave_python)
-                self._tell(SlotEvent("down", reason="stopped"))
-            if not self._stopped:
-                self._stopped = True
-                self._tell(None)
+                self._feed.publish(SlotEvent("down", reason="stopped"))
+            self._stopped = True
+            self._feed.close()
 
     def _leave_python(self) -> None:
         """The last net: Python is going while something still generates, which would abort the process."""
@@ -162,21 +165,13 @@ class EmbeddedCore:
         return "" if self._model is not None else "not started"
 
     def events(self) -> AsyncIterator[SlotEvent]:
-        """Up when the model is loaded, down when it is freed; heard from the call on, also before `start`."""
-        queue: asyncio.Queue[SlotEvent | None] = asyncio.Queue()
-        self._listeners.add(queue)
-        if self._stopped:
-            queue.put_nowait(None)
-        return _listen(queue)
-
-    def _tell(self, event: SlotEvent | None) -> None:
-        for queue in list(self._listeners):
-            queue.put_nowait(event)
+        """Up when the model is loaded, down when it is freed, and notices of ignored options; also before `start`."""
+        return self._feed.events()
 
     def run(self, attempt: Attempt, slot: Slot) -> Stream:
         """See `Core.run`. Progress chunks come while the prompt is read, a text chunk is one token.
 
-        Nothing happens before the first item is asked for. `num_ctx` is passed over, see `request_of`.
+        Nothing happens before the first item is asked for.
         """
         return Stream(lambda: self._begin(attempt, slot))
 
@@ -186,8 +181,12 @@ class EmbeddedCore:
             return Rejected("the embedded core is not running")
         if (refusal := self._refuse(attempt, slot)) is not None:
             return refusal
+        admitted = self._options.admit(attempt, lacking_options(attempt, self._n_ctx))
+        if isinstance(admitted, Fault):
+            return admitted
         try:
-            generation = Generation(model, request_of(attempt, self._slot_ids.index(slot.id)), slot.id)
+            request = request_of(admitted, self._slot_ids.index(slot.id))
+            generation = Generation(model, request, slot.id, format_dispensable="format" in attempt.dispensable)
         except RuntimeError as error:  # no more threads are to be had
             return Fault(FaultKind.INTERNAL, f"the embedded core: {one_line(str(error), 200)}", retryable=True)
         self._running[slot.id] = (attempt, generation)
@@ -196,7 +195,12 @@ class EmbeddedCore:
     def _refuse(self, attempt: Attempt, slot: Slot) -> Outcome | None:
         if attempt.model not in (None, MODEL):
             asked = one_line(attempt.model or "", 100)
-            return Fault(FaultKind.NO_MODEL, f"model '{asked}' not found; installed: {MODEL}", retryable=False)
+            return Fault(
+                FaultKind.NO_MODEL,
+                f"model '{asked}' not found; installed: {MODEL}",
+                retryable=False,
+                model=attempt.model,
+            )
         if slot.id not in self._slot_ids:
             return Rejected(f"the embedded core has no slot {slot.id}")
         if slot.id in self._running and not self._running[slot.id][1].ended.is_set():
@@ -231,15 +235,10 @@ class EmbeddedCore:
             default_model=MODEL,
             models=(model,),
             version=engine_version(),
-            where=f"in process, {self._threads} thread{'s' if self._threads > 1 else ''}",
+            where=f"in process, {plural(self._threads, 'thread')}",
             why=self.why,
             detail=reason,
         )
-
-
-async def _listen(queue: asyncio.Queue[SlotEvent | None]) -> AsyncIterator[SlotEvent]:
-    while (event := await queue.get()) is not None:
-        yield event
 
 
 def _discard(load: asyncio.Future[LoadedModel]) -> None:

@@ -7,39 +7,10 @@ import threading
 from collections.abc import Callable
 from typing import Any, Self
 
-from engine.cores.embedded.control_tokens import as_words
-from engine.cores.embedded.model import LoadedModel
+from engine.cores.embedded.loaded_model import LoadedModel
 from engine.cores.embedded.weights import MODEL
-from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Outcome, Usage
+from engine.cores.port import Cancelled, Chunk, Done, Fault, FaultKind, Outcome, Usage
 from engine.sanitise import one_line
-
-DEFAULT_TEMPERATURE = 0.2
-DEFAULT_MAX_TOKENS = 512
-
-_SEEDS = 2**32 - 1  # the engine's seeds are 32 bits, and the highest one means "any"
-
-
-def request_of(attempt: Attempt, slot_index: int) -> dict[str, Any]:
-    """The engine's request (the body of an OpenAI chat completion, with llama.cpp's own fields).
-
-    `num_ctx` is passed over: an embedded slot's context is fixed, and a prompt that does not fit is a clear fault.
-    """
-    options = attempt.options
-    request: dict[str, Any] = {
-        "messages": [{"role": message.role, "content": as_words(message.content)} for message in attempt.messages],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        "return_progress": True,
-        "id_slot": slot_index,
-        "max_tokens": DEFAULT_MAX_TOKENS if options.max_tokens is None else options.max_tokens,
-        "temperature": DEFAULT_TEMPERATURE if options.temperature is None else options.temperature,
-        # So small a model falls into loops that only the token limit ends; measured: this stops most of them.
-        "repeat_penalty": 1.15,
-        "repeat_last_n": 256,
-    }
-    if options.seed is not None:
-        request["seed"] = options.seed % _SEEDS
-    return request
 
 
 class Generation:
@@ -52,8 +23,12 @@ class Generation:
         ended: set once the model has stopped, and the thread will touch it no more.
     """
 
-    def __init__(self, model: LoadedModel, request: dict[str, Any], name: str) -> None:
+    def __init__(
+        self, model: LoadedModel, request: dict[str, Any], name: str, *, format_dispensable: bool = False
+    ) -> None:
+        """`name`: the thread's. `format_dispensable`: answer freely if the engine cannot read the schema."""
         self._model = model
+        self._format_dispensable = format_dispensable
         self._request = request
         self._loop = asyncio.get_running_loop()
         self._queue: asyncio.Queue[Chunk | Outcome] = asyncio.Queue()
@@ -104,12 +79,27 @@ class Generation:
     def _work(self) -> None:
         try:
             if self._model.turns.take(self, self._cancelled.is_set):
-                self._model.generate(self._request, self._on_chunk)
+                self._generate()
         except Exception as error:  # noqa: BLE001  (whatever it is, the attempt ends with it as its reason)
             self._failure = error
         finally:
             self._model.turns.leave(self)
         self._post(self._outcome())
+
+    def _generate(self) -> None:
+        try:
+            self._model.generate(self._request, self._on_chunk)
+        except ValueError as error:  # raised before the first token, for a schema that the engine cannot read
+            wanted = self._request.pop("response_format", None)
+            if wanted is None:
+                raise
+            if self._format_dispensable:
+                self._model.generate(self._request, self._on_chunk)
+            else:
+                self._refusal = {
+                    "code": 400,
+                    "message": f"it cannot answer in this format ({error}); see the option format",
+                }
 
     def _post(self, item: Chunk | Outcome) -> None:
         try:

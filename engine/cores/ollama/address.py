@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from engine.cores.keys import checked_key, without_login
+from engine.cores.api_keys import checked_key, without_login
 from engine.errors import UsageError
 from engine.sanitise import one_line
 

@@ -16,10 +16,11 @@ import httpx
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address, key_for, parse_address
+from engine.cores.ollama.chat_stream import ChatStream
 from engine.cores.ollama.faults import is_foreign, missing_model
-from engine.cores.ollama.model_management import OllamaKeeping
+from engine.cores.ollama.model_management import OllamaModelManager
 from engine.cores.ollama.records import OllamaRecord
-from engine.cores.ollama.request import Exchange, Unfit
+from engine.cores.ollama.requests import UnfitError
 from engine.cores.ollama.slots import ServerSlots
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import (
@@ -40,7 +41,7 @@ from engine.sanitise import one_line
 _SUCH_AS, _USUAL = "smollm2:135m", parse_address(None).label
 
 
-class OllamaCore(OllamaKeeping, ServerCore):
+class OllamaCore(OllamaModelManager, ServerCore):
     """One Ollama server, as a core with `slots` slots. Durations in seconds.
 
     Args:
@@ -196,7 +197,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
-        exchange: Exchange | None = None
+        stream: ChatStream | None = None
         last: OllamaRecord | None = None
         model, key = attempt.model, (attempt.task, attempt.round, attempt.number)
         try:
@@ -207,14 +208,14 @@ class OllamaCore(OllamaKeeping, ServerCore):
                     f"Ollama at {self.address.label} has no model that can chat; {self._fetch_one()}",
                     False,
                 )
-            exchange = Exchange(self._connection, model, attempt, self._slots.begun(key, model))
-            last = await exchange.run(emit)
+            stream = ChatStream(self._connection, model, attempt, self._slots.begun(key, model))
+            last = await stream.run(emit)
             if last is not None:
-                return self._done(model, last, exchange.calls)
-        except Unfit as error:
+                return self._done(model, last, stream.calls)
+        except UnfitError as error:
             return Fault(FaultKind.BAD_REQUEST, str(error), False)
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
-            fault = self._failed(error, started=exchange is not None and exchange.started)
+            fault = self._failed(error, started=stream is not None and stream.started)
             if fault.kind is FaultKind.BUSY:
                 self._slots.full(key, fault.reason)
                 return Rejected(fault.reason)
@@ -266,7 +267,7 @@ class OllamaCore(OllamaKeeping, ServerCore):
             async with asyncio.timeout(self._look_s):
                 installed = await catalogue.installed_models(self._connection)
         except (httpx.HTTPError, OSError, StatusError, WireError):
-            return replace(fault, retryable=ours)
+            return replace(fault, retryable=ours, model=model)
         self._health.models_changed()
         names = [each.name for each in installed if catalogue.generates(each)]
-        return Fault(fault.kind, missing_model(model, self.address.label, names, self._option()), ours)
+        return Fault(fault.kind, missing_model(model, self.address.label, names, self._option()), ours, model)

@@ -5,7 +5,6 @@ The server's own words come first, since a line may be cut at its end; where the
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from typing import Literal
@@ -16,7 +15,9 @@ from pydantic import ValidationError
 
 from engine.cores.http import StatusError, WireError
 from engine.cores.port import Fault, FaultKind
+from engine.cores.server_faults import connection_fault
 from engine.sanitise import one_line
+from engine.wording import nearest
 
 _NAMES_SHOWN = 12
 _NAMES_COMPARED = 1_000  # a list has no end that we set; comparing takes a while, and holds everything else up
@@ -38,29 +39,16 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
             fault = _status_fault(error, where)
         case WireError(foreign=True):
             fault = _foreign(where, str(error))
-        case WireError():
-            fault = Fault(FaultKind.BROKEN_STREAM, f"the answer of {server} is broken: {error}", True)
         case StreamError():
             fault = _stopped(server, one_line(str(error), 300))
         case ollama.ResponseError():  # as the client raises it in a pull
             fault = _stopped(server, one_line(str(error.error), 300))
         case ValidationError() | RecursionError():
             fault = Fault(FaultKind.BROKEN_STREAM, f"{server} sent a record of the wrong shape", True)
-        case httpx.ReadTimeout() | httpx.WriteTimeout():
-            fault = Fault(FaultKind.GAP_TIMEOUT, f"{server} accepted the request and then fell silent", True)
-        case TimeoutError():
-            fault = Fault(FaultKind.GAP_TIMEOUT, f"{server} did not answer in time", True)
-        case httpx.TransportError() | OSError() if started:
-            fault = Fault(FaultKind.BROKEN_STREAM, f"the connection to {server} broke in mid-answer", True)
-        case httpx.RemoteProtocolError() if "illegal" in str(error):
+        case httpx.RemoteProtocolError() if not started and "illegal" in str(error):
             fault = _foreign(where, "it does not speak HTTP, or wants https://")
-        case httpx.TransportError() | OSError():
-            reason = f"{server} cannot be reached ({_cause(error)}); start it, or check its address"
-            fault = Fault(FaultKind.UNREACHABLE, reason, True)
-        case _:  # a mistake of ours, named so that it can be reported
-            fault = Fault(
-                FaultKind.INTERNAL, one_line(f"the Ollama core failed: {type(error).__name__}: {error}"), False
-            )
+        case _:
+            fault = connection_fault(error, server, started=started)
     return fault
 
 
@@ -74,21 +62,20 @@ def missing_model(model: str, where: str, installed: Sequence[str], core: str = 
 
     `core` is how the command line is told which core is to get it.
     """
-    near = nearest(model, installed)
+    near = nearest_model(model, installed)
     listed = ", ".join(installed[:_NAMES_SHOWN]) + (", …" if len(installed) > _NAMES_SHOWN else "")
     asked = f"did you mean '{near}'? " if near else ""
     got = f"installed: {listed}; " if installed else "no model that can chat is installed; "
     return f"model '{model}' not found at {where}; {asked}{got}to fetch it: aios-tui models pull {model}{core}"
 
 
-def nearest(model: str, names: Sequence[str]) -> str | None:
-    """The name most like `model`, without its tag if need be; None when none is."""
+def nearest_model(model: str, names: Sequence[str]) -> str | None:
+    """Return the name most like `model`, without its tag if need be; None when none is alike."""
     names = names[:_NAMES_COMPARED]
-    found = difflib.get_close_matches(model, names, n=1, cutoff=0.6)
-    if found:
+    if found := nearest(model, names, most=1, cutoff=0.6):
         return found[0]
     bare = {name.partition(":")[0]: name for name in reversed(names)}
-    found = difflib.get_close_matches(model.partition(":")[0], list(bare), n=1, cutoff=0.75)
+    found = nearest(model.partition(":")[0], bare, most=1, cutoff=0.75)
     return bare[found[0]] if found else None
 
 
@@ -163,17 +150,3 @@ def web_page(said: str) -> str:
 
 def _foreign(where: str, why: str) -> Fault:
     return Fault(FaultKind.SERVER, f"what answers at {where} is not Ollama ({why}); check its address", False)
-
-
-def _cause(error: Exception) -> str:
-    """Why a connection failed, in a few words; httpx says the same of every refused one, with several addresses."""
-    if isinstance(error, httpx.ConnectTimeout):
-        return "no answer in time"
-    said = one_line(str(error), 120).rstrip(".")
-    if "All connection attempts failed" in said:
-        return "connection refused"
-    if "without sending a response" in said:
-        return "it hung up without an answer"
-    if "WRONG_VERSION_NUMBER" in said:
-        return "it does not speak https"
-    return said or type(error).__name__

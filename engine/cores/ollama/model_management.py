@@ -19,12 +19,12 @@ import httpx
 import ollama
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from engine.cores.http import WireError
-from engine.cores.keys import redact
+from engine.cores.api_keys import redact
+from engine.cores.http import Line, WireError
 from engine.cores.model_management import ModelDetails, PullProgress
 from engine.cores.ollama import models as catalogue
 from engine.cores.ollama.address import Address
-from engine.cores.ollama.faults import fault_of, nearest
+from engine.cores.ollama.faults import fault_of, nearest_model
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import Fault, FaultKind, ModelInfo
 from engine.cores.slot_health import SlotHealth
@@ -45,10 +45,10 @@ Text = Annotated[str, BeforeValidator(_text)]
 
 
 class _Details(BaseModel):
-    family: catalogue.Line = ""
-    parameter_size: catalogue.Line = ""
-    quantization_level: catalogue.Line = ""
-    format: catalogue.Line = ""
+    family: Line = ""
+    parameter_size: Line = ""
+    quantization_level: Line = ""
+    format: Line = ""
 
 
 class _Shown(BaseModel):
@@ -60,12 +60,12 @@ class _Shown(BaseModel):
     license: Text = ""
     system: Text = ""
     modified_at: datetime | None = None
-    capabilities: list[catalogue.Line] | None = None
+    capabilities: list[Line] | None = None
     model_info: dict[str, Any] = Field(default_factory=dict)
 
 
-class OllamaKeeping:
-    """The part of an Ollama core that is a `ModelKeeper`. Durations in seconds.
+class OllamaModelManager:
+    """The part of an Ollama core that is a `ModelManager`. Durations in seconds.
 
     Attributes:
         answer_s: how long a look or a deletion may take. load_s: how long a load may, beyond which it is given up.
@@ -222,7 +222,7 @@ class OllamaKeeping:
                 names = [model.name for model in await catalogue.installed_models(self._connection)]
         except Exception:  # noqa: BLE001  (it is only a hint)
             return None
-        return nearest(name, names)
+        return nearest_model(name, names)
 
 
 def asked(model: str) -> str:

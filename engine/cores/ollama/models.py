@@ -12,15 +12,13 @@ from typing import Annotated, Any
 import ollama
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from engine.cores.http import StatusError, WireError
+from engine.cores.http import Line, StatusError, WireError
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import ModelInfo
-from engine.sanitise import one_line
 
 FIRST_SAFE = (0, 35, 0)
 _NEVER_S = 100 * 365 * 86_400.0
 
-Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
 _MOST = 1 << 62
 
 

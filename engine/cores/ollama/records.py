@@ -11,16 +11,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
 
+from engine.cores.http import Line
 from engine.cores.port import Chunk, ToolCall, Usage
 from engine.cores.tool_arguments import check_json
 from engine.llm_query import clean_json
-from engine.sanitise import one_line, sanitise
+from engine.sanitise import sanitise
 
 MAX_CALLS = 256
-
-
-def _line(value: Any) -> Any:
-    return one_line(value, 200) if isinstance(value, str) else value
 
 
 def _text(value: Any) -> Any:
@@ -38,7 +35,6 @@ def _arguments(value: Any) -> Any:
     return {} if value is None else clean_json(value)
 
 
-Line = Annotated[str, BeforeValidator(_line)]
 Text = Annotated[str, BeforeValidator(_text)]
 Count = Annotated[int, BeforeValidator(_count)]
 

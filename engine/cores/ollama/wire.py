@@ -1,4 +1,4 @@
-"""What comes over the wire from an Ollama server, checked and bounded before the official client reads it.
+"""The connection to an Ollama server: every answer is checked and bounded before the official client reads it.
 
 The client (0.6.3) reads lines of any length, takes U+0085 inside a JSON string for the end of a line, replaces invalid
 UTF-8 silently and stumbles over JSON that is not an object. So a transport of ours stands in between: every record of a
@@ -16,16 +16,12 @@ from typing import Any, cast
 import httpx
 import ollama
 
-from engine.cores.dns import Resolver
 from engine.cores.http import (
-    BODY_CAP,
     LINE_CAP,
-    Capped,
+    GuardedTransport,
     WireError,
-    check_head,
     error_text,
     start_of,
-    transport,
     whole_lines,
 )
 from engine.cores.ollama.address import Address
@@ -33,45 +29,36 @@ from engine.cores.ollama.faults import StreamError, web_page
 
 _PAGE_CAP = 4096
 _STREAMING = ("/api/chat", "/api/generate", "/api/pull")
-# What httpx would break a line at, and what pydantic refuses in a string.
-_TROUBLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+# Characters at which httpx would break a line, or that pydantic refuses in a string.
+_UNSAFE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
-class GuardedTransport(httpx.AsyncBaseTransport):
-    """An httpx transport that raises StatusError and WireError, and never reads without a bound. Caps in bytes."""
+class OllamaTransport(GuardedTransport):
+    """Reads streams record by record, refuses web pages, and alone knows the key. Caps in bytes."""
 
-    def __init__(
-        self, inner: httpx.AsyncBaseTransport, resolver: Resolver, *, line_cap: int, body_cap: int, key: str | None
-    ) -> None:
-        self._inner, self._resolver, self._line_cap, self._body_cap = inner, resolver, line_cap, body_cap
-        self._key = key
+    def __init__(self, url: str, *, key: str | None, connect_s: float, line_cap: int) -> None:
+        super().__init__(url, connect_s=connect_s)
+        self._key, self._line_cap = key, line_cap
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    def _outgoing(self, request: httpx.Request) -> httpx.Request:
         request.headers.pop("Authorization", None)  # the client gives OLLAMA_API_KEY to any host
         if self._key:
             request.headers["Authorization"] = f"Bearer {self._key}"
-        await self._resolver.check(request.url.host)
-        response = await self._inner.handle_async_request(request)
-        source = cast(httpx.AsyncByteStream, response.stream)
-        try:
-            await check_head(response)
-            await _refuse_page(response)
-        except BaseException:
-            await source.aclose()
-            raise
-        stream: httpx.AsyncByteStream = Capped(source, self._body_cap)
-        if request.url.path.endswith(_STREAMING):
-            stream = _Lines(source, self._line_cap)
-        return httpx.Response(
-            response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
-        )
+        return request
 
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+    async def _check(self, response: httpx.Response) -> None:
+        await _refuse_page(response)
+
+    def _body(
+        self, request: httpx.Request, response: httpx.Response, source: httpx.AsyncByteStream
+    ) -> httpx.AsyncByteStream:
+        if request.url.path.endswith(_STREAMING):
+            return _Lines(source, self._line_cap)
+        return super()._body(request, response, source)
 
 
 async def _refuse_page(response: httpx.Response) -> None:
-    """A well answer in HTML comes from something in between, or from something else altogether."""
+    """Raise WireError for a successful answer in HTML: it comes from a proxy, or from another kind of server."""
     if "html" not in response.headers.get("content-type", "").lower():
         return
     start = b""
@@ -137,7 +124,7 @@ def clean_record(line: bytes) -> bytes:
     if record.get("error") and not isinstance(record["error"], str):
         record["error"] = error_text(record["error"])
     text = json.dumps(record, ensure_ascii=False)
-    return _TROUBLE.sub(_escape, text).encode("utf-8") + b"\n"
+    return _UNSAFE.sub(_escape, text).encode("utf-8") + b"\n"
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -146,7 +133,7 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class Connection:
-    """The official client on a guarded transport, and a plain one on the same for what that client drops."""
+    """The official client on a guarded transport, and a plain one on the same for the fields that it drops."""
 
     def __init__(
         self,
@@ -156,11 +143,8 @@ class Connection:
         connect_s: float,
         read_s: float,
         line_cap: int = LINE_CAP,
-        body_cap: int = BODY_CAP,
     ) -> None:
-        guard = GuardedTransport(
-            transport(address.url), Resolver(connect_s), line_cap=line_cap, body_cap=body_cap, key=key
-        )
+        guard = OllamaTransport(address.url, key=key, connect_s=connect_s, line_cap=line_cap)
         timeout = httpx.Timeout(read_s, connect=connect_s)
         headers = {"Accept-Encoding": "identity"}
         self.client = ollama.AsyncClient(

@@ -6,7 +6,7 @@ import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from engine.cores.keys import without_login
+from engine.cores.api_keys import without_login
 from engine.errors import UsageError
 from engine.sanitise import one_line
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import httpx
 from pydantic import SecretStr
 
-from engine.cores.http import StatusError, WireError
-from engine.cores.keys import redact
-from engine.cores.openai import chunks, requests
+from engine.cores.api_keys import redact
+from engine.cores.http import StatusError, read_to_end
+from engine.cores.openai import records, requests
 from engine.cores.openai.presets import Quirks
 from engine.cores.openai.wire import Connection
 from engine.cores.port import Attempt, Chunk, Done
@@ -24,11 +21,10 @@ from engine.cores.stream_call import Emit
 from engine.sanitise import one_line
 
 _EXTRAS, _EXTRAS_CHARS = 1_000, 8 << 20
-_TAIL_S = 1.0
 _A_KEY = 12  # characters; a shorter one may be a word
 
 
-class Dialogue:
+class ChatClient:
     """How one server is talked to.
 
     Attributes:
@@ -41,11 +37,11 @@ class Dialogue:
         self._sizes: dict[str, int] = {}  # of the extras, in characters of JSON
         self.quirks = quirks
 
-    def begin(self) -> chunks.StreamedAnswer:
+    def new_answer(self) -> records.StreamedAnswer:
         """What an attempt's answer is collected in."""
-        return chunks.StreamedAnswer(self.quirks, time.monotonic())
+        return records.StreamedAnswer(self.quirks, time.monotonic())
 
-    async def hold(self, attempt: Attempt, model: str, answer: chunks.StreamedAnswer, emit: Emit) -> None:
+    async def stream(self, attempt: Attempt, model: str, answer: records.StreamedAnswer, emit: Emit) -> None:
         """Ask, and read to the end. Raises what `Connection.stream` and `read_record` raise.
 
         Refused for a field that can be left out, it asks once more without; so it does from then on.
@@ -59,18 +55,18 @@ class Dialogue:
             self.quirks = learnt
             await self._ask(attempt, model, answer, emit)
 
-    async def _ask(self, attempt: Attempt, model: str, answer: chunks.StreamedAnswer, emit: Emit) -> None:
+    async def _ask(self, attempt: Attempt, model: str, answer: records.StreamedAnswer, emit: Emit) -> None:
         body = requests.body_of(attempt, model, self.quirks, priority=self._priority, extras=self._extras)
         async with self._connection.stream(body, raw=requests.is_raw(attempt)) as events:
             async for data in events:
-                if data.strip() == chunks.DONE:
+                if data.strip() == records.DONE:
                     answer.end()
-                    await _finish(events)
+                    await read_to_end(events)
                     return
-                for chunk in answer.take(chunks.read_record(data), time.monotonic()):
+                for chunk in answer.take(records.read_record(data), time.monotonic()):
                     await emit(self._without_key(chunk))
 
-    def done(self, answer: chunks.StreamedAnswer, model: str) -> Done:
+    def done(self, answer: records.StreamedAnswer, model: str) -> Done:
         """The outcome of a finished answer. Raises BadCallError."""
         done = answer.done(model)
         self._keep(answer.extras)
@@ -92,11 +88,3 @@ class Dialogue:
         """Some proxies answer with an error as if the model had said it. Parts of a key may be words of the model."""
         key = self._key.get_secret_value() if self._key else ""
         return replace(chunk, text=redact(chunk.text, key)) if len(key) >= _A_KEY and key in chunk.text else chunk
-
-
-async def _finish(events: AsyncIterator[str]) -> None:
-    """Read to the end of the response, so that the connection can be used again; what comes there no longer counts."""
-    with suppress(TimeoutError, httpx.HTTPError, StatusError, WireError):
-        async with asyncio.timeout(_TAIL_S):
-            async for _ in events:
-                pass

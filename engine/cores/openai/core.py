@@ -13,15 +13,16 @@ from dataclasses import replace
 import httpx
 from pydantic import SecretStr
 
+from engine.cores.api_keys import FILE_NAME, checked_key, redact
 from engine.cores.http import LINE_CAP, StatusError, WireError
-from engine.cores.keys import FILE_NAME, checked_key, redact
-from engine.cores.openai import chunks, requests
+from engine.cores.openai import records, requests
 from engine.cores.openai.address import parse_base_url
 from engine.cores.openai.catalogue import Catalogue
-from engine.cores.openai.chat_stream import Dialogue
+from engine.cores.openai.chat_stream import ChatClient
 from engine.cores.openai.faults import ServerName, outcome_of, rest_of
 from engine.cores.openai.presets import Preset, Quirks
 from engine.cores.openai.wire import Connection
+from engine.cores.options import OptionCheck
 from engine.cores.port import (
     Attempt,
     CoreInfo,
@@ -84,15 +85,16 @@ class OpenAICore(ServerCore):
         self._look_s = look_s
         self._quirks = preset.quirks if preset else Quirks()
         self._hosted = bool(preset and preset.hosted)
-        title = preset.title if preset else "the server"
-        self._place = ServerName(f"{title} at {self.address.label}", key_env)
+        self._title = preset.title if preset else "the server"
+        self._place = ServerName(f"{self._title} at {self.address.label}", key_env)
         self._connection = Connection(
             self.address.url, self._key, connect_s=connect_s, read_s=read_s, line_cap=line_cap
         )
         configured = default_model or (preset.default_model if preset else None)
         self._catalogue = Catalogue(self._connection, self._quirks, configured, self._clean)
-        self._dialogue = Dialogue(self._connection, self._quirks, self._key, priority=priority)
+        self._chat = ChatClient(self._connection, self._quirks, self._key, priority=priority)
         self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
+        self._options = OptionCheck(name, self._health.notice)
 
     # Looking at it
 
@@ -147,13 +149,17 @@ class OpenAICore(ServerCore):
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
-        answer = self._dialogue.begin()
+        answer = self._chat.new_answer()
+        admitted = self._options.admit(attempt, requests.lacking_options(attempt, self._quirks, self._title))
+        if isinstance(admitted, Fault):
+            return admitted
+        attempt = admitted
         try:
             model = attempt.model or self._catalogue.default() or await self._find_default()
             refusal = await self._refusal(attempt, model)
             if model is None or refusal is not None:
                 return refusal or Fault(FaultKind.NO_MODEL, f"{self._place.who}: {self._catalogue.no_default()}", False)
-            await self._dialogue.hold(attempt, model, answer, emit)
+            await self._chat.stream(attempt, model, answer, emit)
             if answer.finished:
                 return self._done(answer, model)
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
@@ -163,9 +169,7 @@ class OpenAICore(ServerCore):
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
 
     async def _refusal(self, attempt: Attempt, model: str | None) -> Fault | None:
-        """Why the server is not asked at all: servers of one model answer to any name."""
-        if requests.is_raw(attempt) and not self._quirks.raw:
-            return Fault(FaultKind.BAD_REQUEST, f"{self._place.who} takes no raw prompts; use the endpoint chat", False)
+        """Return the fault of a name that the server does not list but would answer to; else None."""
         if model is None or attempt.model is None or not self._quirks.ignores_model or not self._quirks.lists_models:
             return None
         if not self._catalogue.has(model):
@@ -173,18 +177,19 @@ class OpenAICore(ServerCore):
                 await self._look()
         if self._catalogue.has(model):
             return None
-        return Fault(FaultKind.NO_MODEL, f"model '{one_line(model, 100)}' not found; {self._catalogue.names()}", False)
+        reason = f"model '{one_line(model, 100)}' not found; {self._catalogue.names()}"
+        return Fault(FaultKind.NO_MODEL, reason, False, model)
 
     async def _find_default(self) -> str | None:
         async with asyncio.timeout(self._look_s):
             await self._look()
         return self._catalogue.default()
 
-    def _done(self, answer: chunks.StreamedAnswer, model: str) -> Done | Fault:
+    def _done(self, answer: records.StreamedAnswer, model: str) -> Done | Fault:
         if answer.reason in ("error", "insufficient_system_resource"):
             return Fault(FaultKind.SERVER, f"{self._place.who} gave up in mid-answer ({answer.reason})", True)
         self._health.up()
-        return self._dialogue.done(answer, model)
+        return self._chat.done(answer, model)
 
     async def _failed(self, error: Exception, attempt: Attempt, *, started: bool) -> Fault | Rejected:
         """The outcome that `error` is; the slots are told before anybody else is."""
@@ -206,9 +211,10 @@ class OpenAICore(ServerCore):
         with suppress(httpx.HTTPError, OSError, StatusError, WireError):
             async with asyncio.timeout(self._look_s):
                 await self._look()
-        asked = one_line(attempt.model or self._catalogue.default() or "", 100)
+        model = attempt.model or self._catalogue.default()
+        asked = one_line(model or "", 100)
         reason = fault.reason if asked in fault.reason else f"model '{asked}' not found: {fault.reason}"
-        return replace(fault, reason="; ".join(filter(None, (reason, self._catalogue.names()))))
+        return replace(fault, reason="; ".join(filter(None, (reason, self._catalogue.names()))), model=model)
 
     def _outcome(self, error: Exception, *, started: bool) -> Fault | Rejected:
         outcome = outcome_of(error, self._place, started=started)
@@ -220,4 +226,4 @@ class OpenAICore(ServerCore):
 
 def _of_the_model(error: Exception) -> bool:
     """Whether it was the model that failed, and not its server: calls of tools that make no sense."""
-    return isinstance(error, chunks.BadCallError)
+    return isinstance(error, records.BadCallError)

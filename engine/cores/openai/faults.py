@@ -8,11 +8,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
-
 from engine.cores.http import StatusError, WireError, error_text
-from engine.cores.openai.chunks import MidstreamError
+from engine.cores.openai.records import MidstreamError
 from engine.cores.port import Fault, FaultKind, Rejected
+from engine.cores.server_faults import connection_fault
 from engine.sanitise import one_line
 
 LONGEST_REST_S = 60.0
@@ -54,22 +53,10 @@ def outcome_of(error: Exception, place: ServerName, *, started: bool) -> Fault |
             outcome = _status(error, place)
         case WireError(foreign=True):
             outcome = _foreign(who, str(error))
-        case WireError():
-            outcome = Fault(FaultKind.BROKEN_STREAM, f"the answer of {who} is broken: {error}", True)
         case MidstreamError():
             outcome = _midstream(error.error, place)
-        case httpx.ReadTimeout() | httpx.WriteTimeout():
-            outcome = Fault(FaultKind.GAP_TIMEOUT, f"{who} accepted the request and then fell silent", True)
-        case TimeoutError():
-            outcome = Fault(FaultKind.GAP_TIMEOUT, f"{who} did not answer in time", True)
-        case httpx.TransportError() | OSError() if started:
-            outcome = Fault(FaultKind.BROKEN_STREAM, f"the connection to {who} broke in mid-answer", True)
-        case httpx.TransportError() | OSError():
-            reason = f"{who} cannot be reached ({_cause(error)}); start it, or check its address"
-            outcome = Fault(FaultKind.UNREACHABLE, reason, True)
-        case _:  # a mistake of ours, named so that it can be reported
-            reason = one_line(f"the core for {who} failed: {type(error).__name__}: {error}")
-            outcome = Fault(FaultKind.INTERNAL, reason, False)
+        case _:
+            outcome = connection_fault(error, who, started=started)
     return outcome
 
 
@@ -153,15 +140,3 @@ def _said(error: StatusError) -> str:
 def _foreign(who: str, why: str) -> Fault:
     reason = f"{who} does not speak OpenAI's protocol there ({why}); check its address, which often ends in /v1"
     return Fault(FaultKind.SERVER, reason, False)
-
-
-def _cause(error: Exception) -> str:
-    """Why a connection failed, in a few words; httpx says the same of every refused one, with several addresses."""
-    if isinstance(error, httpx.ConnectTimeout):
-        return "no answer in time"
-    if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
-        return "it closed the connection; perhaps it wants https"
-    said = one_line(str(error), 120).rstrip(".")
-    if "All connection attempts failed" in said:
-        return "connection refused"
-    return said or type(error).__name__

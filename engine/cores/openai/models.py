@@ -7,13 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field, ValidationError
 
-from engine.cores.http import WireError
+from engine.cores.http import Line, WireError
 from engine.cores.openai.presets import Quirks
 from engine.cores.openai.wire import Connection
 from engine.cores.port import ModelInfo
 from engine.sanitise import one_line
-
-Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
 
 
 def _count(value: Any) -> int | None:

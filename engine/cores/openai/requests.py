@@ -1,4 +1,4 @@
-"""From an attempt to the body of a request, with the quirks of the server that it goes to."""
+"""An attempt as the body of a request, with the quirks of the server that it goes to."""
 
 from __future__ import annotations
 
@@ -9,31 +9,52 @@ from types import MappingProxyType
 from typing import Any
 
 from engine.cores.openai.presets import Quirks
+from engine.cores.options import messages_of
 from engine.cores.port import Attempt, Message
+from engine.cores.response_format import response_format
 
 Json = dict[str, Any]
 _NOTHING: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
 def is_raw(attempt: Attempt) -> bool:
-    """Whether it goes to `/completions`: a bare prompt, no template."""
+    """True if it goes to `/completions`: a bare prompt, no template."""
     return attempt.options.endpoint == "raw"
+
+
+def lacking_options(attempt: Attempt, quirks: Quirks, server: str) -> dict[str, str]:
+    """Return the options that a server cannot honour, each with the reason, for `OptionCheck.admit`.
+
+    `server`: its title. A JSON schema that the attempt can do without is sent as a wish for JSON where need be.
+    """
+    names = {"format" if name == "response_format" else name for name in quirks.unsupported}
+    names |= {"top_k", "min_p", "repeat_penalty"} - set(quirks.extensions)
+    lacking = dict.fromkeys(sorted(names), f"{server} does not take it")
+    lacking |= dict.fromkeys(("num_ctx", "keep_alive"), f"{server} takes it at its own start only")
+    if not quirks.think:
+        lacking["think"] = f"there is no known way to ask {server} for it"
+    if isinstance(attempt.options.format, dict) and not quirks.json_schema and "format" not in attempt.dispensable:
+        lacking["format"] = f"{server} takes json, but no schema"
+    if is_raw(attempt):
+        lacking |= dict.fromkeys(("think", "tools"), "a raw prompt is not a chat")
+        if not quirks.raw:
+            lacking["endpoint"] = f"{server} takes no raw prompts; use chat"
+    return lacking
 
 
 def body_of(
     attempt: Attempt, model: str, quirks: Quirks, *, priority: bool, extras: Mapping[str, Mapping[str, Any]] = _NOTHING
 ) -> Json:
-    """The request's body. What the server does not take is left out.
+    """Return the body for an attempt that `OptionCheck.admit` has let through.
 
-    `priority`: send it, in vLLM's field, smaller is first. `extras`: what goes back with a tool's call, by its id.
+    `priority`: send it, in vLLM's field, smaller is first. `extras`: fields to send back with a tool call, by its id.
     """
     options, body = attempt.options, Json(model=model)
     if is_raw(attempt):
         body["prompt"] = attempt.messages[-1].content if attempt.messages else ""
     else:
-        turns = _plain(attempt.messages) if options.endpoint == "generate" else attempt.messages
-        body["messages"] = _messages(turns, extras)
-        if attempt.tools and "tools" not in quirks.unsupported:
+        body["messages"] = _messages(messages_of(attempt), extras)
+        if attempt.tools:
             body["tools"] = [dict(tool) for tool in attempt.tools]
     named = {
         "temperature": options.temperature,
@@ -42,14 +63,14 @@ def body_of(
         "stop": list(options.stop) if options.stop else None,
         "response_format": _format(options.format, quirks),
     }
-    body |= {name: value for name, value in named.items() if value is not None and name not in quirks.unsupported}
+    body |= {name: value for name, value in named.items() if value is not None}
     if options.max_tokens is not None:
         # `/completions` never had the newer name.
         body["max_tokens" if is_raw(attempt) else quirks.token_limit] = options.max_tokens
     for option, name in quirks.extensions.items():
         if (value := getattr(options, option)) is not None:
             body[name] = value
-    if options.think is not None and not is_raw(attempt):
+    if options.think is not None:
         body |= _thinking(options.think, quirks)
     if quirks.stream_options:
         body["stream_options"] = {"include_usage": True}
@@ -61,7 +82,7 @@ def body_of(
 
 
 def learnt(quirks: Quirks, refusal: str) -> Quirks | None:
-    """The quirks as a refused request shows them: a field that the server does not know; None if it was not that."""
+    """Return the quirks without the field that a server refused, or with its other name; None for another refusal."""
     if quirks.stream_options and "stream_options" in refusal:
         return quirks.model_copy(update={"stream_options": False})
     if quirks.token_limit == "max_tokens" and "max_completion_tokens" in refusal:  # noqa: S105
@@ -71,13 +92,8 @@ def learnt(quirks: Quirks, refusal: str) -> Quirks | None:
     return None
 
 
-def _plain(messages: tuple[Message, ...]) -> list[Message]:
-    """For `generate`: the system message and the last one."""
-    return [m for m in messages[:-1] if m.role == "system"][:1] + list(messages[-1:])
-
-
 def _messages(messages: Iterable[Message], extras: Mapping[str, Mapping[str, Any]]) -> list[Json]:
-    """The turns. Calls without an id get one, and the answers to them the same, in their order."""
+    """Return the turns. Calls without an id get one, and the answers to them the same one, in their order."""
     turns: list[Json] = []
     open_calls: deque[tuple[str, str]] = deque()
     for message in messages:
@@ -99,7 +115,7 @@ def _messages(messages: Iterable[Message], extras: Mapping[str, Mapping[str, Any
 
 
 def _answered(open_calls: deque[tuple[str, str]], tool: str) -> str:
-    """The id of the first call that is not answered yet, of this tool where it is named."""
+    """Return the id of the first call without an answer, of this tool where it is named."""
     for pending in open_calls:
         if not tool or pending[0] == tool:
             open_calls.remove(pending)
@@ -110,29 +126,11 @@ def _answered(open_calls: deque[tuple[str, str]], tool: str) -> str:
 def _format(wanted: str | dict[str, Any] | None, quirks: Quirks) -> Json | None:
     if wanted is None:
         return None
-    if isinstance(wanted, str) or not quirks.json_schema:
-        return {"type": "json_object"}
-    schema: Json = {"name": "reply", "schema": wanted}
-    if _closed(wanted):
-        schema["strict"] = True
-    return {"type": "json_schema", "json_schema": schema}
-
-
-def _closed(schema: Any) -> bool:
-    """Whether a schema is one that OpenAI enforces: each object names all it may have, and needs all of it."""
-    if isinstance(schema, list):
-        return all(_closed(each) for each in schema)
-    if not isinstance(schema, Mapping):
-        return True
-    if "properties" in schema:
-        names = set(schema["properties"]) if isinstance(schema["properties"], Mapping) else set()
-        if schema.get("additionalProperties") is not False or names - set(schema.get("required") or ()):
-            return False
-    return all(_closed(each) for each in schema.values())
+    return response_format(wanted if quirks.json_schema else "json")
 
 
 def _thinking(think: bool | str, quirks: Quirks) -> Json:
-    """How the server is told to think or not to. Levels: `low`, `medium`, `high`."""
+    """Return the fields that ask the server to think or not to. Levels: `low`, `medium`, `high`."""
     level = think if isinstance(think, str) else "medium" if think else "none"
     match quirks.think:
         case "reasoning_effort":

@@ -10,47 +10,37 @@ from typing import Any, cast
 import httpx
 from pydantic import SecretStr
 
-from engine.cores.dns import Resolver
-from engine.cores.http import BODY_CAP, LINE_CAP, Capped, WireError, check_head, transport
+from engine.cores.http import LINE_CAP, GuardedTransport, WireError
 from engine.cores.openai.sse import frames
 from engine.errors import CoreError
 
-INSTALL_COMMAND = "pip install 'aios-tui[openai]'"
-# All that leaves this machine. The client would add what it finds in OPENAI_* variables, and facts about the machine.
+INSTALL_COMMAND = "pip install openai"
+# All headers that leave this machine. The client would add those of OPENAI_* variables, and facts about the machine.
 _SENT = ("host", "accept", "content-type", "content-length", "connection", "transfer-encoding")
 
 
-class _Guard(httpx.AsyncBaseTransport):
-    """An httpx transport that raises StatusError and WireError, bounds what it reads, and alone knows the key."""
+class OpenAITransport(GuardedTransport):
+    """Sends the headers in `_SENT` alone, reads events as they come, and alone knows the key."""
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, resolver: Resolver, key: SecretStr | None) -> None:
-        self._inner, self._resolver, self._key = inner, resolver, key
+    def __init__(self, url: str, *, key: SecretStr | None, connect_s: float) -> None:
+        super().__init__(url, connect_s=connect_s)
+        self._key = key
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await self._resolver.check(request.url.host)
+    def _outgoing(self, request: httpx.Request) -> httpx.Request:
         headers = [(name, value) for name, value in request.headers.items() if name in _SENT]
         headers += [("accept-encoding", "identity"), ("user-agent", "aios-tui")]
         if self._key is not None:
             headers.append(("authorization", f"Bearer {self._key.get_secret_value()}"))
-        sent = httpx.Request(
+        return httpx.Request(
             request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
         )
-        response = await self._inner.handle_async_request(sent)
-        source = cast(httpx.AsyncByteStream, response.stream)
-        try:
-            await check_head(response)
-        except BaseException:
-            await source.aclose()
-            raise
-        # What is read event by event has bounds of its own.
-        events = request.url.path.endswith("/completions") and "json" not in _kind(response)
-        stream = source if events else Capped(source, BODY_CAP)
-        return httpx.Response(
-            response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
-        )
 
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+    def _body(
+        self, request: httpx.Request, response: httpx.Response, source: httpx.AsyncByteStream
+    ) -> httpx.AsyncByteStream:
+        # Events are bounded one by one as they are read.
+        events = request.url.path.endswith("/completions") and "json" not in _kind(response)
+        return source if events else super()._body(request, response, source)
 
 
 class Connection:
@@ -70,7 +60,7 @@ class Connection:
         self._line_cap = line_cap
         timeout = httpx.Timeout(read_s, connect=connect_s)
         self._http = httpx.AsyncClient(
-            transport=_Guard(transport(url), Resolver(connect_s), key),
+            transport=OpenAITransport(url, key=key, connect_s=connect_s),
             timeout=timeout,
             follow_redirects=False,
             trust_env=False,
@@ -140,7 +130,7 @@ class _Unwrapped:
 
 
 def _kind(response: httpx.Response) -> str:
-    """The content type, whose letters may be large or small."""
+    """Return the content type, in small letters."""
     return str(response.headers.get("content-type", "")).lower()
 
 

@@ -11,8 +11,9 @@ import pytest
 from engine.gateway.v1.tasks import TaskOptions
 from engine.task import GenerationOptions
 from tests.aios_tui.cli.helpers import QUICK, Here
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
-from tests.engine.cores.ollama.frames import FakeModel, Final, Say, say
+from tests.engine.cores.helpers import Final, InThread, Say, say
+from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.engine.cores.ollama.frames import FakeModel
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 

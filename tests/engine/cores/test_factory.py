@@ -16,8 +16,9 @@ from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Core
 from engine.cores.scripted import ScriptedCore
 from engine.errors import CoreError, UsageError
-from tests.engine.cores.ollama.fake_server import FakeOllama, silent_port
-from tests.engine.cores.ollama.frames import FakeModel, Status
+from tests.engine.cores.helpers import Status, silent_port
+from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.engine.cores.ollama.frames import FakeModel
 
 
 @pytest_asyncio.fixture

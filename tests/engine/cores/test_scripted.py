@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
-from engine.cores.port import Attempt, Chunk, Core, Done, Fault, Message
-from engine.cores.scripted import ScriptedCore
+from engine.cores.port import Attempt, Chunk, Core, Done, Fault, FaultKind, Message
+from engine.cores.scripted import ScriptedCore, ScriptedOptions
 from engine.errors import UsageError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import CoreConformance, run_to_end
+from engine.testing.conformance import CoreConformance, Run, run_to_end
 
 
 class TestScriptedCore(CoreConformance):
@@ -102,3 +108,72 @@ async def test_without_a_time_to_load_all_its_models_are_there() -> None:
     info = await core.inspect()
     assert (info.default_model, info.one_model) == ("b", False)
     assert [(model.name, model.loaded) for model in info.models] == [("b", True), ("a", True)]
+
+
+async def run_with(core: ScriptedCore, **options: Any) -> Run:
+    one = replace(attempt("hello"), options=GenerationOptions.model_validate(options))
+    return await run_to_end(core, one, core.slots()[0])
+
+
+async def test_json_is_json_and_a_schema_is_refused() -> None:
+    core = ScriptedCore.parse("tps=0,tokens=8")
+    for tokens in (1, 8):
+        run = await run_with(core, format="json", max_tokens=tokens)
+        assert isinstance(run.items[-1], Done)
+        assert list(json.loads(run.text)) == ["reply"]
+        assert len(run.chunks) == tokens
+    refused = (await run_with(core, format={"type": "object"})).items[-1]
+    assert isinstance(refused, Fault)
+    assert (refused.kind, refused.retryable) == (FaultKind.BAD_REQUEST, False)
+    assert refused.reason.startswith("core scripted cannot honour the option format: ")
+
+
+async def test_it_thinks_when_asked() -> None:
+    core = ScriptedCore.parse("tps=0,tokens=8")
+    plain, thinking = await run_with(core, think=False), await run_with(core, think="high")
+    assert [chunk.kind for chunk in plain.chunks] == ["text"] * 8
+    assert [chunk.kind for chunk in thinking.chunks] == ["thinking"] * 2 + ["text"] * 6
+
+
+async def test_a_reply_ends_before_a_stop_text() -> None:
+    core = ScriptedCore.parse("tps=0,tokens=8")
+    whole = (await run_with(core)).text
+    third = whole.split()[2]
+    cut = await run_with(core, stop=("nowhere", f" {third}"))
+    assert cut.text == whole.partition(f" {third}")[0]
+    assert (await run_with(core, stop=(whole[:3],))).text == ""
+
+
+async def test_the_option_endpoint_says_which_messages_count() -> None:
+    core = ScriptedCore.parse("tps=0")
+    messages = (Message("system", "s"), Message("user", "before"), Message("assistant", "a"), Message("user", "p"))
+
+    async def words(kept: tuple[Message, ...], endpoint: str) -> str:
+        options = GenerationOptions.model_validate({"endpoint": endpoint})
+        return await reply(core, Attempt(1, 1, 1, kept, options=options))
+
+    assert await words(messages, "raw") == await words(messages[-1:], "chat")
+    assert await words(messages, "generate") == await words((messages[0], messages[-1]), "chat")
+    assert await words(messages, "chat") != await words(messages, "raw")
+
+
+async def test_an_ignored_option_is_reported_once() -> None:
+    core = ScriptedCore.parse("tps=0")
+    events = core.events()
+    for _ in range(2):
+        assert isinstance((await run_with(core, temperature=0.5, keep_alive="5m")).items[-1], Done)
+    await core.stop(drain_s=0)
+    assert [event.reason async for event in events if event.kind == "notice"] == [
+        "core scripted ignores the option temperature: its words come from its own seed and the prompt",
+        "core scripted ignores the option keep_alive: it has no model",
+    ]
+
+
+def test_the_page_has_every_option_and_its_default() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "cores.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## The scripted core")
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", section.partition("\n## ")[0], flags=re.MULTILINE)
+    shown = {name: default.strip("`") for names, default in rows for name in re.findall(r"`(\w+)`", names)}
+    fields = ScriptedOptions.model_fields.items()
+    expected = {name: "none" if field.default == "" else f"{field.default:g}" for name, field in fields}
+    assert shown == expected | {"model": ScriptedOptions().names[0]}

@@ -13,7 +13,8 @@ from aios_tui.reporting import bench_results
 from aios_tui.reporting.bench_results import BenchResult
 from aios_tui.reporting.schema import Report
 from tests.aios_tui.cli.helpers import QUICK, Here, start
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
+from tests.engine.cores.helpers import InThread
+from tests.engine.cores.ollama.fake_server import FakeOllama
 
 
 def kept(folder: Path) -> list[BenchResult]:

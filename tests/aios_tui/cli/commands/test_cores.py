@@ -12,7 +12,8 @@ from engine.cores.embedded import core as embedded
 from engine.cores.openai.core import OpenAICore
 from engine.cores.port import CoreInfo
 from tests.aios_tui.cli.helpers import Here
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
+from tests.engine.cores.helpers import InThread
+from tests.engine.cores.ollama.fake_server import FakeOllama
 
 
 @pytest.fixture(autouse=True)

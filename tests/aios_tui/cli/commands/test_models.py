@@ -11,17 +11,9 @@ import pytest
 
 from engine.cores.embedded import core as embedded
 from tests.aios_tui.cli.helpers import Here, Result, start
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
-from tests.engine.cores.ollama.frames import (
-    LAYER,
-    NO_MANIFEST,
-    Break,
-    FakeModel,
-    MidstreamError,
-    Progress,
-    Status,
-    Wait,
-)
+from tests.engine.cores.helpers import Break, InThread, MidstreamError, Progress, Status, Wait
+from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.engine.cores.ollama.frames import LAYER, NO_MANIFEST, FakeModel
 
 MODEL, BIG = "smollm2:135m", "qwen3:8b"
 

@@ -9,7 +9,8 @@ import pytest
 
 from engine.cores.embedded import core as embedded
 from tests.aios_tui.cli.helpers import Here
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread
+from tests.engine.cores.helpers import InThread
+from tests.engine.cores.ollama.fake_server import FakeOllama
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from engine.cores.embedded import weights
 from engine.cores.embedded.control_tokens import CONTROL_TOKENS, as_words
 from engine.cores.embedded.core import available
-from engine.cores.embedded.generation import request_of
-from engine.cores.embedded.model import LoadedModel
+from engine.cores.embedded.loaded_model import LoadedModel
+from engine.cores.embedded.requests import request_of
 from engine.cores.port import Attempt, Message
 from engine.task import GenerationOptions
 from tests.engine.cores.embedded.helpers import CONTROL, metadata

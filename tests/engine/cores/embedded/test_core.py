@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -17,11 +20,11 @@ import pytest_asyncio
 
 from engine.cores.embedded import weights
 from engine.cores.embedded.core import EmbeddedCore, available
-from engine.cores.embedded.model import LoadedModel
+from engine.cores.embedded.loaded_model import LoadedModel
 from engine.cores.port import Attempt, Cancelled, Chunk, Core, Done, Fault, FaultKind, Message, Rejected, SlotState
 from engine.errors import CoreError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import PATIENCE_S, CoreConformance, Run, run_to_end
+from engine.testing.conformance import PATIENCE_S, CoreConformance, Run, run_to_end
 from tests.engine.cores.embedded.exit_program import LONG_READ
 
 pytestmark = [
@@ -30,9 +33,12 @@ pytestmark = [
 ]
 
 
-def asking(prompt: str, *, number: int = 1, **options: float | int | None) -> Attempt:
+def attempt_for(prompt: str, *, number: int = 1, **options: Any) -> Attempt:
     settings = GenerationOptions.model_validate({"max_tokens": 8, **options})
     return Attempt(task=1, round=1, number=number, messages=(Message("user", prompt),), options=settings)
+
+
+SCHEMA = {"type": "object", "properties": {"legs": {"type": "integer"}}, "required": ["legs"]}
 
 
 def progress(run: Run) -> list[Chunk]:
@@ -58,7 +64,7 @@ class TestEmbedded:
         await core.stop(drain_s=0)
 
     async def test_reading_the_prompt_shows_its_progress(self, core: EmbeddedCore) -> None:
-        run = await run_to_end(core, asking("one two three four " * 40), core.slots()[0])
+        run = await run_to_end(core, attempt_for("one two three four " * 40), core.slots()[0])
         done = run.items[-1]
         assert isinstance(done, Done)
         steps = progress(run)
@@ -72,7 +78,7 @@ class TestEmbedded:
         assert done.usage.decode_s > 0
 
     async def test_cancel_while_it_reads_the_prompt(self, core: EmbeddedCore) -> None:
-        run = Run.begin(core, asking(LONG_READ), core.slots()[0])
+        run = Run.begin(core, attempt_for(LONG_READ), core.slots()[0])
         async with asyncio.timeout(PATIENCE_S):
             while not progress(run):
                 await asyncio.sleep(0.01)
@@ -81,17 +87,17 @@ class TestEmbedded:
         assert not run.text
         last = progress(run)[-1]
         assert last.done < last.total
-        assert isinstance((await run_to_end(core, asking("Hello"), core.slots()[0])).items[-1], Done)
+        assert isinstance((await run_to_end(core, attempt_for("Hello"), core.slots()[0])).items[-1], Done)
 
     async def test_a_prompt_that_waits_behind_another_is_cancelled_while_that_is_read(self) -> None:
         core = EmbeddedCore(slots=2)
         await core.start()
         try:
-            first = Run.begin(core, asking(LONG_READ), core.slots()[0])
+            first = Run.begin(core, attempt_for(LONG_READ), core.slots()[0])
             async with asyncio.timeout(PATIENCE_S):
                 while not progress(first):
                     await asyncio.sleep(0.01)
-            second = Run.begin(core, asking("Hello", number=2), core.slots()[1])
+            second = Run.begin(core, attempt_for("Hello", number=2), core.slots()[1])
             await asyncio.sleep(0)
             await core.cancel(second.attempt)
             assert isinstance(await second.outcome(), Cancelled)
@@ -101,7 +107,7 @@ class TestEmbedded:
         assert isinstance(await first.outcome(), Cancelled)
 
     async def test_a_prompt_too_long_is_told_with_both_numbers(self, core: EmbeddedCore) -> None:
-        run = await run_to_end(core, asking("red fox " * 3000), core.slots()[0])
+        run = await run_to_end(core, attempt_for("red fox " * 3000), core.slots()[0])
         fault = run.items[-1]
         assert isinstance(fault, Fault)
         assert fault.kind is FaultKind.BAD_REQUEST
@@ -109,25 +115,84 @@ class TestEmbedded:
         assert "2048" in fault.reason
         assert "6031 tokens" in fault.reason
         assert "\n" not in fault.reason
-        assert isinstance((await run_to_end(core, asking("Hello"), core.slots()[0])).items[-1], Done)
+        assert isinstance((await run_to_end(core, attempt_for("Hello"), core.slots()[0])).items[-1], Done)
 
     async def test_it_stops_at_max_tokens(self, core: EmbeddedCore) -> None:
-        run = await run_to_end(core, asking("Write a long essay about the sea.", max_tokens=5), core.slots()[0])
+        run = await run_to_end(core, attempt_for("Write a long essay about the sea.", max_tokens=5), core.slots()[0])
         done = run.items[-1]
         assert isinstance(done, Done)
         assert (done.reason, done.usage.tokens_out) == ("length", 5)
         assert len([chunk for chunk in run.chunks if chunk.kind == "text"]) == 5
 
     async def test_options_of_other_cores_do_no_harm(self, core: EmbeddedCore) -> None:
-        asked = asking("Hello", num_ctx=1_000_000, temperature=10, seed=-(2**70))
+        asked = attempt_for("Hello", num_ctx=1_000_000, temperature=10, seed=-(2**70), keep_alive="5m", think=False)
+        events = core.events()
         assert isinstance((await run_to_end(core, asked, core.slots()[0])).items[-1], Done)
+        assert [(await anext(events)).reason for _ in range(2)] == [
+            "core embedded ignores the option num_ctx: its context is fixed at 2048 tokens",
+            "core embedded ignores the option keep_alive: its model stays in memory while the core runs",
+        ]
+
+    @pytest.mark.parametrize("format_", ["json", SCHEMA])
+    async def test_the_reply_has_the_wanted_format(self, core: EmbeddedCore, format_: Any) -> None:
+        asked = attempt_for("Describe a cat as JSON.", format=format_, max_tokens=48, seed=1)
+        run = await run_to_end(core, asked, core.slots()[0])
+        done = run.items[-1]
+        assert isinstance(done, Done)
+        assert run.text.lstrip()[0] in "{["
+        if done.reason == "stop":
+            assert isinstance(json.loads(run.text), dict)
+        if format_ is SCHEMA:
+            assert re.match(r'\s*\{\s*"legs"\s*:\s*\d', run.text)
+
+    async def test_a_schema_that_the_engine_cannot_read(self, core: EmbeddedCore) -> None:
+        asked = attempt_for("Hello", format={"type": "bogus"})
+        refused = (await run_to_end(core, asked, core.slots()[0])).items[-1]
+        assert isinstance(refused, Fault)
+        assert (refused.kind, refused.retryable) == (FaultKind.BAD_REQUEST, False)
+        assert "format" in refused.reason
+        assert "\n" not in refused.reason
+        agents = replace(asked, dispensable=frozenset({"format"}))
+        assert isinstance((await run_to_end(core, agents, core.slots()[0])).items[-1], Done)
+
+    @pytest.mark.parametrize(("option", "value"), [("think", True), ("think", "low"), ("endpoint", "raw")])
+    async def test_options_that_it_cannot_honour_are_refused(
+        self, core: EmbeddedCore, option: str, value: bool | str
+    ) -> None:
+        asked = attempt_for("Hello", **{option: value})  # type: ignore[arg-type]
+        refused = (await run_to_end(core, asked, core.slots()[0])).items[-1]
+        assert isinstance(refused, Fault)
+        assert (refused.kind, refused.retryable) == (FaultKind.BAD_REQUEST, False)
+        assert refused.reason.startswith(f"core embedded cannot honour the option {option}: ")
+        agents = replace(asked, dispensable=frozenset({option}))
+        assert isinstance((await run_to_end(core, agents, core.slots()[0])).items[-1], Done)
+
+    async def test_a_stop_text_ends_the_reply(self, core: EmbeddedCore) -> None:
+        whole = await run_to_end(core, attempt_for("Write about the sea.", seed=1), core.slots()[0])
+        second = whole.text.split()[1]
+        cut = await run_to_end(core, attempt_for("Write about the sea.", seed=1, stop=(second,)), core.slots()[0])
+        done = cut.items[-1]
+        assert isinstance(done, Done)
+        assert done.reason == "stop"
+        assert second not in cut.text
+        assert whole.text.startswith(cut.text)
+
+    @pytest.mark.parametrize("greedy", [{"top_k": 1}, {"top_p": 0.0}, {"min_p": 1.0}])
+    async def test_each_of_the_samplers_can_leave_one_word_to_choose(
+        self, core: EmbeddedCore, greedy: dict[str, float]
+    ) -> None:
+        texts = set()
+        for seed in (1, 2):
+            asked = attempt_for("Write about the sea.", temperature=10, seed=seed, **greedy)  # type: ignore[arg-type]
+            texts.add((await run_to_end(core, asked, core.slots()[0])).text)
+        assert len(texts) == 1
 
     async def test_a_busy_slot_and_a_strange_one_are_refused(self, core: EmbeddedCore) -> None:
         slot = core.slots()[0]
-        first = Run.begin(core, asking("Hello"), slot)
+        first = Run.begin(core, attempt_for("Hello"), slot)
         await first.first_text()
-        second = await run_to_end(core, asking("Hello", number=2), slot)
-        third = await run_to_end(core, asking("Hello", number=3), replace(slot, id="elsewhere/9"))
+        second = await run_to_end(core, attempt_for("Hello", number=2), slot)
+        third = await run_to_end(core, attempt_for("Hello", number=3), replace(slot, id="elsewhere/9"))
         assert isinstance(second.items[-1], Rejected)
         assert isinstance(third.items[-1], Rejected)
         assert isinstance(await first.outcome(), Done)
@@ -186,7 +251,7 @@ def test_nobody_else_reaches_its_listener() -> None:
 
 
 async def test_its_listener_without_unix_sockets_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.cores.embedded.model._LONGEST_SOCKET_PATH", 0)
+    monkeypatch.setattr("engine.cores.embedded.loaded_model._LONGEST_SOCKET_PATH", 0)
     model = await asyncio.to_thread(LoadedModel, weights.find(), slots=1, n_ctx=256, threads=1)
     try:
         async with httpx.AsyncClient(base_url=model.address, trust_env=False) as client:
@@ -213,7 +278,7 @@ def test_closing_right_after_loading_does_not_hang() -> None:
     """In a process of its own: the engine's loop, when it was not heard of yet, hung with Python's lock in hand."""
     code = (
         "from engine.cores.embedded import weights\n"
-        "from engine.cores.embedded.model import LoadedModel\n"
+        "from engine.cores.embedded.loaded_model import LoadedModel\n"
         "for _ in range(6): LoadedModel(weights.find(), slots=1, n_ctx=256, threads=1).close()\n"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[4], timeout=90, check=False)

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from engine.cores.embedded.core import available
-from tests.engine.cores.conformance import PATIENCE_S
+from engine.testing.conformance import PATIENCE_S
 
 pytestmark = [
     pytest.mark.embedded,

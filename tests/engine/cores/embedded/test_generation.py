@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from engine.cores.embedded.core import EmbeddedCore, available
-from engine.cores.embedded.generation import Generation, Stream, request_of
-from engine.cores.embedded.model import LoadedModel
+from engine.cores.embedded.generation import Generation, Stream
+from engine.cores.embedded.loaded_model import LoadedModel
 from engine.cores.embedded.prefill_queue import ReadingTurns
+from engine.cores.embedded.requests import request_of
 from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Message, Outcome, Rejected, Usage
 from engine.errors import CoreError
 from engine.task import GenerationOptions
@@ -243,8 +244,8 @@ def test_what_is_asked_of_the_engine() -> None:
 
 
 async def test_without_the_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.cores.embedded.model.find_spec", lambda _name: None)
-    assert available() == "the embedded engine is not installed; run `pip install 'aios-tui[embedded]'`"
+    monkeypatch.setattr("engine.cores.embedded.loaded_model.find_spec", lambda _name: None)
+    assert available() == "the embedded engine is not installed; run `pip install xllamacpp`"
     core = EmbeddedCore()
     with pytest.raises(CoreError, match="engine is not installed"):
         await core.start()

@@ -15,7 +15,7 @@ from engine.kernel import Kernel
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.task import GenerationOptions, TaskSpec, TaskState
-from tests.engine.cores.conformance import PATIENCE_S
+from engine.testing.conformance import PATIENCE_S
 from tests.engine.cores.embedded.exit_program import ESSAY, LONG_READ
 
 pytestmark = [

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cores.embedded import model as embedded_model
-from engine.cores.embedded import weights
+from engine.cores.embedded import loaded_model, weights
 from engine.cores.embedded.core import available
 from engine.cores.embedded.weights_fetch import fetch_weights
 from engine.errors import CoreError
@@ -48,7 +47,7 @@ def test_missing_weights_name_the_command() -> None:
     with pytest.raises(CoreError) as error:
         weights.find()
     assert one_line(error) == "the embedded model's weights are not installed; run `aios-tui models fetch`"
-    if not embedded_model.engine_missing():
+    if not loaded_model.engine_missing():
         assert available() == one_line(error)
 
 
@@ -208,5 +207,5 @@ def test_an_engine_that_can_not_be_imported(
     monkeypatch.syspath_prepend(tmp_path / "broken_engine")
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
     with pytest.raises(CoreError) as error:
-        embedded_model.LoadedModel(put(tmp_path), slots=1, n_ctx=256, threads=1)
+        loaded_model.LoadedModel(put(tmp_path), slots=1, n_ctx=256, threads=1)
     assert advice in one_line(error)

@@ -1,99 +1,15 @@
-"""What an Ollama server writes: the records of its streams, its models, and HTTP/1.1 as Go's server frames it."""
+"""The records of an Ollama server: its streams, its pulls and its models."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
-from typing import Any
 
-Json = dict[str, Any]
+from tests.engine.cores.helpers import Final, Json, Progress, Request, Say, Status, Step
+
 NOW = "2026-11-22T15:21:16.433760208Z"
-JSON, NDJSON, TEXT = "application/json; charset=utf-8", "application/x-ndjson", "text/plain"
+NDJSON, TEXT = "application/x-ndjson", "text/plain"
 _ticks = count(1)
-_REASONS = {
-    200: "OK", 302: "Found", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed",
-    500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable",
-}  # fmt: skip
-
-# What a scripted answer is made of, in order.
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """One streamed record with text, with thinking, or with calls of tools: a name and arguments each, and an id."""
-
-    text: str = ""
-    thinking: str = ""
-    calls: tuple[tuple[str, Json] | tuple[str, Json, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Final:
-    """The record with `done: true`. `statistics` replace the usual ones; zero values are left out, as Ollama does."""
-
-    statistics: Json = field(default_factory=dict)
-    text: str = ""
-    reason: str = "stop"
-
-
-@dataclass(frozen=True, slots=True)
-class MidstreamError:
-    """An error object in place of the next record."""
-
-    error: Any = "an error was encountered while running the model: unexpected EOF"
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """These bytes as they are, as one piece of the body."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Go on when the test sets the event, or never."""
-
-    event: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """The connection ends here: reset, or closed without the end of the body."""
-
-    reset: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """Answer at once with this status in place of a stream. A `str` body is sent as `{"error": body}`."""
-
-    code: int
-    body: str | bytes = ""
-    headers: tuple[tuple[str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """One record of a pull: what is done now, and of a layer how much of it, in bytes."""
-
-    status: str
-    completed: int = 0
-    total: int = 0
-    digest: str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
-
-    def record(self) -> Json:
-        layer = {"digest": self.digest, "total": self.total, "completed": self.completed} if self.total else {}
-        return {"status": self.status} | {name: value for name, value in layer.items() if value}
-
-
-Step = Say | Final | MidstreamError | Raw | Wait | Break | Progress
-Script = Status | tuple[Step, ...]
-
-
 LAYER = "pulling b179c9523d0e"
 FETCHED = (Progress("verifying sha256 digest"), Progress("writing manifest"), Progress("success"))
 """How a good pull ends."""
@@ -106,11 +22,6 @@ def fetch(size: int, steps: int = 4) -> tuple[Step, ...]:
 
 
 NO_MANIFEST = "pull model manifest: file does not exist"
-
-
-def say(*texts: str, thinking: Iterable[str] = (), **statistics: Any) -> tuple[Step, ...]:
-    """A whole good answer: thinking, texts, statistics."""
-    return (*(Say(thinking=t) for t in thinking), *(Say(t) for t in texts), Final(statistics))
 
 
 @dataclass(slots=True)
@@ -152,14 +63,6 @@ class FakeModel:
         return {**shown, "modified_at": NOW}
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: Json
-
-
 def record(request: Request, step: Say | Final, script: tuple[Step, ...]) -> Json:
     """One record of a stream, with the keys in Ollama's order."""
     if request.path == "/api/chat":
@@ -197,40 +100,3 @@ def _moment() -> str:
 
 def not_found(request: Request) -> Status:
     return Status(404, f"model '{request.body.get('model', '')}' not found")
-
-
-# -- HTTP/1.1 as Go's server writes it ---------------------------------------------------------------------------------
-
-
-def dump(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
-
-
-async def head(writer: asyncio.StreamWriter, code: int, kind: str, *more: tuple[str, str], length: int = -1) -> None:
-    """Status line and headers in Go's order; without a length the body comes in chunks."""
-    lines = [f"HTTP/1.1 {code} {_REASONS.get(code, 'Unknown')}", *(f"{name}: {value}" for name, value in more)]
-    lines += [f"Content-Type: {kind}"] if kind else []
-    lines += ["Date: Sun, 22 Nov 2026 15:21:16 GMT"]
-    lines.append(f"Content-Length: {length}" if length >= 0 else "Transfer-Encoding: chunked")
-    writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
-    await writer.drain()
-
-
-async def send(writer: asyncio.StreamWriter, code: int, kind: str, body: bytes, *more: tuple[str, str]) -> None:
-    await head(writer, code, kind, *more, length=len(body))
-    writer.write(body)
-    await writer.drain()
-
-
-async def send_status(writer: asyncio.StreamWriter, status: Status) -> None:
-    if isinstance(status.body, str):
-        await send(writer, status.code, JSON, dump({"error": status.body}), *status.headers)
-    else:
-        kind = "text/html" if status.body.startswith(b"<") else JSON
-        await send(writer, status.code, kind, status.body, *status.headers)
-
-
-async def chunk(writer: asyncio.StreamWriter, data: bytes) -> None:
-    """One chunk of a chunked body; an empty one ends it."""
-    writer.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-    await writer.drain()

@@ -25,9 +25,10 @@ from engine.cores.port import (
 )
 from engine.errors import CoreError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import CoreConformance
-from tests.engine.cores.ollama.fake_server import FakeOllama, InThread, silent_port
-from tests.engine.cores.ollama.frames import FakeModel, Final, Request, Say, Script, Status, Wait, say
+from engine.testing.conformance import CoreConformance
+from tests.engine.cores.helpers import Final, InThread, Request, Say, Script, Status, Wait, say, silent_port
+from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.engine.cores.ollama.frames import FakeModel
 
 MODEL = "smollm2:135m"
 EMBEDDER = FakeModel("nomic-embed-text:latest", capabilities=("embedding",))
@@ -93,6 +94,8 @@ class TestConformance(CoreConformance):
     @staticmethod
     def usual(request: Request) -> Script:
         """A long answer goes on until the client leaves."""
+        if request.body.get("format"):
+            return say('{"a":', " 1}")
         if request.body["options"]["num_predict"] > 8:
             return (Say("one"), Say(" two"), Wait())
         return say("Hello", " there", ".")
@@ -219,6 +222,7 @@ class TestChoiceOfModel:
             f"model 'qwen3:9b' not found at {fake.host}; did you mean 'qwen3:8b'? installed: smollm2:135m, qwen3:8b; "
             f"to fetch it: aios-tui models pull qwen3:9b --core ollama@{fake.host}",
             retryable=False,
+            model="qwen3:9b",
         )
 
     @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from tests.engine.cores.helpers import Final, MidstreamError, Say, Script, say
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import FakeModel, Final, MidstreamError, Say, Script, say
+from tests.engine.cores.ollama.frames import FakeModel
 
 WIRE = Path(__file__).parent / "wire"
 MODEL, THINKER = "smollm2:135m", "think:135m"

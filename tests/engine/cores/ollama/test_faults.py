@@ -13,12 +13,12 @@ import pytest
 from engine.cores.http import WireError
 from engine.cores.ollama.address import parse_address
 from engine.cores.ollama.core import OllamaCore
-from engine.cores.ollama.faults import nearest
+from engine.cores.ollama.faults import nearest_model
 from engine.cores.ollama.wire import clean_record, split_lines
 from engine.cores.port import Chunk, Done, Fault, FaultKind, Rejected
 from engine.errors import CoreError, UsageError
+from tests.engine.cores.helpers import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
 from tests.engine.cores.ollama.test_core import MODEL, QUICK, attempt, run
 
 K = FaultKind
@@ -115,8 +115,8 @@ async def test_the_servers_own_words_come_first_since_a_line_may_be_cut(status: 
 
 def test_a_list_without_end_is_not_compared_to_its_end() -> None:
     names = [f"m{number}" for number in range(1_000)]
-    assert nearest("llama3.2", [*names, "llama3.1"]) is None
-    assert nearest("llama3.2", [*names[1:], "llama3.1"]) == "llama3.1"
+    assert nearest_model("llama3.2", [*names, "llama3.1"]) is None
+    assert nearest_model("llama3.2", [*names[1:], "llama3.1"]) == "llama3.1"
 
 
 async def test_a_reset_in_mid_answer() -> None:

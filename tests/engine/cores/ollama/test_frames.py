@@ -17,8 +17,8 @@ from engine.cores.ollama.core import OllamaCore
 from engine.cores.ollama.wire import clean_record, split_lines
 from engine.cores.port import Done, Fault, FaultKind
 from engine.sanitise import one_line
+from tests.engine.cores.helpers import Raw, Status
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import Raw, Status
 from tests.engine.cores.ollama.test_core import run
 
 WIRE = Path(__file__).parent / "wire"

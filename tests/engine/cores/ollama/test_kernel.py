@@ -10,8 +10,9 @@ from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import SlotState
 from engine.events import AttemptEnded, SlotChanged
 from engine.task import TaskSpec, TaskState
+from tests.engine.cores.helpers import Final, Say, Status, Wait, say
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import FakeModel, Final, Say, Status, Wait, say
+from tests.engine.cores.ollama.frames import FakeModel
 from tests.engine.cores.ollama.test_core import MODEL, QUICK
 from tests.engine.kernel.helpers import QUICK as GATE_QUICK
 from tests.engine.kernel.helpers import make_kernel, seen

@@ -10,27 +10,14 @@ import pytest
 import pytest_asyncio
 
 from engine.cores.embedded.core import EmbeddedCore
-from engine.cores.model_management import ModelKeeper, PullProgress, keeper_of
+from engine.cores.model_management import ModelManager, PullProgress, model_manager_of
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Attempt, Done, Message, ModelInfo, SlotState
 from engine.cores.scripted import ScriptedCore
 from engine.errors import CoreError
+from tests.engine.cores.helpers import Break, MidstreamError, Progress, Raw, Say, Script, Status, Wait, dump
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import (
-    FETCHED,
-    LAYER,
-    Break,
-    FakeModel,
-    MidstreamError,
-    Progress,
-    Raw,
-    Say,
-    Script,
-    Status,
-    Wait,
-    dump,
-    fetch,
-)
+from tests.engine.cores.ollama.frames import FETCHED, LAYER, FakeModel, fetch
 
 MODEL, BIG = "smollm2:135m", "qwen3:8b"
 EMBEDDER = "nomic-embed-text:latest"
@@ -74,10 +61,10 @@ async def told_of_models(events: AsyncIterator[object]) -> None:
 
 
 def test_who_keeps_models() -> None:
-    assert keeper_of(OllamaCore()) is not None
-    assert isinstance(OllamaCore(), ModelKeeper)
-    assert keeper_of(ScriptedCore.parse("")) is None
-    assert not issubclass(EmbeddedCore, ModelKeeper)
+    assert model_manager_of(OllamaCore()) is not None
+    assert isinstance(OllamaCore(), ModelManager)
+    assert model_manager_of(ScriptedCore.parse("")) is None
+    assert not issubclass(EmbeddedCore, ModelManager)
 
 
 class TestListing:

@@ -12,8 +12,8 @@ from engine.cores.ollama.address import key_for, parse_address
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Done, Fault, FaultKind
 from engine.errors import CoreError, UsageError
+from tests.engine.cores.helpers import Final, Raw, Say, Status
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import Final, Raw, Say, Status
 from tests.engine.cores.ollama.test_core import MODEL, attempt, run
 
 KEY = "sk-0123456789abcdef"
@@ -44,14 +44,14 @@ async def saying(answer: bytes) -> AsyncIterator[str]:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "cannot be reached (it hung up without an answer); start it"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "cannot be reached (it hung up without an answer; perhaps it wants https)"),
         (b"\x15\x03\x01\x00\x02\x02F", "is not Ollama (it does not speak HTTP, or wants https://)"),
         (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 39\r\n\r\n"
          b"<html><title>My router</title></html>  ", "is not Ollama (it answers with the web page 'My router'"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "it does not tell Ollama's version"),
         (b"HTTP/1.1 307 Temporary Redirect\r\nLocation: https://box/\r\nContent-Length: 0\r\n\r\n",
          "is not Ollama (it redirects to https://box/)"),
-        (b"", "cannot be reached (it hung up without an answer)"),
+        (b"", "cannot be reached (it hung up without an answer; perhaps it wants https)"),
     ],
 )  # fmt: skip
 async def test_what_answers_in_its_place(answer: bytes, words: str) -> None:

@@ -9,8 +9,8 @@ import pytest
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import SlotState
 from engine.errors import CoreError
+from tests.engine.cores.helpers import MidstreamError, Progress, Script, Status
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import MidstreamError, Progress, Script, Status
 
 MODEL = "tiny:latest"
 KEY = "ollama-4f1c9b7e2a5d80361b2c"

@@ -13,8 +13,8 @@ from engine.cores.port import SlotState
 from engine.events import SlotChanged
 from engine.kernel import Kernel
 from engine.task import TaskSpec, TaskState
+from tests.engine.cores.helpers import Final, Request, Say, Script, Status, Wait, say
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import Final, Request, Say, Script, Status, Wait, say
 from tests.engine.cores.ollama.test_core import MODEL, QUICK
 from tests.engine.kernel.helpers import make_kernel
 

@@ -1,7 +1,6 @@
 """A server that speaks OpenAI's protocol over real HTTP on loopback, and misbehaves on request.
 
-Its connections are those of `fake_ollama`; what it writes, and where, is OpenAI's. `test_openai_llama.py` has a server
-that nobody here wrote.
+`test_llama_server.py` has a server that nobody here wrote.
 """
 
 from __future__ import annotations
@@ -9,23 +8,19 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tests.engine.cores.ollama.fake_server import FakeOllama, _Cut
-from tests.engine.cores.ollama.frames import (
+from tests.engine.cores.helpers import (
     JSON,
-    Break,
+    FakeServer,
     Final,
     Json,
     MidstreamError,
-    Raw,
     Request,
     Say,
     Script,
     Status,
     Step,
-    Wait,
     chunk,
     dump,
-    head,
     send,
     send_status,
 )
@@ -45,19 +40,15 @@ def event(data: Any) -> bytes:
     return b"data: " + (data if isinstance(data, bytes) else dump(data)) + b"\n\n"
 
 
-class FakeOpenAI(FakeOllama):
+class FakeOpenAI(FakeServer):
     """`fake.url` is its base URL. Wrong or no key: 401, where `key` is set. Unknown models: 404.
 
     `scripts` with a `Final` end as they should: reason, usage, `[DONE]`. Ones without just end.
     """
 
     def __init__(self, *models: str, key: str = "") -> None:
-        super().__init__(*models)
-        self.key = key
-
-    async def __aenter__(self) -> FakeOpenAI:
-        await self.start()
-        return self
+        super().__init__()
+        self.models, self.key = list(models), key
 
     @property
     def url(self) -> str:
@@ -73,15 +64,9 @@ class FakeOpenAI(FakeOllama):
         elif self.key and request.headers.get("authorization") != f"Bearer {self.key}":
             await send_status(writer, refusal(401, f"Incorrect API key: {request.headers.get('authorization')}"))
         elif request.path.endswith("/completions"):
-            self.active += 1
-            self.most_active = max(self.most_active, self.active)
-            await self._note()
-            try:
-                await self._generate(request, writer)
-            finally:
-                self.active -= 1
+            await self._counted(request, writer)
         elif request.path == "/v1/models":
-            data = [{"id": model.name, "object": "model", "owned_by": "fake"} for model in self.models]
+            data = [{"id": name, "object": "model", "owned_by": "fake"} for name in self.models]
             await send(writer, 200, JSON, dump({"object": "list", "data": data}))
         else:
             await send(writer, 404, JSON, dump({"detail": "Not Found"}))
@@ -91,42 +76,30 @@ class FakeOpenAI(FakeOllama):
         name = request.body.get("model", "")
         if isinstance(script, Status):
             await send_status(writer, script)
-        elif name not in [model.name for model in self.models]:
+        elif name not in self.models:
             missing = f"The model `{name}` does not exist."
             await send_status(writer, refusal(404, missing, code="model_not_found"))
         else:
-            await self._play(request, script, writer)
+            await self._play(request, script, writer, EVENTS)
 
-    async def _play(self, request: Request, script: tuple[Step, ...], writer: asyncio.StreamWriter) -> None:
-        await head(writer, 200, EVENTS)
-        for step in script:
-            match step:
-                case Say():
-                    delta: Json = {"content": step.text} | (
-                        {"reasoning_content": step.thinking} if step.thinking else {}
-                    )
-                    await chunk(writer, event(_record(request, {"delta": delta, "finish_reason": None})))
-                case Final():
-                    delta = {"content": step.text} if step.text else {}
-                    await chunk(writer, event(_record(request, {"delta": delta, "finish_reason": step.reason})))
-                    spoken = sum(isinstance(each, Say) for each in script)
-                    usage = USAGE | {"completion_tokens": spoken} | step.statistics
-                    await chunk(writer, event({**_record(request), "usage": usage}))
-                    await chunk(writer, event(b"[DONE]"))
-                case MidstreamError(error):
-                    await chunk(writer, event({"error": error}))
-                case Raw(data):
-                    await chunk(writer, data)
-                case Wait(happened):
-                    await happened.wait()
-                case Break(reset):
-                    await writer.drain()
-                    if reset:
-                        writer.transport.abort()
-                    raise _Cut
-                case _:
-                    raise AssertionError(step)
-        await chunk(writer, b"")
+    async def _write(
+        self, step: Step, request: Request, script: tuple[Step, ...], writer: asyncio.StreamWriter
+    ) -> None:
+        match step:
+            case Say():
+                delta: Json = {"content": step.text} | ({"reasoning_content": step.thinking} if step.thinking else {})
+                await chunk(writer, event(_record(request, {"delta": delta, "finish_reason": None})))
+            case Final():
+                delta = {"content": step.text} if step.text else {}
+                await chunk(writer, event(_record(request, {"delta": delta, "finish_reason": step.reason})))
+                spoken = sum(isinstance(each, Say) for each in script)
+                usage = USAGE | {"completion_tokens": spoken} | step.statistics
+                await chunk(writer, event({**_record(request), "usage": usage}))
+                await chunk(writer, event(b"[DONE]"))
+            case MidstreamError(error):
+                await chunk(writer, event({"error": error}))
+            case _:
+                raise AssertionError(step)
 
 
 def _record(request: Request, *choices: Json) -> Json:

@@ -56,7 +56,7 @@ def serve(key: str, slots: int) -> None:
     params.verbosity = -1
     params.endpoint_metrics = True
     server = xllamacpp.Server(params)
-    server.handle_metrics()  # its loop runs, see engine/cores/embedded/model.py
+    server.handle_metrics()  # its loop runs, see engine/cores/embedded/loaded_model.py
     print(f"{server.listening_address}/v1", flush=True)
     sys.stdin.read()
 

@@ -25,9 +25,8 @@ from engine.cores.port import (
 )
 from engine.errors import CoreError, UsageError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import CoreConformance
-from tests.engine.cores.ollama.fake_server import InThread
-from tests.engine.cores.ollama.frames import Break, Final, Raw, Request, Say, Script, Status, Wait, dump, say
+from engine.testing.conformance import CoreConformance
+from tests.engine.cores.helpers import Break, Final, InThread, Raw, Request, Say, Script, Status, Wait, dump, say
 from tests.engine.cores.ollama.test_core import QUICK, run, states
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event
 
@@ -74,6 +73,8 @@ class TestConformance(CoreConformance):
     @staticmethod
     def usual(request: Request) -> Script:
         """A long answer goes on until the client leaves."""
+        if request.body.get("response_format"):
+            return say('{"a":', " 1}")
         if request.body["max_tokens"] > 8:
             return (Say("one"), Say(" two"), Wait())
         return say("Hello", " there", ".")

@@ -20,8 +20,7 @@ from engine.cores.openai.sse import frames
 from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Message, Rejected, SlotState
 from engine.errors import CoreError, UsageError
 from engine.task import GenerationOptions
-from tests.engine.cores.ollama.fake_server import silent_port
-from tests.engine.cores.ollama.frames import (
+from tests.engine.cores.helpers import (
     Break,
     Final,
     MidstreamError,
@@ -33,6 +32,7 @@ from tests.engine.cores.ollama.frames import (
     Wait,
     chunk,
     head,
+    silent_port,
 )
 from tests.engine.cores.ollama.test_core import QUICK, run, states
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event, refusal
@@ -199,7 +199,7 @@ async def test_what_goes_back_with_calls_is_bounded_in_all(fake: FakeOpenAI) -> 
                 "extra_content": {"signature": "x" * 900_000}}  # fmt: skip
         fake.scripts.append((Raw(event({"choices": [{"delta": {"tool_calls": [call]}}]})), Final(reason="tool_calls")))
         assert isinstance((await run(core, attempt(number)))[1], Done)
-    kept = core._dialogue._extras
+    kept = core._chat._extras
     await core.stop(drain_s=0)
     assert list(kept) == [f"c{number}" for number in range(3, 12)]  # the newest, up to 8 MiB
 

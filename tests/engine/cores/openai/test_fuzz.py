@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.cores.api_keys import redact
 from engine.cores.http import WireError
-from engine.cores.keys import redact
-from engine.cores.openai.chunks import MidstreamError, StreamedAnswer, read_record
 from engine.cores.openai.presets import Quirks
+from engine.cores.openai.records import MidstreamError, StreamedAnswer, read_record
 from engine.cores.openai.sse import frames
 from engine.cores.port import Chunk, Done
 from engine.sanitise import sanitise

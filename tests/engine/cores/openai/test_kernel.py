@@ -12,7 +12,7 @@ from engine.cores.port import SlotState
 from engine.cores.scripted import ScriptedCore
 from engine.events import AttemptEnded, SlotChanged
 from engine.task import TaskSpec, TaskState
-from tests.engine.cores.ollama.frames import Final, Raw, Say, Wait
+from tests.engine.cores.helpers import Final, Raw, Say, Wait
 from tests.engine.cores.ollama.test_core import QUICK
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event, refusal
 from tests.engine.kernel.helpers import make_kernel, seen

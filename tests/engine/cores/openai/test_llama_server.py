@@ -16,7 +16,7 @@ from engine.cores.openai.presets import load_presets
 from engine.cores.port import Attempt, Core, Done, Fault, FaultKind, Message
 from engine.errors import CoreError
 from engine.task import GenerationOptions
-from tests.engine.cores.conformance import PATIENCE_S, CoreConformance, run_to_end
+from engine.testing.conformance import PATIENCE_S, CoreConformance, run_to_end
 from tests.engine.cores.openai.llama_server import MODEL, llama_server
 
 pytestmark = [

@@ -14,7 +14,7 @@ from engine.cores.openai.core import OpenAICore
 from engine.cores.openai.presets import Preset, load_presets
 from engine.cores.port import Attempt, Chunk, Done, Message, ToolCall
 from engine.task import GenerationOptions
-from tests.engine.cores.ollama.frames import Json, Raw
+from tests.engine.cores.helpers import Json, Raw
 from tests.engine.cores.openai.fake_server import FakeOpenAI
 
 FRAMES = Path(__file__).with_name("frames")
@@ -83,12 +83,19 @@ async def made(preset: Preset, frames: str, model: str) -> AsyncIterator[tuple[F
 
 
 async def ask(core: OpenAICore, *messages: Message, **options: Any) -> tuple[str, str, Done]:
-    """Text, thinking and outcome."""
-    one = Attempt(1, 1, 1, messages or (Message("user", "Hi"),), options=GenerationOptions.model_validate(options))
+    """Text, thinking and outcome. The options `think` and `format` are an agent's, so no preset refuses them."""
+    one = Attempt(
+        1,
+        1,
+        1,
+        messages or (Message("user", "Hi"),),
+        options=GenerationOptions.model_validate(options),
+        dispensable=frozenset({"think", "format"}),
+    )
     *chunks, done = [item async for item in core.run(one, core.slots()[0])]
     assert isinstance(done, Done), done
-    told = [chunk for chunk in chunks if isinstance(chunk, Chunk)]
-    text, thinking = ("".join(chunk.text for chunk in told if chunk.kind == kind) for kind in ("text", "thinking"))
+    pieces = [chunk for chunk in chunks if isinstance(chunk, Chunk)]
+    text, thinking = ("".join(chunk.text for chunk in pieces if chunk.kind == kind) for kind in ("text", "thinking"))
     return text, thinking, done
 
 

@@ -10,9 +10,10 @@ import pytest_asyncio
 
 from engine.cores.openai.core import OpenAICore
 from engine.cores.openai.presets import Quirks, load_presets
-from engine.cores.openai.requests import body_of
-from engine.cores.port import Done, Fault, FaultKind, Message, ToolCall
-from tests.engine.cores.ollama.frames import Raw
+from engine.cores.openai.requests import body_of, lacking_options
+from engine.cores.options import OptionCheck
+from engine.cores.port import Attempt, Done, Fault, FaultKind, Message, ToolCall
+from tests.engine.cores.helpers import Raw
 from tests.engine.cores.ollama.test_core import QUICK, run
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event, refusal
 from tests.engine.cores.openai.test_core import MODEL, TOOL, attempt
@@ -34,8 +35,20 @@ async def core(fake: FakeOpenAI) -> AsyncIterator[OpenAICore]:
 
 class TestWhatIsSent:
     def body(self, quirks: Quirks | None = None, **options: Any) -> dict[str, Any]:
-        body = body_of(attempt(**options), MODEL, quirks or Quirks(), priority=False)
+        admitted = self.admit(quirks, **options)
+        assert not isinstance(admitted, Fault), admitted
+        body = body_of(admitted, MODEL, quirks or Quirks(), priority=False)
         return {name: value for name, value in body.items() if name not in ("model", "messages", "stream_options")}
+
+    def admit(self, quirks: Quirks | None = None, **options: Any) -> Attempt | Fault:
+        one = attempt(**options)
+        return OptionCheck("lab", lambda _notice: None).admit(one, lacking_options(one, quirks or Quirks(), "Lab"))
+
+    def assert_refused(self, option: str, quirks: Quirks, **options: Any) -> None:
+        fault = self.admit(quirks, **options)
+        assert isinstance(fault, Fault)
+        assert (fault.kind, fault.retryable) == (FaultKind.BAD_REQUEST, False)
+        assert fault.reason.startswith(f"core lab cannot honour the option {option}: ")
 
     async def test_on_the_wire(self, fake: FakeOpenAI, core: OpenAICore) -> None:
         await run(core, attempt(max_tokens=9, temperature=0.5, seed=3, num_ctx=4096, keep_alive="5m", stop=("END",)))
@@ -94,8 +107,9 @@ class TestWhatIsSent:
         nested = {**strict, "properties": {"a": closed}}
         plain = {"type": "json_object"}
         assert self.body(format="json") == {"response_format": plain}
-        assert self.body(Quirks(json_schema=False), format=strict) == {"response_format": plain}
-        assert self.body(Quirks(unsupported=frozenset({"response_format"})), format="json") == {}
+        assert self.body(Quirks(json_schema=False), format="json") == {"response_format": plain}
+        self.assert_refused("format", Quirks(json_schema=False), format=strict)
+        self.assert_refused("format", Quirks(unsupported=frozenset({"response_format"})), format="json")
         for schema, enforced in ((closed, None), (strict, True), (nested, None)):
             sent = self.body(format=schema)["response_format"]["json_schema"]
             assert (sent["schema"], sent.get("strict")) == (schema, enforced)
@@ -103,7 +117,7 @@ class TestWhatIsSent:
     @pytest.mark.parametrize(
         ("way", "think", "expected"),
         [
-            ("", True, {}),
+            ("", False, {}),
             ("reasoning_effort", True, {"reasoning_effort": "medium"}),
             ("reasoning_effort", False, {"reasoning_effort": "none"}),
             ("reasoning_effort", "high", {"reasoning_effort": "high"}),
@@ -117,6 +131,10 @@ class TestWhatIsSent:
     )
     def test_thinking_is_said_in_each_ones_way(self, way: Any, think: Any, expected: dict[str, Any]) -> None:
         assert self.body(Quirks(think=way), think=think) == expected
+
+    def test_thinking_is_refused_where_it_cannot_be_asked_for(self) -> None:
+        self.assert_refused("think", Quirks(), think=True)
+        self.assert_refused("think", Quirks(think="thinking"), think=True, endpoint="raw")
 
     def test_calls_and_their_answers_keep_together(self) -> None:
         asked = (ToolCall("add", {"a": 1}), ToolCall("mul", {"b": "é"}), ToolCall("add", {}, "own"))
@@ -142,7 +160,8 @@ class TestWhatIsSent:
     def test_tools_go_to_those_who_take_them(self) -> None:
         with_tool = attempt(tools=(TOOL,))
         assert body_of(with_tool, MODEL, Quirks(), priority=False)["tools"] == [TOOL]
-        assert "tools" not in body_of(with_tool, MODEL, Quirks(unsupported=frozenset({"tools"})), priority=False)
+        self.assert_refused("tools", Quirks(unsupported=frozenset({"tools"})), tools=(TOOL,))
+        self.assert_refused("tools", Quirks(), tools=(TOOL,), endpoint="raw")
 
     @pytest.mark.parametrize(
         ("refused", "sent"),
@@ -187,7 +206,7 @@ class TestWhatIsSent:
         core = OpenAICore(name="lab", base_url=fake.url, preset=load_presets()["vllm"])
         await core.start()
         fake.scripts.append((Raw(event({"choices": [{"text": "four", "finish_reason": "stop"}]})),))
-        text, done = await run(core, attempt(endpoint="raw", max_tokens=3, think=True))
+        text, done = await run(core, attempt(endpoint="raw", max_tokens=3))
         await core.stop(drain_s=0)
         assert isinstance(done, Done)
         assert text == "four"

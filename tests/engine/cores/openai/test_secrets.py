@@ -15,8 +15,7 @@ from engine.cores.port import Attempt, Message
 from engine.errors import CoreError
 from tests.aios_tui.cli.conftest import cli, no_process_left  # noqa: F401  (fixtures)
 from tests.aios_tui.cli.helpers import Here
-from tests.engine.cores.ollama.fake_server import InThread
-from tests.engine.cores.ollama.frames import Final, MidstreamError, Raw, Say, Script, Status, dump
+from tests.engine.cores.helpers import Final, InThread, MidstreamError, Raw, Say, Script, Status, dump
 from tests.engine.cores.ollama.test_core import states
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event, refusal
 

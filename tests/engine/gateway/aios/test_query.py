@@ -17,8 +17,9 @@ from engine.cores.port import Fault, FaultKind
 from engine.llm_query import LlmQuery
 from engine.task import TaskSpec
 from persistence import SqliteStore
+from tests.engine.cores.helpers import Final, Say, Status, say
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import FakeModel, Final, Say, Status, say
+from tests.engine.cores.ollama.frames import FakeModel
 from tests.engine.gateway.helpers import Gateway, gateway
 from tests.engine.kernel.helpers import GateCore, make_kernel
 

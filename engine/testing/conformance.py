@@ -1,13 +1,24 @@
-"""The one suite that every core passes: what the kernel relies on, whatever executes behind the port.
+"""The conformance suite: what the kernel relies on in every core, whatever executes behind the port.
 
-Use: subclass `CoreConformance` as `Test…`, give `make_core`, and override `short`, `long` and `at_rest` where the
-defaults do not fit. The core under test is started once a class and shared by the tests, all in one event loop.
+A plug-in's tests use it as the tests of the built-in cores do (`docs/cores.md` has the whole recipe):
+
+    from engine.testing.conformance import CoreConformance
+
+    class TestMyCore(CoreConformance):
+        def make_core(self) -> Core:
+            return MyCore(...)
+
+Override `short`, `long` and `at_rest` where the defaults do not fit. It needs pytest and pytest-asyncio. The core
+under test is started once a class and shared by its tests, all in one event loop.
 """
+
+# ruff: noqa: S101  (asserts are what a suite is made of)
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -199,9 +210,27 @@ class CoreConformance(ABC):
         assert isinstance(fault, Fault), fault
         assert fault.kind is FaultKind.NO_MODEL
         assert not fault.retryable
+        assert fault.model == self.unknown_model
         assert self.unknown_model in fault.reason
         assert "\n" not in fault.reason
         assert not run.text
+
+    async def test_a_format_is_met_or_refused(self, core: Core) -> None:
+        attempt = self.short()
+        options = attempt.options.model_copy(update={"format": "json", "max_tokens": 48})
+        run = await run_to_end(core, replace(attempt, options=options), core.slots()[0])
+        outcome = run.items[-1]
+        if isinstance(outcome, Done):
+            assert run.text.lstrip()[0] in "{[", run.text
+            if outcome.reason == "stop":
+                json.loads(run.text)
+        else:
+            assert isinstance(outcome, Fault), outcome
+            assert (outcome.kind, outcome.retryable) == (FaultKind.BAD_REQUEST, False)
+            assert "format" in outcome.reason
+            assert "\n" not in outcome.reason
+        wish = replace(attempt, options=options, dispensable=frozenset({"format"}))
+        assert isinstance((await run_to_end(core, wish, core.slots()[0])).items[-1], Done)
 
     # Stopping one
 
@@ -341,6 +370,12 @@ class CoreConformance(ABC):
         await run.first_text()
         await asyncio.wait_for(core.stop(drain_s=PATIENCE_S), PATIENCE_S)
         assert isinstance(await run.outcome(), Done)
+
+    async def test_it_can_be_inspected_before_it_is_started(self) -> None:
+        core = self.make_core()
+        info = await asyncio.wait_for(core.inspect(), PATIENCE_S)
+        assert (info.name, bool(core.slots())) == (core.name, True)
+        await asyncio.wait_for(core.stop(drain_s=0), PATIENCE_S)
 
     async def test_stop_before_start_is_nothing(self) -> None:
         core = self.make_core()

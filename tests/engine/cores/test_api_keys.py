@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cores.keys import find_key, redact
+from engine.cores.api_keys import find_key, redact
 from engine.errors import UsageError
 
 KEY = "gsk_4f1c9b7e2a5d8036"

@@ -10,11 +10,12 @@ import pytest
 import pytest_asyncio
 
 from engine.cores.ollama.core import OllamaCore
-from engine.cores.ollama.request import Unfit, request
+from engine.cores.ollama.requests import UnfitError, request_of
 from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Message, Outcome, ToolCall
 from engine.task import GenerationOptions
+from tests.engine.cores.helpers import Final, Raw, Say, Status, say
 from tests.engine.cores.ollama.fake_server import FakeOllama
-from tests.engine.cores.ollama.frames import FakeModel, Final, Raw, Say, Status, say
+from tests.engine.cores.ollama.frames import FakeModel
 
 PLAIN, CLEVER = "smollm2:135m", "qwen3:8b"
 TOOL = {
@@ -95,7 +96,7 @@ class TestOptions:
     @pytest.mark.parametrize(("given", "sent"), [("0", 0), ("-1", -1), ("300s", "300s"), ("5m", "5m")])
     def test_how_long_a_model_stays(self, given: str, sent: object) -> None:
         """The server takes a text for a duration with a unit, and a negative number for ever."""
-        assert request(CLEVER, attempt(keep_alive=given))[1]["keep_alive"] == sent
+        assert request_of(CLEVER, attempt(keep_alive=given))[1]["keep_alive"] == sent
 
     @pytest.mark.parametrize("wish", [False, True])
     async def test_thinking_off_is_not_thinking_unsaid(self, fake: FakeOllama, core: OllamaCore, wish: bool) -> None:
@@ -129,8 +130,8 @@ class TestEndpoints:
 
     async def test_tools_need_a_chat(self, fake: FakeOllama, core: OllamaCore) -> None:
         wrong = replace(attempt(endpoint="raw"), tools=(TOOL,))
-        with pytest.raises(Unfit):
-            request(CLEVER, wrong)
+        with pytest.raises(UnfitError):
+            request_of(CLEVER, wrong)
         _, fault = await run(core, wrong)
         assert isinstance(fault, Fault)
         assert (fault.kind, fault.retryable) == (FaultKind.BAD_REQUEST, False)

@@ -25,7 +25,7 @@ from engine.sanitise import one_line
 
 ENGINE = "xllamacpp"
 BATCH_TOKENS = 64
-INSTALL_COMMAND = "pip install 'aios-tui[embedded]'"
+INSTALL_COMMAND = "pip install xllamacpp"
 
 _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 104 on macOS, 108 on Linux
 

@@ -1,0 +1,1 @@
+"""A core and a policy for aios-tui, as an example of a plug-in."""

@@ -1,0 +1,21 @@
+"""Last in, first out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.scheduling.policy import Rankable
+
+
+@dataclass(frozen=True, slots=True)
+class Lifo:
+    """The latest arrival first; priorities do not count."""
+
+    name: ClassVar[str] = "lifo"
+
+    def rank(self, item: Rankable) -> float:
+        return -item.arrival
+
+    def level(self, item: Rankable) -> float:
+        return 0.0
