@@ -17,6 +17,7 @@ from aios_tui.console.preferences import Preferences
 from aios_tui.console.state.bridge import Bridge
 from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.view_state import Changes, ViewState
+from aios_tui.console.textual_internals.exceptions import QuietExceptions
 from aios_tui.console.theming import ThemeManager
 from aios_tui.reporting.run_store import Runs
 from engine.errors import AiosError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 Severity = Literal["information", "warning", "error"]
 
 
-class ConsoleBase(OrderedKeys):
+class ConsoleBase(QuietExceptions, OrderedKeys):
     """The console without its screens and actions: the surface that they are written against."""
 
     runtime: ConsoleRuntime

@@ -33,20 +33,20 @@ class Flow(Widget):
     def update(self, cells: Sequence[Content]) -> None:
         """Show other cells."""
         if _looks(self._cells) != _looks(cells):
-            before = self._lines(self.size.width)
+            before = self._wrapped(self.size.width)
             self._cells = tuple(cells)
-            self.refresh(layout=len(before) != len(self._lines(self.size.width)))
+            self.refresh(layout=len(before) != len(self._wrapped(self.size.width)))
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         return container.width
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return max(1, len(self._lines(width)))
+        return max(1, len(self._wrapped(width)))
 
     def render(self) -> Content:
-        return Content("\n").join(self._lines(self.size.width))
+        return Content("\n").join(self._wrapped(self.size.width))
 
-    def _lines(self, width: int, cells: Sequence[Content] | None = None) -> list[Content]:
+    def _wrapped(self, width: int, cells: Sequence[Content] | None = None) -> list[Content]:
         lines: list[Content] = []
         for cell in self._cells if cells is None else cells:
             fitting = cell if cell.cell_length <= width else cell.truncate(max(1, width), ellipsis=True)
@@ -66,9 +66,9 @@ class Hints(Flow):
     def render(self) -> Content:
         width, height = self.size
         cells = list(self._cells)
-        while len(cells) > 1 and len(self._lines(width, cells)) > max(1, height):
+        while len(cells) > 1 and len(self._wrapped(width, cells)) > max(1, height):
             del cells[-2]
-        return Content("\n").join(self._lines(width, cells))
+        return Content("\n").join(self._wrapped(width, cells))
 
 
 def hint(key: str, name: str, able: bool = True) -> Content:

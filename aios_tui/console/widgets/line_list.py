@@ -14,6 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from aios_tui.console.actions import ACTIONS
+from aios_tui.console.textual_internals.scrolling import set_scroll_size
 from aios_tui.console.widgets.cells import fit
 from aios_tui.console.widgets.columns import Column, Placed, place
 from aios_tui.console.widgets.styled_lines import Inked, Line
@@ -103,8 +104,7 @@ class LineList(ScrollView, Inked, can_focus=True):
             return
         size, height = Size(self.room.width, count), self.room.height
         if (count > height) == (self.virtual_size.height > height):
-            self.set_reactive(LineList.virtual_size, size)
-            self._scroll_update(size)
+            set_scroll_size(self, size)
         else:
             self.virtual_size = size
 
