@@ -153,6 +153,10 @@ class Kernel:
                     events += execution.so_far()
         return events
 
+    def upcoming(self, limit: int) -> list[tuple[int, int]]:
+        """The next `limit` (task id, round) in the order in which they will be dispatched."""
+        return [item.id for item in self.dispatcher.ready()[:limit]]
+
     async def inspect(self, name: str | None = None) -> list[CoreInfo]:
         """Ask every core how it is, or the one of this name, and tell the subscribers."""
         return await self.watch.inspect([core for core in self.cores if name in (None, core.name)])

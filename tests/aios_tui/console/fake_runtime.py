@@ -61,6 +61,8 @@ class FakeKernel:
         """What a snapshot says."""
         self.subscription = FakeSubscription()
         self.subscription.put(*events)
+        self.next_up: list[tuple[int, int]] = []
+        """What `upcoming` returns."""
         self._last = 1_000
 
     async def submit(self, spec: TaskSpec) -> int:
@@ -123,6 +125,9 @@ class FakeKernel:
 
     def snapshot(self) -> list[Event]:
         return list(self.before)
+
+    def upcoming(self, limit: int) -> list[tuple[int, int]]:
+        return self.next_up[:limit]
 
     async def inspect(self, name: str | None = None) -> object:
         self.calls.append(("inspect",) if name is None else ("inspect", name))
