@@ -35,7 +35,7 @@ from aios_tui.console.app_base import ConsoleBase, Severity
 from aios_tui.console.handlers import operator
 from aios_tui.console.handlers.palette import ActionCommands
 from aios_tui.console.input.line_filter import PrintableOnly
-from aios_tui.console.jobs import core_refresh, workloads
+from aios_tui.console.jobs import workloads
 from aios_tui.console.jobs.models import ModelJobs
 from aios_tui.console.preferences import Preferences
 from aios_tui.console.screens.main import MainScreen
@@ -109,7 +109,6 @@ class ConsoleApp(ConsoleBase):
         self.draining = False
         self.priority_policy = "npps"
         self.last_notice = ""
-        self._looking: set[str] = set()
         self.bridge = Bridge(self._publish, now=now, on_lost=self._reload)
         self.frames: Signal[Changes] = Signal(self, "frames")
         self._wanted_theme = theme
@@ -151,20 +150,6 @@ class ConsoleApp(ConsoleBase):
         if self.runtime.recording_over:
             self.carry_out(partial(workloads.end_broken_recording, self))
         self.bridge.tick()
-        self._look_where_due()
-
-    def _look_where_due(self) -> None:
-        if self.live and not self.leaving:
-            for core in set(core_refresh.due(self.view)) - self._looking:
-                self.carry_out(partial(self._look_at, core), group="looks")
-
-    async def _look_at(self, core: str) -> None:
-        """Ask one core how it is, once at a time."""
-        self._looking.add(core)
-        try:
-            await self.runtime.kernel.inspect(core)
-        finally:
-            self._looking.discard(core)
 
     def start(self) -> None:
         """Start the core, in the background."""
@@ -240,8 +225,6 @@ class ConsoleApp(ConsoleBase):
     def _publish(self, changes: Changes) -> None:
         for notice in changes.notices:
             self.tell(notice.text, "information" if notice.level == "info" else notice.level)
-        if changes.lanes:
-            self._look_where_due()  # a model that begins to stream is in memory now
         self.frames.publish(changes)
 
     def tell(self, text: str, severity: Severity = "information") -> None:

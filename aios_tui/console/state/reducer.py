@@ -317,11 +317,6 @@ def _ended(state: ViewState, event: e.TaskEnded) -> None:
 
 def _core(state: ViewState, event: e.CoreChanged) -> None:
     state.cores[event.info.name] = event.info
-    state.looked_at[event.info.name] = event.at
-    if event.info.healthy:
-        state.unwell_since.pop(event.info.name, None)
-    else:
-        state.unwell_since.setdefault(event.info.name, event.at)
     if event.info.why and not state.why:
         state.why = one_line(event.info.why)
     state.changes.cores = state.changes.header = True

@@ -192,8 +192,7 @@ class ViewState:
         lanes: by slot id, in the order in which they were announced. results: newest first, bounded;
             change them through `add_result` and `set_results`.
         why: how the core came to be chosen.
-        meters: what cores and slots did in the last minutes. looked_at: when each core was last inspected.
-        unwell_since: since when each core that is not healthy was found so.
+        meters: what cores and slots did in the last minutes.
         swaps: the model that a core will load next, by core, where one is known.
     """
 
@@ -210,8 +209,6 @@ class ViewState:
     results: deque[ResultView] = field(default_factory=deque)
     counts: Counts = field(default_factory=Counts)
     meters: Meters = field(default_factory=Meters)
-    looked_at: dict[str, float] = field(default_factory=dict)
-    unwell_since: dict[str, float] = field(default_factory=dict)
     swaps: dict[str, SwapPlanned] = field(default_factory=dict)
     notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=100))
     running: int = 0

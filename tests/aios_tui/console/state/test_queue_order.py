@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 
 import pytest
 from textual.app import App, ComposeResult
@@ -36,12 +37,14 @@ async def test_the_pane_shows_the_order_in_which_tasks_really_start(policy: str)
     bridge = Bridge(lambda _: None)
     await kernel.start()
     bridge.attach(kernel)
+    stopping = AsyncExitStack()
+    stopping.push_async_callback(kernel.stop)
     first = await kernel.submit(TaskSpec(prompt="first", model="a", priority=0))
     running = await core.next()
     mix: Sequence[tuple[str, int]] = [("b", 5), ("a", 5), ("b", 2), ("a", 5), ("b", 5), ("a", 2), ("a", 7), ("b", 0)]
     await kernel.submit_many([TaskSpec(prompt=f"{n}", model=model, priority=p) for n, (model, p) in enumerate(mix)])
     app = Pane()
-    async with app.run_test() as pilot:
+    async with stopping, app.run_test() as pilot:
         pane = app.query_one(QueueList)
         shown: list[int] = []
         started = []
@@ -62,7 +65,6 @@ async def test_the_pane_shows_the_order_in_which_tasks_really_start(policy: str)
     assert first not in started and len(set(started)) == len(mix)
     if policy == "fifo:affinity=8":
         assert [mix[task - first - 1][0] for task in started] == ["a"] * 4 + ["b"] * 4
-    await kernel.stop()
 
 
 async def test_the_scheduler_is_asked_when_its_answer_may_have_changed() -> None:

@@ -108,7 +108,6 @@ def test_meters_see_what_the_lanes_see() -> None:
     assert reading.ttft is not None and reading.ttft.n == 1
     assert reading.ttft.p50 == pytest.approx(lane.ttft_s)
     assert state.meters.tokens_per_s(scene.NOW) * 12 == pytest.approx(lane.tokens, rel=0.1)
-    assert state.looked_at == {"ollama": scene.NOW - 1}
     fresh = resync(state, scene.up())  # a snapshot in which nothing runs
     assert fresh.meters.core("ollama", scene.NOW) == replace(
         reading, utilisation=fresh.meters.core("ollama", scene.NOW).utilisation
