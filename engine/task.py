@@ -139,6 +139,21 @@ class TaskSpec(BaseModel):
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class TaskFault:
+    """Why a task failed, for programs: `Task.error` says it in words.
+
+    Attributes:
+        kind: the value of an `engine.cores.port.FaultKind`, such as `no_model`.
+        model: the model that was asked for; None if neither the task nor the core named one.
+        core: the core that the last attempt ran on.
+    """
+
+    kind: str
+    model: str | None = None
+    core: str | None = None
+
+
 @dataclass(slots=True, eq=False)
 class Task:
     """A task as the kernel keeps it while it is not ended. Times are Unix seconds; durations are seconds.
@@ -179,6 +194,7 @@ class Task:
     service_s: float = 0.0
     decode_s: float = 0.0
     held: bool = False
+    fault: TaskFault | None = None
 
 
 class TaskRecord(BaseModel):
@@ -220,6 +236,7 @@ class TaskRecord(BaseModel):
     workload: str | None = None
     retry_of: int | None = None
     held: bool = False
+    fault: TaskFault | None = None
 
     @property
     def took_s(self) -> float | None:
@@ -260,4 +277,5 @@ class TaskRecord(BaseModel):
             workload=spec.workload,
             retry_of=task.retry_of,
             held=task.held,
+            fault=task.fault,
         )

@@ -13,8 +13,8 @@ from typing import Literal
 
 from aios_tui.console.state.replay_view import ReplayView
 from aios_tui.console.state.view_state import ViewState
-from aios_tui.formatting.models import core_that_lacks, missing_model
-from engine.task import LEAST_URGENT, MOST_URGENT, KernelState, TaskState
+from aios_tui.formatting.models import missing_model
+from engine.task import LEAST_URGENT, MOST_URGENT, KernelState, TaskFault, TaskState
 
 Pane = Literal["queue", "activity", "results"]
 Group = Literal["Tasks", "Scheduling", "Workloads", "Moving", "View", "Program"]
@@ -46,18 +46,18 @@ class ActionContext:
 
     @property
     def missing_model(self) -> str | None:
-        """The model for want of which the selected task failed."""
-        return missing_model(self._error)
+        """The model for lack of which the selected task failed."""
+        return missing_model(self._fault)
 
     @property
     def lacking_core(self) -> str | None:
-        """The core that said so, where it can be told."""
-        return core_that_lacks(self._error, self.view.cores.values())
+        """The core that the selected task failed on."""
+        return None if self._fault is None else self._fault.core
 
     @property
-    def _error(self) -> str:
+    def _fault(self) -> TaskFault | None:
         result = None if self.selected is None else self.view.result(self.selected)
-        return result.result if result is not None and result.state is TaskState.FAILED else ""
+        return None if result is None else result.fault
 
 
 UNSELECTED = "no task is selected here"

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aios_tui.formatting import numbers
+from engine.cores.port import FaultKind
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from engine.cores.model_management import ModelDetails, PullProgress
-    from engine.cores.port import CoreInfo, ModelInfo
+    from engine.cores.port import ModelInfo
+    from engine.task import TaskFault
 
-_MISSING = re.compile(r"\bmodel '([^'\s]{1,300})' not found(?: at ([^\s;]{1,300}))?")
 _LONG = 12
 
 
@@ -107,13 +107,8 @@ def progress_words(progress: PullProgress, rate: float | None = None) -> str:
     return "  ".join(parts)
 
 
-def missing_model(error: str) -> str | None:
-    """The model that a task failed for the lack of, out of its error in the words that all cores use; else None."""
-    found = _MISSING.search(error)
-    return one_line(found[1], 300) if found else None
-
-
-def core_that_lacks(error: str, cores: Iterable[CoreInfo]) -> str | None:
-    """The core whose address that error gives as the one where the model was not found; None where it gives none."""
-    found = _MISSING.search(error)
-    return next((core.name for core in cores if found and core.where and core.where == found[2]), None)
+def missing_model(fault: TaskFault | None) -> str | None:
+    """Return the model that a task failed for lack of; None if it failed for another reason, or not at all."""
+    if fault is None or fault.kind != FaultKind.NO_MODEL or fault.model is None or len(fault.model.split()) != 1:
+        return None
+    return one_line(fault.model, 300)

@@ -26,7 +26,7 @@ class NameInput(Input):
 class PullScreen(ModalScreen[tuple[str, str] | None]):
     """Returns the core and the model, None when it was left. The first of `cores` is the one that is offered."""
 
-    CSS_PATH = "pull.tcss"
+    CSS_PATH = "pull_model.tcss"
     AUTO_FOCUS = "#name"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss(None)", "leave"),

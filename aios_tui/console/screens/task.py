@@ -19,7 +19,7 @@ from aios_tui.console.widgets.hint_bar import Flow, Hints
 from aios_tui.console.widgets.round_view import LiveView, RoundView, key_of
 from aios_tui.console.widgets.text_lines import TextLines
 from aios_tui.formatting import numbers
-from aios_tui.formatting.models import core_that_lacks, missing_model
+from aios_tui.formatting.models import missing_model
 from engine.errors import AiosError
 from engine.sanitise import one_line, sanitise
 from engine.task import TaskState
@@ -230,9 +230,8 @@ class TaskScreen(Beneath):
 
     @property
     def _missing_model(self) -> str | None:
-        """The model for want of which the task failed, however long ago."""
-        page = self.page
-        return missing_model(page.error or "") if page is not None and page.state is TaskState.FAILED else None
+        """The model for lack of which the task failed, however long ago."""
+        return missing_model(self.page.fault) if self.page is not None else None
 
     def action_pull_model(self) -> None:
         from aios_tui.console.screens.models import ask_for_pull
@@ -241,9 +240,8 @@ class TaskScreen(Beneath):
         if missing is None:
             self.console.tell(f"#{self.task_id} did not fail for want of a model", "warning")
         else:
-            page = self.page
-            core = core_that_lacks(page.error or "", self.console.view.cores.values()) if page is not None else None
-            ask_for_pull(self.console, core=core, model=missing)
+            fault = self.page.fault if self.page is not None else None
+            ask_for_pull(self.console, core=fault.core if fault is not None else None, model=missing)
 
     def action_scroll(self, where: str) -> None:
         getattr(self.query_one("#body", VerticalScroll), f"action_{_SCROLLS.get(where, 'scroll_' + where)}")()

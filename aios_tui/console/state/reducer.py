@@ -77,6 +77,7 @@ def result_of(record: TaskRecord) -> ResultView:
         result=sanitise(_said(record.state, record.result, record.error)),
         prompt=sanitise(record.prompt),
         client=record.client,
+        fault=record.fault,
     )
 
 

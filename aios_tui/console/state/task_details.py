@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from aios_tui.console.state.view_state import ResultView, SlotView, TaskView, ViewState
 from engine.sanitise import one_line, sanitise
-from engine.task import AttemptState, TaskRecord, TaskState
+from engine.task import AttemptState, TaskFault, TaskRecord, TaskState
 
 
 class ToolCallFacts(Protocol):
@@ -126,6 +126,7 @@ class TaskPage:
     attempts: int = 0
     interruptions: int = 0
     error: str | None = None
+    fault: TaskFault | None = None
     result: str | None = None
     rounds: tuple[RoundPage, ...] = ()
     earlier: tuple[AttemptFacts, ...] = ()
@@ -212,6 +213,7 @@ def _ended_page(facts: TaskFacts) -> TaskPage:
         attempts=record.attempts,
         interruptions=facts.interruptions,
         error=record.error,
+        fault=record.fault,
         result=record.result,
         rounds=rounds,
         earlier=earlier,
@@ -275,6 +277,7 @@ def _listed_page(result: ResultView, facts: TaskFacts | None) -> TaskPage:
         turnaround_s=None if result.took_s is None or result.waited_s is None else result.took_s + result.waited_s,
         tokens_per_s=result.tokens_per_s,
         error=None if done else result.result,
+        fault=result.fault,
         result=result.result if done else None,
         rounds=rounds,
         earlier=earlier,

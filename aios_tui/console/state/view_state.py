@@ -14,7 +14,7 @@ from aios_tui.console.state.ready_order import ReadyOrder
 from engine.cores.port import CoreInfo, SlotState
 from engine.events import Notice, SwapPlanned
 from engine.sanitise import one_line
-from engine.task import KernelState, TaskSpec, TaskState
+from engine.task import KernelState, TaskFault, TaskSpec, TaskState
 from engine.telemetry.meters import Meters
 
 MAX_RESULTS = 500
@@ -139,6 +139,7 @@ class ResultView:
     result: str
     prompt: str
     client: str | None = None
+    fault: TaskFault | None = None
 
 
 @dataclass(slots=True)

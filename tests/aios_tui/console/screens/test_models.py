@@ -23,7 +23,7 @@ from engine.cores.model_management import PullProgress
 from engine.cores.port import Core, CoreInfo
 from engine.errors import CoreError
 from engine.events import CoreChanged, Event, TaskAccepted
-from engine.task import TaskSpec, TaskState
+from engine.task import TaskFault, TaskSpec, TaskState
 from tests.aios_tui.console import sample_tasks, scene
 from tests.aios_tui.console.fake_model_manager import BIG, INFO, SMALL, FakeKeeper
 from tests.aios_tui.console.fake_runtime import FakeHistory, FakeKernel
@@ -284,7 +284,7 @@ async def test_each_core_names_its_models_and_a_pull_goes_where_it_is_told() -> 
 
 
 async def test_a_failed_task_offers_the_model_it_lacked() -> None:
-    failed = scene.ended(7, TaskState.FAILED, 5, text="model 'qwen3:9b' not found; installed: qwen3:8b")
+    failed = scene.ended(7, TaskState.FAILED, 5, text=scene.LACKING, fault=scene.LACKS_MODEL)
     other = scene.ended(8, TaskState.FAILED, 9, text="the connection broke")
     async with models(more=[other, failed], key="3") as shown:
         await shown.press("g")
@@ -306,7 +306,8 @@ async def test_a_failed_task_offers_the_model_it_lacked() -> None:
 
 async def test_it_is_pulled_to_the_core_that_lacked_it() -> None:
     infos = [CoreInfo(name, True, "m", where=f"{name}:11434", kind="ollama") for name in ("den", "attic")]
-    failed = scene.ended(7, TaskState.FAILED, 5, text="model 'qwen3:9b' not found at attic:11434; installed: m")
+    fault = TaskFault("no_model", "qwen3:9b", "attic")
+    failed = scene.ended(7, TaskState.FAILED, 5, text="model 'qwen3:9b' not found at attic:11434", fault=fault)
     async with models(*infos, keeping=("den", "attic"), more=[failed], key="3") as shown:
         await shown.press("g", "F", "enter")
         await until(lambda: shown.keepers["attic"].calls == [("pull", "qwen3:9b")], shown.pilot)
@@ -321,7 +322,8 @@ async def test_a_task_that_failed_long_ago_offers_it_too() -> None:
     async with models(key="3") as shown:
         history = shown.app.runtime.history
         assert isinstance(history, FakeHistory)
-        record = sample_tasks.record(9, TaskState.FAILED, error="model 'old:7b' not found; installed: qwen3:8b")
+        fault = TaskFault("no_model", "old:7b", "ollama")
+        record = sample_tasks.record(9, TaskState.FAILED, error="model 'old:7b' not found", fault=fault)
         history.details[9] = sample_tasks.Facts(record, ())
         await shown.app.push_screen(TaskScreen(9))
         await shown.seen("F pull ")
@@ -354,17 +356,19 @@ async def test_before_the_core_has_started() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "model"),
+    ("fault", "model"),
     [
-        ("model 'qwen3:9b' not found; installed: qwen3:8b", "qwen3:9b"),
-        ("round 2: model 'a/b:c' not found", "a/b:c"),
-        ("model '\x1b[2J' not found", "\ufffd[2J"),
-        ("model 'two words' not found", None),
-        ("the connection broke", None),
+        (TaskFault("no_model", "qwen3:9b", "ollama"), "qwen3:9b"),
+        (TaskFault("no_model", "a/b:c", None), "a/b:c"),
+        (TaskFault("no_model", "\x1b[2J", "ollama"), "\ufffd[2J"),
+        (TaskFault("no_model", "two words", "ollama"), None),
+        (TaskFault("no_model", None, "ollama"), None),
+        (TaskFault("broken_stream", "qwen3:9b", "ollama"), None),
+        (None, None),
     ],
 )
-def test_the_missing_model_is_found_in_the_words_of_the_cores(error: str, model: str | None) -> None:
-    assert missing_model(error) == model
+def test_the_missing_model_is_the_faults(fault: TaskFault | None, model: str | None) -> None:
+    assert missing_model(fault) == model
 
 
 def test_a_share_is_all_or_nothing_only_when_it_is() -> None:
