@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from aios_tui.console.input.task_line import Completion, QuickError, accept, complete, parse, tokens
+from aios_tui.console.input.task_line import Completion, QuickError, accept, complete, parse, split
 from aios_tui.console.preferences import Preferences
 from aios_tui.console.state.task_choices import agent_choices, model_choices
 from aios_tui.console.widgets.completion import CompletionList
@@ -41,7 +41,7 @@ def console(widget: Widget) -> ConsoleBase:
 
 
 class QuickInput(LineInput):
-    """The input itself: tells of the keys that its line acts on, and lets the others be."""
+    """The input itself: passes on the keys that its line acts on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("tab", "accept", "complete", show=False),
@@ -56,14 +56,18 @@ class QuickInput(LineInput):
         return next(node for node in self.ancestors if isinstance(node, QuickLine))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Tab completes and escape closes only while candidates are shown; otherwise they are the screen's keys."""
+        """Let escape close candidates only while there are some; otherwise it is the screen's key."""
         if action in ("accept", "close"):
             self.line.catch_up()
+        if action == "close":
             return self.line.completing
         return super().check_action(action, parameters)
 
     def action_accept(self) -> None:
-        self.line.accept()
+        if self.line.completing:
+            self.line.accept()
+        else:
+            self.action_stay()
 
     def action_accept_or_right(self) -> None:
         if self.line.completing:
@@ -96,7 +100,7 @@ class TokenHighlighter(Highlighter):
 
     def highlight(self, text: Text) -> None:
         colours = self._line.app.theme_variables
-        for token in tokens(text.plain)[0]:
+        for token in split(text.plain).tokens:
             match token.kind:
                 case "agent":
                     colour = colours["accent"]
