@@ -23,7 +23,7 @@ from engine.sanitise import one_line
 
 ABOUT = {
     "queue": "Queue: what is ready, in the order in which it will run under the policy of the moment.",
-    "activity": "Activity: a lane a slot, with what streams there, and what each core did in the last five minutes."
+    "activity": "Activity: each slot with what streams there, and what each core did in the last five minutes."
     " busy: the share of its slots' time; TTFT: start to first token; wait: ready to start, in seconds; swap: another"
     " model answered than before. z gives it the whole screen.",
     "results": "Results: what has ended, the newest first.",

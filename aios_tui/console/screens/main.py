@@ -29,6 +29,7 @@ from aios_tui.console.widgets.quick_line import QuickLine
 from aios_tui.console.widgets.replay_line import ReplayLine
 from aios_tui.console.widgets.results import ResultList
 from aios_tui.formatting import numbers
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from aios_tui.console.app_base import ConsoleBase
@@ -99,13 +100,13 @@ class MainScreen(Beneath):
         if changes.queue or changes.clock or changes.everything:
             self.queue_list.show(view)
             self.panes["queue"].say(_queue_words(view, self.queue_list))
-        if changes.lanes or changes.cores or changes.clock or changes.everything:
+        if changes.slots or changes.cores or changes.clock or changes.everything:
             self.activity.show(view)
             self.panes["activity"].say(_activity_words(view))
         if changes.results or changes.everything:
             self.result_list.show(view)
             self.panes["results"].say(_results_words(view, self.result_list))
-        if changes.header or changes.queue or changes.lanes or changes.results or changes.everything:
+        if changes.header or changes.queue or changes.slots or changes.results or changes.everything:
             self.show_footer()
 
     def show_footer(self) -> None:
@@ -250,9 +251,9 @@ def _queue_words(view: ViewState, rows: QueueList) -> str:
 
 
 def _activity_words(view: ViewState) -> str:
-    lanes = view.shown_lanes
-    busy, slots = sum(1 for lane in lanes if lane.task is not None), len(lanes)
-    return f"{busy} of {slots} {'slot' if slots == 1 else 'slots'} busy" if slots else ""
+    slots = view.shown_slots
+    busy = sum(slot.task is not None for slot in slots)
+    return f"{busy} of {plural(len(slots), 'slot')} busy" if slots else ""
 
 
 def _results_words(view: ViewState, rows: ResultList) -> str:

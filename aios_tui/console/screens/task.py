@@ -178,12 +178,12 @@ class TaskScreen(Beneath):
         """A view for each round that runs; most agents run one at a time."""
         box = self.query_one("#live", Vertical)
         views = list(box.query(LiveView))
-        for _ in page.lanes[len(views) :]:
+        for _ in page.slots[len(views) :]:
             views.append(LiveView())
             box.mount(views[-1])
-        lanes = [*page.lanes, *[None] * len(views)]
-        for view, lane in zip(views, lanes, strict=False):
-            view.show(lane, page.round_total, self.console.view.now)
+        slots = [*page.slots, *[None] * len(views)]
+        for view, slot in zip(views, slots, strict=False):
+            view.show(slot, page.round_total, self.console.view.now)
 
     def _set(self, name: str, kind: type[Static], text: str) -> None:
         static = self.query_one(name, kind)

@@ -330,7 +330,7 @@ class WorkloadScreen(Beneath):
         if entry is None:
             return
         await self._measure()
-        bench = SimulationSetup(max(1, len(self.console.view.shown_lanes)), self.measured, self._rounds_of)
+        bench = SimulationSetup(max(1, len(self.console.view.shown_slots)), self.measured, self._rounds_of)
         self.busy = f"simulating {one_line(entry.name, 60)} …"
         self._draw()
         try:

@@ -42,11 +42,11 @@ def resync(state: ViewState, snapshot: Iterable[e.Event]) -> ViewState:
     fold_all(fresh, events)
     fresh.meters = state.meters
     fresh.meters.resync(events)
-    for slot, lane in fresh.lanes.items():
-        old = state.lanes.get(slot)
-        if old is not None and _same_attempt(old, lane) and old.first_token_at is not None:
-            lane.first_token_at = old.first_token_at
-            lane.version += old.version
+    for slot_id, slot in fresh.slots.items():
+        old = state.slots.get(slot_id)
+        if old is not None and _same_attempt(old, slot) and old.first_token_at is not None:
+            slot.first_token_at = old.first_token_at
+            slot.version += old.version
     for task in fresh.tasks.values():
         if task.state is TaskState.RUNNING:
             known = state.tasks.get(task.id)
@@ -57,7 +57,7 @@ def resync(state: ViewState, snapshot: Iterable[e.Event]) -> ViewState:
 
 def _rounds_before(state: ViewState, task: TaskView) -> int:
     """How many rounds a task has behind it, from those that it has before it: all that a snapshot tells."""
-    active = [*task.waiting, *(lane.round for lane in state.lanes.values() if lane.task == task.id)]
+    active = [*task.waiting, *(slot.round for slot in state.slots.values() if slot.task == task.id)]
     return max(active) - len(active) if active else 0
 
 
@@ -105,21 +105,21 @@ def _same_attempt(one: SlotView, other: SlotView | e.AttemptProgress | e.Attempt
     return (one.task, one.round, one.attempt) == (other.task, other.round, other.attempt)
 
 
-def _vacate(state: ViewState, lane: SlotView) -> None:
-    task = state.tasks.get(lane.task) if lane.task is not None else None
+def _vacate(state: ViewState, slot: SlotView) -> None:
+    task = state.tasks.get(slot.task) if slot.task is not None else None
     if task is not None:
         task.executing -= 1
-    lane.last_task, lane.task = lane.task, None
-    lane.version += 1
-    state.changes.lanes = True
+    slot.last_task, slot.task = slot.task, None
+    slot.version += 1
+    state.changes.slots = True
 
 
 def _leave(state: ViewState, task: TaskView) -> None:
     """The task neither executes nor waits any more."""
     if task.executing:
-        for lane in state.lanes.values():
-            if lane.task == task.id:
-                _vacate(state, lane)
+        for slot in state.slots.values():
+            if slot.task == task.id:
+                _vacate(state, slot)
     task.waiting.clear()
     if state.order.discard(task.id):
         state.changes.queue = True
@@ -229,11 +229,11 @@ def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
     task.retry_at = None
     task.attempts += 1
     task.executing += 1
-    old = state.lanes.get(event.slot)
+    old = state.slots.get(event.slot)
     if old is not None and old.task is not None:
         _vacate(state, old)
-    state.lanes[event.slot] = SlotView(
-        slot=event.slot,
+    state.slots[event.slot] = SlotView(
+        id=event.slot,
         core=event.core,
         state=old.state if old else SlotState.UP,
         reason=old.reason if old else "",
@@ -246,31 +246,31 @@ def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
         started_at=event.at,
         version=old.version + 1 if old else 1,
     )
-    state.changes.lanes = True
+    state.changes.slots = True
 
 
 def _progress(state: ViewState, event: e.AttemptProgress) -> None:
     state.meters.fold(event)
-    lane = state.lanes.get(event.slot)
-    if lane is None or not _same_attempt(lane, event):
+    slot = state.slots.get(event.slot)
+    if slot is None or not _same_attempt(slot, event):
         return
-    state.changes.lanes = True
+    state.changes.slots = True
     state.changes.tasks.add(event.task)
-    lane.version += 1
+    slot.version += 1
     if event.kind == "progress":
-        lane.read, lane.to_read = event.done, event.total
+        slot.read, slot.to_read = event.done, event.total
         return
-    if lane.first_token_at is None:
-        lane.first_token_at = event.at
-    lane.last_token_at = event.at
-    lane.tokens += event.tokens
+    if slot.first_token_at is None:
+        slot.first_token_at = event.at
+    slot.last_token_at = event.at
+    slot.tokens += event.tokens
     if event.kind == "text":
-        lane.talking = True
-        lane.text, cut = _grown(lane.text, event.text)
-        lane.dropped += cut
+        slot.talking = True
+        slot.text, cut = _grown(slot.text, event.text)
+        slot.dropped += cut
     else:
-        lane.thinking, cut = _grown(lane.thinking, event.text)
-        lane.thinking_dropped += cut
+        slot.thinking, cut = _grown(slot.thinking, event.text)
+        slot.thinking_dropped += cut
 
 
 def _grown(text: str, more: str) -> tuple[str, int]:
@@ -285,9 +285,9 @@ def _attempt_ended(state: ViewState, event: e.AttemptEnded) -> None:
     task = _known(state, event.task)
     if task is None:
         return
-    lane = state.lanes.get(event.slot)
-    if lane is not None and _same_attempt(lane, event):
-        _vacate(state, lane)
+    slot = state.slots.get(event.slot)
+    if slot is not None and _same_attempt(slot, event):
+        _vacate(state, slot)
     if event.state is AttemptState.DONE:
         task.rounds += 1
     elif event.error is not None:
@@ -338,10 +338,10 @@ def _swapped(state: ViewState, event: e.ModelSwapped) -> None:
 
 def _slot(state: ViewState, event: e.SlotChanged) -> None:
     state.meters.fold(event)
-    lane = state.lanes.setdefault(event.slot, SlotView(event.slot, event.core))
-    lane.state, lane.reason = event.state, one_line(event.reason)
-    lane.version += 1
-    state.changes.lanes = True
+    slot = state.slots.setdefault(event.slot, SlotView(event.slot, event.core))
+    slot.state, slot.reason = event.state, one_line(event.reason)
+    slot.version += 1
+    state.changes.slots = True
 
 
 def _notice(state: ViewState, event: e.Notice) -> None:

@@ -100,7 +100,7 @@ class TaskPage:
     Attributes:
         waited_s: up to now while the task is queued. since_start_s: up to now while it runs.
         rounds: of the present start; `earlier` are the attempts of starts that were interrupted.
-        lanes: where rounds run now, mostly one. result: of an ended task, whole.
+        slots: where rounds run now, mostly one. result: of an ended task, whole.
     """
 
     id: int
@@ -130,7 +130,7 @@ class TaskPage:
     result: str | None = None
     rounds: tuple[RoundPage, ...] = ()
     earlier: tuple[AttemptFacts, ...] = ()
-    lanes: tuple[SlotView, ...] = ()
+    slots: tuple[SlotView, ...] = ()
 
     @property
     def retries(self) -> int:
@@ -142,7 +142,7 @@ class TaskPage:
         """What there is to copy: the result, else what streams, else the last reply, else the prompt."""
         if self.result:
             return self.result
-        streaming = [lane.text for lane in self.lanes if lane.text]
+        streaming = [slot.text for slot in self.slots if slot.text]
         if streaming:
             return streaming[-1]
         replies = [attempt.reply for each in self.rounds for attempt in each.attempts if attempt.reply]
@@ -221,8 +221,8 @@ def _ended_page(facts: TaskFacts) -> TaskPage:
 
 
 def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> TaskPage:
-    lanes = tuple(sorted((lane for lane in view.lanes.values() if lane.task == task.id), key=lambda lane: lane.round))
-    lane = lanes[0] if lanes else None
+    slots = tuple(sorted((slot for slot in view.slots.values() if slot.task == task.id), key=lambda slot: slot.round))
+    slot = slots[0] if slots else None
     rounds, earlier = _rounds(facts)
     if task.state is TaskState.QUEUED:  # what is there is of a start that was interrupted
         rounds, earlier = (), tuple(facts.attempts) if facts else ()
@@ -240,23 +240,23 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> Task
         client=task.spec.client,
         retry_of=task.retry_of,
         held=task.held,
-        core=lane.core if lane else (ended[-1].core if ended else None),
-        model=(lane.model if lane else None) or (ended[-1].model if ended else None) or task.spec.model,
+        core=slot.core if slot else (ended[-1].core if ended else None),
+        model=(slot.model if slot else None) or (ended[-1].model if ended else None) or task.spec.model,
         rounds_done=max(task.rounds, len({attempt.round for attempt in ended if attempt.state is AttemptState.DONE})),
         round_total=task.round_total,
         waited_s=max(0.0, (view.now if start is None else start) - task.arrival),
         since_start_s=None if start is None else max(0.0, view.now - start),
         service_s=sum(attempt.service_s for attempt in ended) if ended else None,
-        ttft_s=first if first is not None else (lane.ttft_s if lane else None),
+        ttft_s=first if first is not None else (slot.ttft_s if slot else None),
         tokens_in=sum(attempt.tokens_in for attempt in ended),
-        tokens_out=tokens_out + sum(each.tokens for each in lanes),
-        tokens_per_s=lane.tokens_per_s if lane else (tokens_out / decode_s if decode_s > 0 else None),
-        attempts=len(ended) + len(lanes),
+        tokens_out=tokens_out + sum(each.tokens for each in slots),
+        tokens_per_s=slot.tokens_per_s if slot else (tokens_out / decode_s if decode_s > 0 else None),
+        attempts=len(ended) + len(slots),
         interruptions=facts.interruptions if facts else 0,
         error=task.last_error,
         rounds=_without_executing(rounds),
         earlier=earlier,
-        lanes=lanes,
+        slots=slots,
     )
 
 

@@ -20,7 +20,7 @@ def markdown_of(page: TaskPage, at: datetime) -> str:
     parts = ["\n".join(head + [f"- {name}: {value}" for name, value in _facts(page)])]
     parts.append(f"## Prompt\n\n{fenced(page.prompt)}")
     parts.extend(_round(each, page) for each in page.rounds)
-    parts.extend(f"## Round {each.round}, still running\n\n{each.text}" for each in page.lanes if each.text)
+    parts.extend(f"## Round {each.round}, still running\n\n{each.text}" for each in page.slots if each.text)
     if page.result and not (page.rounds and page.rounds[-1].last.reply.strip() == page.result.strip()):
         parts.append(f"## Result\n\n{sanitise(page.result).strip()}")
     if page.error:

@@ -19,7 +19,7 @@ from engine.telemetry.meters import Meters
 
 MAX_RESULTS = 500
 MAX_TAIL = 8_000
-"""How many characters of a stream a lane keeps at least; a screen shows the end of it only."""
+"""How many characters of a stream a slot keeps at least; a screen shows the end of it only."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,10 +82,10 @@ class SlotView:
         text, thinking: the end of the stream, sanitised, at most twice MAX_TAIL characters each; `dropped` and
             `thinking_dropped` say how many were before. `talking`: text has begun, so thinking is over.
         read, to_read: prompt tokens read, of how many, while the prompt is read; 0, 0 where the core doesn't say.
-        version: changes whenever the lane does.
+        version: changes whenever the slot does.
     """
 
-    slot: str
+    id: str
     core: str
     state: SlotState = SlotState.UP
     reason: str = ""
@@ -160,7 +160,7 @@ class Changes:
 
     header: bool = False
     queue: bool = False
-    lanes: bool = False
+    slots: bool = False
     cores: bool = False
     results: bool = False
     clock: bool = False
@@ -172,7 +172,7 @@ class Changes:
         return bool(
             self.header
             or self.queue
-            or self.lanes
+            or self.slots
             or self.cores
             or self.results
             or self.clock
@@ -190,7 +190,7 @@ class ViewState:
         now: the time to draw clocks against; set by the bridge each frame, never read from a clock by a widget.
         kernel: None while the core starts. trouble: why there is no kernel, one line, when the start failed.
         tasks: all that have not ended, by id. order: those whose next syscall is ready, in the policy's order.
-        lanes: by slot id, in the order in which they were announced. results: newest first, bounded;
+        slots: by slot id, in the order in which they were announced. results: newest first, bounded;
             change them through `add_result` and `set_results`.
         why: how the core came to be chosen.
         meters: what cores and slots did in the last minutes.
@@ -205,7 +205,7 @@ class ViewState:
     why: str = ""
     tasks: dict[int, TaskView] = field(default_factory=dict)
     order: ReadyOrder = field(default_factory=ReadyOrder)
-    lanes: dict[str, SlotView] = field(default_factory=dict)
+    slots: dict[str, SlotView] = field(default_factory=dict)
     cores: dict[str, CoreInfo] = field(default_factory=dict)
     results: deque[ResultView] = field(default_factory=deque)
     counts: Counts = field(default_factory=Counts)
@@ -222,9 +222,9 @@ class ViewState:
         return len(self.tasks) - self.running
 
     @property
-    def shown_lanes(self) -> list[SlotView]:
-        """The lanes of slots that are offered: one that its server has not shown to have is none yet."""
-        return [lane for lane in self.lanes.values() if lane.state is not SlotState.UNPROVEN or lane.task is not None]
+    def shown_slots(self) -> list[SlotView]:
+        """Slots that are offered; one that its server has not proven to have is left out until a task runs there."""
+        return [slot for slot in self.slots.values() if slot.state is not SlotState.UNPROVEN or slot.task is not None]
 
     def oldest_ready(self) -> float | None:
         """Since when the longest-waiting ready syscall is ready; None when none is."""

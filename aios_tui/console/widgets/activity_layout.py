@@ -1,9 +1,9 @@
-"""What the activity pane shows in the room it has: which lines stay, and how many each lane gets.
+"""What the activity pane shows in the room it has: which lines stay, and how many each slot gets.
 
-With one core the lanes come first and all else stands below them. With several cores each is a block: its title with
-its figures and models, and below it its lanes. A running lane is given `COMFORT` lines before anything else takes more
+With one core the slots come first and all else stands below them. With several cores each is a block: its title with
+its figures and models, and below it its slots. A running slot is given `COMFORT` lines before anything else takes more
 than a quarter of the pane, and `AMPLE` before what goes on in further lines is shown; of what else there is the lines
-of the lowest ranks stay. In a pane too low for that the lanes stand alone, and scroll.
+of the lowest ranks stay. In a pane too low for that the slots stand alone, and scroll.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 COMFORT, AMPLE = 4, 8
 LOW = 5
-"""Below this many lines there are only lanes."""
+"""Below this many lines there are only slots."""
 
 
 @dataclass(slots=True)
 class Block:
-    """A core: what stands above its lanes, and these."""
+    """A core: what stands above its slots, and these."""
 
     head: list[FieldEntry]
-    lanes: list[SlotView]
+    slots: list[SlotView]
 
 
 @dataclass(slots=True)
@@ -40,8 +40,8 @@ class ActivityLayout:
     """What is drawn.
 
     Attributes:
-        foot: at the bottom of the pane. heights: lines for each lane, by slot. room: lines for all lanes together.
-        scrolls: the lanes don't fit, and each that is shown gets one line. titled: each core has a title. named: lanes
+        foot: at the bottom of the pane. heights: lines for each slot, by its id. room: lines for all slots together.
+        scrolls: the slots don't fit, and each that is shown gets one line. titled: each core has a title. named: slots
             say which slot they are.
     """
 
@@ -55,16 +55,16 @@ class ActivityLayout:
 
 
 def plan_for(
-    view: ViewState, lanes: list[SlotView], sample: TelemetrySample | None, width: int, height: int
+    view: ViewState, slots: list[SlotView], sample: TelemetrySample | None, width: int, height: int
 ) -> ActivityLayout:
-    """The plan for a pane of this size with these lanes."""
+    """The plan for a pane of this size with these slots."""
     several = len(view.cores) > 1
     gpu = sample is not None and bool(sample.gpus)
-    running = sum(lane.task is not None for lane in lanes)
-    left = height - len(lanes) - 1
+    running = sum(slot.task is not None for slot in slots)
+    left = height - len(slots) - 1
     budget = 0 if height < LOW else max(1, height // 4, left - running * (COMFORT - 1))
     titled = several and budget > len(view.cores)
-    blocks = _blocks(view, lanes, width, gpu=gpu) if titled else [Block([], lanes)]
+    blocks = _blocks(view, slots, width, gpu=gpu) if titled else [Block([], slots)]
     foot = [
         *_foot(view, width, budget, titled=titled, gpu=gpu),
         *(draw_machine(sample, width) if sample is not None else []),
@@ -72,16 +72,16 @@ def plan_for(
     used = _keep(blocks, foot, budget, left - running * (AMPLE - 1))
     gap = 1 if used and height > 8 else 0
     room = height - used - gap
-    if len(lanes) > room:
+    if len(slots) > room:
         foot = choose(foot, max(1, height // 4) if height >= LOW else 0)
         return ActivityLayout([], foot, height - len(foot), scrolls=True, named=several)
-    shown = [lane for block in blocks for lane in block.lanes]
-    sizes = dict(zip((lane.slot for lane in shown), heights(shown, room), strict=True))
+    shown = [slot for block in blocks for slot in block.slots]
+    sizes = dict(zip((slot.id for slot in shown), heights(shown, room), strict=True))
     return ActivityLayout(blocks, foot, room, sizes, titled=titled, named=several and not titled)
 
 
-def _blocks(view: ViewState, lanes: Sequence[SlotView], width: int, *, gpu: bool) -> list[Block]:
-    """A block a core; lanes of a core that has not been looked at yet come last."""
+def _blocks(view: ViewState, slots: Sequence[SlotView], width: int, *, gpu: bool) -> list[Block]:
+    """A block a core; slots of a core that has not been looked at yet come last."""
     blocks: list[Block] = []
     for name, info in view.cores.items():
         reading = view.meters.core(name, view.now)
@@ -92,8 +92,8 @@ def _blocks(view: ViewState, lanes: Sequence[SlotView], width: int, *, gpu: bool
             head += _next(view, name, width)
         if blocks:
             head.insert(0, FieldEntry(SPACE, ()))
-        blocks.append(Block(head, [lane for lane in lanes if lane.core == name]))
-    strays = [lane for lane in lanes if lane.core not in view.cores]
+        blocks.append(Block(head, [slot for slot in slots if slot.core == name]))
+    strays = [slot for slot in slots if slot.core not in view.cores]
     return [*blocks, Block([], strays)] if strays else blocks
 
 
@@ -115,7 +115,7 @@ def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) 
             found += core_summary.warnings(info, width, gpu=gpu)
             if info.healthy:
                 found += [*core_summary.models(info, view.now, width), *_next(view, name, width)]
-    if not view.cores and not view.lanes:
+    if not view.cores and not view.slots:
         return found
     return [FieldEntry(FIRST, core_summary.throughput(view, width, fields)), *found]
 

@@ -1,4 +1,4 @@
-"""What is drawn of a core beside its lanes: its figures, throughput, models in memory, and what is wrong with them."""
+"""What is drawn of a core beside its slots: its figures, throughput, models in memory, and what is wrong with them."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def _several(view: ViewState, short: bool) -> list[Span]:
         mark: Span = ("●", "good") if info.healthy else ("○", "bad")
         spans += [("  " if spans else "", ""), (plain(info.name), ""), (" ", ""), mark]
     down = [] if short else [info for info in cores if not info.healthy]
-    if len(down) == len(cores) and not any(lane.state is SlotState.UP for lane in view.lanes.values()):
+    if len(down) == len(cores) and not any(slot.state is SlotState.UP for slot in view.slots.values()):
         spans.append(("  no core is up; tasks wait", "bad"))
     for info in down:
         if info.detail:

@@ -91,28 +91,28 @@ class LiveView(Vertical):
     def on_mount(self) -> None:
         self.show(*self._given)
 
-    def show(self, lane: SlotView | None, total: int | None, now: float) -> None:
-        """Draw a lane as it is, or nothing."""
-        self._given = (lane, total, now)
-        self.set_class(lane is not None, "-live")
-        if lane is None or not self.is_mounted:
+    def show(self, slot: SlotView | None, total: int | None, now: float) -> None:
+        """Draw a slot as it is, or nothing."""
+        self._given = (slot, total, now)
+        self.set_class(slot is not None, "-live")
+        if slot is None or not self.is_mounted:
             return
         figures = [
-            one_line(f"{lane.model or ''} on {lane.slot}", 80),
-            numbers.clock(now - lane.started_at),
-            f"TTFT {numbers.took(lane.ttft_s)}" if lane.ttft_s is not None else "",
-            f"{lane.tokens:,} tokens" if lane.tokens else "",
-            f"{numbers.rate(lane.tokens_per_s)} tok/s" if lane.tokens_per_s is not None else "",
-            f"attempt {lane.attempt}" if lane.attempt > 1 else "",
+            one_line(f"{slot.model or ''} on {slot.id}", 80),
+            numbers.clock(now - slot.started_at),
+            f"TTFT {numbers.took(slot.ttft_s)}" if slot.ttft_s is not None else "",
+            f"{slot.tokens:,} tokens" if slot.tokens else "",
+            f"{numbers.rate(slot.tokens_per_s)} tok/s" if slot.tokens_per_s is not None else "",
+            f"attempt {slot.attempt}" if slot.attempt > 1 else "",
         ]
-        self.query_one("#live-heading", Flow).update(heading(lane.round, total, figures))
+        self.query_one("#live-heading", Flow).update(heading(slot.round, total, figures))
         thinking = self.query_one("#live-thinking", Collapsible)
-        thinking.display = bool(lane.thinking)
-        if lane.thinking:
-            thinking.title = f"thinking, {lane.thinking_dropped + len(lane.thinking):,} characters"
+        thinking.display = bool(slot.thinking)
+        if slot.thinking:
+            thinking.title = f"thinking, {slot.thinking_dropped + len(slot.thinking):,} characters"
             if not thinking.collapsed:
-                self.query_one("#live-thought", TextLines).update(_tail(lane.thinking, lane.thinking_dropped))
-        text = _tail(lane.text, lane.dropped) if lane.text else _waiting(lane)
+                self.query_one("#live-thought", TextLines).update(_tail(slot.thinking, slot.thinking_dropped))
+        text = _tail(slot.text, slot.dropped) if slot.text else _waiting(slot)
         self.query_one("#live-text", TextLines).update(text)
 
 
@@ -128,11 +128,11 @@ def _tail(text: str, dropped: int) -> str:
     return f"… {dropped:,} characters before this\n{text}" if dropped else text
 
 
-def _waiting(lane: SlotView) -> str:
-    if lane.thinking:
+def _waiting(slot: SlotView) -> str:
+    if slot.thinking:
         return "thinking …"
     return (
-        f"reading the prompt, {lane.read:,} of {lane.to_read:,} tokens …" if lane.to_read else "waiting for a token …"
+        f"reading the prompt, {slot.read:,} of {slot.to_read:,} tokens …" if slot.to_read else "waiting for a token …"
     )
 
 

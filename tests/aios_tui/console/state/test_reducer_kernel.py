@@ -37,10 +37,10 @@ def counted(state: ViewState, kernel: Kernel) -> None:
     assert (state.running, state.queued) == (kernel.running_count, kernel.queued_count)
     assert state.kernel is kernel.state
     assert state.policy == kernel.policy.name
-    lanes = [lane.task for lane in state.lanes.values() if lane.task is not None]
-    assert set(lanes) <= set(state.tasks)
+    slots = [slot.task for slot in state.slots.values() if slot.task is not None]
+    assert set(slots) <= set(state.tasks)
     for task in state.tasks.values():
-        assert task.executing == lanes.count(task.id)
+        assert task.executing == slots.count(task.id)
         assert (task.id in state.order) == bool(task.waiting)
 
 
@@ -52,7 +52,7 @@ def essence(state: ViewState) -> object:
             for task in state.tasks.values()
         },
         [id_ for id_ in state.order if state.tasks[id_].state is TaskState.QUEUED],
-        {slot: (lane.task, lane.round, lane.attempt, lane.text) for slot, lane in state.lanes.items() if lane.task},
+        {id_: (slot.task, slot.round, slot.attempt, slot.text) for id_, slot in state.slots.items() if slot.task},
         state.policy,
         state.kernel,
         state.running,
@@ -109,7 +109,7 @@ async def walk(steps: list[tuple[str, int, str]]) -> None:
         counted(state, kernel)
         ended = state.counts.done + state.counts.failed + state.counts.cancelled
         assert ended == len(state.results) == sum(1 for step in steps if step[0] == "submit")
-        assert all(lane.task is None for lane in state.lanes.values())
+        assert all(slot.task is None for slot in state.slots.values())
     finally:
         await kernel.stop()
 
