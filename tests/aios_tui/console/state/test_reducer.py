@@ -10,6 +10,7 @@ import pytest
 from aios_tui.console.state.reducer import _FOLDS, fold_all, resync
 from aios_tui.console.state.view_state import MAX_RESULTS, MAX_TAIL, ViewState
 from engine import events as e
+from engine.cores.port import CoreInfo
 from engine.task import AttemptState, Task, TaskSpec, TaskState
 from tests.aios_tui.console import scene
 
@@ -85,6 +86,13 @@ def test_a_failed_attempt_says_when_the_next_comes() -> None:
     assert state.slots["s/0"].text == ""
 
 
+def test_a_retry_that_is_ready_has_no_time_to_wait_for() -> None:
+    state = folded(e.TaskAccepted(1.0, 1, SPEC), e.TaskStarted(2.0, 1, 1, 1), started())
+    fold_all(state, [done(state=AttemptState.FAILED, error="gone", retry_in_s=2.0), e.SyscallReady(11.0, 1, 1)])
+    assert state.tasks[1].retry_at is None
+    assert state.tasks[1].ready_since == 11.0
+
+
 def test_a_changed_priority_and_another_policy_reorder() -> None:
     state = folded(*(e.TaskAccepted(float(n), n, SPEC) for n in (1, 2, 3)))
     fold_all(state, [e.PolicyChanged(5.0, "npps", "fifo"), e.TaskReprioritised(6.0, 3, 0, 4)])
@@ -95,7 +103,9 @@ def test_a_changed_priority_and_another_policy_reorder() -> None:
 
 def test_a_requeued_task_begins_again() -> None:
     state = folded(e.TaskAccepted(1.0, 1, SPEC), e.TaskStarted(2.0, 1, 1, 2), started(), done(), started(round=2))
+    state.take_changes()
     fold_all(state, [e.TaskRequeued(9.0, 1, "stopped")])
+    assert state.changes.header, "the count of running tasks is drawn again"
     assert (state.queued, state.running, list(state.order), state.tasks[1].rounds) == (1, 0, [1], 0)
     assert state.slots["s/0"].task is None
 
@@ -126,6 +136,14 @@ def test_the_next_swap_of_a_core_is_known_until_it_comes_or_falls_away() -> None
     assert state.swaps == {"a": plan, "b": replace(plan, core="b")}
     fold_all(state, [e.ModelSwapped(2.0, "a", "a/0", 7, "m", "n"), replace(plan, core="b", to_model="")])
     assert state.swaps == {}
+
+
+def test_the_reason_for_the_choice_of_the_core_stays() -> None:
+    first = CoreInfo("a", True, "m", (), why="auto: it answers")
+    state = folded(e.CoreChanged(1.0, replace(first, why="")), e.CoreChanged(2.0, first))
+    assert state.why == "auto: it answers"
+    fold_all(state, [e.CoreChanged(3.0, replace(first, why="")), e.CoreChanged(4.0, replace(first, why="another"))])
+    assert state.why == "auto: it answers"
 
 
 def test_events_about_the_unknown_change_nothing() -> None:

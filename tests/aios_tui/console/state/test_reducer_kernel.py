@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from aios_tui.console.state.reducer import fold_all, resync
 from aios_tui.console.state.view_state import ViewState
 from engine.agents.catalogue import load_catalogue
+from engine.cores.port import Chunk
 from engine.cores.scripted import ScriptedCore
 from engine.kernel import Kernel, KernelConfig
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.task import TaskSpec, TaskState
+from tests.engine.kernel.helpers import GateCore, make_kernel
 
 CATALOGUE = load_catalogue(None)[0]
 STEPS = st.lists(
@@ -118,3 +120,25 @@ async def walk(steps: list[tuple[str, int, str]]) -> None:
 @given(STEPS)
 def test_the_view_agrees_with_the_kernel_whatever_is_done(steps: list[tuple[str, int, str]]) -> None:
     asyncio.run(walk(steps))
+
+
+async def test_a_resync_in_the_middle_of_an_attempt_shows_its_thinking_and_its_text() -> None:
+    core = GateCore()
+    kernel = make_kernel(core)
+    await kernel.start()
+    try:
+        live = resync(ViewState(), kernel.snapshot())
+        events = kernel.subscribe()
+        await kernel.submit(TaskSpec(prompt="x"))
+        running = await core.next()
+        running.pieces.put_nowait(Chunk("thinking", "A goose, then."))
+        running.say("Once upon")
+        while not live.slots["gate/0"].text:
+            await asyncio.wait_for(events.wait(), 20)
+            fold_all(live, events.drain())
+        late = resync(ViewState(), kernel.snapshot()).slots["gate/0"]
+        assert late.thinking == live.slots["gate/0"].thinking == "A goose, then."
+        assert late.text == live.slots["gate/0"].text == "Once upon"
+        running.end()
+    finally:
+        await kernel.stop()
