@@ -42,12 +42,12 @@ def _lines(out: Output) -> TaskReport:
 
     def report(step: PullProgress) -> None:
         nonlocal status, said_at
-        from aios_tui.formatting.models import progress_words
+        from aios_tui.formatting.models import progress_text
 
         now = time.monotonic()
         if step.status != status or now - said_at >= LINE_EVERY_S:
             status, said_at = step.status, now
-            out.say(progress_words(step))
+            out.say(progress_text(step))
 
     return report
 

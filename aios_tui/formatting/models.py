@@ -25,7 +25,7 @@ def vram_share(model: ModelInfo) -> float | None:
     return min(1.0, max(0.0, model.size_vram / model.size_loaded))
 
 
-def share_words(share: float) -> str:
+def share_text(share: float) -> str:
     """A share as a percentage that says 100 only of all of it, and 0 only of nothing."""
     percent = round(share * 100)
     return f"{min(99, percent) if share < 1 else 100 if share >= 1 else percent} %" if share > 0 else "0 %"
@@ -49,7 +49,7 @@ def memory(model: ModelInfo, now: float) -> str:
     parts = ["loaded" if model.size_loaded is None else numbers.size(model.size_loaded)]
     share = vram_share(model)
     if share is not None:
-        parts.append(f"{share_words(share)} in VRAM")
+        parts.append(f"{share_text(share)} in VRAM")
     if model.expires_at is not None:
         left = model.expires_at - now
         parts.append(f"unloads in {numbers.clock(left)}" if left > 0 else "about to be unloaded")
@@ -95,7 +95,7 @@ def _moment(at: float) -> str:
         return ""
 
 
-def progress_words(progress: PullProgress, rate: float | None = None) -> str:
+def progress_text(progress: PullProgress, rate: float | None = None) -> str:
     """How far a pull is: `pulling 6e9f90f02bb3  43 %  2.2 of 5.2 GB  31 MB/s  1:37 left`."""
     parts = [progress.status]
     if progress.total:

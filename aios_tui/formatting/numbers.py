@@ -11,7 +11,7 @@ MARKS: dict[TaskState, tuple[str, str]] = {
     TaskState.FAILED: ("✗", "bad"),
     TaskState.CANCELLED: ("⊘", "dim"),
 }
-"""A mark and an ink for each state of a task."""
+"""Mark and style name by state of a task."""
 
 
 def clock(seconds: float | None) -> str:
@@ -75,11 +75,6 @@ def brief(seconds: float) -> str:
     if seconds < 9.95:
         return f"{seconds:.1f}"
     return f"{seconds:.0f}" if seconds < 59.5 else clock(seconds)
-
-
-def count(number: int, one: str) -> str:
-    """`1 swap`, `1,204 swaps`."""
-    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def part(used: float, total: float) -> str:

@@ -245,7 +245,7 @@ def _retries(detail: TaskDetail) -> str:
 
 def _print_detail(out: Output, detail: TaskDetail) -> None:
     from aios_tui.cli.runner.task_report import heading
-    from aios_tui.console.state.task_details import in_words
+    from aios_tui.console.state.task_details import tool_call_text
 
     task = detail.record
     out.line(heading(task))
@@ -267,6 +267,6 @@ def _print_detail(out: Output, detail: TaskDetail) -> None:
         if each.reply:
             out.line(each.reply.strip())
         for call in each.tool_calls:
-            out.line(in_words(call))
+            out.line(tool_call_text(call))
     if task.error:
         out.line(f"\n{task.state}: {task.error}")

@@ -248,7 +248,7 @@ async def _quit(app: ConsoleBase, now: ActionContext) -> None:
     if app.leaving:
         return
     if not now.live or not now.view.running:
-        if not app.model_jobs.keep_from_leaving():
+        if not app.model_jobs.warn_before_leaving():
             app.leave()
         return
     from aios_tui.console.screens.quit import QuitScreen

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from aios_tui.console.actions import ActionContext
 from aios_tui.console.jobs.workloads import tasks_words
-from aios_tui.console.state.replay_view import speed_words
+from aios_tui.console.state.replay_view import speed_text
 from engine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _step(app: ConsoleBase, _: ActionContext) -> None:
 def _speed(steps: int) -> Operation:
     def change(app: ConsoleBase, _: ActionContext) -> None:
         if app.replaying is not None:
-            app.tell(f"replay speed: {speed_words(app.replaying.change_speed(steps))}")
+            app.tell(f"replay speed: {speed_text(app.replaying.change_speed(steps))}")
             app.redraw_header()
 
     return change

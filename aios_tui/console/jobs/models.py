@@ -95,7 +95,7 @@ class ModelJobs:
     def _pulls(self) -> list[Job]:
         return [job for job in self.running.values() if job.kind == "pull"]
 
-    def keep_from_leaving(self) -> bool:
+    def warn_before_leaving(self) -> bool:
         """Say, once in a while, that leaving stops pulls. Returns whether that was said, and so not to leave yet."""
         now = monotonic()
         if not self.lost_by_leaving or now - self._warned < WARNED_S:

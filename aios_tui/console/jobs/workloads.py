@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from aios_tui.console.state.replay_view import speed_words
+from aios_tui.console.state.replay_view import speed_text
 from aios_tui.formatting import numbers
 from engine.errors import AiosError
 from engine.sanitise import one_line
@@ -40,7 +40,7 @@ def start_replay(app: ConsoleBase, workload: Workload, *, speed: float, switches
     app.replaying = replaying
     app.carry_out(partial(_play, app, replaying), group="replay")
     app.redraw_header()
-    app.tell(f"replaying {replaying.name}: {tasks_words(len(workload.tasks))}, {speed_words(speed)}")
+    app.tell(f"replaying {replaying.name}: {tasks_words(len(workload.tasks))}, {speed_text(speed)}")
 
 
 def _longest_prompt(app: ConsoleBase) -> int | None:

@@ -99,13 +99,13 @@ class MainScreen(Beneath):
             self.replay_line.show(None if replaying is None else replaying.view)
         if changes.queue or changes.clock or changes.everything:
             self.queue_list.show(view)
-            self.panes["queue"].say(_queue_words(view, self.queue_list))
+            self.panes["queue"].set_summary(_queue_words(view, self.queue_list))
         if changes.slots or changes.cores or changes.clock or changes.everything:
             self.activity.show(view)
-            self.panes["activity"].say(_activity_words(view))
+            self.panes["activity"].set_summary(_activity_words(view))
         if changes.results or changes.everything:
             self.result_list.show(view)
-            self.panes["results"].say(_results_words(view, self.result_list))
+            self.panes["results"].set_summary(_results_words(view, self.result_list))
         if changes.header or changes.queue or changes.slots or changes.results or changes.everything:
             self.show_footer()
 

@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from aios_tui.console.screens.base import Beneath
 from aios_tui.console.widgets.hint_bar import Flow, Hints
-from aios_tui.console.widgets.metric_plots import LOOKS, MetricPlot
+from aios_tui.console.widgets.metric_plots import PLOTS, MetricPlot
 from aios_tui.console.widgets.metric_table import by_priority
 from aios_tui.formatting import numbers
 from aios_tui.reporting.history_metrics import Measures, measure
@@ -53,7 +53,7 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     ("t", "act('theme')", "choose a colour theme"),
     ("question_mark", "help", "this list"),
 )
-PARTS = (*LOOKS, "priorities")
+PARTS = (*PLOTS, "priorities")
 
 
 class MetricsScreen(Beneath):
@@ -81,7 +81,7 @@ class MetricsScreen(Beneath):
     def compose(self) -> ComposeResult:
         yield Flow(id="head", gap=2)
         with Container(id="parts"):
-            for place, name in enumerate(LOOKS, 1):
+            for place, name in enumerate(PLOTS, 1):
                 yield MetricPlot(name, place)
             with VerticalScroll(id="priorities", classes="part", can_focus=False):
                 yield Static("", id="figures", markup=False)

@@ -292,8 +292,8 @@ _SCROLLS = {"page_down": "page_down", "page_up": "page_up"}
 
 
 def _head(page: TaskPage) -> list[Content]:
-    mark, ink = numbers.MARKS[page.state]
-    colour = {"accent": "$accent", "good": "$success", "bad": "$error"}.get(ink, "$muted")
+    mark, style = numbers.MARKS[page.state]
+    colour = {"accent": "$accent", "good": "$success", "bad": "$error"}.get(style, "$muted")
     parts = [
         Content.assemble((f"{mark} {page.state}{', held' if page.held else ''}", f"bold {colour}")),
         Content.styled(one_line(page.agent, 60), "bold"),

@@ -21,8 +21,8 @@ from aios_tui.console.screens.base import Beneath
 from aios_tui.console.screens.compare import CompareScreen
 from aios_tui.console.screens.export import PathInput
 from aios_tui.console.widgets.hint_bar import Flow, Hints, hint
-from aios_tui.console.widgets.workload_list import About, Shelf
-from aios_tui.console.widgets.workload_summary import head_of, switches_words
+from aios_tui.console.widgets.workload_list import WorkloadDetails, WorkloadList
+from aios_tui.console.widgets.workload_summary import head_of, switches_text
 from aios_tui.workloads import catalogue
 from aios_tui.workloads.calibration import ASSUMED, measured, rates_words
 from aios_tui.workloads.catalogue import CatalogueEntry, SimulationSetup
@@ -76,8 +76,8 @@ class WorkloadScreen(Beneath):
         return cast("ConsoleBase", self.app)
 
     @property
-    def shelf(self) -> Shelf:
-        return self.query_one(Shelf)
+    def shelf(self) -> WorkloadList:
+        return self.query_one(WorkloadList)
 
     @property
     def entry(self) -> CatalogueEntry | None:
@@ -93,8 +93,8 @@ class WorkloadScreen(Beneath):
     def compose(self) -> ComposeResult:
         yield Flow(id="head", gap=2)
         with Container(id="both"):
-            yield Shelf()
-            yield About()
+            yield WorkloadList()
+            yield WorkloadDetails()
         with Horizontal(classes="field", id="path-field"):
             yield Static("file", classes="label", markup=False)
             path = PathInput(id="path", compact=True, placeholder="/ the path of another workload file; enter adds it")
@@ -177,13 +177,13 @@ class WorkloadScreen(Beneath):
     def _draw(self) -> None:
         entry, found = self.entry, self._summaries.get(self.shelf.key)
         self.query_one("#head", Flow).update(head_of(entry, self.busy))
-        self.query_one(About).show(entry, found)
+        self.query_one(WorkloadDetails).show(entry, found)
         self._draw_switches(self.summary)
         self._draw_hints()
 
     def _draw_switches(self, summary: Summary | None) -> None:
         self.query_one("#switches", Static).update(Content("on" if self.switches else "off"))
-        self.query_one("#switches-note", Static).update(Content(switches_words(summary, self.switches)))
+        self.query_one("#switches-note", Static).update(Content(switches_text(summary, self.switches)))
 
     def _draw_hints(self) -> None:
         can_replay, can_simulate = self.why_not_replay() is None, self._why_not_read() is None

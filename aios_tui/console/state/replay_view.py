@@ -26,6 +26,6 @@ class ReplayView:
         return self.sent >= self.total
 
 
-def speed_words(speed: float) -> str:
+def speed_text(speed: float) -> str:
     """A speed for people: `2×`, or `as fast as it goes`."""
     return "as fast as it goes" if math.isinf(speed) else f"{speed:g}×"

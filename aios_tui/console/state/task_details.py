@@ -149,7 +149,7 @@ class TaskPage:
         return sanitise(replies[-1]) if replies else self.prompt
 
 
-def in_words(call: ToolCallFacts) -> str:
+def tool_call_text(call: ToolCallFacts) -> str:
     """A call of a tool on one line: `asks for look_up (city: "Brno", days: 2)`."""
     given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
     return one_line(f"asks for {call.name} ({given})" if given else f"asks for {call.name}", 1_000)

@@ -8,7 +8,7 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
-from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, in_words
+from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, tool_call_text
 from aios_tui.formatting import numbers
 from engine.errors import UsageError
 from engine.sanitise import one_line, sanitise
@@ -106,5 +106,5 @@ def _attempt(attempt: AttemptFacts) -> str:
         parts.append(f"<details><summary>Thinking</summary>\n\n{fenced(attempt.thinking)}\n\n</details>")
     if attempt.reply:
         parts.append(sanitise(attempt.reply).strip())
-    parts.extend(fenced(in_words(call)) for call in attempt.tool_calls)
+    parts.extend(fenced(tool_call_text(call)) for call in attempt.tool_calls)
     return "\n\n".join(parts)

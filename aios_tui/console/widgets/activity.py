@@ -1,4 +1,4 @@
-"""The activity pane: each slot with its stream, what its core did lately, and how busy the machine is."""
+"""The activity pane: each slot with its stream, recent figures of its core, and the load of the machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ActivityView(Canvas, can_focus=True):
-    """Slots and machine. The cursor is on a slot; what is selected is the task that runs there."""
+    """Slots, cores and machine. The cursor is on a slot; its task is the selected one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(",".join(action.keys), f"move('{action.id}')", action.label, show=False)
@@ -36,16 +36,16 @@ class ActivityView(Canvas, can_focus=True):
         self.needle = ""
         self.cursor = 0
         self._spans: list[tuple[int, int]] = []
-        """For each slot shown: its number, and the first line after it."""
+        """(index of the slot, the line after its last) of each slot shown."""
 
     def show(self, view: ViewState) -> None:
-        """Draw from this state; call it whenever a slot, a core or the clock changed."""
+        """Draw this state; call it whenever a slot, a core or the clock changed."""
         self.view = view
         self.redraw()
 
     @property
     def slots(self) -> list[SlotView]:
-        """The slots shown, after the filter."""
+        """The slots that match the filter."""
         needle = self.needle.casefold()
         slots = self.view.shown_slots
         return (
@@ -73,7 +73,7 @@ class ActivityView(Canvas, can_focus=True):
         plan = plan_for(self.view, slots, self.sample, width, height)
         lines: list[Line] = []
         if not slots:
-            lines.append(((cut(self._nothing(), width), "dim"),))
+            lines.append(((cut(self._empty_text(), width), "dim"),))
         elif plan.scrolls:
             first = max(0, min(self.cursor - plan.room + 1, len(slots) - plan.room))
             self._draw(lines, slots[first : first + max(1, plan.room)], first, plan, width)
@@ -87,7 +87,7 @@ class ActivityView(Canvas, can_focus=True):
         return lines + [()] * (height - len(lines) - len(foot)) + foot
 
     def _draw(self, lines: list[Line], slots: list[SlotView], first: int, plan: ActivityLayout, width: int) -> None:
-        """Add these slots, the first of which has this number."""
+        """Append the lines of these slots, the first of which has index `first`."""
         for number, slot in enumerate(slots, first):
             if number == self.cursor and self.has_focus:
                 self.bases[len(lines)] = "cursor"
@@ -95,7 +95,7 @@ class ActivityView(Canvas, can_focus=True):
             lines += draw_slot(slot, self.view, width, height, named=plan.named, titled=plan.titled)
             self._spans.append((number, len(lines)))
 
-    def _nothing(self) -> str:
+    def _empty_text(self) -> str:
         if self.view.trouble is not None:
             return "No core is running. ctrl+p, Restart tries again."
         if self.needle:

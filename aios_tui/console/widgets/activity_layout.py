@@ -1,9 +1,9 @@
-"""What the activity pane shows in the room it has: which lines stay, and how many each slot gets.
+"""Layout of the activity pane: which lines are kept, and how many each slot gets.
 
-With one core the slots come first and all else stands below them. With several cores each is a block: its title with
-its figures and models, and below it its slots. A running slot is given `COMFORT` lines before anything else takes more
-than a quarter of the pane, and `AMPLE` before what goes on in further lines is shown; of what else there is the lines
-of the lowest ranks stay. In a pane too low for that the slots stand alone, and scroll.
+With one core the slots come first, and everything else below them. With several cores each is a block: its title with
+figures and models, then its slots. A running slot gets `COMFORT` lines before anything else takes more than a quarter
+of the pane, and `AMPLE` before continuation lines are shown. Of the other lines, those of the lowest ranks are kept. In
+a pane too low for that only the slots are shown, and scroll.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 COMFORT, AMPLE = 4, 8
 LOW = 5
-"""Below this many lines there are only slots."""
+"""In a pane of fewer lines only slots are shown."""
 
 
 @dataclass(slots=True)
 class Block:
-    """A core: what stands above its slots, and these."""
+    """A core: the lines above its slots, and its slots."""
 
     head: list[FieldEntry]
     slots: list[SlotView]
@@ -37,12 +37,15 @@ class Block:
 
 @dataclass(slots=True)
 class ActivityLayout:
-    """What is drawn.
+    """The layout of a pane.
 
     Attributes:
-        foot: at the bottom of the pane. heights: lines for each slot, by its id. room: lines for all slots together.
-        scrolls: the slots don't fit, and each that is shown gets one line. titled: each core has a title. named: slots
-            say which slot they are.
+        foot: lines at the bottom of the pane.
+        heights: number of lines by slot id.
+        room: number of lines for all slots together.
+        scrolls: True if the slots don't fit; each slot shown gets one line.
+        titled: True if each core has a title.
+        named: True if slots show their id.
     """
 
     blocks: list[Block]
@@ -57,7 +60,7 @@ class ActivityLayout:
 def plan_for(
     view: ViewState, slots: list[SlotView], sample: TelemetrySample | None, width: int, height: int
 ) -> ActivityLayout:
-    """The plan for a pane of this size with these slots."""
+    """Return the layout of a pane of this size with these slots."""
     several = len(view.cores) > 1
     gpu = sample is not None and bool(sample.gpus)
     running = sum(slot.task is not None for slot in slots)
@@ -69,7 +72,7 @@ def plan_for(
         *_foot(view, width, budget, titled=titled, gpu=gpu),
         *(draw_machine(sample, width) if sample is not None else []),
     ]
-    used = _keep(blocks, foot, budget, left - running * (AMPLE - 1))
+    used = _drop_excess(blocks, foot, budget, left - running * (AMPLE - 1))
     gap = 1 if used and height > 8 else 0
     room = height - used - gap
     if len(slots) > room:
@@ -81,7 +84,7 @@ def plan_for(
 
 
 def _blocks(view: ViewState, slots: Sequence[SlotView], width: int, *, gpu: bool) -> list[Block]:
-    """A block a core; slots of a core that has not been looked at yet come last."""
+    """Return a block per core; slots of cores that were not inspected yet come last."""
     blocks: list[Block] = []
     for name, info in view.cores.items():
         reading = view.meters.core(name, view.now)
@@ -98,7 +101,7 @@ def _blocks(view: ViewState, slots: Sequence[SlotView], width: int, *, gpu: bool
 
 
 def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) -> list[FieldEntry]:
-    """The strip of all cores; where the cores have no titles, what else is to be said of them, too."""
+    """Return the lines at the bottom: the strip of all cores and, where cores have no titles, their other lines."""
     fields = []
     found: list[FieldEntry] = []
     if not titled:
@@ -125,8 +128,8 @@ def _next(view: ViewState, core: str, width: int) -> list[FieldEntry]:
     return [] if plan is None else core_summary.next_swap(plan, view.now, width)
 
 
-def _keep(blocks: Sequence[Block], foot: list[FieldEntry], budget: int, ample: int) -> int:
-    """Leave in blocks and foot the entries that stay; returns how many. Further lines need an `ample` budget."""
+def _drop_excess(blocks: Sequence[Block], foot: list[FieldEntry], budget: int, ample: int) -> int:
+    """Drop entries without room from blocks and foot; returns how many are left. Continuations need `ample` lines."""
     groups = [*(block.head for block in blocks), foot]
     found = [entry for group in groups for entry in group]
     kept = choose([entry for entry in found if entry.rank < MORE], budget)

@@ -1,22 +1,22 @@
-"""A widget of a few drawn lines, of which only those that changed are drawn again."""
+"""A widget of a few drawn lines that redraws only those that changed."""
 
 from __future__ import annotations
 
 from textual.geometry import Region
 from textual.strip import Strip
 
-from aios_tui.console.widgets.styled_lines import Inked, Line
+from aios_tui.console.widgets.styled_lines import Line, LineWidget
 
 
-class Canvas(Inked):
-    """Subclasses give `build`; calling `redraw` compares with what is shown and refreshes the lines that differ."""
+class Canvas(LineWidget):
+    """Subclasses implement `build`; `redraw` builds again and refreshes the lines that differ from those shown."""
 
     _shown: list[tuple[str, Line]] | None = None
     bases: dict[int, str]
-    """For each line the ink that lies under it, where it is not the widget's own; `build` fills it anew."""
+    """Style under a whole line, by line number, where it is not the widget's own; `build` fills it each time."""
 
     def build(self, width: int, height: int) -> list[Line]:
-        """The lines to show, at most `height`, each at most `width` cells."""
+        """Return the lines to show: at most `height`, each at most `width` cells."""
         raise NotImplementedError
 
     def redraw(self) -> None:

@@ -1,4 +1,4 @@
-"""The footer: what can be done here and now, made from the action table; in its place, for a while, a notice."""
+"""The footer: the actions available here, from the action table, or for some seconds a notice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _typing(enter: str) -> list[Span]:
 
 
 KEPT = frozenset({"help", "palette", "quit"})
-"""Actions that stay when there is little room."""
+"""Actions that are dropped last when there is little room."""
 GAP = 2
 SIGN = "▪ "
 
@@ -32,7 +32,7 @@ def _key(action: Action) -> str:
 
 
 class Footer(Canvas):
-    """One line. Actions that can't act now are dim; a click does what the key would."""
+    """One line. Unavailable actions are dim; a click acts like the key."""
 
     @dataclass
     class Chosen(Message):
@@ -49,16 +49,16 @@ class Footer(Canvas):
         self._places: list[tuple[int, int, str]] = []
 
     def show(self, situation: ActionContext, typing: str) -> None:
-        """Draw for this situation; `typing` says what enter does when keys go into an input."""
+        """Draw the actions of this context; `typing` is the label of enter while keys go into an input."""
         self.situation, self.typing = situation, typing
         self.redraw()
 
     def has_room_for(self, text: str) -> bool:
-        """Whether a notice is seen whole here."""
+        """Return True if the whole notice fits."""
         return cell_len(SIGN + text) <= self.size.width
 
     def tell(self, text: str, severity: str) -> None:
-        """Show a line instead, for some seconds."""
+        """Show a notice in place of the actions, for some seconds."""
         self.notice = (text, NOTICE_INK[severity])
         if self._timer is not None:
             self._timer.stop()
@@ -66,15 +66,15 @@ class Footer(Canvas):
         self.redraw()
 
     def clear(self) -> None:
-        """Take the notice away."""
+        """Remove the notice."""
         self.notice = None
         self.redraw()
 
     def build(self, width: int, height: int) -> list[Line]:
         self._places = []
         if self.notice is not None:
-            text, ink = self.notice
-            return [clip([(SIGN, ink), (text, ink)], width)]
+            text, style = self.notice
+            return [clip([(SIGN, style), (text, style)], width)]
         if self.situation is None:
             return []
         if self.typing:
@@ -82,7 +82,7 @@ class Footer(Canvas):
         return [self._actions(self.situation, width)]
 
     def _actions(self, now: ActionContext, width: int) -> Line:
-        """As many as fit, those with the highest numbers go first; KEPT ones go last."""
+        """Return as many actions as fit; those with the highest numbers are dropped first, KEPT ones last."""
         shown = (
             action for action in ACTIONS if action.footer and not (action.offered and action.why_not(now) is not None)
         )

@@ -1,4 +1,4 @@
-"""Short texts one after the other, going on in the next line where one would not fit: no text is broken."""
+"""Short texts in a row, wrapped between texts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from textual.widget import Widget
 GAP = 3
 
 
-def _looks(cells: Sequence[Content]) -> list[tuple[str, tuple[Span, ...]]]:
-    """Texts with their styles, which Content's own equality leaves out."""
+def _with_styles(cells: Sequence[Content]) -> list[tuple[str, tuple[Span, ...]]]:
+    """Return texts with their styles, which Content's equality ignores."""
     return [(cell.plain, tuple(cell.spans)) for cell in cells]
 
 
 class Flow(Widget):
-    """Cells of text, laid out anew for every width; a cell wider than a line is cut with an ellipsis."""
+    """Texts laid out for the width; one wider than a line is cut with an ellipsis."""
 
     DEFAULT_CSS = """
     Flow { height: auto; width: 1fr; }
@@ -31,8 +31,8 @@ class Flow(Widget):
         self._gap = gap
 
     def update(self, cells: Sequence[Content]) -> None:
-        """Show other cells."""
-        if _looks(self._cells) != _looks(cells):
+        """Show other texts."""
+        if _with_styles(self._cells) != _with_styles(cells):
             before = self._wrapped(self.size.width)
             self._cells = tuple(cells)
             self.refresh(layout=len(before) != len(self._wrapped(self.size.width)))
@@ -58,7 +58,7 @@ class Flow(Widget):
 
 
 class Hints(Flow):
-    """The keys of a screen. Where there is no room for all, the last one stays, and those just before it go."""
+    """The keys of a screen. Without room for all, those before the last are dropped."""
 
     def __init__(self) -> None:
         super().__init__(id="hints", gap=2)
@@ -72,5 +72,5 @@ class Hints(Flow):
 
 
 def hint(key: str, name: str, able: bool = True) -> Content:
-    """A key and what it does, for a line of hints; dim when it can't act now."""
+    """Return a key and its action for a line of hints; dim while the action is not available."""
     return Content.assemble((key, "bold $accent" if able else "$frame"), (f" {name}", "$muted" if able else "$frame"))

@@ -1,4 +1,4 @@
-"""One round of a task: what was asked, thought, answered, and what went wrong."""
+"""One round of a task: prompt, thinking, reply and errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Collapsible, Static
 
-from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, in_words
+from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, tool_call_text
 from aios_tui.console.state.view_state import SlotView
 from aios_tui.console.widgets.hint_bar import Flow
 from aios_tui.console.widgets.text_lines import TextLines
@@ -18,14 +18,14 @@ from engine.task import AttemptState
 LIVE_CHARACTERS = 3_500
 
 
-def count_words(text: str) -> str:
-    """How long a text is, for a heading that hides it."""
+def length_text(text: str) -> str:
+    """Return the length of a text, for the heading of a folded text."""
     count = len(text.split())
     return "1 word" if count == 1 else f"{count:,} words"
 
 
 def heading(number: int, total: int | None, parts: list[str]) -> list[Content]:
-    """A round's heading: its number, and facts about it."""
+    """Return a round's heading: its number and figures."""
     of = f" of {total}" if total else ""
     return [
         Content.styled(f"Round {number}{of}", "bold $primary"),
@@ -34,7 +34,7 @@ def heading(number: int, total: int | None, parts: list[str]) -> list[Content]:
 
 
 class RoundView(Vertical):
-    """A round that has ended; it doesn't change any more, except by another attempt, which makes another view."""
+    """A round that has ended. Another attempt makes another view."""
 
     DEFAULT_CSS = """
     RoundView { height: auto; margin-top: 1; }
@@ -54,22 +54,22 @@ class RoundView(Vertical):
         last, page = self._round.last, self._page
         yield Flow(heading(self._round.number, page.round_total, _figures(last)), gap=2)
         if last.prompt.strip() and last.prompt.strip() != page.prompt.strip():
-            with Collapsible(title=f"prompt, {count_words(last.prompt)}"):
+            with Collapsible(title=f"prompt, {length_text(last.prompt)}"):
                 yield TextLines(sanitise(last.prompt), classes="aside")
         for attempt in self._round.attempts:
             if attempt.state is not AttemptState.DONE:
                 yield Static(Content(_wrong(attempt)), classes="wrong", markup=False)
         if last.thinking:
-            with Collapsible(title=f"thinking, {count_words(last.thinking)}"):
+            with Collapsible(title=f"thinking, {length_text(last.thinking)}"):
                 yield TextLines(sanitise(last.thinking), classes="aside")
         if last.reply:
             yield TextLines(sanitise(last.reply).strip(), kind="markdown", classes="reply")
         for call in last.tool_calls:
-            yield Static(Content(in_words(call)), classes="call", markup=False)
+            yield Static(Content(tool_call_text(call)), classes="call", markup=False)
 
 
 class LiveView(Vertical):
-    """The round that runs now: its stream as plain text, which becomes Markdown when it has ended."""
+    """The running round: its stream as plain text; it becomes Markdown when it has ended."""
 
     DEFAULT_CSS = """
     LiveView { height: auto; margin-top: 1; display: none; }
@@ -92,7 +92,7 @@ class LiveView(Vertical):
         self.show(*self._given)
 
     def show(self, slot: SlotView | None, total: int | None, now: float) -> None:
-        """Draw a slot as it is, or nothing."""
+        """Draw a slot's stream; hide for None."""
         self._given = (slot, total, now)
         self.set_class(slot is not None, "-live")
         if slot is None or not self.is_mounted:
@@ -117,12 +117,12 @@ class LiveView(Vertical):
 
 
 def key_of(each: RoundPage) -> tuple[int, int, int, str]:
-    """What tells a round's view from one that is out of date."""
+    """Return a key that differs when a round's view is out of date."""
     return each.start, each.number, len(each.attempts), str(each.last.state)
 
 
 def _tail(text: str, dropped: int) -> str:
-    """The end of a stream: as much as is laid out at once, ten times a second."""
+    """Return the end of a stream: as much as can be laid out ten times a second."""
     cut = max(0, len(text) - LIVE_CHARACTERS)
     text, dropped = text[cut:], dropped + cut
     return f"… {dropped:,} characters before this\n{text}" if dropped else text

@@ -15,7 +15,7 @@ STRIP = 30
 
 
 def heights(slots: list[SlotView], room: int) -> list[int]:
-    """How many lines each slot gets: one for an idle one, the rest shared evenly among those that run."""
+    """Return the number of lines of each slot: one if idle; busy slots share the rest evenly."""
     if not slots:
         return []
     active = [slot.task is not None for slot in slots]
@@ -41,7 +41,7 @@ def draw_slot(
 
 
 def _with_strip(head: Line, slot: SlotView, view: ViewState, width: int) -> Line:
-    """The slot's tokens per second over the last five minutes at the end of its line, where there is room."""
+    """Append the slot's tokens per second over the last five minutes to its line, if there is room."""
     used, rates = width_of(head), view.meters.slot_strip(slot.id, view.now)
     bars = strip(rates, min(STRIP, width - used - 2), view.now) if any(rates) else []
     return (*head, (" " * (width - used - width_of(bars)), ""), *bars) if bars else head
@@ -87,7 +87,7 @@ def _body(slot: SlotView, width: int, height: int) -> list[Line]:
 
 def _reading(slot: SlotView, width: int) -> list[Span]:
     share = min(1.0, slot.read / slot.to_read)
-    words_ = f"reading prompt {slot.read:,}/{slot.to_read:,}"
-    bar = max(0, min(24, width - len(words_) - 2))
+    text = f"reading prompt {slot.read:,}/{slot.to_read:,}"
+    bar = max(0, min(24, width - len(text) - 2))
     full = round(bar * share)
-    return [(f"{words_}  ", "dim"), ("━" * full, "bar"), ("─" * (bar - full), "off")]
+    return [(f"{text}  ", "dim"), ("━" * full, "bar"), ("─" * (bar - full), "off")]

@@ -18,7 +18,7 @@ from aios_tui.console.screens.models import ModelsScreen
 from aios_tui.console.screens.pull_model import PullScreen
 from aios_tui.console.screens.task import TaskScreen
 from aios_tui.console.widgets.model_list import ModelList
-from aios_tui.formatting.models import missing_model, share_words, warning
+from aios_tui.formatting.models import missing_model, share_text, warning
 from engine.cores.model_management import PullProgress
 from engine.cores.port import Core, CoreInfo
 from engine.errors import CoreError
@@ -372,7 +372,7 @@ def test_the_missing_model_is_the_faults(fault: TaskFault | None, model: str | N
 
 
 def test_a_share_is_all_or_nothing_only_when_it_is() -> None:
-    assert [share_words(share) for share in (0, 0.001, 0.69, 0.9999, 1)] == ["0 %", "0 %", "69 %", "99 %", "100 %"]
+    assert [share_text(share) for share in (0, 0.001, 0.69, 0.9999, 1)] == ["0 %", "0 %", "69 %", "99 %", "100 %"]
     assert warning(replace(BIG, size_vram=0)).startswith("it runs on the processor")
     assert warning(replace(BIG, size_vram=BIG.size_loaded)) == ""
     assert warning(SMALL) == ""
