@@ -1,4 +1,4 @@
-"""Key to paint: how long after a key press the console has drawn, with 10,000 queued tasks and 8 streams running.
+"""Time from a key press to the drawn frame, with 10,000 queued tasks and 8 streams running.
 
 Beside it, in the same run, a DataTable of the same rows in an app that does nothing else. Both are driven by Textual's
 pilot without a terminal: what is measured is the time on the loop from the key's event to the frame it causes, and the
@@ -69,7 +69,7 @@ async def stream(subscription: FakeSubscription) -> None:
 
 
 class Frames:
-    """Tells when a screen has drawn."""
+    """Reports when a screen has drawn."""
 
     def __init__(self) -> None:
         self.drawn = asyncio.Event()
@@ -110,7 +110,7 @@ def _down() -> Any:
 
 
 Sample = tuple[list[float], list[float]]
-"""Wall and processor seconds, one of each a press or change."""
+"""Wall and processor seconds, one of each per press or change."""
 
 
 async def measure(pilot: Pilot[Any], moved: Callable[[], int], alter: Callable[[int], object]) -> tuple[Sample, Sample]:

@@ -35,8 +35,8 @@ from aios_tui.console.app_base import ConsoleBase, Severity
 from aios_tui.console.handlers import operator
 from aios_tui.console.handlers.palette import ActionCommands
 from aios_tui.console.input.line_filter import PrintableOnly
-from aios_tui.console.jobs import workloads
 from aios_tui.console.jobs.models import ModelJobs
+from aios_tui.console.jobs.recording import end_broken_recording
 from aios_tui.console.preferences import Preferences
 from aios_tui.console.screens.main import MainScreen
 from aios_tui.console.state.bridge import Bridge
@@ -148,7 +148,7 @@ class ConsoleApp(ConsoleBase):
 
     def _tick(self) -> None:
         if self.runtime.recording_over:
-            self.carry_out(partial(workloads.end_broken_recording, self))
+            self.carry_out(partial(end_broken_recording, self))
         self.bridge.tick()
 
     def start(self) -> None:

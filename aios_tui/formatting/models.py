@@ -1,4 +1,4 @@
-"""What there is to say of a model, for the command line and the console alike."""
+"""Facts about models as text, for the command line and the console."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _LONG = 12
 
 
 def vram_share(model: ModelInfo) -> float | None:
-    """The part of a loaded model that is in GPU memory, 0 to 1: `size_vram / size`; None where it isn't told."""
+    """Return the share of a loaded model in GPU memory, 0 to 1: `size_vram / size`; None if it is not reported."""
     if not model.loaded or model.size_vram is None or not model.size_loaded:
         return None
     return min(1.0, max(0.0, model.size_vram / model.size_loaded))
 
 
 def share_text(share: float) -> str:
-    """A share as a percentage that says 100 only of all of it, and 0 only of nothing."""
+    """Write a share as a percentage; less than all is never 100 %."""
     percent = round(share * 100)
     return f"{min(99, percent) if share < 1 else 100 if share >= 1 else percent} %" if share > 0 else "0 %"
 
 
 def warning(model: ModelInfo) -> str:
-    """What slows this model down, when part of it is not in GPU memory; empty otherwise."""
+    """Return a warning when part of a loaded model is not in GPU memory; empty otherwise."""
     share = vram_share(model)
     if share is None or share >= 1 or model.size_loaded is None:
         return ""
@@ -43,7 +43,7 @@ def warning(model: ModelInfo) -> str:
 
 
 def memory(model: ModelInfo, now: float) -> str:
-    """Whether it is in memory, how much of it where, and for how long."""
+    """Describe a model's place in memory: size, share in GPU memory, and time left."""
     if not model.loaded:
         return "not loaded"
     parts = ["loaded" if model.size_loaded is None else numbers.size(model.size_loaded)]
@@ -57,7 +57,7 @@ def memory(model: ModelInfo, now: float) -> str:
 
 
 def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
-    """A label and what it is, for each thing that is known; some texts have several lines."""
+    """Yield a label and a text for each known fact; some texts have several lines."""
     info = shown.info
     kind = " ".join(filter(None, (shown.family, shown.parameter_size, shown.quantization, shown.facts.get("format"))))
     most = next((value for key, value in shown.facts.items() if key.endswith(".context_length")), "")
@@ -82,7 +82,7 @@ def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
 
 
 def _start(text: str) -> str:
-    """The first lines of a long text, and how many there are beyond."""
+    """Return the first lines of a long text, and the number of further lines."""
     lines = text.strip().splitlines()
     more = [f"… and {len(lines) - _LONG} more lines"] if len(lines) > _LONG else []
     return "\n".join([*lines[:_LONG], *more])
@@ -96,7 +96,7 @@ def _moment(at: float) -> str:
 
 
 def progress_text(progress: PullProgress, rate: float | None = None) -> str:
-    """How far a pull is: `pulling 6e9f90f02bb3  43 %  2.2 of 5.2 GB  31 MB/s  1:37 left`."""
+    """Describe the progress of a pull: `pulling 6e9f90f02bb3  43 %  2.2 of 5.2 GB  31 MB/s  1:37 left`."""
     parts = [progress.status]
     if progress.total:
         parts.append(f"{int(100 * progress.done / progress.total)} %")

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aios_tui.console.actions import ActionContext
-from aios_tui.console.jobs.workloads import tasks_words
 from aios_tui.console.state.replay_view import speed_text
 from engine.errors import UsageError
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ async def _record(app: ConsoleBase, _: ActionContext) -> None:
             path = await runtime.stop_recording()
         finally:
             app.redraw_header()
-        app.tell(f"recorded {tasks_words(count)} to {_file(path)}")
+        app.tell(f"recorded {plural(count, 'task')} to {_file(path)}")
         return
     from aios_tui.workloads.catalogue import recording_name
 

@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from aios_tui.console.actions import ACTIONS
 from aios_tui.console.actions import Pane as PaneName
-from aios_tui.console.jobs.workloads import recording_mark
+from aios_tui.console.jobs.recording import recording_mark
 from aios_tui.console.screens.base import Beneath
 from aios_tui.console.state.view_state import Changes, ViewState
 from aios_tui.console.widgets.activity import ActivityView
@@ -93,7 +93,7 @@ class MainScreen(Beneath):
         view = self.console.view
         if changes.header or changes.clock or changes.everything or changes.cores:
             self.header.recording = recording_mark(self.console)
-            self.header.pulling = self.console.model_jobs.mark()
+            self.header.pulling = self.console.model_jobs.pull_summary()
             self.header.show(view)
             replaying = self.console.replaying
             self.replay_line.show(None if replaying is None else replaying.view)

@@ -16,7 +16,6 @@ from textual.widgets import Input, OptionList, Static
 
 from aios_tui.console.actions import BY_ID
 from aios_tui.console.jobs.replay import speed_of
-from aios_tui.console.jobs.workloads import start_replay
 from aios_tui.console.screens.base import Beneath
 from aios_tui.console.screens.compare import CompareScreen
 from aios_tui.console.screens.export import PathInput
@@ -313,6 +312,8 @@ class WorkloadScreen(Beneath):
             self._say(reason)
             return
         self.dismiss(None)
+        from aios_tui.console.jobs.replay import start_replay
+
         start_replay(self.console, workload, speed=speed, switches=self.switches)
 
     def action_simulate(self) -> None:

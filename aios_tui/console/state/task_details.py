@@ -1,4 +1,4 @@
-"""What the task screen shows of a task, as plain data: from the view state while it lives, and from the history."""
+"""The task screen's data: from the view state while a task lives, and from the history."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.task import AttemptState, TaskFault, TaskRecord, TaskState
 
 
 class ToolCallFacts(Protocol):
-    """What a model asked to have called."""
+    """A tool call that a model requested."""
 
     @property
     def name(self) -> str: ...
@@ -23,7 +23,7 @@ class ToolCallFacts(Protocol):
 
 
 class AttemptFacts(Protocol):
-    """One execution of a syscall as the history has it; see `persistence.AttemptRow`."""
+    """One attempt from the history; see `persistence.AttemptRow`."""
 
     @property
     def start(self) -> int: ...
@@ -66,7 +66,7 @@ class AttemptFacts(Protocol):
 
 
 class TaskFacts(Protocol):
-    """All that the history knows of a task; see `persistence.TaskDetail`."""
+    """A task from the history; see `persistence.TaskDetail`."""
 
     @property
     def record(self) -> TaskRecord: ...
@@ -82,7 +82,7 @@ class TaskFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RoundPage:
-    """One round: its attempts in order, the last of which has the reply, if any has."""
+    """One round with its attempts in order; only the last can have a reply."""
 
     start: int
     number: int
@@ -95,12 +95,15 @@ class RoundPage:
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """A task as the screen shows it. Moments are Unix seconds, durations seconds; None is not known, or not yet.
+    """A task as the screen shows it. Moments are Unix seconds, durations seconds; None is unknown, or not yet known.
 
     Attributes:
-        waited_s: up to now while the task is queued. since_start_s: up to now while it runs.
-        rounds: of the present start; `earlier` are the attempts of starts that were interrupted.
-        slots: where rounds run now, mostly one. result: of an ended task, whole.
+        waited_s: waiting time, up to now while the task is queued.
+        since_start_s: time since the start, while the task runs.
+        rounds: rounds of the present start.
+        earlier: attempts of earlier starts, which were interrupted.
+        slots: slots on which rounds run now, mostly one.
+        result: the whole result of an ended task.
     """
 
     id: int
@@ -139,7 +142,7 @@ class TaskPage:
 
     @property
     def text(self) -> str:
-        """What there is to copy: the result, else what streams, else the last reply, else the prompt."""
+        """The text to copy: the result, else the running stream, else the last reply, else the prompt."""
         if self.result:
             return self.result
         streaming = [slot.text for slot in self.slots if slot.text]
@@ -150,13 +153,13 @@ class TaskPage:
 
 
 def tool_call_text(call: ToolCallFacts) -> str:
-    """A call of a tool on one line: `asks for look_up (city: "Brno", days: 2)`."""
+    """Write a tool call on one line: `asks for look_up (city: "Brno", days: 2)`."""
     given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
     return one_line(f"asks for {call.name} ({given})" if given else f"asks for {call.name}", 1_000)
 
 
 def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage | None:
-    """The page of a task as things are now, None when neither view state nor history knows it."""
+    """Return a task's page; None when neither view state nor history knows the task."""
     live = view.tasks.get(task_id)
     if live is not None:
         return _live_page(live, view, facts)
@@ -169,7 +172,7 @@ def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage 
 
 
 def _rounds(facts: TaskFacts | None) -> tuple[tuple[RoundPage, ...], tuple[AttemptFacts, ...]]:
-    """The rounds of the last start, and the attempts of earlier ones."""
+    """Return the rounds of the last start, and the attempts of earlier ones."""
     if facts is None:
         return (), ()
     start = facts.starts
@@ -179,7 +182,7 @@ def _rounds(facts: TaskFacts | None) -> tuple[tuple[RoundPage, ...], tuple[Attem
 
 
 def _without_executing(rounds: Sequence[RoundPage]) -> tuple[RoundPage, ...]:
-    """What executes is shown from the view state, where it streams."""
+    """Drop executing attempts: they are drawn from the view state, which has their streams."""
     kept = []
     for each in rounds:
         attempts = tuple(attempt for attempt in each.attempts if attempt.state is not AttemptState.EXECUTING)
@@ -224,7 +227,7 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> Task
     slots = tuple(sorted((slot for slot in view.slots.values() if slot.task == task.id), key=lambda slot: slot.round))
     slot = slots[0] if slots else None
     rounds, earlier = _rounds(facts)
-    if task.state is TaskState.QUEUED:  # what is there is of a start that was interrupted
+    if task.state is TaskState.QUEUED:  # all attempts belong to interrupted starts
         rounds, earlier = (), tuple(facts.attempts) if facts else ()
     ended = [attempt for each in rounds for attempt in each.attempts if attempt.state is not AttemptState.EXECUTING]
     decode_s = sum(attempt.decode_s for attempt in ended)
@@ -261,7 +264,7 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> Task
 
 
 def _listed_page(result: ResultView, facts: TaskFacts | None) -> TaskPage:
-    """From the results list alone: the history has not been read yet, or can't be."""
+    """Return the page from the results list alone, when the history is not read yet or unreadable."""
     rounds, earlier = _rounds(facts)
     done = result.state is TaskState.DONE
     return TaskPage(

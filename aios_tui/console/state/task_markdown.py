@@ -1,4 +1,4 @@
-"""A task as a Markdown file for its operator to keep."""
+"""A task as a Markdown file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.sanitise import one_line, sanitise
 
 
 def markdown_of(page: TaskPage, at: datetime) -> str:
-    """The whole task: facts, prompt, every round with its attempts, the result. `at`: when it is exported."""
+    """Return the whole task: facts, prompt, all rounds with attempts, result. `at`: time of the export."""
     head = [f"# Task {page.id}: {_plain(page.agent)}, {page.state}", ""]
     parts = ["\n".join(head + [f"- {name}: {value}" for name, value in _facts(page)])]
     parts.append(f"## Prompt\n\n{fenced(page.prompt)}")
@@ -30,7 +30,7 @@ def markdown_of(page: TaskPage, at: datetime) -> str:
 
 
 def fenced(text: str) -> str:
-    """The text as a code block that it can't end by itself."""
+    """Return the text as a code block whose fence does not occur in it."""
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}text\n{sanitise(text).strip()}\n{fence}"

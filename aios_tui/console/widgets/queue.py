@@ -27,7 +27,7 @@ class QueueList(LineList):
         Column("client", "client", 8, drops=1, wide=12, from_width=84),
         Column("prompt", "prompt", 14, wide=28),
     )
-    EMPTY: ClassVar[str] = "Queue is empty. n opens the form for a task, i the quick line."
+    EMPTY: ClassVar[str] = "Queue is empty. n opens a form, i the quick line."
 
     def __init__(self, *, id: str = "queue") -> None:
         super().__init__(id=id)

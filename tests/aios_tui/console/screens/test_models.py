@@ -138,7 +138,7 @@ async def test_x_stops_a_pull_which_closes_it() -> None:
         shown.keeper.steps.put_nowait(PullProgress("pulling 6e9f", 1, 2))
         await shown.seen("50 %")
         await shown.press("x")
-        await shown.told("pulling n:1 is stopped; the next pull goes on from there")
+        await shown.told("pulling n:1 stopped; the next pull resumes there")
         await until(lambda: shown.keeper.closed == 1, shown.pilot)
         assert "50 %" not in text(shown.app)
 
@@ -170,7 +170,7 @@ async def test_a_model_is_pulled_once_at_a_time_and_others_beside_it() -> None:
     async with models() as shown:
         for _ in range(2):
             await shown.press("p", *"one", "enter")
-        await shown.told("one is pulling already")
+        await shown.told("already pulling one")
         await shown.press("p", *"two", "enter")
         await until(lambda: len(shown.app.model_jobs.running) == 2, shown.pilot)
         assert shown.keeper.calls == [("pull", "one"), ("pull", "two")]
@@ -216,7 +216,7 @@ async def test_loading_and_unloading() -> None:
         await shown.press("l")
         await shown.seen("loading")
         await shown.press("l")
-        await shown.told("smollm2:135m is loading already")
+        await shown.told("already loading smollm2:135m")
         shown.keeper.go.set()
         await shown.told("smollm2:135m is loaded, in 3.20 s")
         assert shown.keeper.calls == [("unload", "qwen3:8b"), ("load", "smollm2:135m")]
@@ -228,13 +228,13 @@ async def test_a_load_can_be_stopped() -> None:
         await shown.press("j", "l")
         await shown.seen("loading")
         await shown.press("x")
-        await shown.told("loading smollm2:135m is stopped")
+        await shown.told("loading smollm2:135m stopped")
 
 
 async def test_another_model_answers_by_default() -> None:
     async with models() as shown:
         await shown.press("j", "equals_sign")
-        await shown.told("smollm2:135m answers at ollama what names no model")
+        await shown.told("smollm2:135m is the default model of ollama until the program ends")
         await shown.press("j", "equals_sign")
         await shown.told("nomic-embed-text:latest cannot answer a prompt")
         assert shown.keeper.calls == [("default", "smollm2:135m")]
@@ -248,7 +248,7 @@ async def test_the_header_says_how_far_a_pull_is_and_leaving_asks_first() -> Non
         await shown.press("escape")
         await shown.seen("↓ n:1 43 %")
         await shown.press("q")
-        await shown.told("1 pull would stop; the next goes on from there. q again leaves")
+        await shown.told("1 pull would stop; the next resumes there. q again leaves")
         assert not shown.app.leaving
         await shown.press("q")
         assert shown.app.leaving

@@ -195,7 +195,7 @@ async def test_a_speed_is_typed(tmp_path: Path) -> None:
         await pilot.press("e")
         field.value = "-1"
         await pilot.press("enter")
-        assert "'-1' is no speed" in str(screen.query_one("#problem", Static).content)
+        assert "'-1' is not a speed" in str(screen.query_one("#problem", Static).content)
         field.value = "0.5x"
         await pilot.press("enter")
         assert screen.focused is screen.query_one(WorkloadList)
@@ -387,7 +387,7 @@ def test_speeds_are_read_and_written() -> None:
     assert math.isinf(speed_of("MAX")) and math.isinf(speed_of("inf"))
     assert (speed_text(2.0), speed_text(math.inf)) == ("2×", "as fast as it goes")
     for given in ("", "0", "-1", "nan", "fast", "1e999"):
-        with pytest.raises(UsageError, match="no speed"):
+        with pytest.raises(UsageError, match="not a speed"):
             speed_of(given)
 
 
