@@ -39,7 +39,7 @@ from textual.widget import Widget
 from aios_tui.console.textual_internals.key_dispatch import handle_in, run_binding
 
 CAUGHT_UP_S = 2.0
-"""How long a key waits at most for a screen that is opening, or for a widget that gets the focus."""
+"""Longest wait of a key for a screen that is opening, or for a widget that gets the focus."""
 
 
 class OrderedKeys(App[int]):

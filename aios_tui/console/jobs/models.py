@@ -107,7 +107,7 @@ class ModelJobs:
 
     @property
     def lost_by_leaving(self) -> str:
-        """What leaving does to running pulls; empty when there are none."""
+        """The effect of leaving on running pulls; empty when there are none."""
         pulls = len(self._pulls())
         return f"{plural(pulls, 'pull')} would stop; the next resumes there." if pulls else ""
 

@@ -122,7 +122,7 @@ class MainScreen(Beneath):
 
     def show_notice(self, text: str, severity: str) -> None:
         """Show a line in the footer's place for some seconds."""
-        self.footer.tell(text, severity)
+        self.footer.show_notice(text, severity)
 
     def _sample(self) -> None:
         self.console.background(self._sampled, group="telemetry", exclusive=True)

@@ -8,7 +8,7 @@ Events are pulled, not pushed. The subscription is a bounded queue: a burst of 1
 patched up: the state is rebuilt from a snapshot, which contains everything the lost events said, except the tasks that
 ended meanwhile; `on_lost` makes the app read those from the history.
 
-Folding 10,000 events takes some 25 ms, so `run` folds in slices and lets other tasks on the loop in between. `flush`
+Folding 10,000 events takes 25 to 50 ms, so `run` folds in slices and lets other tasks on the loop in between. `flush`
 folds what is left at once, after a key was pressed.
 
 Before a frame is published, the scheduler is asked for the order in which tasks will run (see `ready_order`), once for
@@ -34,7 +34,7 @@ from engine.events import Event
 
 FRAME_S = 0.1
 SLICE = 2_000
-"""Events folded before other tasks on the loop may run; some 5 ms."""
+"""Events folded before other tasks on the loop may run; 5 to 10 ms."""
 
 
 class Bridge:

@@ -19,7 +19,7 @@ an attempt's first token came, and the rounds that a running task has completed.
 
 Text is sanitised here, once, when it enters the state: streams, errors and reasons come from models and servers.
 
-Rejected alternatives: immutable states with copies per event (1 ms per event at 10,000 tasks); widgets that subscribe
+Rejected alternatives: immutable states (a copy of the tables for each event: O(n)); widgets that subscribe
 to the events they need (each would need its own resync, and they would disagree); asking the kernel for its tasks in
 each frame (O(n) per frame, and no streams).
 """

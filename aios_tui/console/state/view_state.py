@@ -55,7 +55,7 @@ class TaskView:
 
     @property
     def ready_since(self) -> float | None:
-        """Since when the syscall that has waited longest is ready; None while none is."""
+        """The earliest time at which a waiting syscall became ready; None while none waits."""
         return min(self.waiting.values()) if self.waiting else None
 
     @property
@@ -232,7 +232,7 @@ class ViewState:
         return [slot for slot in self.slots.values() if slot.state is not SlotState.UNPROVEN or slot.task is not None]
 
     def oldest_ready(self) -> float | None:
-        """Since when the task that has been ready longest is ready; None when none is."""
+        """Return the earliest time at which a ready task became ready; None when none is ready."""
         return self.order.oldest()
 
     def take_changes(self) -> Changes:

@@ -34,7 +34,7 @@ MOST_FAULTS = 3
 MAX_NAME = 20
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
-# Ranks of lines, the first to stay; docs/metrics.md tells the order.
+# Ranks of lines, those dropped last first; docs/metrics.md has the order.
 FIRST, WARNING, GPU, MODEL, FIGURES, NEXT, HOST, MORE, SPACE = range(9)
 
 
@@ -113,7 +113,7 @@ def models(info: CoreInfo, now: float, width: int, *, titled: bool = False) -> l
     ]:
         return []
     if not loaded:
-        if info.kind == "openai":  # such a server does not tell what is in memory
+        if info.kind == "openai":  # such a server does not report which models are in memory
             return []
         return entries(lay("models", [field("none in memory", "dim")], width), MODEL, MORE)
     found: list[FieldEntry] = []

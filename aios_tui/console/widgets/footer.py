@@ -14,7 +14,7 @@ from aios_tui.console.widgets.cells import cell_len
 from aios_tui.console.widgets.styled_lines import Line, Span, clip
 
 NOTICE_S = {"information": 4.0, "warning": 5.0, "error": 10.0}
-NOTICE_INK = {"information": "accent", "warning": "warn", "error": "bad"}
+NOTICE_STYLE = {"information": "accent", "warning": "warn", "error": "bad"}
 
 
 def _typing(enter: str) -> list[Span]:
@@ -42,24 +42,24 @@ class Footer(Canvas):
 
     def __init__(self) -> None:
         super().__init__(id="footer")
-        self.situation: ActionContext | None = None
+        self.context: ActionContext | None = None
         self.typing = ""
         self.notice: tuple[str, str] | None = None
         self._timer: Timer | None = None
         self._places: list[tuple[int, int, str]] = []
 
-    def show(self, situation: ActionContext, typing: str) -> None:
+    def show(self, context: ActionContext, typing: str) -> None:
         """Draw the actions of this context; `typing` is the label of enter while keys go into an input."""
-        self.situation, self.typing = situation, typing
+        self.context, self.typing = context, typing
         self.redraw()
 
     def has_room_for(self, text: str) -> bool:
         """Return True if the whole notice fits."""
         return cell_len(SIGN + text) <= self.size.width
 
-    def tell(self, text: str, severity: str) -> None:
+    def show_notice(self, text: str, severity: str) -> None:
         """Show a notice in place of the actions, for some seconds."""
-        self.notice = (text, NOTICE_INK[severity])
+        self.notice = (text, NOTICE_STYLE[severity])
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(NOTICE_S[severity], self.clear)
@@ -75,11 +75,11 @@ class Footer(Canvas):
         if self.notice is not None:
             text, style = self.notice
             return [clip([(SIGN, style), (text, style)], width)]
-        if self.situation is None:
+        if self.context is None:
             return []
         if self.typing:
             return [clip(_typing(self.typing), width)]
-        return [self._actions(self.situation, width)]
+        return [self._actions(self.context, width)]
 
     def _actions(self, now: ActionContext, width: int) -> Line:
         """Return as many actions as fit; those with the highest numbers are dropped first, KEPT ones last."""

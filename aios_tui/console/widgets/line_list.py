@@ -8,7 +8,7 @@ Rows are not widgets and not stored. The list asks its subclass for the row at a
 remembers only what each visible line showed last. `refresh_rows` compares and refreshes the lines that differ; Textual
 then composes these lines alone.
 
-The length is the scrollbar's business. Setting Textual's `virtual_size` lays out the whole screen anew (several
+The length is the scrollbar's business. Setting Textual's `virtual_size` lays out the whole screen (several
 milliseconds), so that happens only when the scrollbar appears or goes; otherwise the scrollbar alone is updated.
 
 The cursor is an index and a key. After a change the key is looked up (`index_of`, O(log n) in the queue); if it is

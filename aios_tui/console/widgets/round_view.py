@@ -14,6 +14,7 @@ from aios_tui.console.widgets.text_lines import TextLines
 from aios_tui.formatting import numbers
 from engine.sanitise import one_line, sanitise
 from engine.task import AttemptState
+from engine.wording import plural
 
 LIVE_CHARACTERS = 3_500
 
@@ -21,7 +22,7 @@ LIVE_CHARACTERS = 3_500
 def length_text(text: str) -> str:
     """Return the length of a text, for the heading of a folded text."""
     count = len(text.split())
-    return "1 word" if count == 1 else f"{count:,} words"
+    return plural(count, "word")
 
 
 def heading(number: int, total: int | None, parts: list[str]) -> list[Content]:

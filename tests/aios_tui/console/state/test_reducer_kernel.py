@@ -47,7 +47,7 @@ def counted(state: ViewState, kernel: Kernel) -> None:
 
 
 def essence(state: ViewState) -> object:
-    """What live folding and a snapshot must agree on."""
+    """Return the facts on which live folding and a snapshot must agree."""
     return (
         {
             task.id: (task.state, task.priority, task.arrival, task.started_at, task.round_total, task.held)

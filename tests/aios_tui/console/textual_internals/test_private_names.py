@@ -39,8 +39,8 @@ def uses(tree: ast.Module) -> list[str]:
     found = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in PRIVATE:
-            mine = isinstance(node.value, ast.Name) and node.value.id == "self" and not _in_textual_class(tree, node)
-            found += [] if mine else [f"{node.lineno}: {ast.unparse(node)}"]
+            own = isinstance(node.value, ast.Name) and node.value.id == "self" and not _in_textual_class(tree, node)
+            found += [] if own else [f"{node.lineno}: {ast.unparse(node)}"]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("textual._"):
             found.append(f"{node.lineno}: from {node.module}")
         elif isinstance(node, ast.ClassDef) and _may_be_textual(node):

@@ -1,4 +1,4 @@
-"""What the header says of the cores."""
+"""The header's text about the cores."""
 
 from __future__ import annotations
 
