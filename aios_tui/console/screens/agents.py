@@ -14,7 +14,6 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from aios_tui.console.state.ports import AgentDone
 from aios_tui.console.state.view_state import Changes
 from aios_tui.console.widgets.option_list import PlainOptionList
 from aios_tui.formatting.numbers import took
@@ -24,6 +23,7 @@ from engine.sanitise import one_line
 if TYPE_CHECKING:
     from aios_tui.console.app_base import ConsoleBase
     from engine.agents.declarative import DeclarativeAgent
+    from persistence.rows import AgentRow
 
 NAME_WIDTH = 22
 
@@ -39,7 +39,7 @@ class AgentsScreen(ModalScreen[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._done: Mapping[str, AgentDone] = {}
+        self._done: Mapping[str, AgentRow] = {}
         self._shown: list[DeclarativeAgent] = []
 
     @property
@@ -103,7 +103,7 @@ class AgentsScreen(ModalScreen[None]):
             self.query_one("#words", Static).update(_about(agent, self._done.get(agent.name)))
 
 
-def _about(agent: DeclarativeAgent, done: AgentDone | None) -> Content:
+def _about(agent: DeclarativeAgent, done: AgentRow | None) -> Content:
     """What is known of one agent, some lines."""
     by = f" by {agent.author}" if agent.author else ""
     told = [

@@ -13,7 +13,7 @@ from textual.widgets import Collapsible, Static
 
 from aios_tui.console.actions import BY_ID
 from aios_tui.console.screens.base import Beneath
-from aios_tui.console.state.task_details import TaskFacts, TaskPage, page_of
+from aios_tui.console.state.task_details import TaskPage, page_of
 from aios_tui.console.state.view_state import Changes
 from aios_tui.console.widgets.hint_bar import Flow, Hints
 from aios_tui.console.widgets.round_view import LiveView, RoundView, key_of
@@ -26,6 +26,7 @@ from engine.task import TaskState
 
 if TYPE_CHECKING:
     from aios_tui.console.app_base import ConsoleBase
+    from persistence.rows import TaskDetail
 
 KEYS: tuple[tuple[str, str, str], ...] = (
     ("escape,q", "leave", "back to the main screen"),
@@ -74,7 +75,7 @@ class TaskScreen(Beneath):
     def __init__(self, task_id: int) -> None:
         super().__init__()
         self.task_id = task_id
-        self._facts: TaskFacts | None = None
+        self._facts: TaskDetail | None = None
         self._trouble = ""
         self._stand: tuple[object, ...] = ()
 

@@ -12,10 +12,10 @@ from engine.store import Recovery
 from engine.task import Task, TaskRecord, TaskSpec, TaskState
 
 if TYPE_CHECKING:
-    from aios_tui.console.state.task_details import TaskFacts
     from engine.agents.catalogue import AgentCatalogue
     from engine.telemetry import TelemetrySample
     from persistence import Activity
+    from persistence.rows import AgentRow, TaskDetail
 
 
 class SubscriptionPort(Protocol):
@@ -53,27 +53,6 @@ class KernelPort(Protocol):
     def inspect(self, name: str | None = ...) -> Awaitable[object]: ...
 
 
-class AgentDone(Protocol):
-    """An agent's figures: counts of its tasks, means over those that are done, in seconds, and tokens."""
-
-    @property
-    def tasks(self) -> int: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def cancelled(self) -> int: ...
-    @property
-    def waiting_s(self) -> float | None: ...
-    @property
-    def turnaround_s(self) -> float | None: ...
-    @property
-    def tokens_in(self) -> int: ...
-    @property
-    def tokens_out(self) -> int: ...
-
-
 class HistoryPort(Protocol):
     """The read side of the history."""
 
@@ -83,13 +62,13 @@ class HistoryPort(Protocol):
     async def counts(self) -> dict[TaskState, int]:
         """Return the number of tasks by state."""
 
-    async def by_agent(self) -> Mapping[str, AgentDone]:
+    async def by_agent(self) -> Mapping[str, AgentRow]:
         """Return each agent's figures by its plain name."""
 
     async def timings(self, limit: int | None = ...) -> Sequence[tuple[str | None, int, int, float, float]]:
         """Return model, tokens in, tokens out, prefill and decoding seconds of the newest successful attempts."""
 
-    async def show(self, task_id: int) -> TaskFacts | None:
+    async def show(self, task_id: int) -> TaskDetail | None:
         """Return everything about a task; None if it does not exist."""
 
     async def activity(self, since: float, until: float, buckets: int = ...) -> Activity:

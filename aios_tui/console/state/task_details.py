@@ -3,81 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from aios_tui.console.state.view_state import ResultView, SlotView, TaskView, ViewState
 from engine.sanitise import one_line, sanitise
-from engine.task import AttemptState, TaskFault, TaskRecord, TaskState
+from engine.task import AttemptState, TaskFault, TaskState
 
-
-class ToolCallFacts(Protocol):
-    """A tool call that a model requested."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def arguments(self) -> Mapping[str, Any]: ...
-
-
-class AttemptFacts(Protocol):
-    """One attempt from the history; see `persistence.AttemptRow`."""
-
-    @property
-    def start(self) -> int: ...
-    @property
-    def round(self) -> int: ...
-    @property
-    def attempt(self) -> int: ...
-    @property
-    def state(self) -> AttemptState: ...
-    @property
-    def slot(self) -> str: ...
-    @property
-    def core(self) -> str: ...
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def prompt(self) -> str: ...
-    @property
-    def reply(self) -> str: ...
-    @property
-    def thinking(self) -> str: ...
-    @property
-    def tokens_in(self) -> int: ...
-    @property
-    def tokens_out(self) -> int: ...
-    @property
-    def decode_s(self) -> float: ...
-    @property
-    def ttft_s(self) -> float | None: ...
-    @property
-    def service_s(self) -> float: ...
-    @property
-    def waiting_s(self) -> float: ...
-    @property
-    def fault(self) -> str | None: ...
-    @property
-    def error(self) -> str | None: ...
-    @property
-    def tool_calls(self) -> Sequence[ToolCallFacts]: ...
-
-
-class TaskFacts(Protocol):
-    """A task from the history; see `persistence.TaskDetail`."""
-
-    @property
-    def record(self) -> TaskRecord: ...
-    @property
-    def starts(self) -> int: ...
-    @property
-    def interruptions(self) -> int: ...
-    @property
-    def round_total(self) -> int | None: ...
-    @property
-    def attempts(self) -> Sequence[AttemptFacts]: ...
+if TYPE_CHECKING:
+    from persistence.rows import AttemptRow, TaskDetail, ToolCallRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +22,10 @@ class RoundPage:
 
     start: int
     number: int
-    attempts: tuple[AttemptFacts, ...]
+    attempts: tuple[AttemptRow, ...]
 
     @property
-    def last(self) -> AttemptFacts:
+    def last(self) -> AttemptRow:
         return self.attempts[-1]
 
 
@@ -132,7 +68,7 @@ class TaskPage:
     fault: TaskFault | None = None
     result: str | None = None
     rounds: tuple[RoundPage, ...] = ()
-    earlier: tuple[AttemptFacts, ...] = ()
+    earlier: tuple[AttemptRow, ...] = ()
     slots: tuple[SlotView, ...] = ()
 
     @property
@@ -152,13 +88,13 @@ class TaskPage:
         return sanitise(replies[-1]) if replies else self.prompt
 
 
-def tool_call_text(call: ToolCallFacts) -> str:
+def tool_call_text(call: ToolCallRow) -> str:
     """Write a tool call on one line: `asks for look_up (city: "Brno", days: 2)`."""
     given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
     return one_line(f"asks for {call.name} ({given})" if given else f"asks for {call.name}", 1_000)
 
 
-def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage | None:
+def page_of(task_id: int, view: ViewState, facts: TaskDetail | None) -> TaskPage | None:
     """Return a task's page; None when neither view state nor history knows the task."""
     live = view.tasks.get(task_id)
     if live is not None:
@@ -171,7 +107,7 @@ def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage 
     return None if facts is None else _ended_page(facts)
 
 
-def _rounds(facts: TaskFacts | None) -> tuple[tuple[RoundPage, ...], tuple[AttemptFacts, ...]]:
+def _rounds(facts: TaskDetail | None) -> tuple[tuple[RoundPage, ...], tuple[AttemptRow, ...]]:
     """Return the rounds of the last start, and the attempts of earlier ones."""
     if facts is None:
         return (), ()
@@ -191,7 +127,7 @@ def _without_executing(rounds: Sequence[RoundPage]) -> tuple[RoundPage, ...]:
     return tuple(kept)
 
 
-def _ended_page(facts: TaskFacts) -> TaskPage:
+def _ended_page(facts: TaskDetail) -> TaskPage:
     record = facts.record
     rounds, earlier = _rounds(facts)
     return TaskPage(
@@ -223,7 +159,7 @@ def _ended_page(facts: TaskFacts) -> TaskPage:
     )
 
 
-def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> TaskPage:
+def _live_page(task: TaskView, view: ViewState, facts: TaskDetail | None) -> TaskPage:
     slots = tuple(sorted((slot for slot in view.slots.values() if slot.task == task.id), key=lambda slot: slot.round))
     slot = slots[0] if slots else None
     rounds, earlier = _rounds(facts)
@@ -263,7 +199,7 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> Task
     )
 
 
-def _listed_page(result: ResultView, facts: TaskFacts | None) -> TaskPage:
+def _listed_page(result: ResultView, facts: TaskDetail | None) -> TaskPage:
     """Return the page from the results list alone, when the history is not read yet or unreadable."""
     rounds, earlier = _rounds(facts)
     done = result.state is TaskState.DONE

@@ -7,11 +7,15 @@ import re
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, tool_call_text
+from aios_tui.console.state.task_details import RoundPage, TaskPage, tool_call_text
 from aios_tui.formatting import numbers
 from engine.errors import UsageError
 from engine.sanitise import one_line, sanitise
+
+if TYPE_CHECKING:
+    from persistence.rows import AttemptRow
 
 
 def markdown_of(page: TaskPage, at: datetime) -> str:
@@ -95,7 +99,7 @@ def _round(each: RoundPage, page: TaskPage) -> str:
     return "\n\n".join(parts)
 
 
-def _attempt(attempt: AttemptFacts) -> str:
+def _attempt(attempt: AttemptRow) -> str:
     parts = [
         f"Attempt {attempt.attempt}: {attempt.state}, {_plain(attempt.model or 'no model')} on {_plain(attempt.slot)}, "
         f"{numbers.took(attempt.service_s)}, {attempt.tokens_out:,} tokens."

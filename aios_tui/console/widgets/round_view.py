@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Collapsible, Static
 
-from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, tool_call_text
+from aios_tui.console.state.task_details import RoundPage, TaskPage, tool_call_text
 from aios_tui.console.state.view_state import SlotView
 from aios_tui.console.widgets.hint_bar import Flow
 from aios_tui.console.widgets.text_lines import TextLines
@@ -15,6 +17,9 @@ from aios_tui.formatting import numbers
 from engine.sanitise import one_line, sanitise
 from engine.task import AttemptState
 from engine.wording import plural
+
+if TYPE_CHECKING:
+    from persistence.rows import AttemptRow
 
 LIVE_CHARACTERS = 3_500
 
@@ -137,7 +142,7 @@ def _waiting(slot: SlotView) -> str:
     )
 
 
-def _figures(attempt: AttemptFacts) -> list[str]:
+def _figures(attempt: AttemptRow) -> list[str]:
     rate = attempt.tokens_out / attempt.decode_s if attempt.decode_s > 0 else None
     return [
         one_line(f"{attempt.model or ''} on {attempt.slot}", 80),
@@ -149,6 +154,6 @@ def _figures(attempt: AttemptFacts) -> list[str]:
     ]
 
 
-def _wrong(attempt: AttemptFacts) -> str:
+def _wrong(attempt: AttemptRow) -> str:
     kind = f"{attempt.fault}: " if attempt.fault else ""
     return one_line(f"attempt {attempt.attempt} {attempt.state}: {kind}{attempt.error or 'no reason was given'}", 1_000)
