@@ -17,10 +17,9 @@ from aios_tui.console.widgets.field_lines import (
     fill,
     flow,
     lay,
-    width_of,
 )
 from aios_tui.console.widgets.sparkline import LEAST, strip
-from aios_tui.console.widgets.styled_lines import Line, Span
+from aios_tui.console.widgets.styled_lines import Line, Span, width_of
 from aios_tui.formatting import numbers
 from aios_tui.formatting.models import vram_share
 from engine.cores.port import CoreInfo, ModelInfo

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aios_tui.console.widgets.cells import cell_len, fit, plain
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 
 GAP = "  "
 LABEL = 9
@@ -26,11 +26,6 @@ class FieldEntry:
 def field(text: str, style: str = "") -> Field:
     """Return a field of one style."""
     return ((text, style),)
-
-
-def width_of(spans: Iterable[Span]) -> int:
-    """Return the width of spans in cells."""
-    return sum(cell_len(text) for text, _ in spans)
 
 
 def fill(spans: Sequence[Span], fields: Sequence[Field], width: int) -> list[Span]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from aios_tui.console.state.view_state import ViewState
 from aios_tui.console.widgets.canvas import Canvas
-from aios_tui.console.widgets.cells import cell_len, fit, plain
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.cells import fit, plain
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 from aios_tui.formatting import numbers
 from engine.cores.port import SlotState
 from engine.task import KernelState
@@ -197,4 +197,4 @@ def _joined(groups: list[list[Span]]) -> list[Span]:
 
 
 def _width(groups: list[list[Span]]) -> int:
-    return sum(cell_len(text) for text, _ in _joined(groups))
+    return width_of(_joined(groups))

@@ -11,7 +11,7 @@ from aios_tui.console.state.view_state import ViewState
 from aios_tui.console.widgets.cells import cell_len, fit
 from aios_tui.console.widgets.columns import Column, Placed, place
 from aios_tui.console.widgets.line_list import LineList
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 from aios_tui.formatting import models, numbers
 
 if TYPE_CHECKING:
@@ -150,15 +150,11 @@ def _job_line(job: Job, columns: Sequence[Placed], width: int) -> Line:
         text = models.progress_text(progress, job.rate) or "asking for it"
         if progress.total:
             text = text.removeprefix(progress.status).strip()
-            cells = min(MOST_BAR, width - _width(spans) - cell_len(text) - 2)
+            cells = min(MOST_BAR, width - width_of(spans) - cell_len(text) - 2)
             spans += _bar(progress.done / progress.total, cells) if cells >= LEAST_BAR else []
         spans.append((text, ""))
     line = clip(spans, width)
-    return (*line, (" " * max(0, width - _width(line)), ""))
-
-
-def _width(spans: Sequence[Span]) -> int:
-    return sum(cell_len(text) for text, _ in spans)
+    return (*line, (" " * max(0, width - width_of(line)), ""))
 
 
 def _bar(share: float, cells: int) -> list[Span]:

@@ -6,7 +6,7 @@ from aios_tui.console.actions import BY_ID
 from aios_tui.console.state.replay_view import ReplayView, speed_text
 from aios_tui.console.widgets.canvas import Canvas
 from aios_tui.console.widgets.cells import cell_len, fit, plain
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 from aios_tui.formatting import numbers
 
 NAME = 28
@@ -38,7 +38,7 @@ class ReplayLine(Canvas):
             return []
         left = _progress(replay, width)
         for right in (_keys(), _keys(bare=True)):
-            gap = width - _size(left) - _size(right)
+            gap = width - width_of(left) - width_of(right)
             if gap >= 2:
                 return [(*left, (" " * gap, ""), *right)]
         return [clip(left, width)]
@@ -74,7 +74,3 @@ def _keys(bare: bool = False) -> list[Span]:
         keys = "/".join(BY_ID[action].shown_key for action in actions)
         spans += [("  " if spans else "", ""), (keys, "key"), ("" if bare else f" {word}", "dim")]
     return spans
-
-
-def _size(spans: list[Span]) -> int:
-    return sum(cell_len(text) for text, _ in spans)

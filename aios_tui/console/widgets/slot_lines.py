@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from aios_tui.console.state.view_state import SlotView, ViewState
 from aios_tui.console.widgets.cells import fit, plain, wrap_tail
-from aios_tui.console.widgets.field_lines import field, fill, width_of
+from aios_tui.console.widgets.field_lines import field, fill
 from aios_tui.console.widgets.sparkline import strip
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 from aios_tui.formatting import numbers
 from engine.cores.port import SlotState
 

@@ -6,6 +6,8 @@ widget, each change of focus cost several milliseconds of style matching.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -71,13 +73,9 @@ class LineWidget(Widget):
         return Strip(segments).adjust_cell_length(width, under)
 
 
-def spread(left: list[Span], right: list[Span], width: int) -> Line:
-    """Lay two groups at the ends of a line of `width` cells; drop the right one when there is no room for both."""
-    used = sum(cell_len(text) for text, _ in left)
-    wanted = sum(cell_len(text) for text, _ in right)
-    if used + wanted + 1 > width:
-        return clip(left, width)
-    return (*left, (" " * (width - used - wanted), ""), *right)
+def width_of(spans: Iterable[Span]) -> int:
+    """Return the width of spans in cells."""
+    return sum(cell_len(text) for text, _ in spans)
 
 
 def clip(spans: list[Span], width: int) -> Line:
