@@ -24,7 +24,7 @@ class Canvas(LineWidget):
         width, height = self.size
         if not width or not height or not self.is_attached:
             return
-        old, new = self._shown, self._built(width, height)
+        old, new = self._shown, self._build_lines(width, height)
         self._shown = new
         if old is None or len(old) != len(new):
             self.refresh()
@@ -33,7 +33,7 @@ class Canvas(LineWidget):
             if before != after:
                 self.refresh(Region(0, y, width, 1))
 
-    def _built(self, width: int, height: int) -> list[tuple[str, Line]]:
+    def _build_lines(self, width: int, height: int) -> list[tuple[str, Line]]:
         self.bases = {}
         lines = self.build(width, height)[:height]
         lines += [()] * (height - len(lines))
@@ -46,6 +46,6 @@ class Canvas(LineWidget):
     def render_line(self, y: int) -> Strip:
         width, height = self.size
         if self._shown is None or len(self._shown) != height:
-            self._shown = self._built(width, height)
+            self._shown = self._build_lines(width, height)
         base, line = self._shown[y] if y < len(self._shown) else ("", ())
         return self.strip_of(line, width, base)

@@ -127,9 +127,9 @@ def _model(model: ModelInfo, now: float) -> list[Field]:
     found = [field(plain(model.name))]
     share = vram_share(model)
     if share is not None:
-        spilt = 0 < share < 1
+        spilled = 0 < share < 1
         text = f"{_percent(share)} in VRAM" if share > 0 else "in system RAM"
-        found.append(field(text, "warn" if spilt else "dim"))
+        found.append(field(text, "warn" if spilled else "dim"))
     if model.expires_at is not None:
         left = model.expires_at - now
         found.append(field(f"unloads in {numbers.clock(left)}" if left > 0 else "unloads now", "dim"))
@@ -157,7 +157,7 @@ def _percent(share: float) -> str:
     return "100 %" if share >= 1 else f"{min(99, max(1, round(share * 100)))} %"
 
 
-def spilt(info: CoreInfo, *, gpu: bool = False) -> list[tuple[ModelInfo, float]]:
+def spilled(info: CoreInfo, *, gpu: bool = False) -> list[tuple[ModelInfo, float]]:
     """Return the models that lie in system RAM in part, with that share, although they should not.
 
     They should not if some of a model is in GPU memory, or if the server is on this machine, which has a `gpu`."""
@@ -168,7 +168,7 @@ def spilt(info: CoreInfo, *, gpu: bool = False) -> list[tuple[ModelInfo, float]]
 
 def spill_field(info: CoreInfo, *, gpu: bool = False) -> list[Field]:
     """Return the warning in a few words, for a pane with room for one line."""
-    found = spilt(info, gpu=gpu)
+    found = spilled(info, gpu=gpu)
     return [field(f"{_percent(part)} of {cut(model.name, MAX_NAME)} in RAM", "warn") for model, part in found]
 
 
@@ -176,7 +176,7 @@ def warnings(info: CoreInfo, width: int, *, gpu: bool = False) -> list[FieldEntr
     """Return a line for each model that lies in system RAM in part, and the remedy."""
     loaded = sum(model.loaded for model in info.models)
     found: list[FieldEntry] = []
-    for model, part in spilt(info, gpu=gpu):
+    for model, part in spilled(info, gpu=gpu):
         reason = f": {_percent(part) if part < 1 else 'all of it'} is in system RAM, so it is slow"
         line = f"! {cut(model.name, max(8, width - len(reason) - 2))}{reason}"
         found.append(FieldEntry(WARNING, ((cut(line, width), "warn"),)))

@@ -58,7 +58,7 @@ class QuickInput(LineInput):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Let escape close candidates only while there are some; otherwise it is the screen's key."""
         if action in ("accept", "close"):
-            self.line.catch_up()
+            self.line.process_text()
         if action == "close":
             return self.line.completing
         return super().check_action(action, parameters)
@@ -167,7 +167,7 @@ class QuickLine(Widget):
         self._history_index: int | None = None  # None: the line that is being written
         self._draft = ""
         self._inserted = ""  # a value set by this widget, for which no candidates are shown
-        self._wrong = False
+        self._has_error = False
         self._processed = ""
         self.error: QuickError | None = None
 
@@ -219,7 +219,7 @@ class QuickLine(Widget):
 
     def step(self, by: int) -> None:
         """Step through the candidates while they are shown, else through the history."""
-        self.catch_up()
+        self.process_text()
         if self.completing:
             self._moved = True
             self.query_one(CompletionList).move(by)
@@ -249,9 +249,9 @@ class QuickLine(Widget):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.catch_up()
+        self.process_text()
 
-    def catch_up(self) -> None:
+    def process_text(self) -> None:
         """Process the present text; a key may arrive before the message about its change."""
         value = self.value
         if value == self._processed:
@@ -289,7 +289,7 @@ class QuickLine(Widget):
                 spec = parse(self.value, self._agents(), self._models(), agent=self._agent)
             except QuickError as problem:
                 error = problem
-        self._wrong = error is not None
+        self._has_error = error is not None
         self._show_error(error)
         return spec
 
@@ -301,7 +301,7 @@ class QuickLine(Widget):
 
     def submit(self) -> None:
         """Post the task that the line describes and clear it; or accept a candidate chosen with the arrows."""
-        self.catch_up()
+        self.process_text()
         if self.completing and self._moved:
             self.accept()
             return
@@ -325,5 +325,5 @@ class QuickLine(Widget):
     def on_descendant_focus(self) -> None:
         """Show the error of a wrong text again."""
         self.input.placeholder = PLACEHOLDER
-        if self._wrong:
+        if self._has_error:
             self._check()

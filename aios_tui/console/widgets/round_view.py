@@ -64,7 +64,7 @@ class RoundView(Vertical):
                 yield TextLines(sanitise(last.prompt), classes="aside")
         for attempt in self._round.attempts:
             if attempt.state is not AttemptState.DONE:
-                yield Static(Content(_wrong(attempt)), classes="wrong", markup=False)
+                yield Static(Content(_error_text(attempt)), classes="wrong", markup=False)
         if last.thinking:
             with Collapsible(title=f"thinking, {length_text(last.thinking)}"):
                 yield TextLines(sanitise(last.thinking), classes="aside")
@@ -154,6 +154,6 @@ def _figures(attempt: AttemptRow) -> list[str]:
     ]
 
 
-def _wrong(attempt: AttemptRow) -> str:
+def _error_text(attempt: AttemptRow) -> str:
     kind = f"{attempt.fault}: " if attempt.fault else ""
     return one_line(f"attempt {attempt.attempt} {attempt.state}: {kind}{attempt.error or 'no reason was given'}", 1_000)
