@@ -1,8 +1,11 @@
-"""Key to paint: how long after a key press the console has drawn, with 10,000 queued tasks and 8 streams running.
+"""Time from a key press to the drawn frame, with 10,000 queued tasks and 8 streams running.
 
 Beside it, in the same run, a DataTable of the same rows in an app that does nothing else. Both are driven by Textual's
 pilot without a terminal: what is measured is the time on the loop from the key's event to the frame it causes, and the
-processor time spent meanwhile. Run `python -m benchmarks.console_keys [TASKS]`.
+processor time spent meanwhile. A last line has the processor time to ask a real kernel what runs next and to put that
+first, as the console does for each frame in which the queue changed.
+
+Run `python -m benchmarks.console_keys [TASKS]`.
 """
 
 from __future__ import annotations
@@ -21,8 +24,16 @@ from textual.screen import Screen
 from textual.widgets import DataTable
 
 from aios_tui.console.app import ConsoleApp
+from aios_tui.console.state.ready_order import HEAD
+from aios_tui.console.state.reducer import resync
+from aios_tui.console.state.view_state import ViewState
 from engine import events as e
+from engine.agents.catalogue import load_catalogue
 from engine.cores.port import SlotState
+from engine.cores.scripted import ScriptedCore
+from engine.kernel import Kernel
+from engine.scheduling import parse_policy
+from engine.store import MemoryStore
 from engine.task import KernelState, TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeRuntime, FakeSubscription
 
@@ -58,7 +69,7 @@ async def stream(subscription: FakeSubscription) -> None:
 
 
 class Frames:
-    """Tells when a screen has drawn."""
+    """Reports when a screen has drawn."""
 
     def __init__(self) -> None:
         self.drawn = asyncio.Event()
@@ -99,7 +110,7 @@ def _down() -> Any:
 
 
 Sample = tuple[list[float], list[float]]
-"""Wall and processor seconds, one of each a press or change."""
+"""Wall and processor seconds, one of each per press or change."""
 
 
 async def measure(pilot: Pilot[Any], moved: Callable[[], int], alter: Callable[[int], object]) -> tuple[Sample, Sample]:
@@ -177,6 +188,27 @@ async def peer(tasks: int) -> tuple[Sample, Sample, float]:
     return keys, changes, opened
 
 
+async def queue_order(tasks: int, policy: str) -> tuple[float, float]:
+    """Median processor seconds for `Kernel.upcoming`, and for putting its answer first after a change."""
+    core = ScriptedCore.parse(f"ttft=3600,slots={STREAMS}")
+    kernel = Kernel(cores=[core], store=MemoryStore(), agents=load_catalogue(None)[0], policy=parse_policy(policy))
+    await kernel.start()
+    await kernel.submit_many([TaskSpec(prompt="x", priority=n % 10) for n in range(tasks)])
+    view = resync(ViewState(), kernel.snapshot())
+    asked, ordered = [], []
+    for _ in range(PRESSES):
+        await kernel.submit(TaskSpec(prompt="x", priority=0))
+        view = resync(view, kernel.snapshot())
+        begun = time.process_time()
+        upcoming = kernel.upcoming(HEAD)
+        between = time.process_time()
+        view.order.lead_with(task for task, _ in upcoming)
+        asked.append(between - begun)
+        ordered.append(time.process_time() - between)
+    await kernel.stop()
+    return statistics.median(asked), statistics.median(ordered)
+
+
 def report(name: str, keys: Sample, changes: Sample, opened: float) -> tuple[float, float, float]:
     worst = sorted(keys[0])[int(len(keys[0]) * 0.95)]
     key, change_ = statistics.median(keys[1]) * 1e3, statistics.median(changes[1]) * 1e3
@@ -194,6 +226,10 @@ def main() -> None:
     ours = report(f"console, {tasks:,} queued, no streams", *asyncio.run(console(tasks, streams=False)))
     theirs = report(f"DataTable, {tasks:,} rows, nothing else", *asyncio.run(peer(tasks)))
     key, row, opened = (their / our for their, our in zip(theirs, ours, strict=True))
+    for policy in ("npps", "npps:affinity=8"):
+        asked, ordered = asyncio.run(queue_order(tasks, policy))
+        times = f"asked in {asked * 1e3:.2f} ms, put first in {ordered * 1e3:.2f} ms"
+        print(f"what runs next, {tasks:,} queued, {policy}: {times}")
     print(f"DataTable / console, processor time: a key {key:.1f}, a new row {row:.1f}, to open {opened:.1f}")
 
 

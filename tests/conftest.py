@@ -15,7 +15,7 @@ import pytest
 
 from engine.cores.embedded import weights
 from engine.cores.embedded.core import available
-from engine.cores.embedded.model import LoadedModel
+from engine.cores.embedded.loaded_model import LoadedModel
 from tests import profiles
 
 GRACE_S = float(os.environ.get("TEST_GRACE_S", "60"))

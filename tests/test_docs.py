@@ -120,13 +120,13 @@ def test_the_settings_in_the_readme_are_as_they_are() -> None:
     section = README.partition("\n## Settings\n")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| `([a-z_]+)` \| (.*?) \| .*\|$", section, re.MULTILINE)
     assert len(rows) > 3
-    in_words = {"the core's own": None, "the last one used": None}
+    tool_call_text = {"the core's own": None, "the last one used": None}
     for name, shown in rows:
         default = Settings.model_fields[name].get_default(call_default_factory=True)
         if shown == "below":
             assert default.name in section
         else:
-            assert (in_words[shown] if shown in in_words else shown.strip("`")) == default, name
+            assert (tool_call_text[shown] if shown in tool_call_text else shown.strip("`")) == default, name
 
 
 def commands(group: click.Group = root, path: str = "") -> Iterator[tuple[str, click.Command]]:

@@ -41,12 +41,12 @@ def _print_messages(out: Output) -> Report:
 
     def report(step: PullProgress) -> None:
         nonlocal status, printed_at
-        from aios_tui.formatting.models import progress_words
+        from aios_tui.formatting.models import progress_text
 
         now = time.monotonic()
         if step.status != status or now - printed_at >= LINE_EVERY_S:
             status, printed_at = step.status, now
-            out.note(progress_words(step))
+            out.note(progress_text(step))
 
     return report
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 from aios_tui.console.state.replay_view import ReplayView
 from aios_tui.console.state.view_state import ViewState
-from aios_tui.formatting.models import core_that_lacks, missing_model
-from engine.task import LEAST_URGENT, MOST_URGENT, KernelState, TaskState
+from aios_tui.formatting.models import missing_model
+from engine.task import LEAST_URGENT, MOST_URGENT, KernelState, TaskFault, TaskState
 
 Pane = Literal["queue", "activity", "results"]
 
@@ -48,17 +48,17 @@ class ActionContext:
     @property
     def missing_model(self) -> str | None:
         """The model that was missing when the selected task failed."""
-        return missing_model(self._error)
+        return missing_model(self._fault)
 
     @property
     def lacking_core(self) -> str | None:
         """The core that reported it missing, if known."""
-        return core_that_lacks(self._error, self.view.cores.values())
+        return None if self._fault is None else self._fault.core
 
     @property
-    def _error(self) -> str:
+    def _fault(self) -> TaskFault | None:
         result = None if self.selected is None else self.view.result(self.selected)
-        return result.result if result is not None and result.state is TaskState.FAILED else ""
+        return None if result is None else result.fault
 
 
 UNSELECTED = "no task is selected here"

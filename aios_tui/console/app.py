@@ -17,19 +17,19 @@ import asyncio
 import inspect
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual.binding import BindingType
 from textual.events import Event, Resize
+from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.signal import Signal
 from textual.widget import Widget
 from textual.widgets import Input
-from textual.worker import WorkerFailed
 
 from aios_tui.console.action_context import ActionContext
 from aios_tui.console.actions import BY_ID
@@ -37,10 +37,8 @@ from aios_tui.console.app_base import ConsoleBase
 from aios_tui.console.handlers import operator
 from aios_tui.console.handlers.palette import ActionCommands
 from aios_tui.console.input.line_filter import PrintableOnly
-from aios_tui.console.input.paste import whole_pastes
-from aios_tui.console.input.terminal import as_it_is_now, lasting_terminal
-from aios_tui.console.jobs import core_refresh, workloads
 from aios_tui.console.jobs.models import ModelJobs
+from aios_tui.console.jobs.recording import end_broken_recording
 from aios_tui.console.preferences import Preferences
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.main import MainScreen
@@ -48,6 +46,9 @@ from aios_tui.console.state.bridge import Bridge
 from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.reducer import result_of
 from aios_tui.console.state.view_state import MAX_RESULTS, Changes, Counts
+from aios_tui.console.textual_internals.exceptions import exception_of
+from aios_tui.console.textual_internals.paste_parser import pastes_without_escapes
+from aios_tui.console.textual_internals.terminal_stream import with_current_size, writes_survive_hangup
 from aios_tui.console.theming import ThemeManager, variable_defaults
 from aios_tui.console.widgets.footer import NOTICE_S
 from aios_tui.reporting.run_store import MemoryRuns, Runs
@@ -111,11 +112,13 @@ class ConsoleApp(ConsoleBase):
         self.draining = False
         self.priority_policy = "npps"
         self.last_notice = ""
-        self._looking: set[str] = set()
         self.bridge = Bridge(self._publish, now=now, on_lost=self._reload)
         self.frames: Signal[Changes] = Signal(self, "frames")
         self._wanted_theme = theme
-        self._filters.append(PrintableOnly())
+        self._printable_only = PrintableOnly()
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return [*super().get_line_filters(), self._printable_only]
 
     def get_default_screen(self) -> Screen[Any]:
         return MainScreen()
@@ -132,7 +135,7 @@ class ConsoleApp(ConsoleBase):
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Resize) and not self.is_headless:
-            event = as_it_is_now(event)
+            event = with_current_size(event)
         await super().on_event(event)
 
     def before_paste(self) -> None:
@@ -148,22 +151,8 @@ class ConsoleApp(ConsoleBase):
 
     def _tick(self) -> None:
         if self.runtime.recording_over:
-            self.carry_out(partial(workloads.end_broken_recording, self))
+            self.carry_out(partial(end_broken_recording, self))
         self.bridge.tick()
-        self._look_where_due()
-
-    def _look_where_due(self) -> None:
-        if self.live and not self.leaving:
-            for core in set(core_refresh.due(self.view)) - self._looking:
-                self.carry_out(partial(self._look_at, core), group="looks")
-
-    async def _look_at(self, core: str) -> None:
-        """Ask one core how it is, once at a time."""
-        self._looking.add(core)
-        try:
-            await self.runtime.kernel.inspect(core)
-        finally:
-            self._looking.discard(core)
 
     def start(self) -> None:
         """Start the core, in the background."""
@@ -234,17 +223,11 @@ class ConsoleApp(ConsoleBase):
         finally:
             self.exit(code)
 
-    def _fatal_error(self) -> None:
-        """End at an unexpected exception without Textual's report: `run_console` raises it where it is logged."""
-        self._close_messages_no_wait()
-
     # Frames, notices and actions
 
     def _publish(self, changes: Changes) -> None:
         for notice in changes.notices:
             self.notify(notice.text, severity="information" if notice.level == "info" else notice.level)
-        if changes.lanes:
-            self._look_where_due()  # a model that begins to stream is in memory now
         self.frames.publish(changes)
 
     def notify(
@@ -326,10 +309,10 @@ async def run_console(runtime: ConsoleRuntime, **options: Any) -> int:
     """
     app = ConsoleApp(runtime, **options)
     try:
-        with lasting_terminal(), whole_pastes():
+        with writes_survive_hangup(), pastes_without_escapes():
             code = await app.run_async()
-        if app._exception is not None:
-            raise app._exception.error if isinstance(app._exception, WorkerFailed) else app._exception
+        if (error := exception_of(app)) is not None:
+            raise error
     finally:
         await runtime.close(drain_s=0.0)
     return app.return_code or 0 if code is None else code

@@ -17,6 +17,7 @@ from aios_tui.console.preferences import Preferences
 from aios_tui.console.state.bridge import Bridge
 from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.view_state import Changes, ViewState
+from aios_tui.console.textual_internals.exceptions import QuietExceptions
 from aios_tui.console.theming import ThemeManager
 from aios_tui.reporting.run_store import Runs
 from engine.errors import AiosError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from aios_tui.console.jobs.replay import ReplayJob
 
 
-class ConsoleBase(OrderedKeys):
+class ConsoleBase(QuietExceptions, OrderedKeys):
     """The console without its screens and actions."""
 
     runtime: ConsoleRuntime

@@ -1,38 +1,38 @@
-"""Describe models, for the command line and the console alike."""
+"""Facts about models as text, for the command line and the console."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aios_tui.formatting import numbers
+from engine.cores.port import FaultKind
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from engine.cores.model_management import ModelDetails, PullProgress
-    from engine.cores.port import CoreInfo, ModelInfo
+    from engine.cores.port import ModelInfo
+    from engine.task import TaskFault
 
-_MISSING = re.compile(r"\bmodel '([^'\s]{1,300})' not found(?: at ([^\s;]{1,300}))?")
 _LONG = 12
 
 
 def vram_share(model: ModelInfo) -> float | None:
-    """Return the share of a loaded model in GPU memory, 0 to 1: `size_vram / size`; None when unknown."""
+    """Return the share of a loaded model in GPU memory, 0 to 1: `size_vram / size`; None if it is not reported."""
     if not model.loaded or model.size_vram is None or not model.size_loaded:
         return None
     return min(1.0, max(0.0, model.size_vram / model.size_loaded))
 
 
-def share_words(share: float) -> str:
-    """Format a share as a percentage; 100 % means all of it, 0 % none."""
+def share_text(share: float) -> str:
+    """Write a share as a percentage; less than all is never 100 %."""
     percent = round(share * 100)
     return f"{min(99, percent) if share < 1 else 100 if share >= 1 else percent} %" if share > 0 else "0 %"
 
 
 def warning(model: ModelInfo) -> str:
-    """Return why a model that is not fully in GPU memory is slow; empty otherwise."""
+    """Return a warning when part of a loaded model is not in GPU memory; empty otherwise."""
     share = vram_share(model)
     if share is None or share >= 1 or model.size_loaded is None:
         return ""
@@ -43,13 +43,13 @@ def warning(model: ModelInfo) -> str:
 
 
 def memory(model: ModelInfo, now: float) -> str:
-    """Describe how much of a model is in which memory, and for how long."""
+    """Describe a model's place in memory: size, share in GPU memory, and time left."""
     if not model.loaded:
         return "not loaded"
     parts = ["loaded" if model.size_loaded is None else numbers.size(model.size_loaded)]
     share = vram_share(model)
     if share is not None:
-        parts.append(f"{share_words(share)} in VRAM")
+        parts.append(f"{share_text(share)} in VRAM")
     if model.expires_at is not None:
         left = model.expires_at - now
         parts.append(f"unloads in {numbers.clock(left)}" if left > 0 else "about to be unloaded")
@@ -57,7 +57,7 @@ def memory(model: ModelInfo, now: float) -> str:
 
 
 def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
-    """Yield a label and a text for each known property; a text may have several lines."""
+    """Yield a label and a text for each known fact; some texts have several lines."""
     info = shown.info
     kind = " ".join(filter(None, (shown.family, shown.parameter_size, shown.quantization, shown.facts.get("format"))))
     most = next((value for key, value in shown.facts.items() if key.endswith(".context_length")), "")
@@ -82,7 +82,7 @@ def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
 
 
 def _first_lines(text: str) -> str:
-    """Return the first lines of a long text, and the number of further ones."""
+    """Return the first lines of a long text, and the number of further lines."""
     lines = text.strip().splitlines()
     more = [f"… and {len(lines) - _LONG} more lines"] if len(lines) > _LONG else []
     return "\n".join([*lines[:_LONG], *more])
@@ -95,8 +95,8 @@ def _local_time(at: float) -> str:
         return ""
 
 
-def progress_words(progress: PullProgress, rate: float | None = None) -> str:
-    """Format the progress of a pull: `pulling 6e9f90f02bb3  43 %  2.2 of 5.2 GB  31 MB/s  1:37 left`."""
+def progress_text(progress: PullProgress, rate: float | None = None) -> str:
+    """Describe the progress of a pull: `pulling 6e9f90f02bb3  43 %  2.2 of 5.2 GB  31 MB/s  1:37 left`."""
     parts = [progress.status]
     if progress.total:
         parts.append(f"{int(100 * progress.done / progress.total)} %")
@@ -107,13 +107,8 @@ def progress_words(progress: PullProgress, rate: float | None = None) -> str:
     return "  ".join(parts)
 
 
-def missing_model(error: str) -> str | None:
-    """The model that a task failed for the lack of, out of its error in the words that all cores use; else None."""
-    found = _MISSING.search(error)
-    return one_line(found[1], 300) if found else None
-
-
-def core_that_lacks(error: str, cores: Iterable[CoreInfo]) -> str | None:
-    """The core whose address that error gives as the one where the model was not found; None where it gives none."""
-    found = _MISSING.search(error)
-    return next((core.name for core in cores if found and core.where and core.where == found[2]), None)
+def missing_model(fault: TaskFault | None) -> str | None:
+    """Return the model that a task failed for lack of; None if it failed for another reason, or not at all."""
+    if fault is None or fault.kind != FaultKind.NO_MODEL or fault.model is None or len(fault.model.split()) != 1:
+        return None
+    return one_line(fault.model, 300)

@@ -209,7 +209,7 @@ def _row(record: TaskRecord) -> str:
 
 def _print_detail(out: Output, detail: TaskDetail) -> None:
     from aios_tui.cli.runner.task_report import format_heading
-    from aios_tui.console.state.task_details import in_words
+    from aios_tui.console.state.task_details import tool_call_text
 
     task = detail.record
     retries = sum(each.attempt > 1 for each in detail.attempts)
@@ -233,6 +233,6 @@ def _print_detail(out: Output, detail: TaskDetail) -> None:
         if each.reply:
             out.print(each.reply.strip())
         for call in each.tool_calls:
-            out.print(in_words(call))
+            out.print(tool_call_text(call))
     if task.error:
         out.print(f"\n{task.state}: {task.error}")

@@ -228,7 +228,7 @@ async def _quit(app: ConsoleBase, context: ActionContext) -> None:
     if app.leaving:
         return
     if not context.live or not context.view.running:
-        if not app.model_jobs.keep_from_leaving():
+        if not app.model_jobs.warn_before_leaving():
             app.leave()
         return
     from aios_tui.console.screens.quit import QuitScreen

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aios_tui.console.action_context import ActionContext
-from aios_tui.console.state.replay_view import speed_words
+from aios_tui.console.state.replay_view import speed_text
 from engine.errors import UsageError
 from engine.wording import plural
 
@@ -72,7 +72,7 @@ def _send_next_arrival(app: ConsoleBase, _: ActionContext) -> None:
 def _change_speed(steps: int) -> Operation:
     def change(app: ConsoleBase, _: ActionContext) -> None:
         if app.replaying is not None:
-            app.notify(f"replay speed: {speed_words(app.replaying.change_speed(steps))}")
+            app.notify(f"replay speed: {speed_text(app.replaying.change_speed(steps))}")
             app.redraw_header()
 
     return change

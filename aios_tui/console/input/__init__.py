@@ -1,1 +1,1 @@
-"""Keyboard, paste and text input, in the order in which they arrive."""
+"""Keyboard and paste input, in the order of arrival, and the quick line's grammar."""

@@ -1,4 +1,4 @@
-"""Belt and braces: whatever a widget draws, nothing that could steer a terminal leaves for it."""
+"""A last line of defence: removes terminal control characters from everything that is drawn."""
 
 from __future__ import annotations
 

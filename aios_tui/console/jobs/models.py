@@ -1,4 +1,4 @@
-"""What the console does to models: pulls, loads, unloads and deletions, which go on whatever screen is shown."""
+"""Pulls, loads, unloads and deletions of models, which continue whatever screen is shown."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from aios_tui.formatting import numbers
 from engine.cores.model_management import ModelManager, PullProgress, model_manager_of
 from engine.errors import AiosError
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class JobHost(Protocol):
-    """What jobs ask of the console."""
+    """The console as jobs use it."""
 
     leaving: bool
     runtime: ConsoleRuntime
@@ -38,13 +39,13 @@ class JobHost(Protocol):
 
 Kind = Literal["pull", "load", "unload", "delete"]
 DOING: dict[Kind, str] = {"pull": "pulling", "load": "loading", "unload": "unloading", "delete": "deleting"}
-DRAWN_EVERY_S = 0.1
-WARNED_S = 10.0
+REDRAW_S = 0.1
+WARN_AGAIN_S = 10.0
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One operation on one model of one core. `rate` is the bytes a second of the layer that is being pulled."""
+    """One operation on one model of one core. `rate`: bytes per second of the layer that is being pulled."""
 
     core: str
     model: str
@@ -56,8 +57,8 @@ class Job:
     _from: int = 0
     _layer: str = field(default="\0")
 
-    def take(self, progress: PullProgress, now: float) -> None:
-        """Take note of how far it is at `now`, in seconds."""
+    def update(self, progress: PullProgress, now: float) -> None:
+        """Record the progress at `now`, in seconds."""
         if progress.status != self._layer:
             self._layer, self._since, self._from, self.rate = progress.status, now, progress.done, None
         elif now - self._since >= 1.0:
@@ -66,26 +67,26 @@ class Job:
 
 
 class ModelJobs:
-    """At most one job a model at a time. How each ends is said to the operator in one line."""
+    """At most one job per model at a time. The operator gets one line when a job ends."""
 
     def __init__(self, app: JobHost) -> None:
         self._app = app
         self.running: dict[tuple[str, str], Job] = {}
-        self._warned = -WARNED_S
+        self._warned = -WARN_AGAIN_S
 
-    def keepers(self) -> dict[str, ModelManager]:
-        """The cores that keep models, by name."""
+    def managers(self) -> dict[str, ModelManager]:
+        """Return the model managers of the cores that have one, by core name."""
         if not self._app.live:
             return {}
         found = {core.name: model_manager_of(core) for core in self._app.runtime.kernel.cores}
-        return {name: keeper for name, keeper in found.items() if keeper is not None}
+        return {name: manager for name, manager in found.items() if manager is not None}
 
     def job(self, core: str, model: str) -> Job | None:
-        """What is being done to a model."""
+        """Return the job on a model, if there is one."""
         return self.running.get((core, model))
 
-    def mark(self) -> tuple[str, str] | None:
-        """The oldest pull that goes on, and how far it is, for the header: `43 %`, and `+1` for another one."""
+    def pull_summary(self) -> tuple[str, str] | None:
+        """Return model and progress of the oldest pull, for the header: `43 %`, with `+1` if there is another."""
         pulls = self._pulls()
         if not pulls:
             return None
@@ -95,10 +96,10 @@ class ModelJobs:
     def _pulls(self) -> list[Job]:
         return [job for job in self.running.values() if job.kind == "pull"]
 
-    def keep_from_leaving(self) -> bool:
-        """Say, once in a while, that leaving stops pulls. Returns whether that was said, and so not to leave yet."""
+    def warn_before_leaving(self) -> bool:
+        """Warn that leaving stops pulls, if the last warning is over. Returns True if it did: then don't leave yet."""
         now = monotonic()
-        if not self.lost_by_leaving or now - self._warned < WARNED_S:
+        if not self.lost_by_leaving or now - self._warned < WARN_AGAIN_S:
             return False
         self._warned = now
         self._app.notify(f"{self.lost_by_leaving} q again leaves", severity="warning")
@@ -106,31 +107,31 @@ class ModelJobs:
 
     @property
     def lost_by_leaving(self) -> str:
-        """What leaving does to pulls that go on; nothing where there are none."""
+        """The effect of leaving on running pulls; empty when there are none."""
         pulls = len(self._pulls())
-        return "" if not pulls else f"{pulls} pull{'' if pulls == 1 else 's'} would stop; the next goes on from there."
+        return f"{plural(pulls, 'pull')} would stop; the next resumes there." if pulls else ""
 
     def choose_default(self, core: str, model: str) -> None:
-        """Have tasks that name no model answered by this one, until the program ends."""
-        keeper = self.keepers().get(core)
-        if keeper is not None:
-            keeper.choose_default(model)
-            self._app.notify(f"{model} answers at {core} what names no model, until the program ends")
+        """Make this the core's default model until the program ends."""
+        manager = self.managers().get(core)
+        if manager is not None:
+            manager.choose_default(model)
+            self._app.notify(f"{model} is the default model of {core} until the program ends")
 
     def pull(self, core: str, model: str) -> None:
-        """Fetch a model."""
+        """Download a model."""
         self._begin(core, model, "pull", self._pull)
 
     def load(self, core: str, model: str) -> None:
-        """Have it in memory."""
+        """Load a model into memory."""
         self._begin(core, model, "load", self._load)
 
     def unload(self, core: str, model: str) -> None:
-        """Take it out of memory."""
+        """Unload a model from memory."""
         self._begin(core, model, "unload", self._unload)
 
     def delete(self, core: str, model: str) -> None:
-        """Remove it; the operator was asked."""
+        """Delete a model; the operator has confirmed."""
         self._begin(core, model, "delete", self._delete)
 
     def cancel(self, core: str, model: str) -> bool:
@@ -142,60 +143,58 @@ class ModelJobs:
         return True
 
     def _begin(self, core: str, model: str, kind: Kind, work: Callable[[ModelManager, Job], Awaitable[str]]) -> None:
-        keeper = self.keepers().get(core)
-        if keeper is None:
-            self._app.notify(f"the core {core} has no models to manage", severity="warning")
-        elif (already := self.job(core, model)) is not None:
-            self._app.notify(f"{model} is {DOING[already.kind]} already" if already.kind == kind
-                           else f"{model} is just {DOING[already.kind]}", severity="warning")  # fmt: skip
+        manager = self.managers().get(core)
+        if manager is None:
+            self._app.notify(f"core {core} can't manage models", severity="warning")
+        elif (other := self.job(core, model)) is not None:
+            self._app.notify(f"already {DOING[other.kind]} {model}" if other.kind == kind
+                           else f"busy {DOING[other.kind]} {model}", severity="warning")  # fmt: skip
         else:
             job = self.running[core, model] = Job(core, model, kind)
-            self._app.background(partial(self._carry_out, job, work, keeper), group="models")
-            self._drawn()
+            self._app.background(partial(self._run, job, work, manager), group="models")
+            self._redraw()
 
-    async def _carry_out(
-        self, job: Job, work: Callable[[ModelManager, Job], Awaitable[str]], keeper: ModelManager
-    ) -> None:
+    async def _run(self, job: Job, work: Callable[[ModelManager, Job], Awaitable[str]], manager: ModelManager) -> None:
         job.task = asyncio.current_task()
         try:
-            said, severity = await work(keeper, job), "information"
+            text, severity = await work(manager, job), "information"
         except AiosError as error:
-            said, severity = str(error), "error"
+            text, severity = str(error), "error"
         except asyncio.CancelledError:
             if not self._app.leaving:
-                goes_on = "; the next pull goes on from there" if job.kind == "pull" else ""
-                self._app.notify(f"{DOING[job.kind]} {job.model} is stopped{goes_on}", severity="warning")
+                resumes = "; the next pull resumes there" if job.kind == "pull" else ""
+                self._app.notify(f"{DOING[job.kind]} {job.model} stopped{resumes}", severity="warning")
             raise
         finally:
             self.running.pop((job.core, job.model), None)
-            self._drawn()
+            self._redraw()
         if not self._app.leaving:
-            self._app.notify(said, severity="error" if severity == "error" else "information")
+            self._app.notify(text, severity="error" if severity == "error" else "information")
 
-    async def _pull(self, keeper: ModelManager, job: Job) -> str:
+    async def _pull(self, manager: ModelManager, job: Job) -> str:
         drawn = 0.0
-        async with aclosing(keeper.pull(job.model)) as steps:
+        async with aclosing(manager.pull(job.model)) as steps:
             async for step in steps:
                 now = monotonic()
-                job.take(step, now)
-                if now - drawn >= DRAWN_EVERY_S:
+                job.update(step, now)
+                if now - drawn >= REDRAW_S:
                     drawn = now
-                    self._drawn()
-                await asyncio.sleep(0)  # a server that floods must not keep the console from its keys
+                    self._redraw()
+                await asyncio.sleep(0)  # let keys in between, however fast the server reports
         return f"{job.model} is pulled"
 
-    async def _load(self, keeper: ModelManager, job: Job) -> str:
-        return f"{job.model} is loaded, in {numbers.took(await keeper.load(job.model))}"
+    async def _load(self, manager: ModelManager, job: Job) -> str:
+        return f"{job.model} is loaded, in {numbers.took(await manager.load(job.model))}"
 
-    async def _unload(self, keeper: ModelManager, job: Job) -> str:
-        await keeper.unload(job.model)
-        return f"{job.model} is unloaded, or will be once it has answered"
+    async def _unload(self, manager: ModelManager, job: Job) -> str:
+        await manager.unload(job.model)
+        return f"{job.model} is unloaded, or will be after its running tasks"
 
-    async def _delete(self, keeper: ModelManager, job: Job) -> str:
-        await keeper.delete(job.model)
+    async def _delete(self, manager: ModelManager, job: Job) -> str:
+        await manager.delete(job.model)
         return f"{job.model} is deleted"
 
-    def _drawn(self) -> None:
-        """Have it drawn: with the next frame of whatever shows cores."""
+    def _redraw(self) -> None:
+        """Redraw core panels in the next frame."""
         self._app.view.changes.cores = True
         self._app.bridge.emit()

@@ -15,7 +15,6 @@ from textual.widgets.option_list import Option
 
 from aios_tui.console.screen_keys import bindings, hint_line
 from aios_tui.console.screens.base import Dialog
-from aios_tui.console.state.ports import AgentDone
 from aios_tui.console.state.view_state import Changes
 from aios_tui.console.widgets.option_list import PlainOptionList
 from aios_tui.formatting.numbers import took
@@ -25,6 +24,7 @@ from engine.wording import plural
 
 if TYPE_CHECKING:
     from engine.agents.declarative import DeclarativeAgent
+    from persistence.rows import AgentRow
 
 NAME_WIDTH = 22
 
@@ -39,7 +39,7 @@ class AgentsScreen(Dialog[None]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._done: Mapping[str, AgentDone] = {}
+        self._done: Mapping[str, AgentRow] = {}
         self._shown: list[DeclarativeAgent] = []
 
     def compose(self) -> ComposeResult:
@@ -99,7 +99,7 @@ class AgentsScreen(Dialog[None]):
             self.query_one("#text", Static).update(_details(agent, self._done.get(agent.name)))
 
 
-def _details(agent: DeclarativeAgent, done: AgentDone | None) -> Content:
+def _details(agent: DeclarativeAgent, done: AgentRow | None) -> Content:
     """All facts of one agent, one a line."""
     by = f" by {agent.author}" if agent.author else ""
     lines = [

@@ -22,7 +22,7 @@ from aios_tui.console.screens.base import ConsoleScreen, move
 from aios_tui.console.widgets.comparison_plots import Plot, QueueCurve, WaitingBars, WaitingCurve, legend
 from aios_tui.console.widgets.comparison_table import drawn_table
 from aios_tui.console.widgets.hint_bar import Flow, Hints
-from aios_tui.console.widgets.run_line import run_words
+from aios_tui.console.widgets.run_line import run_text
 from aios_tui.reporting.comparison import LETTERS, MeasuredRun, measured, suggested, table
 from aios_tui.reporting.run_store import StoredRun, plain_name
 from engine.errors import AiosError
@@ -129,7 +129,7 @@ class CompareScreen(ConsoleScreen[None]):
         at = listing.highlighted
         listing.clear_options()
         for run in self._runs.values():
-            listing.add_option(Option(run_words(run, self.marked), id=str(run.id)))
+            listing.add_option(Option(run_text(run, self.marked), id=str(run.id)))
         if self._runs:
             listing.highlighted = min(at or 0, len(self._runs) - 1)
         else:

@@ -15,7 +15,7 @@ from textual.geometry import Size
 from textual.widgets import Input
 
 from aios_tui.console.action_context import Pane as PaneName
-from aios_tui.console.jobs.workloads import recording_mark
+from aios_tui.console.jobs.recording import recording_mark
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen
 from aios_tui.console.state.view_state import Changes, ViewState
@@ -83,20 +83,20 @@ class MainScreen(ConsoleScreen[None]):
         view = self.console.view
         if changes.header or changes.clock or changes.everything or changes.cores:
             self.header.recording = recording_mark(self.console)
-            self.header.pulling = self.console.model_jobs.mark()
+            self.header.pulling = self.console.model_jobs.pull_summary()
             self.header.show(view)
             replaying = self.console.replaying
             self.replay_line.show(None if replaying is None else replaying.view)
         if changes.queue or changes.clock or changes.everything:
             self.queue_list.show(view)
-            self.panes["queue"].say(_queue_summary(view, self.queue_list))
-        if changes.lanes or changes.cores or changes.clock or changes.everything:
+            self.panes["queue"].set_summary(_queue_summary(view, self.queue_list))
+        if changes.slots or changes.cores or changes.clock or changes.everything:
             self.activity.show(view)
-            self.panes["activity"].say(_activity_summary(view))
+            self.panes["activity"].set_summary(_activity_summary(view))
         if changes.results or changes.everything:
             self.result_list.show(view)
-            self.panes["results"].say(_results_summary(view, self.result_list))
-        if changes.header or changes.queue or changes.lanes or changes.results or changes.everything:
+            self.panes["results"].set_summary(_results_summary(view, self.result_list))
+        if changes.header or changes.queue or changes.slots or changes.results or changes.everything:
             self.show_footer()
 
     def show_footer(self) -> None:
@@ -112,7 +112,7 @@ class MainScreen(ConsoleScreen[None]):
 
     def show_notice(self, text: str, severity: str) -> None:
         """Show a line instead of the footer for some seconds."""
-        self.footer.tell(text, severity)
+        self.footer.show_notice(text, severity)
 
     def _sample(self) -> None:
         self.console.background(self._read_telemetry, group="telemetry", exclusive=True)
@@ -241,7 +241,7 @@ def _queue_summary(view: ViewState, rows: QueueList) -> str:
 
 
 def _activity_summary(view: ViewState) -> str:
-    lanes = view.shown_lanes
+    lanes = view.shown_slots
     busy, slots = sum(1 for lane in lanes if lane.task is not None), len(lanes)
     return f"{busy} of {plural(slots, 'slot')} busy" if slots else ""
 

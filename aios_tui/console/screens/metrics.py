@@ -18,7 +18,7 @@ from textual.widgets import Static
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen
 from aios_tui.console.widgets.hint_bar import Flow, Hints
-from aios_tui.console.widgets.metric_plots import LOOKS, MetricPlot
+from aios_tui.console.widgets.metric_plots import PLOTS, MetricPlot
 from aios_tui.console.widgets.metric_table import by_priority
 from aios_tui.formatting import numbers
 from aios_tui.reporting.history_metrics import Measures, measure
@@ -38,7 +38,7 @@ SPANS: tuple[tuple[str, float, int, float], ...] = (
 LEAST_S, COST = 1.0, 10
 """The least seconds between two reads when tasks end, and the least multiple of the time that the last read took."""
 
-PARTS = (*LOOKS, "priorities")
+PARTS = (*PLOTS, "priorities")
 
 
 class MetricsScreen(ConsoleScreen[None]):
@@ -60,7 +60,7 @@ class MetricsScreen(ConsoleScreen[None]):
     def compose(self) -> ComposeResult:
         yield Flow(id="head", gap=2)
         with Container(id="parts"):
-            for number, name in enumerate(LOOKS, 1):
+            for number, name in enumerate(PLOTS, 1):
                 yield MetricPlot(name, number)
             with VerticalScroll(id="priorities", classes="part", can_focus=False):
                 yield Static("", id="figures", markup=False)

@@ -44,7 +44,7 @@ class ModelScreen(TextDialog):
 
     @work(exclusive=True, group="history")
     async def _read(self) -> None:
-        keeper = self.console.model_jobs.keepers().get(self.core)
+        keeper = self.console.model_jobs.managers().get(self.core)
         static = self.query_one("#text", Static)
         if keeper is None:
             static.update(Content(f"the core {self.core} gives no details"))

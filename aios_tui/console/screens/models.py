@@ -85,11 +85,11 @@ class ModelsScreen(ConsoleScreen[None]):
     def is_available(self, action: str) -> bool:
         row = self.rows.row
         info = None if row is None else row.info
-        managed = row is not None and row.core in self.console.model_jobs.keepers()
+        managed = row is not None and row.core in self.console.model_jobs.managers()
         idle = managed and info is not None and row is not None and row.job is None
         available = {
             "open": managed and info is not None,
-            "pull_model": bool(self.console.model_jobs.keepers()),
+            "pull_model": bool(self.console.model_jobs.managers()),
             "load": idle and info is not None and not info.loaded,
             "unload": idle and info is not None and info.loaded,
             "delete": idle,
@@ -196,7 +196,7 @@ class ModelsScreen(ConsoleScreen[None]):
             self._warn("no model is selected" if row is None else f"{row.model} is still being pulled")
         elif not self.console.live:
             self._warn("no core is running")
-        elif row.core not in self.console.model_jobs.keepers():
+        elif row.core not in self.console.model_jobs.managers():
             self._warn(f"the core {row.core} has no models to manage")
         else:
             return row
@@ -216,7 +216,7 @@ def ask_for_pull(
     """
     from aios_tui.console.screens.pull_model import PullScreen
 
-    managing = list(app.model_jobs.keepers())
+    managing = list(app.model_jobs.managers())
     if not managing:
         none = "no core is running" if not app.live else "none of the cores can pull models; an Ollama server can"
         app.notify(none, severity="warning")

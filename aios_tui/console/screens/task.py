@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import work
 from textual.app import ComposeResult
@@ -16,16 +16,19 @@ from aios_tui.console.actions import BY_ID
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen, move
 from aios_tui.console.screens.task_header import earlier_starts, fact_cells, head_cells
-from aios_tui.console.state.task_details import TaskFacts, TaskPage, page_of
+from aios_tui.console.state.task_details import TaskPage, page_of
 from aios_tui.console.state.view_state import Changes
 from aios_tui.console.widgets.hint_bar import Flow, Hints
 from aios_tui.console.widgets.round_view import LiveView, RoundView, key_of
 from aios_tui.console.widgets.text_lines import TextLines
-from aios_tui.formatting.models import core_that_lacks, missing_model
+from aios_tui.formatting.models import missing_model
 from engine.errors import AiosError
 from engine.sanitise import one_line, sanitise
 from engine.task import TaskState
 from engine.wording import plural
+
+if TYPE_CHECKING:
+    from persistence.rows import TaskDetail
 
 
 class TaskScreen(ConsoleScreen[None]):
@@ -40,7 +43,7 @@ class TaskScreen(ConsoleScreen[None]):
     def __init__(self, task_id: int) -> None:
         super().__init__()
         self.task_id = task_id
-        self._facts: TaskFacts | None = None
+        self._facts: TaskDetail | None = None
         self._trouble = ""
         self._seen: tuple[object, ...] = ()
 
@@ -140,12 +143,12 @@ class TaskScreen(ConsoleScreen[None]):
         """Draw a view for each running round; most agents run one at a time."""
         box = self.query_one("#live", Vertical)
         views = list(box.query(LiveView))
-        for _ in page.lanes[len(views) :]:
+        for _ in page.slots[len(views) :]:
             views.append(LiveView())
             box.mount(views[-1])
-        lanes = [*page.lanes, *[None] * len(views)]
-        for view, lane in zip(views, lanes, strict=False):
-            view.show(lane, page.round_total, self.console.view.now)
+        slots = [*page.slots, *[None] * len(views)]
+        for view, slot in zip(views, slots, strict=False):
+            view.show(slot, page.round_total, self.console.view.now)
 
     def _set(self, name: str, kind: type[Static], text: str) -> None:
         static = self.query_one(name, kind)
@@ -188,9 +191,8 @@ class TaskScreen(ConsoleScreen[None]):
 
     @property
     def _missing_model(self) -> str | None:
-        """The model that was missing when the task failed; None if that was not the cause."""
-        page = self.page
-        return missing_model(page.error or "") if page is not None and page.state is TaskState.FAILED else None
+        """The model for lack of which the task failed, however long ago."""
+        return missing_model(self.page.fault) if self.page is not None else None
 
     def action_pull_model(self) -> None:
         from aios_tui.console.screens.models import ask_for_pull
@@ -199,9 +201,8 @@ class TaskScreen(ConsoleScreen[None]):
         if missing is None:
             self.console.notify(no_model_missing(self.task_id), severity="warning")
         else:
-            page = self.page
-            core = core_that_lacks(page.error or "", self.console.view.cores.values()) if page is not None else None
-            ask_for_pull(self.console, core=core, model=missing)
+            fault = self.page.fault if self.page is not None else None
+            ask_for_pull(self.console, core=fault.core if fault is not None else None, model=missing)
 
     def action_move(self, direction: str) -> None:
         move(self.query_one("#body", VerticalScroll), direction)

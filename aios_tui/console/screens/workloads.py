@@ -16,14 +16,13 @@ from textual.widgets import Input, OptionList, Static
 
 from aios_tui.console.actions import BY_ID
 from aios_tui.console.jobs.replay import speed_of
-from aios_tui.console.jobs.workloads import start_replay
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen, move
 from aios_tui.console.screens.compare import CompareScreen
 from aios_tui.console.screens.export import PathInput
 from aios_tui.console.widgets.hint_bar import Flow, Hints, hint
-from aios_tui.console.widgets.workload_list import About, Shelf
-from aios_tui.console.widgets.workload_summary import head_of, switches_words
+from aios_tui.console.widgets.workload_list import WorkloadDetails, WorkloadList
+from aios_tui.console.widgets.workload_summary import head_of, switches_text
 from aios_tui.workloads import catalogue
 from aios_tui.workloads.calibration import ASSUMED, newest_or_assumed, rates_text
 from aios_tui.workloads.catalogue import CatalogueEntry
@@ -58,8 +57,8 @@ class WorkloadScreen(ConsoleScreen[None]):
         self._summaries: dict[str, Summary | str] = {}
 
     @property
-    def shelf(self) -> Shelf:
-        return self.query_one(Shelf)
+    def shelf(self) -> WorkloadList:
+        return self.query_one(WorkloadList)
 
     @property
     def entry(self) -> CatalogueEntry | None:
@@ -75,8 +74,8 @@ class WorkloadScreen(ConsoleScreen[None]):
     def compose(self) -> ComposeResult:
         yield Flow(id="head", gap=2)
         with Container(id="both"):
-            yield Shelf()
-            yield About()
+            yield WorkloadList()
+            yield WorkloadDetails()
         with Horizontal(classes="field", id="path-field"):
             yield Static("file", classes="label", markup=False)
             path = PathInput(id="path", compact=True, placeholder="i: the path of another workload file; enter adds it")
@@ -159,13 +158,13 @@ class WorkloadScreen(ConsoleScreen[None]):
     def _draw(self) -> None:
         entry, found = self.entry, self._summaries.get(self.shelf.key)
         self.query_one("#head", Flow).update(head_of(entry, self.busy))
-        self.query_one(About).show(entry, found)
+        self.query_one(WorkloadDetails).show(entry, found)
         self._draw_switches(self.summary)
         self.draw_hints()
 
     def _draw_switches(self, summary: Summary | None) -> None:
         self.query_one("#switches", Static).update(Content("on" if self.switches else "off"))
-        self.query_one("#switches-note", Static).update(Content(switches_words(summary, self.switches)))
+        self.query_one("#switches-note", Static).update(Content(switches_text(summary, self.switches)))
 
     def draw_hints(self) -> None:
         if not isinstance(self.focused, Input):
@@ -286,6 +285,8 @@ class WorkloadScreen(ConsoleScreen[None]):
             self._show_problem(reason)
             return
         self.dismiss(None)
+        from aios_tui.console.jobs.replay import start_replay
+
         start_replay(self.console, workload, speed=speed, switches=self.switches)
 
     def action_simulate(self) -> None:
@@ -304,7 +305,7 @@ class WorkloadScreen(ConsoleScreen[None]):
             return
         await self._measure()
         rounds_of = round_counter(self.console.runtime.agents)
-        setup = SimulationSetup(max(1, len(self.console.view.shown_lanes)), self.measured, rounds_of=rounds_of)
+        setup = SimulationSetup(max(1, len(self.console.view.shown_slots)), self.measured, rounds_of=rounds_of)
         self.busy = f"simulating {one_line(entry.name, 60)} …"
         self._draw()
         try:

@@ -1,1 +1,1 @@
-"""From kernel events to what the panes draw: the view state, the one reducer, and the loop that drives them."""
+"""The state that panes draw: the view state, the reducer that folds kernel events, and the bridge that drives it."""

@@ -1,4 +1,4 @@
-"""What the console needs of a session and its kernel. The real ones fit these shapes; so do the doubles in tests."""
+"""Protocols of the runtime and the kernel as the console uses them; the fakes in tests implement them, too."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from engine.store import Recovery
 from engine.task import Task, TaskRecord, TaskSpec, TaskState
 
 if TYPE_CHECKING:
-    from aios_tui.console.state.task_details import TaskFacts
     from engine.agents.catalogue import AgentCatalogue
     from engine.telemetry import TelemetrySample
     from persistence import Activity
+    from persistence.rows import AgentRow, TaskDetail
 
 
 class SubscriptionPort(Protocol):
@@ -49,50 +49,30 @@ class KernelPort(Protocol):
     async def drain(self) -> None: ...
     def subscribe(self) -> SubscriptionPort: ...
     def snapshot(self) -> list[Event]: ...
+    def upcoming(self, limit: int) -> Sequence[tuple[int, int]]: ...
     def inspect(self, name: str | None = ...) -> Awaitable[object]: ...
-
-
-class AgentDone(Protocol):
-    """How an agent has done so far: counts of its tasks, means over those that were done, in seconds, and tokens."""
-
-    @property
-    def tasks(self) -> int: ...
-    @property
-    def done(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def cancelled(self) -> int: ...
-    @property
-    def waiting_s(self) -> float | None: ...
-    @property
-    def turnaround_s(self) -> float | None: ...
-    @property
-    def tokens_in(self) -> int: ...
-    @property
-    def tokens_out(self) -> int: ...
 
 
 class HistoryPort(Protocol):
     """The read side of the history."""
 
     async def list(self, *, limit: int = ...) -> Sequence[TaskRecord]:
-        """The newest tasks, newest first."""
+        """Return the newest tasks, newest first."""
 
     async def counts(self) -> dict[TaskState, int]:
-        """How many tasks there are in each state."""
+        """Return the number of tasks by state."""
 
-    async def by_agent(self) -> Mapping[str, AgentDone]:
-        """How each agent has done, by its plain name."""
+    async def by_agent(self) -> Mapping[str, AgentRow]:
+        """Return each agent's figures by its plain name."""
 
     async def timings(self, limit: int | None = ...) -> Sequence[tuple[str | None, int, int, float, float]]:
-        """Of the newest attempts that ended well: model, tokens in and out, seconds of prefill and of decoding."""
+        """Return model, tokens in, tokens out, prefill and decoding seconds of the newest successful attempts."""
 
-    async def show(self, task_id: int) -> TaskFacts | None:
-        """All about one task, None when there is no such one."""
+    async def show(self, task_id: int) -> TaskDetail | None:
+        """Return everything about a task; None if it does not exist."""
 
     async def activity(self, since: float, until: float, buckets: int = ...) -> Activity:
-        """What went on from `since` to `until`, Unix seconds, in equal parts."""
+        """Return the activity from `since` to `until`, Unix seconds, in equal buckets."""
 
 
 class TelemetryPort(Protocol):
@@ -102,7 +82,7 @@ class TelemetryPort(Protocol):
 
 
 class ConsoleRuntime(Protocol):
-    """An opened session: history and agents are there; `kernel` is after `start`."""
+    """An opened runtime. History and agents exist from the beginning, `kernel` after `start`."""
 
     @property
     def kernel(self) -> KernelPort: ...
@@ -116,23 +96,23 @@ class ConsoleRuntime(Protocol):
     def telemetry(self) -> TelemetryPort: ...
     @property
     def recording(self) -> Path | None:
-        """The file that is recorded to."""
+        """The file of the recording; None when nothing is recorded."""
 
     @property
     def recorded(self) -> int:
-        """Tasks in it so far."""
+        """The number of tasks recorded so far."""
 
     @property
     def recording_over(self) -> bool:
-        """It ended by itself."""
+        """True once the recording ended by itself."""
 
     async def record(self, path: Path) -> None:
-        """Record what is submitted from now on. Raises UsageError."""
+        """Record tasks submitted from now on. Raises UsageError."""
 
     async def stop_recording(self) -> Path | None:
         """Finish the recording. Raises UsageError."""
 
     async def start(self, *, recover: bool = ..., paused: bool = ...) -> Recovery:
-        """Choose and start the core, and take up what an earlier run left. Raises AiosError."""
+        """Choose and start the core, and recover tasks of an earlier run. Raises AiosError."""
 
     async def close(self, *, drain_s: float = ...) -> None: ...

@@ -1,4 +1,4 @@
-"""What the console draws of a live replay. Imported at the start, so it imports nothing of the engine."""
+"""A live replay as the console draws it. Imported at start-up, so it imports nothing of the engine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ReplayView:
-    """What is drawn of a replay. `elapsed` seconds by the clock, `position` and `span` seconds of the workload."""
+    """The progress of a replay. `elapsed`: seconds by the clock; `position` and `span`: seconds of the workload."""
 
     name: str
     total: int
@@ -26,6 +26,6 @@ class ReplayView:
         return self.sent >= self.total
 
 
-def speed_words(speed: float) -> str:
-    """A speed for people: `2×`, or `as fast as it goes`."""
+def speed_text(speed: float) -> str:
+    """Write a speed: `2×`, or `as fast as it goes`."""
     return "as fast as it goes" if math.isinf(speed) else f"{speed:g}×"

@@ -1,4 +1,4 @@
-"""What an operator may choose from when writing a task: agents and models, as they are now."""
+"""Agents and models that an operator can choose for a task."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import TYPE_CHECKING
 
 from engine.cores.port import CoreInfo
 from engine.sanitise import one_line
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from engine.agents.catalogue import AgentCatalogue
 
 
 def agent_choices(catalogue: AgentCatalogue) -> dict[str, str]:
-    """Every agent's name, with its description and rounds in a line; untrusted text, sanitised."""
+    """Return each agent's description and rounds, one sanitised line by name."""
     choices = {}
     for agent in catalogue.agents():
-        count = "1 round" if agent.round_total == 1 else f"{agent.round_total} rounds"
-        choices[agent.name] = f"{one_line(agent.description, 100)}, {count}"
+        choices[agent.name] = f"{one_line(agent.description, 100)}, {plural(agent.round_total, 'round')}"
     return choices
 
 
 def model_choices(cores: Iterable[CoreInfo]) -> list[str]:
-    """The models that the cores have, the default ones first, each once.
+    """Return the names of the cores' models, default ones first, each once.
 
-    A name with spaces or control characters is left out: it could be neither shown nor asked for as it is.
+    Names with spaces or control characters are left out: they can be neither shown nor typed.
     """
     cores = list(cores)
     names = [core.default_model for core in cores if core.default_model]
@@ -33,5 +33,5 @@ def model_choices(cores: Iterable[CoreInfo]) -> list[str]:
 
 
 def default_models(cores: Iterable[CoreInfo]) -> str:
-    """What a task without a model of its own is answered by, in words; empty when no core says."""
+    """Return the default models as text; empty when no core reports one."""
     return ", ".join(dict.fromkeys(one_line(core.default_model, 60) for core in cores if core.default_model))

@@ -1,106 +1,45 @@
-"""What the task screen shows of a task, as plain data: from the view state while it lives, and from the history."""
+"""The task screen's data: from the view state while a task lives, and from the history."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from aios_tui.console.state.view_state import ResultView, SlotView, TaskView, ViewState
 from engine.sanitise import one_line, sanitise
-from engine.task import AttemptState, TaskRecord, TaskState
+from engine.task import AttemptState, TaskFault, TaskState
 
-
-class ToolCallFacts(Protocol):
-    """What a model asked to have called."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def arguments(self) -> Mapping[str, Any]: ...
-
-
-class AttemptFacts(Protocol):
-    """One execution of a syscall as the history has it; see `persistence.AttemptRow`."""
-
-    @property
-    def start(self) -> int: ...
-    @property
-    def round(self) -> int: ...
-    @property
-    def attempt(self) -> int: ...
-    @property
-    def state(self) -> AttemptState: ...
-    @property
-    def slot(self) -> str: ...
-    @property
-    def core(self) -> str: ...
-    @property
-    def model(self) -> str | None: ...
-    @property
-    def prompt(self) -> str: ...
-    @property
-    def reply(self) -> str: ...
-    @property
-    def thinking(self) -> str: ...
-    @property
-    def tokens_in(self) -> int: ...
-    @property
-    def tokens_out(self) -> int: ...
-    @property
-    def decode_s(self) -> float: ...
-    @property
-    def ttft_s(self) -> float | None: ...
-    @property
-    def service_s(self) -> float: ...
-    @property
-    def waiting_s(self) -> float: ...
-    @property
-    def fault(self) -> str | None: ...
-    @property
-    def error(self) -> str | None: ...
-    @property
-    def tool_calls(self) -> Sequence[ToolCallFacts]: ...
-
-
-class TaskFacts(Protocol):
-    """All that the history knows of a task; see `persistence.TaskDetail`."""
-
-    @property
-    def record(self) -> TaskRecord: ...
-    @property
-    def starts(self) -> int: ...
-    @property
-    def interruptions(self) -> int: ...
-    @property
-    def round_total(self) -> int | None: ...
-    @property
-    def attempts(self) -> Sequence[AttemptFacts]: ...
+if TYPE_CHECKING:
+    from persistence.rows import AttemptRow, TaskDetail, ToolCallRow
 
 
 @dataclass(frozen=True, slots=True)
 class RoundPage:
-    """One round: its attempts in order, the last of which has the reply, if any has."""
+    """One round with its attempts in order; only the last can have a reply."""
 
     start: int
     number: int
-    attempts: tuple[AttemptFacts, ...]
+    attempts: tuple[AttemptRow, ...]
 
     @property
-    def last(self) -> AttemptFacts:
+    def last(self) -> AttemptRow:
         return self.attempts[-1]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """A task as the screen shows it. Moments are Unix seconds, durations seconds; None is not known, or not yet.
+    """A task as the screen shows it. Moments are Unix seconds, durations seconds; None is unknown, or not yet known.
 
     Attributes:
-        waited_s: up to now while the task is queued. since_start_s: up to now while it runs.
-        rounds: of the present start; `earlier` are the attempts of starts that were interrupted.
-        lanes: where rounds run now, mostly one. result: of an ended task, whole.
+        waited_s: waiting time, up to now while the task is queued.
+        since_start_s: time since the start, while the task runs.
+        rounds: rounds of the present start.
+        earlier: attempts of earlier starts, which were interrupted.
+        slots: slots on which rounds run now, mostly one.
+        result: the whole result of an ended task.
     """
 
     id: int
@@ -126,10 +65,11 @@ class TaskPage:
     attempts: int = 0
     interruptions: int = 0
     error: str | None = None
+    fault: TaskFault | None = None
     result: str | None = None
     rounds: tuple[RoundPage, ...] = ()
-    earlier: tuple[AttemptFacts, ...] = ()
-    lanes: tuple[SlotView, ...] = ()
+    earlier: tuple[AttemptRow, ...] = ()
+    slots: tuple[SlotView, ...] = ()
 
     @property
     def retries(self) -> int:
@@ -138,24 +78,24 @@ class TaskPage:
 
     @property
     def text(self) -> str:
-        """What there is to copy: the result, else what streams, else the last reply, else the prompt."""
+        """The text to copy: the result, else the running stream, else the last reply, else the prompt."""
         if self.result:
             return self.result
-        streaming = [lane.text for lane in self.lanes if lane.text]
+        streaming = [slot.text for slot in self.slots if slot.text]
         if streaming:
             return streaming[-1]
         replies = [attempt.reply for each in self.rounds for attempt in each.attempts if attempt.reply]
         return sanitise(replies[-1]) if replies else self.prompt
 
 
-def in_words(call: ToolCallFacts) -> str:
-    """A call of a tool on one line: `asks for look_up (city: "Brno", days: 2)`."""
+def tool_call_text(call: ToolCallRow) -> str:
+    """Write a tool call on one line: `asks for look_up (city: "Brno", days: 2)`."""
     given = ", ".join(f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
     return one_line(f"asks for {call.name} ({given})" if given else f"asks for {call.name}", 1_000)
 
 
-def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage | None:
-    """The page of a task as things are now, None when neither view state nor history knows it."""
+def page_of(task_id: int, view: ViewState, facts: TaskDetail | None) -> TaskPage | None:
+    """Return a task's page; None when neither view state nor history knows the task."""
     live = view.tasks.get(task_id)
     if live is not None:
         return _live_page(live, view, facts)
@@ -167,8 +107,8 @@ def page_of(task_id: int, view: ViewState, facts: TaskFacts | None) -> TaskPage 
     return None if facts is None else _ended_page(facts)
 
 
-def _rounds(facts: TaskFacts | None) -> tuple[tuple[RoundPage, ...], tuple[AttemptFacts, ...]]:
-    """The rounds of the last start, and the attempts of earlier ones."""
+def _rounds(facts: TaskDetail | None) -> tuple[tuple[RoundPage, ...], tuple[AttemptRow, ...]]:
+    """Return the rounds of the last start, and the attempts of earlier ones."""
     if facts is None:
         return (), ()
     start = facts.starts
@@ -178,7 +118,7 @@ def _rounds(facts: TaskFacts | None) -> tuple[tuple[RoundPage, ...], tuple[Attem
 
 
 def _without_executing(rounds: Sequence[RoundPage]) -> tuple[RoundPage, ...]:
-    """What executes is shown from the view state, where it streams."""
+    """Drop executing attempts: they are drawn from the view state, which has their streams."""
     kept = []
     for each in rounds:
         attempts = tuple(attempt for attempt in each.attempts if attempt.state is not AttemptState.EXECUTING)
@@ -187,7 +127,7 @@ def _without_executing(rounds: Sequence[RoundPage]) -> tuple[RoundPage, ...]:
     return tuple(kept)
 
 
-def _ended_page(facts: TaskFacts) -> TaskPage:
+def _ended_page(facts: TaskDetail) -> TaskPage:
     record = facts.record
     rounds, earlier = _rounds(facts)
     return TaskPage(
@@ -212,17 +152,18 @@ def _ended_page(facts: TaskFacts) -> TaskPage:
         attempts=record.attempts,
         interruptions=facts.interruptions,
         error=record.error,
+        fault=record.fault,
         result=record.result,
         rounds=rounds,
         earlier=earlier,
     )
 
 
-def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> TaskPage:
-    lanes = tuple(sorted((lane for lane in view.lanes.values() if lane.task == task.id), key=lambda lane: lane.round))
-    lane = lanes[0] if lanes else None
+def _live_page(task: TaskView, view: ViewState, facts: TaskDetail | None) -> TaskPage:
+    slots = tuple(sorted((slot for slot in view.slots.values() if slot.task == task.id), key=lambda slot: slot.round))
+    slot = slots[0] if slots else None
     rounds, earlier = _rounds(facts)
-    if task.state is TaskState.QUEUED:  # what is there is of a start that was interrupted
+    if task.state is TaskState.QUEUED:  # all attempts belong to interrupted starts
         rounds, earlier = (), tuple(facts.attempts) if facts else ()
     ended = [attempt for each in rounds for attempt in each.attempts if attempt.state is not AttemptState.EXECUTING]
     decode_s = sum(attempt.decode_s for attempt in ended)
@@ -238,28 +179,28 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskFacts | None) -> Task
         client=task.spec.client,
         retry_of=task.retry_of,
         held=task.held,
-        core=lane.core if lane else (ended[-1].core if ended else None),
-        model=(lane.model if lane else None) or (ended[-1].model if ended else None) or task.spec.model,
+        core=slot.core if slot else (ended[-1].core if ended else None),
+        model=(slot.model if slot else None) or (ended[-1].model if ended else None) or task.spec.model,
         rounds_done=max(task.rounds, len({attempt.round for attempt in ended if attempt.state is AttemptState.DONE})),
         round_total=task.round_total,
         waited_s=max(0.0, (view.now if start is None else start) - task.arrival),
         since_start_s=None if start is None else max(0.0, view.now - start),
         service_s=sum(attempt.service_s for attempt in ended) if ended else None,
-        ttft_s=first if first is not None else (lane.ttft_s if lane else None),
+        ttft_s=first if first is not None else (slot.ttft_s if slot else None),
         tokens_in=sum(attempt.tokens_in for attempt in ended),
-        tokens_out=tokens_out + sum(each.tokens for each in lanes),
-        tokens_per_s=lane.tokens_per_s if lane else (tokens_out / decode_s if decode_s > 0 else None),
-        attempts=len(ended) + len(lanes),
+        tokens_out=tokens_out + sum(each.tokens for each in slots),
+        tokens_per_s=slot.tokens_per_s if slot else (tokens_out / decode_s if decode_s > 0 else None),
+        attempts=len(ended) + len(slots),
         interruptions=facts.interruptions if facts else 0,
         error=task.last_error,
         rounds=_without_executing(rounds),
         earlier=earlier,
-        lanes=lanes,
+        slots=slots,
     )
 
 
-def _listed_page(result: ResultView, facts: TaskFacts | None) -> TaskPage:
-    """From the results list alone: the history has not been read yet, or can't be."""
+def _listed_page(result: ResultView, facts: TaskDetail | None) -> TaskPage:
+    """Return the page from the results list alone, when the history is not read yet or unreadable."""
     rounds, earlier = _rounds(facts)
     done = result.state is TaskState.DONE
     return TaskPage(
@@ -275,6 +216,7 @@ def _listed_page(result: ResultView, facts: TaskFacts | None) -> TaskPage:
         turnaround_s=None if result.took_s is None or result.waited_s is None else result.took_s + result.waited_s,
         tokens_per_s=result.tokens_per_s,
         error=None if done else result.result,
+        fault=result.fault,
         result=result.result if done else None,
         rounds=rounds,
         earlier=earlier,

@@ -1,22 +1,26 @@
-"""A task as a Markdown file for its operator to keep."""
+"""A task as a Markdown file."""
 
 from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import TYPE_CHECKING
 
-from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, in_words
+from aios_tui.console.state.task_details import RoundPage, TaskPage, tool_call_text
 from aios_tui.formatting import numbers
 from engine.sanitise import one_line, sanitise
 
+if TYPE_CHECKING:
+    from persistence.rows import AttemptRow
+
 
 def markdown_of(page: TaskPage, at: datetime) -> str:
-    """The whole task: facts, prompt, every round with its attempts, the result. `at`: when it is exported."""
+    """Return the whole task: facts, prompt, all rounds with attempts, result. `at`: time of the export."""
     head = [f"# Task {page.id}: {_plain(page.agent)}, {page.state}", ""]
     parts = ["\n".join(head + [f"- {name}: {value}" for name, value in _facts(page)])]
     parts.append(f"## Prompt\n\n{fenced(page.prompt)}")
     parts.extend(_round(each, page) for each in page.rounds)
-    parts.extend(f"## Round {each.round}, still running\n\n{each.text}" for each in page.lanes if each.text)
+    parts.extend(f"## Round {each.round}, still running\n\n{each.text}" for each in page.slots if each.text)
     if page.result and not (page.rounds and page.rounds[-1].last.reply.strip() == page.result.strip()):
         parts.append(f"## Result\n\n{sanitise(page.result).strip()}")
     if page.error:
@@ -26,7 +30,7 @@ def markdown_of(page: TaskPage, at: datetime) -> str:
 
 
 def fenced(text: str) -> str:
-    """The text as a code block that it can't end by itself."""
+    """Return the text as a code block whose fence does not occur in it."""
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}text\n{sanitise(text).strip()}\n{fence}"
@@ -62,7 +66,7 @@ def _round(each: RoundPage, page: TaskPage) -> str:
     return "\n\n".join(parts)
 
 
-def _attempt(attempt: AttemptFacts) -> str:
+def _attempt(attempt: AttemptRow) -> str:
     parts = [
         f"Attempt {attempt.attempt}: {attempt.state}, {_plain(attempt.model or 'no model')} on {_plain(attempt.slot)}, "
         f"{numbers.took(attempt.service_s)}, {attempt.tokens_out:,} tokens."
@@ -73,5 +77,5 @@ def _attempt(attempt: AttemptFacts) -> str:
         parts.append(f"<details><summary>Thinking</summary>\n\n{fenced(attempt.thinking)}\n\n</details>")
     if attempt.reply:
         parts.append(sanitise(attempt.reply).strip())
-    parts.extend(fenced(in_words(call)) for call in attempt.tool_calls)
+    parts.extend(fenced(tool_call_text(call)) for call in attempt.tool_calls)
     return "\n\n".join(parts)

@@ -1,4 +1,4 @@
-"""The view state: all that the console draws, as plain data. Only the reducer changes it.
+"""The view state: everything that the console draws, as plain data. Only the reducer changes it.
 
 Nothing here knows the kernel or Textual, so tests, replay and the live console fold the same events into the same
 state. Times are Unix seconds on the kernel's clock, durations are seconds.
@@ -14,12 +14,12 @@ from aios_tui.console.state.ready_order import ReadyOrder
 from engine.cores.port import CoreInfo, SlotState
 from engine.events import Notice, SwapPlanned
 from engine.sanitise import one_line
-from engine.task import KernelState, TaskSpec, TaskState
+from engine.task import KernelState, TaskFault, TaskSpec, TaskState
 from engine.telemetry.meters import Meters
 
 MAX_RESULTS = 500
 MAX_TAIL = 8_000
-"""How many characters of a stream a lane keeps at least; a screen shows the end of it only."""
+"""Least number of characters kept of a stream; a screen shows only its end."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,12 +27,12 @@ class TaskView:
     """A task that has not ended.
 
     Attributes:
-        arrival: when it was submitted, in Unix seconds; what ageing policies rank by.
-        waiting: its ready syscalls, by round, with the moment since when; of a queued task, round 0. An agent may have
-            several at once. executing: how many attempts run.
-        retry_at: when another attempt will follow by itself, after one that failed.
-        interrupted: an earlier run of the program died while it ran.
-        held: it stands in the queue, after what is ready, and is not dispatched before it is released.
+        arrival: time of submission in Unix seconds; ageing policies rank by it.
+        waiting: since when each ready syscall is ready, by round; round 0 for a queued task. An agent may have several.
+        executing: number of running attempts.
+        retry_at: time of the automatic retry after a failed attempt.
+        interrupted: an earlier run of the program died while this task ran.
+        held: not dispatched before it is released; listed after the ready tasks.
     """
 
     id: int
@@ -55,7 +55,7 @@ class TaskView:
 
     @property
     def ready_since(self) -> float | None:
-        """Since when its longest-waiting syscall is ready; None while none is."""
+        """The earliest time at which a waiting syscall became ready; None while none waits."""
         return min(self.waiting.values()) if self.waiting else None
 
     @property
@@ -74,18 +74,21 @@ class TaskView:
 
 @dataclass(slots=True, eq=False)
 class SlotView:
-    """A slot, and the attempt that runs on it.
+    """A slot and the attempt on it.
 
     Attributes:
-        task: None while the slot is idle; then `last_task` is who had it.
-        round, attempt: counted from 1. ttft_s: from dispatch to the first token.
-        text, thinking: the end of the stream, sanitised, at most twice MAX_TAIL characters each; `dropped` and
-            `thinking_dropped` say how many were before. `talking`: text has begun, so thinking is over.
-        read, to_read: prompt tokens read, of how many, while the prompt is read; 0, 0 where the core doesn't say.
-        version: changes whenever the lane does.
+        id: the slot's id, such as `ollama/0`.
+        task: None while the slot is idle; `last_task` is the one before.
+        round, attempt: counted from 1.
+        ttft_s: seconds from dispatch to the first token.
+        text, thinking: the end of the stream, sanitised, at most twice MAX_TAIL characters each.
+        dropped, thinking_dropped: number of characters before that.
+        talking: True once text has begun, so thinking is over.
+        read, to_read: prompt tokens read so far, and in all; 0, 0 if the core doesn't report it.
+        version: changes whenever the slot does.
     """
 
-    slot: str
+    id: str
     core: str
     state: SlotState = SlotState.UP
     reason: str = ""
@@ -115,7 +118,7 @@ class SlotView:
 
     @property
     def tokens_per_s(self) -> float | None:
-        """Tokens after the first, over the time since it; None before there are two."""
+        """Tokens after the first over the time since it; None before the second token."""
         if self.first_token_at is None or self.last_token_at is None or self.tokens < 2:
             return None
         elapsed = self.last_token_at - self.first_token_at
@@ -124,7 +127,7 @@ class SlotView:
 
 @dataclass(slots=True, frozen=True)
 class ResultView:
-    """A task that has ended, as one line. `line` is the start of its result or its error, sanitised, on one line."""
+    """An ended task as one line. `line`: the start of its result or error, sanitised, on one line."""
 
     id: int
     state: TaskState
@@ -139,11 +142,12 @@ class ResultView:
     result: str
     prompt: str
     client: str | None = None
+    fault: TaskFault | None = None
 
 
 @dataclass(slots=True)
 class Counts:
-    """How many tasks of this history ended how."""
+    """Ended tasks of this history, by outcome."""
 
     done: int = 0
     failed: int = 0
@@ -152,14 +156,14 @@ class Counts:
 
 @dataclass(slots=True)
 class Changes:
-    """What changed since the last frame; a pane looks here to know whether it has to draw.
+    """Changes since the last frame; each pane decides by them whether it has to draw.
 
-    `tasks` are the ids of all tasks that anything happened to; `notices` those that came.
+    `tasks` are the ids of all tasks with an event; `notices` are the new ones.
     """
 
     header: bool = False
     queue: bool = False
-    lanes: bool = False
+    slots: bool = False
     cores: bool = False
     results: bool = False
     clock: bool = False
@@ -171,7 +175,7 @@ class Changes:
         return bool(
             self.header
             or self.queue
-            or self.lanes
+            or self.slots
             or self.cores
             or self.results
             or self.clock
@@ -186,15 +190,16 @@ class ViewState:
     """Everything the console shows.
 
     Attributes:
-        now: the time to draw clocks against; set by the bridge each frame, never read from a clock by a widget.
-        kernel: None while the core starts. trouble: why there is no kernel, one line, when the start failed.
-        tasks: all that have not ended, by id. order: those whose next syscall is ready, in the policy's order.
-        lanes: by slot id, in the order in which they were announced. results: newest first, bounded;
-            change them through `add_result` and `set_results`.
-        why: how the core came to be chosen.
-        meters: what cores and slots did in the last minutes. looked_at: when each core was last inspected.
-        unwell_since: since when each core that is not healthy was found so.
-        swaps: the model that a core will load next, by core, where one is known.
+        now: the time for clocks; set by the bridge in each frame, so that no widget reads a clock.
+        kernel: None while the core starts.
+        trouble: one line with the reason why there is no kernel, when the start failed.
+        tasks: tasks that have not ended, by id.
+        order: those whose next syscall is ready, in the order in which they will run.
+        slots: by slot id, in the order in which they were announced.
+        results: newest first, bounded; changed only by `add_result` and `set_results`.
+        why: reason for the choice of the core.
+        meters: figures of cores and slots over the last minutes.
+        swaps: the model that a core will load next, by core, where known.
     """
 
     now: float = 0.0
@@ -205,13 +210,11 @@ class ViewState:
     why: str = ""
     tasks: dict[int, TaskView] = field(default_factory=dict)
     order: ReadyOrder = field(default_factory=ReadyOrder)
-    lanes: dict[str, SlotView] = field(default_factory=dict)
+    slots: dict[str, SlotView] = field(default_factory=dict)
     cores: dict[str, CoreInfo] = field(default_factory=dict)
     results: deque[ResultView] = field(default_factory=deque)
     counts: Counts = field(default_factory=Counts)
     meters: Meters = field(default_factory=Meters)
-    looked_at: dict[str, float] = field(default_factory=dict)
-    unwell_since: dict[str, float] = field(default_factory=dict)
     swaps: dict[str, SwapPlanned] = field(default_factory=dict)
     notices: deque[Notice] = field(default_factory=lambda: deque(maxlen=100))
     running: int = 0
@@ -220,36 +223,36 @@ class ViewState:
 
     @property
     def queued(self) -> int:
-        """Tasks that have not started."""
+        """The number of tasks that have not started."""
         return len(self.tasks) - self.running
 
     @property
-    def shown_lanes(self) -> list[SlotView]:
-        """The lanes of slots that are offered: one that its server has not shown to have is none yet."""
-        return [lane for lane in self.lanes.values() if lane.state is not SlotState.UNPROVEN or lane.task is not None]
+    def shown_slots(self) -> list[SlotView]:
+        """Slots that are offered; one that its server has not proven to have is left out until a task runs there."""
+        return [slot for slot in self.slots.values() if slot.state is not SlotState.UNPROVEN or slot.task is not None]
 
     def oldest_ready(self) -> float | None:
-        """Since when the longest-waiting ready syscall is ready; None when none is."""
+        """Return the earliest time at which a ready task became ready; None when none is ready."""
         return self.order.oldest()
 
     def take_changes(self) -> Changes:
-        """What changed since this was last asked."""
+        """Return the changes since the last call."""
         taken, self.changes = self.changes, Changes()
         return taken
 
     def result(self, task: int) -> ResultView | None:
-        """An ended task by id, if it is among those still listed."""
+        """Return an ended task by id, if it is still listed."""
         return self._results_by_id.get(task)
 
     def add_result(self, result: ResultView) -> None:
-        """Put the newest result on top; the oldest goes when there are too many."""
+        """Add the newest result on top; drop the oldest when there are too many."""
         if len(self.results) == MAX_RESULTS:
             del self._results_by_id[self.results.pop().id]
         self.results.appendleft(result)
         self._results_by_id[result.id] = result
 
     def set_results(self, results: Iterable[ResultView]) -> None:
-        """Take these results, and of those that were there the ones not among them."""
+        """Merge `results` with the listed ones; new ones win."""
         merged = self._results_by_id | {result.id: result for result in results}
         newest = sorted(merged.values(), key=lambda result: (result.ended_at, result.id), reverse=True)[:MAX_RESULTS]
         self.results = deque(newest)

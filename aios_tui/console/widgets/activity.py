@@ -1,4 +1,4 @@
-"""The activity pane: a lane a slot with its stream, what its core did lately, and how busy the machine is."""
+"""The activity pane: each slot with its stream, recent figures of its core, and the load of the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aios_tui.console.widgets.activity_layout import ActivityLayout, plan_for
 from aios_tui.console.widgets.canvas import Canvas
 from aios_tui.console.widgets.field_lines import cut
 from aios_tui.console.widgets.line_list import LineList
-from aios_tui.console.widgets.slot_lines import draw_lane
+from aios_tui.console.widgets.slot_lines import draw_slot
 from aios_tui.console.widgets.styled_lines import Line
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ActivityView(Canvas, can_focus=True):
-    """Lanes and machine. The cursor is on a lane; what is selected is the task that runs there."""
+    """Slots, cores and machine. The cursor is on a slot; its task is the selected one."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("lines")
 
@@ -32,33 +32,31 @@ class ActivityView(Canvas, can_focus=True):
         self.needle = ""
         self.cursor = 0
         self._spans: list[tuple[int, int]] = []
-        """For each lane shown: its number, and the first line after it."""
+        """(index of the slot, the line after its last) of each slot shown."""
 
     def show(self, view: ViewState) -> None:
-        """Draw from this state; call it whenever a lane, a core or the clock changed."""
+        """Draw this state; call it whenever a slot, a core or the clock changed."""
         self.view = view
         self.redraw()
 
     @property
-    def lanes(self) -> list[SlotView]:
-        """The lanes shown, after the filter."""
+    def slots(self) -> list[SlotView]:
+        """The slots that match the filter."""
         needle = self.needle.casefold()
-        lanes = self.view.shown_lanes
+        slots = self.view.shown_slots
         return (
-            [lane for lane in lanes if needle in f"{lane.slot} {lane.agent} #{lane.task}".casefold()]
-            if needle
-            else lanes
+            [slot for slot in slots if needle in f"{slot.id} {slot.agent} #{slot.task}".casefold()] if needle else slots
         )
 
     @property
     def selected(self) -> int | None:
-        """The task on the lane under the cursor."""
-        lanes = self.lanes
-        return lanes[min(self.cursor, len(lanes) - 1)].task if lanes else None
+        """The task on the slot under the cursor."""
+        slots = self.slots
+        return slots[min(self.cursor, len(slots) - 1)].task if slots else None
 
     def action_move(self, how: str) -> None:
-        """Move to another lane."""
-        last = len(self.lanes) - 1
+        """Move to another slot."""
+        last = len(self.slots) - 1
         steps = {"down": 1, "up": -1, "page_down": 4, "page_up": -4, "top": -last - 1, "bottom": last + 1}
         self.cursor = max(0, min(last, self.cursor + steps[how]))
         self.redraw()
@@ -66,34 +64,34 @@ class ActivityView(Canvas, can_focus=True):
 
     def build(self, width: int, height: int) -> list[Line]:
         self._spans = []
-        lanes = self.lanes
-        self.cursor = max(0, min(self.cursor, len(lanes) - 1))
-        plan = plan_for(self.view, lanes, self.sample, width, height)
+        slots = self.slots
+        self.cursor = max(0, min(self.cursor, len(slots) - 1))
+        plan = plan_for(self.view, slots, self.sample, width, height)
         lines: list[Line] = []
-        if not lanes:
-            lines.append(((cut(self._nothing(), width), "dim"),))
+        if not slots:
+            lines.append(((cut(self._empty_text(), width), "dim"),))
         elif plan.scrolls:
-            first = max(0, min(self.cursor - plan.room + 1, len(lanes) - plan.room))
-            self._draw(lines, lanes[first : first + max(1, plan.room)], first, plan, width)
+            first = max(0, min(self.cursor - plan.room + 1, len(slots) - plan.room))
+            self._draw(lines, slots[first : first + max(1, plan.room)], first, plan, width)
         else:
             number = 0
             for block in plan.blocks:
                 lines += [entry.line for entry in block.head]
-                self._draw(lines, block.lanes, number, plan, width)
-                number += len(block.lanes)
+                self._draw(lines, block.slots, number, plan, width)
+                number += len(block.slots)
         foot = [entry.line for entry in plan.foot]
         return lines + [()] * (height - len(lines) - len(foot)) + foot
 
-    def _draw(self, lines: list[Line], lanes: list[SlotView], first: int, plan: ActivityLayout, width: int) -> None:
-        """Add these lanes, the first of which has this number."""
-        for number, lane in enumerate(lanes, first):
+    def _draw(self, lines: list[Line], slots: list[SlotView], first: int, plan: ActivityLayout, width: int) -> None:
+        """Append the lines of these slots, the first of which has index `first`."""
+        for number, slot in enumerate(slots, first):
             if number == self.cursor and self.has_focus:
                 self.bases[len(lines)] = "cursor"
-            height = 1 if plan.scrolls else plan.heights[lane.slot]
-            lines += draw_lane(lane, self.view, width, height, named=plan.named, told=plan.titled)
+            height = 1 if plan.scrolls else plan.heights[slot.id]
+            lines += draw_slot(slot, self.view, width, height, named=plan.named, titled=plan.titled)
             self._spans.append((number, len(lines)))
 
-    def _nothing(self) -> str:
+    def _empty_text(self) -> str:
         if self.view.trouble is not None:
             return "No core is running. ctrl+p, Restart tries again."
         if self.needle:

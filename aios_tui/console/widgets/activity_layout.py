@@ -1,9 +1,9 @@
-"""What the activity pane shows in the room it has: which lines stay, and how many each lane gets.
+"""Layout of the activity pane: which lines are kept, and how many each slot gets.
 
-With one core the lanes come first and all else stands below them. With several cores each is a block: its title with
-its figures and models, and below it its lanes. A running lane is given `COMFORT` lines before anything else takes more
-than a quarter of the pane, and `AMPLE` before what goes on in further lines is shown; of what else there is the lines
-of the lowest ranks stay. In a pane too low for that the lanes stand alone, and scroll.
+With one core the slots come first, and everything else below them. With several cores each is a block: its title with
+figures and models, then its slots. A running slot gets `COMFORT` lines before anything else takes more than a quarter
+of the pane, and `AMPLE` before continuation lines are shown. Of the other lines, those of the lowest ranks are kept. In
+a pane too low for that only the slots are shown, and scroll.
 """
 
 from __future__ import annotations
@@ -24,25 +24,28 @@ if TYPE_CHECKING:
 
 COMFORT, AMPLE = 4, 8
 LOW = 5
-"""Below this many lines there are only lanes."""
+"""In a pane of fewer lines only slots are shown."""
 
 
 @dataclass(slots=True)
 class Block:
-    """A core: what stands above its lanes, and these."""
+    """A core: the lines above its slots, and its slots."""
 
     head: list[FieldEntry]
-    lanes: list[SlotView]
+    slots: list[SlotView]
 
 
 @dataclass(slots=True)
 class ActivityLayout:
-    """What is drawn.
+    """The layout of a pane.
 
     Attributes:
-        foot: at the bottom of the pane. heights: lines for each lane, by slot. room: lines for all lanes together.
-        scrolls: the lanes don't fit, and each that is shown gets one line. titled: each core has a title. named: lanes
-            say which slot they are.
+        foot: lines at the bottom of the pane.
+        heights: number of lines by slot id.
+        room: number of lines for all slots together.
+        scrolls: True if the slots don't fit; each slot shown gets one line.
+        titled: True if each core has a title.
+        named: True if slots show their id.
     """
 
     blocks: list[Block]
@@ -55,33 +58,33 @@ class ActivityLayout:
 
 
 def plan_for(
-    view: ViewState, lanes: list[SlotView], sample: TelemetrySample | None, width: int, height: int
+    view: ViewState, slots: list[SlotView], sample: TelemetrySample | None, width: int, height: int
 ) -> ActivityLayout:
-    """The plan for a pane of this size with these lanes."""
+    """Return the layout of a pane of this size with these slots."""
     several = len(view.cores) > 1
     gpu = sample is not None and bool(sample.gpus)
-    running = sum(lane.task is not None for lane in lanes)
-    left = height - len(lanes) - 1
+    running = sum(slot.task is not None for slot in slots)
+    left = height - len(slots) - 1
     budget = 0 if height < LOW else max(1, height // 4, left - running * (COMFORT - 1))
     titled = several and budget > len(view.cores)
-    blocks = _blocks(view, lanes, width, gpu=gpu) if titled else [Block([], lanes)]
+    blocks = _blocks(view, slots, width, gpu=gpu) if titled else [Block([], slots)]
     foot = [
         *_foot(view, width, budget, titled=titled, gpu=gpu),
         *(draw_machine(sample, width) if sample is not None else []),
     ]
-    used = _keep(blocks, foot, budget, left - running * (AMPLE - 1))
+    used = _drop_excess(blocks, foot, budget, left - running * (AMPLE - 1))
     gap = 1 if used and height > 8 else 0
     room = height - used - gap
-    if len(lanes) > room:
+    if len(slots) > room:
         foot = choose(foot, max(1, height // 4) if height >= LOW else 0)
         return ActivityLayout([], foot, height - len(foot), scrolls=True, named=several)
-    shown = [lane for block in blocks for lane in block.lanes]
-    sizes = dict(zip((lane.slot for lane in shown), heights(shown, room), strict=True))
+    shown = [slot for block in blocks for slot in block.slots]
+    sizes = dict(zip((slot.id for slot in shown), heights(shown, room), strict=True))
     return ActivityLayout(blocks, foot, room, sizes, titled=titled, named=several and not titled)
 
 
-def _blocks(view: ViewState, lanes: Sequence[SlotView], width: int, *, gpu: bool) -> list[Block]:
-    """A block a core; lanes of a core that has not been looked at yet come last."""
+def _blocks(view: ViewState, slots: Sequence[SlotView], width: int, *, gpu: bool) -> list[Block]:
+    """Return a block per core; slots of cores that were not inspected yet come last."""
     blocks: list[Block] = []
     for name, info in view.cores.items():
         reading = view.meters.core(name, view.now)
@@ -92,13 +95,13 @@ def _blocks(view: ViewState, lanes: Sequence[SlotView], width: int, *, gpu: bool
             head += _next(view, name, width)
         if blocks:
             head.insert(0, FieldEntry(SPACE, ()))
-        blocks.append(Block(head, [lane for lane in lanes if lane.core == name]))
-    strays = [lane for lane in lanes if lane.core not in view.cores]
+        blocks.append(Block(head, [slot for slot in slots if slot.core == name]))
+    strays = [slot for slot in slots if slot.core not in view.cores]
     return [*blocks, Block([], strays)] if strays else blocks
 
 
 def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) -> list[FieldEntry]:
-    """The strip of all cores; where the cores have no titles, what else is to be said of them, too."""
+    """Return the lines at the bottom: the strip of all cores and, where cores have no titles, their other lines."""
     fields = []
     found: list[FieldEntry] = []
     if not titled:
@@ -115,7 +118,7 @@ def _foot(view: ViewState, width: int, budget: int, *, titled: bool, gpu: bool) 
             found += core_summary.warnings(info, width, gpu=gpu)
             if info.healthy:
                 found += [*core_summary.models(info, view.now, width), *_next(view, name, width)]
-    if not view.cores and not view.lanes:
+    if not view.cores and not view.slots:
         return found
     return [FieldEntry(FIRST, core_summary.throughput(view, width, fields)), *found]
 
@@ -125,8 +128,8 @@ def _next(view: ViewState, core: str, width: int) -> list[FieldEntry]:
     return [] if plan is None else core_summary.next_swap(plan, view.now, width)
 
 
-def _keep(blocks: Sequence[Block], foot: list[FieldEntry], budget: int, ample: int) -> int:
-    """Leave in blocks and foot the entries that stay; returns how many. Further lines need an `ample` budget."""
+def _drop_excess(blocks: Sequence[Block], foot: list[FieldEntry], budget: int, ample: int) -> int:
+    """Drop entries without room from blocks and foot; returns how many are left. Continuations need `ample` lines."""
     groups = [*(block.head for block in blocks), foot]
     found = [entry for group in groups for entry in group]
     kept = choose([entry for entry in found if entry.rank < MORE], budget)

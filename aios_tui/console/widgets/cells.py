@@ -44,7 +44,7 @@ def _is_skin_tone(character: str) -> bool:
 
 
 def _reduced(text: str) -> Iterator[str]:
-    """The characters of `text` without those whose width terminals disagree about."""
+    """Yield the characters of `text` without those whose width terminals disagree about."""
     marks, joined, begun = 0, False, False
     for character in text:
         if joined and _is_emoji_part(character):
@@ -71,7 +71,7 @@ def _reduced(text: str) -> Iterator[str]:
 
 @lru_cache(maxsize=8_192)
 def plain(text: str) -> str:
-    """`text` on one line, without anything that could steer a terminal, and with a width all terminals agree on."""
+    """Return `text` on one line, without terminal control characters, and with a width all terminals agree on."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(_reduced(sanitise(text)))
@@ -79,7 +79,7 @@ def plain(text: str) -> str:
 
 @lru_cache(maxsize=16_384)
 def fit(text: str, width: int, right: bool = False) -> str:
-    """`text` as `plain` gives it, in exactly `width` cells: cut with an ellipsis, or padded.
+    """Return `plain(text)` in exactly `width` cells: cut with an ellipsis, or padded.
 
     `right` aligns to the right.
     """
@@ -95,7 +95,7 @@ def fit(text: str, width: int, right: bool = False) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    """As many characters from the start as fit into `width` cells."""
+    """Return as many characters from the start as fit into `width` cells."""
     if text.isascii():
         return text[:width]
     used = 0
@@ -107,7 +107,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells, broken between words where possible. Newlines are kept."""
+    """Wrap `text` into lines of at most `width` cells, broken between words where possible. Newlines are kept."""
     if width <= 0:
         return []
     lines: list[str] = []
@@ -140,10 +140,10 @@ def _wrap_paragraph(text: str, width: int) -> Iterator[str]:
 
 
 def wrap_tail(text: str, width: int, count: int, dropped: int = 0) -> list[str]:
-    """The last `count` lines of a growing text, wrapped, in time that depends on what is shown and not on the length.
+    """Return the last `count` wrapped lines of a growing text, in time proportional to these lines, not to the text.
 
-    `dropped` is how many characters have been cut from the text's start before. Wrapping begins at a place that moves
-    in steps, so that the lines above stay as they are while a stream grows.
+    `dropped` is how many characters have been cut from the text's start before. Wrapping begins at a position that
+    moves in steps, so that the lines above stay the same while a stream grows.
     """
     if width <= 0 or count <= 0:
         return []

@@ -1,4 +1,4 @@
-"""Columns of fixed-width lists: which fit, and how wide each is."""
+"""Columns of lists: choose those that fit, and their widths."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Column:
     """A column. Widths are in cells.
 
     Attributes:
-        drops: the place in the order in which columns go when there is no room, 1 first; 0 never.
-        from_width: it is shown only in lists at least this wide.
-        wide: it may grow to this, the last column before all others; it takes what is left in the end, too.
+        drops: the order in which columns are dropped when there is no room, 1 first; 0 is never dropped.
+        from_width: least width of a list that shows it.
+        wide: the width up to which it may grow, the last column before all others; the last also takes what is left.
     """
 
     id: str
@@ -29,7 +29,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A column that fits, with the width it got and whether a gap follows."""
+    """A column that fits, with its width; `last` has no gap after it."""
 
     column: Column
     width: int
@@ -37,7 +37,7 @@ class Placed:
 
 
 def place(columns: Sequence[Column], width: int) -> tuple[Placed, ...]:
-    """Choose and size the columns for `width` cells; gaps included, the widths add up to it exactly."""
+    """Choose and size columns for `width` cells; with gaps, the widths add up to it exactly."""
     width = max(0, width)
     shown = [column for column in columns if width >= column.from_width]
     while _needed(shown) > width:

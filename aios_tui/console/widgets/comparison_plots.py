@@ -16,12 +16,12 @@ COLOURS = ("primary", "accent", "success", "error", "secondary", "warning")
 
 
 def colour_of(place: int) -> str:
-    """The theme variable of a run's colour, with its $."""
+    """Return the theme variable of a run's colour, with its $."""
     return f"${COLOURS[place % len(COLOURS)]}"
 
 
 class Plot(PlotextPlot):
-    """One plot with its title in its frame. Subclasses give `paint`."""
+    """One plot with its title in its frame. Subclasses implement `paint`."""
 
     TITLE = ""
 
@@ -39,7 +39,7 @@ class Plot(PlotextPlot):
         self._repaint()
 
     def paint(self, runs: Sequence[MeasuredRun]) -> None:
-        """Give `self.plt` what to draw."""
+        """Draw on `self.plt`."""
         raise NotImplementedError
 
     def _repaint(self) -> None:
@@ -51,7 +51,7 @@ class Plot(PlotextPlot):
         self.refresh()
 
     def rgb(self, place: int) -> tuple[int, int, int]:
-        """The colour of a run for plotext."""
+        """Return the colour of a run as plotext takes it."""
         return Color.parse(self.app.theme_variables[COLOURS[place % len(COLOURS)]]).rgb
 
     def curves(self, curves: Sequence[Curve]) -> None:
@@ -61,7 +61,7 @@ class Plot(PlotextPlot):
 
 
 class WaitingCurve(Plot):
-    """The share of tasks that waited at most so long."""
+    """The cumulative distribution of waiting times."""
 
     TITLE = "share of tasks that waited at most so many seconds"
 
@@ -71,7 +71,7 @@ class WaitingCurve(Plot):
 
 
 class QueueCurve(Plot):
-    """How many tasks waited, over the time of the run."""
+    """The number of waiting tasks over the time of the run."""
 
     TITLE = "tasks waiting, over the run's seconds"
 
@@ -94,7 +94,7 @@ class WaitingBars(Plot):
 
 
 def legend(runs: Sequence[MeasuredRun]) -> list[Content]:
-    """A letter in its colour, and what it stands for."""
+    """Return a run's letter in its colour, and its name."""
     return [
         Content.assemble(
             (f"{LETTERS[place]} ", f"bold {colour_of(place)}"), run.kept.policy, (f" {run.kept.kind}", "$muted")

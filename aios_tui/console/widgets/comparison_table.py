@@ -15,13 +15,13 @@ from engine.sanitise import one_line
 LABEL = 18
 WIDTH = 9
 PARTS = ("waiting mean s", "turnaround mean s", "slowdown mean", "TTFT mean s")
-"""Rows before which a line is left free."""
+"""Rows that have an empty line before them."""
 SPLIT = "waiting mean s, "
-"""What rows by priority and by client begin with."""
+"""Prefix of the rows by priority and by client."""
 
 
 def drawn_table(runs: Sequence[MeasuredRun], rows: Sequence[Line]) -> Content:
-    """The table with the better value of each row marked."""
+    """Return the table with the better value of each row marked."""
     if not runs:
         return Content.styled("Nothing is marked.", "$muted")
     width = max(WIDTH, *(cell_len(value) for row in rows for value in row.cells))
@@ -40,7 +40,7 @@ def drawn_table(runs: Sequence[MeasuredRun], rows: Sequence[Line]) -> Content:
 
 
 def short_policy(name: str) -> str:
-    """A policy in few letters: `npps:60` for `npps:ageing=60`."""
+    """Shorten a policy's name: `npps:60` for `npps:ageing=60`."""
     return one_line(name.replace("ageing=", ""), 40)
 
 

@@ -16,7 +16,7 @@ WIDTH = 60
 
 
 class CompletionList(Static):
-    """Candidates, one of them chosen. It never has the focus: whoever shows it moves the choice."""
+    """Candidates, one of them chosen. It never has the focus: the widget that opens it moves the choice."""
 
     DEFAULT_CSS = """
     CompletionList {
@@ -38,11 +38,11 @@ class CompletionList(Static):
 
     @property
     def chosen(self) -> str | None:
-        """The chosen candidate as it was given, None while the list is closed."""
+        """The chosen candidate; None while the list is closed."""
         return self._candidates[self._chosen] if self._candidates else None
 
     def open(self, candidates: Sequence[str], notes: Sequence[str], *, column: int) -> None:
-        """Show candidates, each with a note beside it, `column` cells right of where the list stands."""
+        """Show candidates, each with a note beside it, `column` cells to the right of the widget."""
         self._candidates = tuple(candidates)
         self._notes = tuple(notes)
         self._chosen = 0
@@ -56,7 +56,7 @@ class CompletionList(Static):
         self.remove_class("-open")
 
     def move(self, by: int) -> None:
-        """Choose another candidate, round and round."""
+        """Choose another candidate; wraps around."""
         if self._candidates:
             self._chosen = (self._chosen + by) % len(self._candidates)
             self._draw()

@@ -1,4 +1,4 @@
-"""What is drawn of a core beside its lanes: its figures, throughput, models in memory, and what is wrong with them."""
+"""Lines about a core beside its slots: figures, throughput, models in memory, and warnings."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from aios_tui.console.widgets.field_lines import (
     fill,
     flow,
     lay,
-    width_of,
 )
 from aios_tui.console.widgets.sparkline import LEAST, strip
-from aios_tui.console.widgets.styled_lines import Line, Span
+from aios_tui.console.widgets.styled_lines import Line, Span, width_of
 from aios_tui.formatting import numbers
+from aios_tui.formatting.models import vram_share
 from engine.cores.port import CoreInfo, ModelInfo
 from engine.events import SwapPlanned
 from engine.telemetry.meters import CoreReading
@@ -33,12 +33,12 @@ MOST_FAULTS = 3
 MAX_NAME = 20
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
-# Ranks of lines, the first to stay; docs/metrics.md tells the order.
+# Ranks of lines, those dropped last first; docs/metrics.md has the order.
 FIRST, WARNING, GPU, MODEL, FIGURES, NEXT, HOST, MORE, SPACE = range(9)
 
 
 def figures(reading: CoreReading, *, rate: bool) -> list[Field]:
-    """A core's figures of the last five minutes, the most telling first; what has not happened is left out."""
+    """Return a core's figures of the last five minutes, most important first; zeros are left out."""
     found: list[Field] = []
     if rate:
         found.append(((numbers.rate(reading.tokens_per_s), "strong"), (" tok/s", "dim")))
@@ -75,7 +75,7 @@ def _kinds(reading: CoreReading) -> str:
 
 
 def title(info: CoreInfo, reading: CoreReading, width: int, now: float) -> list[Line]:
-    """Where there are several cores: a core's name and figures, and its strip where there is room for it."""
+    """Return a core's title, where there are several: name, figures, and its strip if there is room."""
     name = cut(info.name, MAX_NAME)
     if not info.healthy:
         why = cut(info.detail or "down", max(1, width - cell_len(name) - 4))
@@ -92,19 +92,19 @@ def title(info: CoreInfo, reading: CoreReading, width: int, now: float) -> list[
 
 
 def throughput(view: ViewState, width: int, more: Sequence[Field] = ()) -> Line:
-    """Tokens per second of all cores over five minutes, and now. With `more` fields, fewer bars."""
+    """Return tokens per second of all cores over five minutes, and now. `more` fields leave room for fewer bars."""
     now: list[Span] = [(f" {numbers.rate(view.meters.tokens_per_s(view.now))}", "strong")]
     room = width - LABEL - width_of(now)
     wanted = LEAST if more and room < STRIP else STRIP // 2 if more else STRIP
-    said: list[Span] = [] if more else [("  5 min", "dim")]
-    bars = strip(view.meters.strip(view.now), min(wanted, room - width_of(said)), view.now)
-    return tuple(fill([(fit("tokens/s", LABEL), "title"), *bars, *now, *said], more, width))
+    tail: list[Span] = [] if more else [("  5 min", "dim")]
+    bars = strip(view.meters.strip(view.now), min(wanted, room - width_of(tail)), view.now)
+    return tuple(fill([(fit("tokens/s", LABEL), "title"), *bars, *now, *tail], more, width))
 
 
 def models(info: CoreInfo, now: float, width: int, *, titled: bool = False) -> list[FieldEntry]:
-    """The models that a core has in memory: the part in GPU memory, when each goes, size and context.
+    """Return the models that a core has in memory: share in GPU memory, time left, size and context.
 
-    Below a title, a single one of which no more is known than the title says is left out.
+    Below a title, a single model is left out if its name, which the title has, is all that is known.
     """
     loaded = [model for model in info.models if model.loaded]
     if titled and [(model.name, model.size_loaded, model.expires_at) for model in loaded] == [
@@ -112,7 +112,7 @@ def models(info: CoreInfo, now: float, width: int, *, titled: bool = False) -> l
     ]:
         return []
     if not loaded:
-        if info.kind == "openai":  # such a server does not tell what is in memory
+        if info.kind == "openai":  # such a server does not report which models are in memory
             return []
         return entries(lay("models", [field("none in memory", "dim")], width), MODEL, MORE)
     found: list[FieldEntry] = []
@@ -125,11 +125,11 @@ def models(info: CoreInfo, now: float, width: int, *, titled: bool = False) -> l
 
 def _model(model: ModelInfo, now: float) -> list[Field]:
     found = [field(plain(model.name))]
-    share = in_vram(model)
+    share = vram_share(model)
     if share is not None:
-        spilt = 0 < share < 1
-        said = f"{_percent(share)} in VRAM" if share > 0 else "in system RAM"
-        found.append(field(said, "warn" if spilt else "dim"))
+        spilled = 0 < share < 1
+        text = f"{_percent(share)} in VRAM" if share > 0 else "in system RAM"
+        found.append(field(text, "warn" if spilled else "dim"))
     if model.expires_at is not None:
         left = model.expires_at - now
         found.append(field(f"unloads in {numbers.clock(left)}" if left > 0 else "unloads now", "dim"))
@@ -143,7 +143,7 @@ def _model(model: ModelInfo, now: float) -> list[Field]:
 
 
 def next_swap(plan: SwapPlanned, now: float, width: int) -> list[FieldEntry]:
-    """The model that a core will load next, for which task, and how long affinity may still let others go first."""
+    """Return the model that a core will load next, for which task, and how long affinity may delay it."""
     found = [field(cut(plan.to_model, width // 2), "primary"), field(f"for #{plan.task}", "dim")]
     if plan.passes_left:
         found.append(field(f"after at most {plural(plan.passes_left, 'other')}", "dim"))
@@ -152,39 +152,33 @@ def next_swap(plan: SwapPlanned, now: float, width: int) -> list[FieldEntry]:
     return entries(lay("next", found, width), NEXT, MORE)
 
 
-def in_vram(model: ModelInfo) -> float | None:
-    """The part of a loaded model in GPU memory, 0 … 1; None where the server does not tell."""
-    if model.size_vram is None or not model.size_loaded:
-        return None
-    return min(1.0, model.size_vram / model.size_loaded)
-
-
 def _percent(share: float) -> str:
-    """Percent of a whole; less than all is never written as 100, nor more than nothing as 0."""
+    """Write a share as a percentage; less than all is never 100, more than nothing never 0."""
     return "100 %" if share >= 1 else f"{min(99, max(1, round(share * 100)))} %"
 
 
-def spilt(info: CoreInfo, *, gpu: bool = False) -> list[tuple[ModelInfo, float]]:
-    """The models of which a part, given, lies in system RAM that should not: some is in GPU memory, or none of it is
-    though the server is on this machine, which has a `gpu`."""
+def spilled(info: CoreInfo, *, gpu: bool = False) -> list[tuple[ModelInfo, float]]:
+    """Return the models that lie in system RAM in part, with that share, although they should not.
+
+    They should not if some of a model is in GPU memory, or if the server is on this machine, which has a `gpu`."""
     expects = gpu and info.kind == "ollama" and any(host in info.where for host in LOOPBACK)
-    shares = [(model, in_vram(model)) for model in info.models if model.loaded]
+    shares = [(model, vram_share(model)) for model in info.models if model.loaded]
     return [(model, 1 - share) for model, share in shares if share is not None and share < 1 and (share > 0 or expects)]
 
 
 def spill_field(info: CoreInfo, *, gpu: bool = False) -> list[Field]:
-    """The same in few words, for a pane with room for one line."""
-    found = spilt(info, gpu=gpu)
+    """Return the warning in a few words, for a pane with room for one line."""
+    found = spilled(info, gpu=gpu)
     return [field(f"{_percent(part)} of {cut(model.name, MAX_NAME)} in RAM", "warn") for model, part in found]
 
 
 def warnings(info: CoreInfo, width: int, *, gpu: bool = False) -> list[FieldEntry]:
-    """A plain line where a part of a model sits in system RAM, and what to do about it."""
+    """Return a line for each model that lies in system RAM in part, and the remedy."""
     loaded = sum(model.loaded for model in info.models)
     found: list[FieldEntry] = []
-    for model, part in spilt(info, gpu=gpu):
-        said = f": {_percent(part) if part < 1 else 'all of it'} is in system RAM, so it is slow"
-        line = f"! {cut(model.name, max(8, width - len(said) - 2))}{said}"
+    for model, part in spilled(info, gpu=gpu):
+        reason = f": {_percent(part) if part < 1 else 'all of it'} is in system RAM, so it is slow"
+        line = f"! {cut(model.name, max(8, width - len(reason) - 2))}{reason}"
         found.append(FieldEntry(WARNING, ((cut(line, width), "warn"),)))
         other = "unload the other one, " if loaded == 2 else "unload the others, " if loaded > 2 else ""
         advice = f"To have it all in GPU memory: {other}take a smaller context (num_ctx) or a smaller model."

@@ -1,40 +1,35 @@
-"""Lines of labelled fields: one that does not fit goes on in the next line or is left out, never cut in a number."""
+"""Lines of labelled fields. A field that does not fit moves to the next line or is left out; numbers are never cut."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aios_tui.console.widgets.cells import cell_len, fit, plain
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 
 GAP = "  "
 LABEL = 9
 
 Field = tuple[Span, ...]
-"""What stays together, such as a number and its unit."""
+"""Spans that are kept together, such as a number and its unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldEntry:
-    """A line, and its rank: where there is no room, lines of the highest rank go first, of one rank the last one."""
+    """A line and its rank. Lines of the highest rank are dropped first; within a rank, the last one."""
 
     rank: int
     line: Line
 
 
-def field(text: str, ink: str = "") -> Field:
-    """A field of one ink."""
-    return ((text, ink),)
-
-
-def width_of(spans: Iterable[Span]) -> int:
-    """The cells that spans take."""
-    return sum(cell_len(text) for text, _ in spans)
+def field(text: str, style: str = "") -> Field:
+    """Return a field of one style."""
+    return ((text, style),)
 
 
 def fill(spans: Sequence[Span], fields: Sequence[Field], width: int) -> list[Span]:
-    """As many fields after the spans as fit into the line, in their order; the rest is left out."""
+    """Append as many fields to the spans as fit into the line, in order; drop the rest."""
     line, used = list(spans), width_of(spans)
     for one in fields:
         needed = len(GAP) + width_of(one)
@@ -46,7 +41,7 @@ def fill(spans: Sequence[Span], fields: Sequence[Field], width: int) -> list[Spa
 
 
 def flow(head: Sequence[Span], fields: Sequence[Field], width: int, indent: int = LABEL) -> list[Line]:
-    """The fields in as many lines as they need, the first one after `head`. One that is wider than a line is cut."""
+    """Lay fields in as many lines as they need, the first after `head`. A field wider than a line is cut."""
     rows: list[list[Span]] = [list(head)]
     used, begun = width_of(head), False
     for one in fields:
@@ -62,23 +57,23 @@ def flow(head: Sequence[Span], fields: Sequence[Field], width: int, indent: int 
 
 
 def lay(label: str, fields: Sequence[Field], width: int) -> list[Line]:
-    """The same after a label."""
+    """Lay fields after a label."""
     return flow([(fit(label, LABEL), "title")], fields, width)
 
 
 def cut(text: str, width: int) -> str:
-    """A text in at most `width` cells, with an ellipsis where it was longer."""
+    """Cut a text to at most `width` cells, with an ellipsis if it was longer."""
     text = plain(text)
     return text if cell_len(text) <= width else fit(text, width)
 
 
 def entries(lines: Sequence[Line], first: int, more: int) -> list[FieldEntry]:
-    """The first line with one rank, those after it with another."""
+    """Rank lines: the first with one rank, the others with another."""
     return [FieldEntry(more if n else first, line) for n, line in enumerate(lines)]
 
 
 def choose(found: Sequence[FieldEntry], room: int) -> list[FieldEntry]:
-    """The `room` entries of the lowest ranks, in their order."""
+    """Return the `room` entries of the lowest ranks, in order."""
     if len(found) <= room:
         return list(found)
     best = sorted(range(len(found)), key=lambda n: (found[n].rank, n))[: max(0, room)]

@@ -1,4 +1,4 @@
-"""The footer: what can be done here and now, made from the action table; in its place, for a while, a notice."""
+"""The footer: the actions available here, from the action table, or for some seconds a notice."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aios_tui.console.widgets.cells import cell_len
 from aios_tui.console.widgets.styled_lines import Line, Span, clip
 
 NOTICE_S = {"information": 4.0, "warning": 5.0, "error": 10.0}
-NOTICE_INK = {"information": "accent", "warning": "warn", "error": "bad"}
+NOTICE_STYLE = {"information": "accent", "warning": "warn", "error": "bad"}
 
 
 def _typing(enter: str) -> list[Span]:
@@ -33,7 +33,7 @@ def _key(action: Action) -> str:
 
 
 class Footer(Canvas):
-    """One line. Actions that can't act now are dim; a click does what the key would."""
+    """One line. Unavailable actions are dim; a click acts like the key."""
 
     @dataclass
     class Chosen(Message):
@@ -43,47 +43,47 @@ class Footer(Canvas):
 
     def __init__(self) -> None:
         super().__init__(id="footer")
-        self.situation: ActionContext | None = None
+        self.context: ActionContext | None = None
         self.typing = ""
         self.notice: tuple[str, str] | None = None
         self._timer: Timer | None = None
         self._places: list[tuple[int, int, str]] = []
 
-    def show(self, situation: ActionContext, typing: str) -> None:
-        """Draw for this situation; `typing` says what enter does when keys go into an input."""
-        self.situation, self.typing = situation, typing
+    def show(self, context: ActionContext, typing: str) -> None:
+        """Draw the actions of this context; `typing` is the label of enter while keys go into an input."""
+        self.context, self.typing = context, typing
         self.redraw()
 
     def has_room_for(self, text: str) -> bool:
-        """Whether a notice is seen whole here."""
+        """Return True if the whole notice fits."""
         return cell_len(SIGN + text) <= self.size.width
 
-    def tell(self, text: str, severity: str) -> None:
-        """Show a line instead, for some seconds."""
-        self.notice = (text, NOTICE_INK[severity])
+    def show_notice(self, text: str, severity: str) -> None:
+        """Show a notice in place of the actions, for some seconds."""
+        self.notice = (text, NOTICE_STYLE[severity])
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_timer(NOTICE_S[severity], self.clear)
         self.redraw()
 
     def clear(self) -> None:
-        """Take the notice away."""
+        """Remove the notice."""
         self.notice = None
         self.redraw()
 
     def build(self, width: int, height: int) -> list[Line]:
         self._places = []
         if self.notice is not None:
-            text, ink = self.notice
-            return [clip([(SIGN, ink), (text, ink)], width)]
-        if self.situation is None:
+            text, style = self.notice
+            return [clip([(SIGN, style), (text, style)], width)]
+        if self.context is None:
             return []
         if self.typing:
             return [clip(_typing(self.typing), width)]
-        return [self._actions(self.situation, width)]
+        return [self._actions(self.context, width)]
 
     def _actions(self, now: ActionContext, width: int) -> Line:
-        """As many as fit, those with the highest numbers go first; KEPT ones go last."""
+        """Return as many actions as fit; those with the highest numbers are dropped first, KEPT ones last."""
         shown = (
             action for action in MAIN if action.footer and not (action.offered and action.why_not(now) is not None)
         )

@@ -1,4 +1,4 @@
-"""The header: policy and state, counts, throughput, and the core with its health and why it was chosen."""
+"""The header: policy and state, counts, throughput, and the core with its health and the reason for its choice."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from aios_tui.console.state.view_state import ViewState
 from aios_tui.console.widgets.canvas import Canvas
-from aios_tui.console.widgets.cells import cell_len, fit, plain
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.cells import fit, plain
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 from aios_tui.formatting import numbers
 from engine.cores.port import SlotState
 from engine.task import KernelState
@@ -25,7 +25,7 @@ PULL_NAME = 20
 
 
 class Header(Canvas):
-    """Two lines, or one where the screen is low: then the core shows only its mark and model."""
+    """Two lines; one on a low screen, where the core shows only its mark and model."""
 
     def __init__(self) -> None:
         super().__init__(id="header")
@@ -37,7 +37,7 @@ class Header(Canvas):
         """A model that is being pulled, and how far that is."""
 
     def show(self, view: ViewState) -> None:
-        """Draw from this state."""
+        """Draw this state."""
         self.view = view
         self.redraw()
 
@@ -61,7 +61,7 @@ class Header(Canvas):
         return _ends([left], [self._counts_in(width - _width([left]) - 2, short=width < 76)], width)
 
     def _counts_in(self, room: int, *, short: bool) -> list[Span]:
-        """The counts that fit: letters instead of words first, then without what is done, then what failed."""
+        """Return the counts that fit: shortened to letters first, then without done, then without failed."""
         counts: list[Span] = []
         for letters, without in ((short, ()), (True, ()), (True, ("done",)), (True, ("done", "failed"))):
             counts = self._counts(letters, without)
@@ -70,7 +70,7 @@ class Header(Canvas):
         return counts
 
     def _core_and_throughput(self, width: int) -> Line:
-        """The throughput keeps its place; the reason for the core is what gets cut."""
+        """Return core and throughput; if there is no room, the reason for the core is cut."""
         right = self._throughput() if width >= 60 else []
         room = width - _width([right]) - 2 * bool(right)
         left = clip(self._core(short=False), room)
@@ -85,11 +85,11 @@ class Header(Canvas):
             return [*spans, ("no core", "bad")]
         if view.kernel is None:
             return [*spans, ("starting", "dim")]
-        word, ink = STATES[view.kernel]
-        return [*spans, (numbers.policy(view.policy), "primary"), (" · ", "dim"), (word, ink)]
+        word, style = STATES[view.kernel]
+        return [*spans, (numbers.policy(view.policy), "primary"), (" · ", "dim"), (word, style)]
 
     def _mark(self, named: bool) -> list[Span]:
-        """That something is recorded, with the count of its tasks; that a model is pulled, and how far that is."""
+        """Return the marks of a recording, with its count of tasks, and of a pull, with its progress."""
         spans: list[Span] = []
         if self.pulling is not None:
             model, far = self.pulling
@@ -114,10 +114,10 @@ class Header(Canvas):
             (counts.cancelled, "cancelled", "", counts.cancelled > 0 and not short),
         ]
         spans: list[Span] = []
-        for number, word, ink, wanted in shown:
+        for number, word, style, wanted in shown:
             if wanted and word not in without:
                 gap = "  " if spans else ""
-                spans += [(f"{gap}{number:,}", ink), (f" {word[0]}" if short else f" {word}", "dim")]
+                spans += [(f"{gap}{number:,}", style), (f" {word[0]}" if short else f" {word}", "dim")]
         return spans
 
     def _throughput(self) -> list[Span]:
@@ -156,14 +156,14 @@ class Header(Canvas):
 
 
 def _several(view: ViewState, short: bool) -> list[Span]:
-    """Each core's name and whether it is up; then, where there is room, what is wrong with those that are not."""
+    """Return each core's name and health; then, where there is room, the reasons of those that are down."""
     cores = list(view.cores.values())
     spans: list[Span] = []
     for info in cores:
         mark: Span = ("●", "good") if info.healthy else ("○", "bad")
         spans += [("  " if spans else "", ""), (plain(info.name), ""), (" ", ""), mark]
     down = [] if short else [info for info in cores if not info.healthy]
-    if len(down) == len(cores) and not any(lane.state is SlotState.UP for lane in view.lanes.values()):
+    if len(down) == len(cores) and not any(slot.state is SlotState.UP for slot in view.slots.values()):
         spans.append(("  no core is up; tasks wait", "bad"))
     for info in down:
         if info.detail:
@@ -172,7 +172,7 @@ def _several(view: ViewState, short: bool) -> list[Span]:
 
 
 def _ends(left: list[list[Span]], right: list[list[Span]], width: int) -> Line:
-    """Groups at both ends; where there is no room, groups go from the right of each end, the right end's first."""
+    """Lay groups at both ends; without room, groups are dropped from the right of each end, the right end's first."""
     left, right = list(left), list(right)
     while _width(left) + _width(right) + 2 > width and len(left) + len(right) > 1:
         if len(right) > 1:
@@ -197,4 +197,4 @@ def _joined(groups: list[list[Span]]) -> list[Span]:
 
 
 def _width(groups: list[list[Span]]) -> int:
-    return sum(cell_len(text) for text, _ in _joined(groups))
+    return width_of(_joined(groups))

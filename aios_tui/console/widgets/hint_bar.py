@@ -1,4 +1,4 @@
-"""Short texts one after the other, going on in the next line where one would not fit: no text is broken."""
+"""Short texts in a row, wrapped between texts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from textual.widget import Widget
 GAP = 3
 
 
-def _looks(cells: Sequence[Content]) -> list[tuple[str, tuple[Span, ...]]]:
-    """Texts with their styles, which Content's own equality leaves out."""
+def _with_styles(cells: Sequence[Content]) -> list[tuple[str, tuple[Span, ...]]]:
+    """Return texts with their styles, which Content's equality ignores."""
     return [(cell.plain, tuple(cell.spans)) for cell in cells]
 
 
 class Flow(Widget):
-    """Cells of text, laid out anew for every width; a cell wider than a line is cut with an ellipsis."""
+    """Texts laid out for the width; one wider than a line is cut with an ellipsis."""
 
     DEFAULT_CSS = """
     Flow { height: auto; width: 1fr; }
@@ -31,22 +31,22 @@ class Flow(Widget):
         self._gap = gap
 
     def update(self, cells: Sequence[Content]) -> None:
-        """Show other cells."""
-        if _looks(self._cells) != _looks(cells):
-            before = self._lines(self.size.width)
+        """Show other texts."""
+        if _with_styles(self._cells) != _with_styles(cells):
+            before = self._wrapped(self.size.width)
             self._cells = tuple(cells)
-            self.refresh(layout=len(before) != len(self._lines(self.size.width)))
+            self.refresh(layout=len(before) != len(self._wrapped(self.size.width)))
 
     def get_content_width(self, container: Size, viewport: Size) -> int:
         return container.width
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        return max(1, len(self._lines(width)))
+        return max(1, len(self._wrapped(width)))
 
     def render(self) -> Content:
-        return Content("\n").join(self._lines(self.size.width))
+        return Content("\n").join(self._wrapped(self.size.width))
 
-    def _lines(self, width: int, cells: Sequence[Content] | None = None) -> list[Content]:
+    def _wrapped(self, width: int, cells: Sequence[Content] | None = None) -> list[Content]:
         lines: list[Content] = []
         for cell in self._cells if cells is None else cells:
             fitting = cell if cell.cell_length <= width else cell.truncate(max(1, width), ellipsis=True)
@@ -58,7 +58,7 @@ class Flow(Widget):
 
 
 class Hints(Flow):
-    """The keys of a screen. Where there is no room for all, the last one stays, and those just before it go."""
+    """The keys of a screen. Without room for all, those before the last are dropped."""
 
     def __init__(self) -> None:
         super().__init__(id="hints", gap=2)
@@ -66,11 +66,11 @@ class Hints(Flow):
     def render(self) -> Content:
         width, height = self.size
         cells = list(self._cells)
-        while len(cells) > 1 and len(self._lines(width, cells)) > max(1, height):
+        while len(cells) > 1 and len(self._wrapped(width, cells)) > max(1, height):
             del cells[-2]
-        return Content("\n").join(self._lines(width, cells))
+        return Content("\n").join(self._wrapped(width, cells))
 
 
 def hint(key: str, name: str, able: bool = True) -> Content:
-    """A key and what it does, for a line of hints; dim when it can't act now."""
+    """Return a key and its action for a line of hints; dim while the action is not available."""
     return Content.assemble((key, "bold $accent" if able else "$frame"), (f" {name}", "$muted" if able else "$frame"))

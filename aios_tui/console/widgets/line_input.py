@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from textual.geometry import Region
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
 from textual.widgets import Input
+
+from aios_tui.console.textual_internals.scrolling import scroll_to_cursor_from_the_start
 
 
 class LineInput(Input):
-    """Textual does not scroll to the cursor for an input's first text, be it given or pasted: of a long one the end,
-    where one writes on, would be out of sight.
+    """An Input that scrolls to its cursor for its first text, too, and that only escape, enter or a click leave.
+
+    Tab is pressed twice out of habit; if it moved the focus, the words typed next would be keys of the pane there.
     """
 
-    def on_mount(self) -> None:
-        self._initial_value = False
-        self.call_after_refresh(self._show_cursor)
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab,shift+tab", "stay", show=False)]
 
-    def _show_cursor(self) -> None:
-        self.scroll_to_region(Region(self._cursor_offset, 0, 1, 1), force=True, animate=False)
+    def action_stay(self) -> None:
+        self.app.bell()
+
+    def on_mount(self) -> None:
+        scroll_to_cursor_from_the_start(self)

@@ -1,4 +1,25 @@
-"""A list drawn line by line: whatever its length, only the visible lines are ever built."""
+"""A list drawn line by line: only the visible lines are built, whatever the list's length.
+
+The guarantee: a key, or a change of the data, costs what the visible lines cost, not what the list costs, so a queue of
+10,000 tasks that changes ten times a second is as quick as one of ten. And the cursor stays on its row's key: when rows
+above it come and go, the selected task stays selected.
+
+Rows are not widgets and not stored. The list asks its subclass for the row at an index when it draws that line, and
+remembers only what each visible line showed last. `refresh_rows` compares and refreshes the lines that differ; Textual
+then composes these lines alone.
+
+The length is the scrollbar's business. Setting Textual's `virtual_size` lays out the whole screen (several
+milliseconds), so that happens only when the scrollbar appears or goes; otherwise the scrollbar alone is updated.
+
+The cursor is an index and a key. After a change the key is looked up (`index_of`, O(log n) in the queue); if it is
+gone, the cursor stays at its index, on the row that moved up. `moved` remembers that, so that a key pressed just before
+does not act on a task that the operator never saw selected. A cursor that was visible is kept visible; one that had
+been scrolled out of sight is left there.
+
+Rejected alternatives: DataTable (stores every cell, and can insert a row in the middle only by sorting all of them;
+`benchmarks/console_keys.py` compares the two); OptionList (stores every option); a widget per row with virtual
+scrolling (a layout per frame).
+"""
 
 from __future__ import annotations
 
@@ -14,19 +35,21 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from aios_tui.console.screen_keys import bindings
+from aios_tui.console.textual_internals.scrolling import set_scroll_size
 from aios_tui.console.widgets.cells import fit
 from aios_tui.console.widgets.columns import Column, Placed, place
-from aios_tui.console.widgets.styled_lines import Inked, Line
+from aios_tui.console.widgets.styled_lines import Line, LineWidget
 
 
-class LineList(ScrollView, Inked, can_focus=True):
-    """Rows with fixed columns and a cursor, which stays on its row's key when the order changes.
+class LineList(ScrollView, LineWidget, can_focus=True):
+    """Rows with fixed columns, and a cursor.
 
-    Subclasses give `count`, `row_key`, `index_of` and `draw`, and call `renew` when the data changed.
+    Subclasses implement `count`, `row_key`, `index_of` and `cells` (or `draw`), and call `refresh_rows` when the data
+    changed.
 
     Attributes:
         needle: the filter; subclasses show only rows that contain it.
-        follows: while the cursor is on the first row it stays there, whatever row that is.
+        follows: True keeps the cursor on the first row while it is there, whichever row that is.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = ()
@@ -36,7 +59,7 @@ class LineList(ScrollView, Inked, can_focus=True):
 
     @dataclass
     class Pointed(Message):
-        """The cursor is on another row now."""
+        """The cursor moved to another row."""
 
         key: int | None
 
@@ -52,7 +75,7 @@ class LineList(ScrollView, Inked, can_focus=True):
         self.cursor = 0
         self.cursor_key: int | None = None
         self.moved: tuple[int, int] | None = None
-        """When the selected row left by itself: its key, and the one that took its place; None after a key press."""
+        """After the selected row left by itself: its key, and that of the row in its place; None after a key press."""
         self.moved_at = 0.0
         self._drawn: dict[int, tuple[int, bool, Line]] = {}
         self._placed: tuple[int, tuple[Placed, ...]] = (-1, ())
@@ -60,47 +83,45 @@ class LineList(ScrollView, Inked, can_focus=True):
     # For subclasses
 
     def count(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         raise NotImplementedError
 
     def row_key(self, index: int) -> int:
-        """The key of a row that exists."""
+        """The key of an existing row."""
         raise NotImplementedError
 
     def index_of(self, key: int) -> int | None:
-        """Where a key is now, None when it has left."""
+        """The index of a key now; None if it has left."""
         raise NotImplementedError
 
     def cells(self, index: int) -> dict[str, tuple[str, str]]:
-        """A row: for each column's id its text and ink."""
+        """The cells of a row: text and style by column id."""
         raise NotImplementedError
 
     @property
     def room(self) -> Size:
-        """What rows are drawn in: the content without the scrollbar."""
+        """The size in which rows are drawn: the content without the scrollbar."""
         return self.scrollable_content_region.size
 
     # Data
 
-    def renew(self) -> None:
-        """The data changed: find the cursor's row again, and refresh the visible lines that differ."""
+    def refresh_rows(self) -> None:
+        """Find the cursor's row again after a change of the data, and refresh the visible lines that differ."""
         count = self.count()
         self._find_cursor(count)
         self._set_length(count)
         top, room = self.scroll_offset.y, self.room
         for y in range(room.height):
-            if self._drawn.get(y) != self._wanted(top + y, count, room.width):
+            if self._drawn.get(y) != self._line_at(top + y, count, room.width):
                 self.refresh_line(top + y)
 
     def _set_length(self, count: int) -> None:
-        """Tell the scrollbar. Setting `virtual_size` lays out the whole screen anew, so only when the bar must appear
-        or go is it done that way."""
+        """Set the scrollbar's length, with a layout only when the bar must appear or go."""
         if self.virtual_size.height == count:
             return
         size, height = Size(self.room.width, count), self.room.height
         if (count > height) == (self.virtual_size.height > height):
-            self.set_reactive(LineList.virtual_size, size)
-            self._scroll_update(size)
+            set_scroll_size(self, size)
         else:
             self.virtual_size = size
 
@@ -126,7 +147,7 @@ class LineList(ScrollView, Inked, can_focus=True):
     # Moving
 
     def point(self, index: int) -> None:
-        """Put the cursor on a row, as near as there is one, and show it."""
+        """Move the cursor to the row nearest to `index`, and show it."""
         count = self.count()
         if not count:
             return
@@ -148,7 +169,7 @@ class LineList(ScrollView, Inked, can_focus=True):
             self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
 
     def action_move(self, how: str) -> None:
-        """Move the cursor by one of the table's moves."""
+        """Move the cursor; `how` is the id of a moving action."""
         self._find_cursor(self.count())
         page = max(1, self.room.height - 1)
         target = {
@@ -182,28 +203,28 @@ class LineList(ScrollView, Inked, can_focus=True):
     # Drawing
 
     def columns(self, width: int) -> tuple[Placed, ...]:
-        """The columns that fit `width` cells."""
+        """Return the columns that fit into `width` cells."""
         if self._placed[0] != width:
             self._placed = (width, place(self.COLUMNS, width))
         return self._placed[1]
 
     def titles(self, width: int) -> Line:
-        """The line above the rows."""
+        """Return the line of column titles."""
         return tuple(
             (fit(item.column.title, item.width, item.column.right) + ("" if item.last else "  "), "title")
             for item in self.columns(width)
         )
 
     def draw(self, index: int, width: int) -> Line:
-        """A row as spans of exactly `width` cells."""
+        """Return a row as spans of exactly `width` cells."""
         cells = self.cells(index)
         spans = []
         for item in self.columns(width):
-            text, ink = cells[item.column.id]
-            spans.append((fit(text, item.width, item.column.right) + ("" if item.last else "  "), ink))
+            text, style = cells[item.column.id]
+            spans.append((fit(text, item.width, item.column.right) + ("" if item.last else "  "), style))
         return tuple(spans)
 
-    def _wanted(self, index: int, count: int, width: int) -> tuple[int, bool, Line]:
+    def _line_at(self, index: int, count: int, width: int) -> tuple[int, bool, Line]:
         if index < count:
             return width, index == self.cursor, self.draw(index, width - 2)
         if count == 0 and index == 0 and self.EMPTY:
@@ -212,7 +233,7 @@ class LineList(ScrollView, Inked, can_focus=True):
         return width, False, ()
 
     def render_line(self, y: int) -> Strip:
-        wanted = self._drawn[y] = self._wanted(self.scroll_offset.y + y, self.count(), self.room.width)
+        wanted = self._drawn[y] = self._line_at(self.scroll_offset.y + y, self.count(), self.room.width)
         width, on_cursor, line = wanted
         base = ("cursor" if self.has_focus else "cursor-blurred") if on_cursor else ""
         return self.strip_of(((" ", ""), *line), width, base)

@@ -1,4 +1,4 @@
-"""The plots of the Metrics screen, by plotext in the theme's colours. Where nothing is known, nothing is drawn."""
+"""The plots of the Metrics screen, drawn by plotext in the theme's colours. Unknown values leave gaps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from aios_tui.reporting.history_metrics import Curve, Measure, Measures
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a plot shows: curves by their names in `measures.NAMES`, each with the theme's colour and its word."""
+class PlotSpec:
+    """A plot: curves by their names in `measures.NAMES`, each with the theme's colour and its label."""
 
     title: str
     curves: tuple[tuple[str, str, str], ...]
@@ -25,17 +25,17 @@ class Look:
     top: float | None = None
 
 
-LOOKS: dict[str, Look] = {
-    "queue": Look("queue", (("queue", "primary", "mean"),), "ready"),
-    "waiting": Look("waited", (("waiting_p50_s", "primary", "p50"), ("waiting_p95_s", "warning", "p95"))),
-    "throughput": Look("ended", (("throughput_per_min", "success", ""),), "a minute"),
-    "tokens": Look("tokens", (("tokens_per_s", "accent", ""),), "a second"),
-    "utilisation": Look("utilisation", (("utilisation", "secondary", ""),), "%", scale=100.0, top=100.0),
+PLOTS: dict[str, PlotSpec] = {
+    "queue": PlotSpec("queue", (("queue", "primary", "mean"),), "ready"),
+    "waiting": PlotSpec("waited", (("waiting_p50_s", "primary", "p50"), ("waiting_p95_s", "warning", "p95"))),
+    "throughput": PlotSpec("ended", (("throughput_per_min", "success", ""),), "a minute"),
+    "tokens": PlotSpec("tokens", (("tokens_per_s", "accent", ""),), "a second"),
+    "utilisation": PlotSpec("utilisation", (("utilisation", "secondary", ""),), "%", scale=100.0, top=100.0),
 }
 
 
-def shown(name: str, value: float | None) -> str:
-    """A number as the screen writes it."""
+def format_value(name: str, value: float | None) -> str:
+    """Write a metric's value with its unit, – if it is unknown."""
     if value is None:
         return "–"
     if name.startswith("waiting"):
@@ -44,22 +44,22 @@ def shown(name: str, value: float | None) -> str:
 
 
 def segments(curve: Curve) -> Iterator[tuple[int, list[float]]]:
-    """The parts of a curve between its gaps: where each begins, and its values."""
+    """Yield the parts of a curve between its gaps: index of the first value, and the values."""
     part: list[float] = []
-    for place, value in enumerate((*curve, None)):
+    for index, value in enumerate((*curve, None)):
         if value is not None:
             part.append(value)
         elif part:
-            yield place - len(part), part
+            yield index - len(part), part
             part = []
 
 
 class MetricPlot(PlotextPlot):
-    """One plot; its title has the whole span's value."""
+    """One plot; its title has the value over the whole span."""
 
     def __init__(self, name: str, place: int) -> None:
         super().__init__(id=name, classes="part plot")
-        self._look = LOOKS[name]
+        self._look = PLOTS[name]
         self._place = place
         self._found: tuple[Measures, Measure] | None = None
         self.border_title = Content(f"{place} {self._look.title}")
@@ -68,7 +68,7 @@ class MetricPlot(PlotextPlot):
         self.app.theme_changed_signal.subscribe(self, lambda _: self._repaint())
 
     def show(self, found: Measures, one: Measure) -> None:
-        """Draw `one`, which is all of `found` or one of its priorities."""
+        """Draw `one`: all tasks of `found`, or those of one priority."""
         self._found = found, one
         self._repaint()
 
@@ -78,23 +78,23 @@ class MetricPlot(PlotextPlot):
         self.plt.clear_figure()
         if self._found is not None:
             found, one = self._found
-            self.border_title = self._title(one) if self._paint(found, one) else self._nothing(found)
+            self.border_title = self._title(one) if self._paint(found, one) else self._empty_title(found)
         self.refresh()
 
     def _title(self, one: Measure) -> Content:
         look = self._look
         parts: list[str | tuple[str, str]] = [f"{self._place} {look.title} "]
-        for name, colour, word in look.curves:
-            parts.append((f" {word} {shown(name, one.totals[name])}".replace("  ", " "), f"${colour}"))
+        for name, colour, label in look.curves:
+            parts.append((f" {label} {format_value(name, one.totals[name])}".replace("  ", " "), f"${colour}"))
         unit = "" if look.unit == "%" else f" {look.unit}" if look.unit else ""
         return Content.assemble(*parts, unit)
 
-    def _nothing(self, found: Measures) -> Content:
+    def _empty_title(self, found: Measures) -> Content:
         why = "nothing started in this time" if found.running_s > 0 else "no program ran in this time"
         return Content.assemble(f"{self._place} {self._look.title}  ", (why, "$warning"))
 
     def _paint(self, found: Measures, one: Measure) -> bool:
-        """Draw the curves; whether there was anything to draw."""
+        """Draw the curves; returns True if there was a value."""
         look, most, drawn = self._look, 0.0, False
         for name, colour, _ in look.curves:
             rgb = Color.parse(self.app.theme_variables[colour]).rgb
@@ -112,7 +112,7 @@ class MetricPlot(PlotextPlot):
 
 
 def ticks(found: Measures) -> tuple[list[float], list[str]]:
-    """Places on the axis, in buckets, and the times of day there; three, so that they fit."""
+    """Return three positions on the axis, in buckets, and their times of day."""
     form = "%H:%M:%S" if found.until - found.since <= 600 else "%H:%M"
     places = [0.0, found.buckets / 2, float(found.buckets)]
     moments = [found.since + place * found.width for place in places]

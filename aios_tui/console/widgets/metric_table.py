@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from aios_tui.console.widgets.metric_plots import shown
+from aios_tui.console.widgets.metric_plots import format_value
 from aios_tui.reporting.history_metrics import Measure, Measures
 
 _COLUMNS = ("pri", "ended", "failed", "queue", "p50", "p95", "/min", "tok/s", "busy")
@@ -12,7 +12,7 @@ _TOTALS = ("queue", "waiting_p50_s", "waiting_p95_s", "throughput_per_min", "tok
 
 
 def by_priority(found: Measures) -> Content:
-    """A row for all tasks, then one for each priority that there is."""
+    """Return a row for all tasks, then one per priority."""
     rows = [_row("all", found.all), *(_row(str(level), one) for level, one in found.by_priority.items())]
     widths = [max(len(row[place]) for row in (_COLUMNS, *rows)) for place in range(len(_COLUMNS))]
     lines = [Content.styled(_line(_COLUMNS, widths), "$muted")]
@@ -21,7 +21,7 @@ def by_priority(found: Measures) -> Content:
 
 
 def _row(name: str, one: Measure) -> tuple[str, ...]:
-    return (name, f"{one.ended:,}", f"{one.failed:,}", *(shown(each, one.totals[each]) for each in _TOTALS))
+    return (name, f"{one.ended:,}", f"{one.failed:,}", *(format_value(each, one.totals[each]) for each in _TOTALS))
 
 
 def _line(cells: tuple[str, ...], widths: list[int]) -> str:

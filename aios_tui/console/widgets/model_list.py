@@ -1,4 +1,4 @@
-"""The models of all cores, a line each, and what is being done to them."""
+"""The models of all cores, a line each, and the jobs on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aios_tui.console.state.view_state import ViewState
 from aios_tui.console.widgets.cells import cell_len, fit
 from aios_tui.console.widgets.columns import Column, Placed, place
 from aios_tui.console.widgets.line_list import LineList
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 from aios_tui.formatting import models, numbers
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 
 @dataclass(frozen=True, slots=True)
 class ModelRow:
-    """A model of a core. `info` None: it is being pulled and not there yet. `job`: what is being done to it."""
+    """A model of a core. `info` is None while it is pulled for the first time; `job` is the job on it, if any."""
 
     core: str
     model: str
@@ -33,7 +33,7 @@ class ModelRow:
 
 
 def rows_of(view: ViewState, jobs: Mapping[tuple[str, str], Job]) -> list[ModelRow]:
-    """Pulls of what is not there yet, then the models of each core in its order."""
+    """Return pulls of new models, then the models of each core in its order."""
     left = dict(jobs)
     rows = []
     for core in view.cores.values():
@@ -45,9 +45,9 @@ def rows_of(view: ViewState, jobs: Mapping[tuple[str, str], Job]) -> list[ModelR
 
 
 class ModelList(LineList):
-    """A line a model.
+    """A line per model.
 
-    When there is little room, columns go in this order: abilities, context, what it takes in memory, core, size, share.
+    Without room, columns are dropped in this order: abilities, context, size in memory, core, size, share.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -61,7 +61,7 @@ class ModelList(LineList):
         Column("context", "context", 7, drops=2, right=True),
         Column("can", "abilities", 9, drops=1, wide=30),
     )
-    EMPTY: ClassVar[str] = "No core has told of any model yet."
+    EMPTY: ClassVar[str] = "No core has reported a model yet."
 
     def __init__(self, *, id: str = "models") -> None:
         super().__init__(id=id)
@@ -71,21 +71,21 @@ class ModelList(LineList):
         self._numbers: dict[tuple[str, str], int] = {}
 
     def show(self, rows: list[ModelRow], now: float, *, several: bool) -> None:
-        """Draw these; `several` cores, so that each line names its own."""
+        """Draw these rows; with `several` cores each line names its core."""
         self.rows, self.now = rows, now
         if several != self._several:
             self._several, self._placed = several, (-1, ())
             self._drawn.clear()
             self.refresh()
-        self.renew()
+        self.refresh_rows()
 
     @property
     def row(self) -> ModelRow | None:
-        """What is pointed at."""
+        """The row under the cursor."""
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def point_to(self, core: str, model: str) -> None:
-        """Put the cursor on a model, if it is there."""
+        """Put the cursor on a model, if it is listed."""
         for index, row in enumerate(self.rows):
             if (row.core, row.model) == (core, model):
                 self.point(index)
@@ -108,12 +108,12 @@ class ModelList(LineList):
 
     def draw(self, index: int, width: int) -> Line:
         row = self.rows[index]
-        return super().draw(index, width) if row.job is None else _at_work(row.job, self.columns(width), width)
+        return super().draw(index, width) if row.job is None else _job_line(row.job, self.columns(width), width)
 
     def cells(self, index: int) -> dict[str, tuple[str, str]]:
         row = self.rows[index]
         info = row.info
-        if info is None:  # drawn as being at work
+        if info is None:  # its line shows the job
             return {column.id: ("", "") for column in self.COLUMNS}
         share = models.vram_share(info)
         left = None if info.expires_at is None else info.expires_at - self.now
@@ -124,15 +124,15 @@ class ModelList(LineList):
             "core": (row.core, "dim"),
             "size": (numbers.size(info.size), "dim"),
             "memory": (numbers.size(info.size_loaded) if info.loaded else "–", ""),
-            "share": ("–", "dim") if share is None else (models.share_words(share), "warn" if share < 1 else "good"),
+            "share": ("–", "dim") if share is None else (models.share_text(share), "warn" if share < 1 else "good"),
             "unloads": (numbers.clock(left) if info.loaded else "–", "" if info.loaded else "dim"),
             "context": (f"{info.context_length:,}" if info.context_length else "–", "dim"),
             "can": (", ".join(abilities) or info.detail, "dim"),
         }
 
 
-def _at_work(job: Job, columns: Sequence[Placed], width: int) -> Line:
-    """A line for what is being done, under the first columns: of a pull with a bar, where there is room for one."""
+def _job_line(job: Job, columns: Sequence[Placed], width: int) -> Line:
+    """Return the line of a job under the first columns, for a pull with a bar if there is room."""
     texts = {
         "mark": ("↓" if job.kind == "pull" else "…", "accent"),
         "model": (job.model, "strong"),
@@ -141,24 +141,20 @@ def _at_work(job: Job, columns: Sequence[Placed], width: int) -> Line:
     spans: list[Span] = []
     for item in columns:
         if item.column.id in texts:
-            text, ink = texts[item.column.id]
-            spans.append((fit(text, item.width) + "  ", ink))
+            text, style = texts[item.column.id]
+            spans.append((fit(text, item.width) + "  ", style))
     if job.kind != "pull":
         spans.append((DOING[job.kind], "accent"))
     else:
         progress = job.progress
-        told = models.progress_words(progress, job.rate) or "asking for it"
+        text = models.progress_text(progress, job.rate) or "asking for it"
         if progress.total:
-            told = told.removeprefix(progress.status).strip()
-            cells = min(MOST_BAR, width - _width(spans) - cell_len(told) - 2)
+            text = text.removeprefix(progress.status).strip()
+            cells = min(MOST_BAR, width - width_of(spans) - cell_len(text) - 2)
             spans += _bar(progress.done / progress.total, cells) if cells >= LEAST_BAR else []
-        spans.append((told, ""))
+        spans.append((text, ""))
     line = clip(spans, width)
-    return (*line, (" " * max(0, width - _width(line)), ""))
-
-
-def _width(spans: Sequence[Span]) -> int:
-    return sum(cell_len(text) for text, _ in spans)
+    return (*line, (" " * max(0, width - width_of(line)), ""))
 
 
 def _bar(share: float, cells: int) -> list[Span]:

@@ -1,4 +1,4 @@
-"""A list of choices that moves with j, k, g and G, too, as every list here does."""
+"""A list of choices that also moves with j, k, g and G, like every list of the console."""
 
 from __future__ import annotations
 

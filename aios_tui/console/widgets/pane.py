@@ -20,7 +20,7 @@ from aios_tui.console.widgets.styled_lines import Line
 
 
 class Titles(Canvas):
-    """The line with the columns' titles, as wide as the list without its scrollbar."""
+    """The line of column titles, as wide as the list without its scrollbar."""
 
     def __init__(self, rows: LineList) -> None:
         super().__init__(classes="titles")
@@ -31,10 +31,10 @@ class Titles(Canvas):
 
 
 class FilterInput(LineInput):
-    """The filter's line; it is there only while it is used."""
+    """The filter's input; shown only while a filter is used."""
 
     async def action_submit(self) -> None:
-        """Go back to the list at once: a message would come behind a key that is here already."""
+        """Go back to the list at once: a message would arrive after a key that is waiting already."""
         pane = next(node for node in self.ancestors if isinstance(node, Pane))
         pane.close_filter(clear=False)
         self.screen.set_focus(pane.body)
@@ -55,7 +55,7 @@ class Pane(Vertical):
         self.pane: PaneName = name
         self.body = body
         self._number = number
-        self._said: str | None = None
+        self._summary: str | None = None
 
     def compose(self) -> ComposeResult:
         if isinstance(self.body, LineList):
@@ -63,14 +63,16 @@ class Pane(Vertical):
         yield self.body
         yield FilterInput(placeholder="show only lines with …", compact=True, classes="-closed")
 
-    def say(self, words: str) -> None:
-        """Set the title: the pane's number and name, and these words."""
+    def set_summary(self, summary: str) -> None:
+        """Set the title: the pane's number and name, and this summary."""
         if self.body.needle:
-            words = f"{words}  /{self.body.needle}"
-        if words != self._said:
-            self._said = words
+            summary = f"{summary}  /{self.body.needle}"
+        if summary != self._summary:
+            self._summary = summary
             self.border_title = Content.assemble(
-                (f"{self._number} ", "$text-accent"), (self.pane.capitalize(), "bold"), f"  {words}" if words else ""
+                (f"{self._number} ", "$text-accent"),
+                (self.pane.capitalize(), "bold"),
+                f"  {summary}" if summary else "",
             )
 
     @property
@@ -78,12 +80,12 @@ class Pane(Vertical):
         return self.query_one(FilterInput)
 
     def open_filter(self) -> None:
-        """Show the filter's line and go there."""
+        """Show the filter's input and focus it."""
         self.filter_input.remove_class("-closed")
         self.filter_input.focus()
 
     def close_filter(self, *, clear: bool) -> bool:
-        """Leave the filter's line; `clear` shows all lines again. Returns False when there was nothing to leave."""
+        """Leave the filter's input; `clear` shows all lines again. Returns False if it was not open."""
         line = self.filter_input
         was_open = not line.has_class("-closed")
         if clear:

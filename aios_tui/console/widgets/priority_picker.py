@@ -21,7 +21,7 @@ WORDS = {MOST_URGENT: "most urgent", DEFAULT_PRIORITY: "default", LEAST_URGENT: 
 
 
 class PriorityPicker(Widget, can_focus=True):
-    """Chosen by its digit, the arrows, `+` and `-`, or a click."""
+    """Chooses a priority by its digit, the arrows, `+` and `-`, or a click."""
 
     DEFAULT_CSS = """
     PriorityPicker { height: 1; width: 1fr; background: $background; color: $muted; }
@@ -60,7 +60,7 @@ class PriorityPicker(Widget, can_focus=True):
         return Content("").join([*parts, Content(f"  {WORDS.get(self.value, '')}")])
 
     def validate_value(self, value: int) -> int:
-        """Keep within the ten."""
+        """Keep the value within the ten priorities."""
         return min(max(value, MOST_URGENT), LEAST_URGENT)
 
     def watch_value(self, value: int) -> None:

@@ -1,4 +1,4 @@
-"""The queue: what is ready, in the order in which it would run under the current policy."""
+"""The queue: ready tasks in the order in which they will run; see `state.ready_order`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.task import TaskState
 class QueueList(LineList):
     """Ready tasks. A running task whose next round is ready stands among them, marked with `▸`; held ones come last.
 
-    When there is little room, columns go in this order: client, task id, rounds, waited, agent.
+    Without room, columns are dropped in this order: client, task id, rounds, waited, agent.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -27,7 +27,7 @@ class QueueList(LineList):
         Column("client", "client", 8, drops=1, wide=12, from_width=84),
         Column("prompt", "prompt", 14, wide=28),
     )
-    EMPTY: ClassVar[str] = "Nothing waits. n writes a task, i takes one line."
+    EMPTY: ClassVar[str] = "Queue is empty. n opens a form, i the quick line."
 
     def __init__(self, *, id: str = "queue") -> None:
         super().__init__(id=id)
@@ -35,10 +35,10 @@ class QueueList(LineList):
         self._matching: list[int] | None = None
 
     def show(self, view: ViewState) -> None:
-        """Draw from this state; call it whenever the queue or the clock changed."""
+        """Draw this state; call it whenever the queue or the clock changed."""
         self.view = view
         self._matching = self._matches() if self.needle else None
-        self.renew()
+        self.refresh_rows()
 
     def _matches(self) -> list[int]:
         needle, tasks = self.needle.casefold(), self.view.tasks
@@ -58,22 +58,22 @@ class QueueList(LineList):
     def cells(self, index: int) -> dict[str, tuple[str, str]]:
         task = self.view.tasks[self.row_key(index)]
         waited = None if task.ready_since is None else self.view.now - task.ready_since
-        going_on = task.state is TaskState.RUNNING
+        running = task.state is TaskState.RUNNING
         place = index if self._matching is None else self.view.order.index(task.id) or 0
         return {
             "place": ("" if task.held else str(place + 1), "dim"),
             "id": (f"#{task.id}", "dim"),
             "priority": (f"▌{task.priority}", "dim" if task.held else f"priority-{task.priority}"),
-            "agent": (task.agent, "dim" if task.held else "primary" if going_on else ""),
+            "agent": (task.agent, "dim" if task.held else "primary" if running else ""),
             "waited": ("held" if task.held else numbers.clock(waited), "dim"),
-            "rounds": _rounds(task, going_on),
+            "rounds": _rounds(task, running),
             "client": (task.spec.client or "", "dim"),
             "prompt": (task.preview, "dim" if task.held else ""),
         }
 
 
-def _rounds(task: TaskView, going_on: bool) -> tuple[str, str]:
-    if going_on:
+def _rounds(task: TaskView, running: bool) -> tuple[str, str]:
+    if running:
         return f"▸{numbers.rounds(task.rounds, task.round_total)}", "primary"
     return ("↺", "warn") if task.interrupted else ("–", "dim")
 

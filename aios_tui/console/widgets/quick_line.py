@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from aios_tui.console.input.task_line import Completion, QuickError, accept, complete, parse, tokens
+from aios_tui.console.input.task_line import Completion, QuickError, accept, complete, parse, split
 from aios_tui.console.preferences import Preferences
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.state.task_choices import agent_choices, model_choices
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 PLACEHOLDER = "write a task here: @story_teller !2 Tell me a funny story"
 REST = f"i  {PLACEHOLDER}"
-"""Shown while the line has not got the focus: which key goes there."""
+"""Shown while the line does not have the focus: names its key."""
 
 
 def console(widget: Widget) -> ConsoleBase:
-    """The app, typed; not imported from `app`, which imports this."""
+    """Return the app, typed; `app.console` can't be imported here, since `app` imports this module."""
     return cast("ConsoleBase", widget.app)
 
 
 class QuickInput(LineInput):
-    """The input itself: tells of the keys that its line acts on, and lets the others be."""
+    """The input itself: passes on the keys that its line acts on."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("quick line")
 
@@ -51,14 +51,18 @@ class QuickInput(LineInput):
         return next(node for node in self.ancestors if isinstance(node, QuickLine))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Tab completes and escape closes only while candidates are shown; otherwise they are the screen's keys."""
+        """Let escape close candidates only while there are some; otherwise it is the screen's key."""
         if action in ("accept", "close"):
-            self.line.catch_up()
+            self.line.process_text()
+        if action == "close":
             return self.line.completing
         return super().check_action(action, parameters)
 
     def action_accept(self) -> None:
-        self.line.accept()
+        if self.line.completing:
+            self.line.accept()
+        else:
+            self.action_stay()
 
     def action_accept_or_right(self) -> None:
         if self.line.completing:
@@ -79,19 +83,19 @@ class QuickInput(LineInput):
         self.line.submit()
 
     def on_paste(self, event: events.Paste) -> None:
-        """Make one clean line of what is pasted; the base class inserts it afterwards."""
+        """Make one clean line of a pasted text; the base class inserts it afterwards."""
         event.text = sanitise(" ".join(event.text.splitlines()).replace("\t", " "))
 
 
 class TokenHighlighter(Highlighter):
-    """Colours the tokens of the line, and underlines what an error is about."""
+    """Colours the options of the line, and underlines the part that an error is about."""
 
     def __init__(self, line: QuickLine) -> None:
         self._line = line
 
     def highlight(self, text: Text) -> None:
         colours = self._line.app.theme_variables
-        for token in tokens(text.plain)[0]:
+        for token in split(text.plain).tokens:
             match token.kind:
                 case "agent":
                     colour = colours["accent"]
@@ -105,14 +109,15 @@ class TokenHighlighter(Highlighter):
 
 
 class QuickLine(Widget):
-    """An input, above it candidates while a name is typed, and a line that says what is wrong with what was entered.
+    """An input, with candidates above it while a name is typed, and a line for the error in an entered line.
 
-    Escape, when no candidates are shown, is the screen's: it gives the focus back to the last pane.
+    While no candidates are shown, escape belongs to the screen, which focuses the last pane.
 
     Args:
-        agents: gives the names that can be used now, with a description each. models: gives the models' names.
-        memory: where the history is kept. Without them: those of the console the line is in.
-        agent: whose a task is when the line names no agent.
+        agents: returns the usable agents, descriptions by name; by default those of the console.
+        models: returns the models' names; by default those of the console.
+        memory: holds the history; by default the console's.
+        agent: the task's agent when the line names none.
     """
 
     DEFAULT_CSS = """
@@ -131,12 +136,12 @@ class QuickLine(Widget):
 
     @dataclass
     class Submitted(Message):
-        """A line was entered, and is a valid task."""
+        """A line that is a valid task was entered."""
 
         spec: TaskSpec
 
     class Left(Message):
-        """Enter on an empty line: nothing more is to be written."""
+        """Enter was pressed on an empty line."""
 
     def __init__(
         self,
@@ -154,11 +159,11 @@ class QuickLine(Widget):
         self._agent = agent
         self._completion: Completion | None = None
         self._moved = False
-        self._at: int | None = None  # the place in the history, from the newest back; None: what is being written
-        self._written = ""
-        self._quiet = ""  # a value that was put in, for which no candidates are wanted
-        self._wrong = False
-        self._taken = ""
+        self._history_index: int | None = None  # None: the line that is being written
+        self._draft = ""
+        self._inserted = ""  # a value set by this widget, for which no candidates are shown
+        self._has_error = False
+        self._processed = ""
         self.error: QuickError | None = None
 
     def compose(self) -> ComposeResult:
@@ -186,16 +191,16 @@ class QuickLine(Widget):
 
     @property
     def value(self) -> str:
-        """What is written."""
+        """The text of the line."""
         return self.input.value
 
     @property
     def completing(self) -> bool:
-        """Whether candidates are shown."""
+        """True while candidates are shown."""
         return self._completion is not None
 
     def focus(self, scroll_visible: bool = True) -> QuickLine:
-        """Put the cursor into the line."""
+        """Focus the line."""
         self.input.focus(scroll_visible)
         return self
 
@@ -208,20 +213,20 @@ class QuickLine(Widget):
         self._put(text, cursor)
 
     def step(self, by: int) -> None:
-        """Go through the candidates while they are shown, else through the history."""
-        self.catch_up()
+        """Step through the candidates while they are shown, else through the history."""
+        self.process_text()
         if self.completing:
             self._moved = True
             self.query_one(CompletionList).move(by)
             return
         history = self._memory.values.history
-        place = (len(history) if self._at is None else self._at) + by
-        if not 0 <= place <= len(history) or not history:
+        index = (len(history) if self._history_index is None else self._history_index) + by
+        if not 0 <= index <= len(history) or not history:
             return
-        if self._at is None:
-            self._written = self.value
-        self._at = None if place == len(history) else place
-        text = self._written if self._at is None else history[place]
+        if self._history_index is None:
+            self._draft = self.value
+        self._history_index = None if index == len(history) else index
+        text = self._draft if self._history_index is None else history[index]
         self._put(text, len(text))
 
     def close_completion(self) -> None:
@@ -231,7 +236,7 @@ class QuickLine(Widget):
         self.query_one(CompletionList).close()
 
     def _put(self, text: str, cursor: int) -> None:
-        self._quiet = text
+        self._inserted = text
         self.input.value = text
         self.input.cursor_position = cursor
         self.close_completion()
@@ -239,25 +244,25 @@ class QuickLine(Widget):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        self.catch_up()
+        self.process_text()
 
-    def catch_up(self) -> None:
-        """Take up what is written now; a key may come before the message that says so."""
+    def process_text(self) -> None:
+        """Process the present text; a key may arrive before the message about its change."""
         value = self.value
-        if value == self._taken:
+        if value == self._processed:
             return
-        self._taken = value
+        self._processed = value
         if self.error is not None:
             self._check()
-        if value == self._quiet:
+        if value == self._inserted:
             self.close_completion()  # the line may be empty again, with nothing left to complete
             return
-        self._quiet = ""
-        self._at = None
+        self._inserted = ""
+        self._history_index = None
         self._suggest()
 
     def _suggest(self) -> None:
-        """Show what could stand at the cursor, or nothing."""
+        """Show candidates for the option at the cursor, if there are any."""
         box = self.input
         agents, models = self._agents(), self._models()
         self._completion = complete(box.value, box.cursor_position, agents, models)
@@ -271,7 +276,7 @@ class QuickLine(Widget):
         shown.open(found.candidates, notes, column=cell_len(box.value[: found.start]))
 
     def _check(self) -> TaskSpec | None:
-        """The task that the line means; else say why it is none. An empty line says nothing, blanks that they are."""
+        """Return the task that the line describes, or show why it is none. An empty line shows nothing, blanks do."""
         spec = None
         error = None
         if self.value:
@@ -279,19 +284,19 @@ class QuickLine(Widget):
                 spec = parse(self.value, self._agents(), self._models(), agent=self._agent)
             except QuickError as problem:
                 error = problem
-        self._wrong = error is not None
-        self._tell(error)
+        self._has_error = error is not None
+        self._show_error(error)
         return spec
 
-    def _tell(self, error: QuickError | None) -> None:
+    def _show_error(self, error: QuickError | None) -> None:
         self.error = error
         self.set_class(error is not None, "-error")
         self.query_one("#error", Static).update(Content(str(error or "")))
         self.input.refresh()
 
     def submit(self) -> None:
-        """Post the task that the line means and clear it; or take the candidate that was moved to."""
-        self.catch_up()
+        """Post the task that the line describes and clear it; or accept a candidate chosen with the arrows."""
+        self.process_text()
         if self.completing and self._moved:
             self.accept()
             return
@@ -302,18 +307,18 @@ class QuickLine(Widget):
                 self.post_message(self.Left())
             return
         self._memory.add_history(self.value.strip())
-        self._at, self._written = None, ""
+        self._history_index, self._draft = None, ""
         self._put("", 0)
         self.post_message(self.Submitted(spec))
 
     def on_descendant_blur(self) -> None:
-        """Leaving keeps the text; the candidates and what is wrong with it go."""
+        """Keep the text; hide the candidates and the error."""
         self.input.placeholder = REST
         self.close_completion()
-        self._tell(None)
+        self._show_error(None)
 
     def on_descendant_focus(self) -> None:
-        """Coming back to a text that was wrong says so again."""
+        """Show the error of a wrong text again."""
         self.input.placeholder = PLACEHOLDER
-        if self._wrong:
+        if self._has_error:
             self._check()

@@ -1,16 +1,16 @@
-"""The line that says how a live replay is getting on, and which keys steer it."""
+"""The line with the progress of a live replay, and the keys that control it."""
 
 from __future__ import annotations
 
 from aios_tui.console.actions import BY_ID
-from aios_tui.console.state.replay_view import ReplayView, speed_words
+from aios_tui.console.state.replay_view import ReplayView, speed_text
 from aios_tui.console.widgets.canvas import Canvas
 from aios_tui.console.widgets.cells import cell_len, fit, plain
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 from aios_tui.formatting import numbers
 
 NAME = 28
-STEERING = (
+CONTROLS = (
     ("pause", "replay_pause"),
     ("next", "replay_step"),
     ("speed", "replay_slower", "replay_faster"),
@@ -19,7 +19,7 @@ STEERING = (
 
 
 class ReplayLine(Canvas):
-    """One line, there only while something is replayed."""
+    """One line, shown only during a replay."""
 
     def __init__(self) -> None:
         super().__init__(id="replay")
@@ -27,7 +27,7 @@ class ReplayLine(Canvas):
         self._replay: ReplayView | None = None
 
     def show(self, replay: ReplayView | None) -> None:
-        """Draw this, or go away."""
+        """Draw this replay; hide for None."""
         self._replay = replay
         self.display = replay is not None
         self.redraw()
@@ -36,15 +36,15 @@ class ReplayLine(Canvas):
         replay = self._replay
         if replay is None:
             return []
-        left = _said(replay, width)
+        left = _progress(replay, width)
         for right in (_keys(), _keys(bare=True)):
-            gap = width - _size(left) - _size(right)
+            gap = width - width_of(left) - width_of(right)
             if gap >= 2:
                 return [(*left, (" " * gap, ""), *right)]
         return [clip(left, width)]
 
 
-def _said(replay: ReplayView, width: int) -> list[Span]:
+def _progress(replay: ReplayView, width: int) -> list[Span]:
     name, small = plain(replay.name), width < 60
     room = NAME if width >= 100 else 14
     spans: list[Span] = [
@@ -64,17 +64,13 @@ def _said(replay: ReplayView, width: int) -> list[Span]:
     if replay.paused and not replay.all_sent:
         spans += [("  paused", "warn")]
     else:
-        spans += [(f"  {speed_words(replay.speed)}" if not replay.all_sent else "  all sent", "primary")]
+        spans += [(f"  {speed_text(replay.speed)}" if not replay.all_sent else "  all sent", "primary")]
     return spans
 
 
 def _keys(bare: bool = False) -> list[Span]:
     spans: list[Span] = []
-    for word, *actions in STEERING:
+    for word, *actions in CONTROLS:
         keys = "/".join(BY_ID[action].shown_key for action in actions)
         spans += [("  " if spans else "", ""), (keys, "key"), ("" if bare else f" {word}", "dim")]
     return spans
-
-
-def _size(spans: list[Span]) -> int:
-    return sum(cell_len(text) for text, _ in spans)

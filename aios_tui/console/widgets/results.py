@@ -1,4 +1,4 @@
-"""The results: tasks that have ended, newest first."""
+"""The results: ended tasks, newest first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.task import TaskState
 class ResultList(LineList):
     """Ended tasks. While the cursor is on the newest it stays with the newest.
 
-    When there is little room, columns go in this order: rounds, tokens/s, waited, took, priority, task id, agent.
+    Without room, columns are dropped in this order: rounds, tokens/s, waited, took, priority, task id, agent.
     """
 
     COLUMNS: ClassVar[tuple[Column, ...]] = (
@@ -39,11 +39,11 @@ class ResultList(LineList):
         self._rows: list[ResultView] = []
 
     def show(self, view: ViewState) -> None:
-        """Draw from this state; call it whenever the results changed."""
+        """Draw this state; call it whenever the results changed."""
         self.view = view
         needle = self.needle.casefold()
         self._rows = [row for row in view.results if not needle or _matches(row, needle)]
-        self.renew()
+        self.refresh_rows()
 
     def count(self) -> int:
         return len(self._rows)
@@ -56,9 +56,9 @@ class ResultList(LineList):
 
     def cells(self, index: int) -> dict[str, tuple[str, str]]:
         row = self._rows[index]
-        mark, ink = numbers.MARKS[row.state]
+        mark, style = numbers.MARKS[row.state]
         return {
-            "mark": (mark, ink),
+            "mark": (mark, style),
             "time": (_time(row.ended_at, self.view.now), "dim"),
             "id": (f"#{row.id}", "dim"),
             "agent": (row.agent, ""),
@@ -67,12 +67,12 @@ class ResultList(LineList):
             "took": (numbers.took(row.took_s), "dim"),
             "rounds": (str(row.rounds), "dim"),
             "rate": (numbers.rate(row.tokens_per_s), "dim"),
-            "line": (row.line, "" if row.state is TaskState.DONE else ink),
+            "line": (row.line, "" if row.state is TaskState.DONE else style),
         }
 
 
 def _time(at: float, now: float) -> str:
-    """The time of day, or the day when it was more than half a day ago."""
+    """Return the time of day, or the date if it was more than half a day ago."""
     moment = datetime.fromtimestamp(at)
     return f"{moment:%H:%M:%S}" if abs(now - at) < 43_200 else f"{moment:%d %b}"
 

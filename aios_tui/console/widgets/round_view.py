@@ -1,31 +1,37 @@
-"""One round of a task: what was asked, thought, answered, and what went wrong."""
+"""One round of a task: prompt, thinking, reply and errors."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Collapsible, Static
 
-from aios_tui.console.state.task_details import AttemptFacts, RoundPage, TaskPage, in_words
+from aios_tui.console.state.task_details import RoundPage, TaskPage, tool_call_text
 from aios_tui.console.state.view_state import SlotView
 from aios_tui.console.widgets.hint_bar import Flow
 from aios_tui.console.widgets.text_lines import TextLines
 from aios_tui.formatting import numbers
 from engine.sanitise import one_line, sanitise
 from engine.task import AttemptState
+from engine.wording import plural
+
+if TYPE_CHECKING:
+    from persistence.rows import AttemptRow
 
 LIVE_CHARACTERS = 3_500
 
 
-def count_words(text: str) -> str:
-    """How long a text is, for a heading that hides it."""
+def length_text(text: str) -> str:
+    """Return the length of a text, for the heading of a folded text."""
     count = len(text.split())
-    return "1 word" if count == 1 else f"{count:,} words"
+    return plural(count, "word")
 
 
 def heading(number: int, total: int | None, parts: list[str]) -> list[Content]:
-    """A round's heading: its number, and facts about it."""
+    """Return a round's heading: its number and figures."""
     of = f" of {total}" if total else ""
     return [
         Content.styled(f"Round {number}{of}", "bold $primary"),
@@ -34,7 +40,7 @@ def heading(number: int, total: int | None, parts: list[str]) -> list[Content]:
 
 
 class RoundView(Vertical):
-    """A round that has ended; it doesn't change any more, except by another attempt, which makes another view."""
+    """A round that has ended. Another attempt makes another view."""
 
     DEFAULT_CSS = """
     RoundView { height: auto; margin-top: 1; }
@@ -54,22 +60,22 @@ class RoundView(Vertical):
         last, page = self._round.last, self._page
         yield Flow(heading(self._round.number, page.round_total, _figures(last)), gap=2)
         if last.prompt.strip() and last.prompt.strip() != page.prompt.strip():
-            with Collapsible(title=f"prompt, {count_words(last.prompt)}"):
+            with Collapsible(title=f"prompt, {length_text(last.prompt)}"):
                 yield TextLines(sanitise(last.prompt), classes="aside")
         for attempt in self._round.attempts:
             if attempt.state is not AttemptState.DONE:
-                yield Static(Content(_wrong(attempt)), classes="wrong", markup=False)
+                yield Static(Content(_error_text(attempt)), classes="wrong", markup=False)
         if last.thinking:
-            with Collapsible(title=f"thinking, {count_words(last.thinking)}"):
+            with Collapsible(title=f"thinking, {length_text(last.thinking)}"):
                 yield TextLines(sanitise(last.thinking), classes="aside")
         if last.reply:
             yield TextLines(sanitise(last.reply).strip(), kind="markdown", classes="reply")
         for call in last.tool_calls:
-            yield Static(Content(in_words(call)), classes="call", markup=False)
+            yield Static(Content(tool_call_text(call)), classes="call", markup=False)
 
 
 class LiveView(Vertical):
-    """The round that runs now: its stream as plain text, which becomes Markdown when it has ended."""
+    """The running round: its stream as plain text; it becomes Markdown when it has ended."""
 
     DEFAULT_CSS = """
     LiveView { height: auto; margin-top: 1; display: none; }
@@ -91,52 +97,52 @@ class LiveView(Vertical):
     def on_mount(self) -> None:
         self.show(*self._given)
 
-    def show(self, lane: SlotView | None, total: int | None, now: float) -> None:
-        """Draw a lane as it is, or nothing."""
-        self._given = (lane, total, now)
-        self.set_class(lane is not None, "-live")
-        if lane is None or not self.is_mounted:
+    def show(self, slot: SlotView | None, total: int | None, now: float) -> None:
+        """Draw a slot's stream; hide for None."""
+        self._given = (slot, total, now)
+        self.set_class(slot is not None, "-live")
+        if slot is None or not self.is_mounted:
             return
         figures = [
-            one_line(f"{lane.model or ''} on {lane.slot}", 80),
-            numbers.clock(now - lane.started_at),
-            f"TTFT {numbers.took(lane.ttft_s)}" if lane.ttft_s is not None else "",
-            f"{lane.tokens:,} tokens" if lane.tokens else "",
-            f"{numbers.rate(lane.tokens_per_s)} tok/s" if lane.tokens_per_s is not None else "",
-            f"attempt {lane.attempt}" if lane.attempt > 1 else "",
+            one_line(f"{slot.model or ''} on {slot.id}", 80),
+            numbers.clock(now - slot.started_at),
+            f"TTFT {numbers.took(slot.ttft_s)}" if slot.ttft_s is not None else "",
+            f"{slot.tokens:,} tokens" if slot.tokens else "",
+            f"{numbers.rate(slot.tokens_per_s)} tok/s" if slot.tokens_per_s is not None else "",
+            f"attempt {slot.attempt}" if slot.attempt > 1 else "",
         ]
-        self.query_one("#live-heading", Flow).update(heading(lane.round, total, figures))
+        self.query_one("#live-heading", Flow).update(heading(slot.round, total, figures))
         thinking = self.query_one("#live-thinking", Collapsible)
-        thinking.display = bool(lane.thinking)
-        if lane.thinking:
-            thinking.title = f"thinking, {lane.thinking_dropped + len(lane.thinking):,} characters"
+        thinking.display = bool(slot.thinking)
+        if slot.thinking:
+            thinking.title = f"thinking, {slot.thinking_dropped + len(slot.thinking):,} characters"
             if not thinking.collapsed:
-                self.query_one("#live-thought", TextLines).update(_tail(lane.thinking, lane.thinking_dropped))
-        text = _tail(lane.text, lane.dropped) if lane.text else _waiting(lane)
+                self.query_one("#live-thought", TextLines).update(_tail(slot.thinking, slot.thinking_dropped))
+        text = _tail(slot.text, slot.dropped) if slot.text else _waiting(slot)
         self.query_one("#live-text", TextLines).update(text)
 
 
 def key_of(each: RoundPage) -> tuple[int, int, int, str]:
-    """What tells a round's view from one that is out of date."""
+    """Return a key that differs when a round's view is out of date."""
     return each.start, each.number, len(each.attempts), str(each.last.state)
 
 
 def _tail(text: str, dropped: int) -> str:
-    """The end of a stream: as much as is laid out at once, ten times a second."""
+    """Return the end of a stream: as much as can be laid out ten times a second."""
     cut = max(0, len(text) - LIVE_CHARACTERS)
     text, dropped = text[cut:], dropped + cut
     return f"… {dropped:,} characters before this\n{text}" if dropped else text
 
 
-def _waiting(lane: SlotView) -> str:
-    if lane.thinking:
+def _waiting(slot: SlotView) -> str:
+    if slot.thinking:
         return "thinking …"
     return (
-        f"reading the prompt, {lane.read:,} of {lane.to_read:,} tokens …" if lane.to_read else "waiting for a token …"
+        f"reading the prompt, {slot.read:,} of {slot.to_read:,} tokens …" if slot.to_read else "waiting for a token …"
     )
 
 
-def _figures(attempt: AttemptFacts) -> list[str]:
+def _figures(attempt: AttemptRow) -> list[str]:
     rate = attempt.tokens_out / attempt.decode_s if attempt.decode_s > 0 else None
     return [
         one_line(f"{attempt.model or ''} on {attempt.slot}", 80),
@@ -148,6 +154,6 @@ def _figures(attempt: AttemptFacts) -> list[str]:
     ]
 
 
-def _wrong(attempt: AttemptFacts) -> str:
+def _error_text(attempt: AttemptRow) -> str:
     kind = f"{attempt.fault}: " if attempt.fault else ""
     return one_line(f"attempt {attempt.attempt} {attempt.state}: {kind}{attempt.error or 'no reason was given'}", 1_000)

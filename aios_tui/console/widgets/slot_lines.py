@@ -1,12 +1,12 @@
-"""How a lane is drawn: one slot, the attempt on it and the end of its stream."""
+"""Draw a slot: the attempt on it and the end of its stream."""
 
 from __future__ import annotations
 
 from aios_tui.console.state.view_state import SlotView, ViewState
 from aios_tui.console.widgets.cells import fit, plain, wrap_tail
-from aios_tui.console.widgets.field_lines import field, fill, width_of
+from aios_tui.console.widgets.field_lines import field, fill
 from aios_tui.console.widgets.sparkline import strip
-from aios_tui.console.widgets.styled_lines import Line, Span, clip
+from aios_tui.console.widgets.styled_lines import Line, Span, clip, width_of
 from aios_tui.formatting import numbers
 from engine.cores.port import SlotState
 
@@ -14,12 +14,12 @@ INDENT = 3
 STRIP = 30
 
 
-def heights(lanes: list[SlotView], room: int) -> list[int]:
-    """How many lines each lane gets: one for an idle one, the rest shared evenly among those that run."""
-    if not lanes:
+def heights(slots: list[SlotView], room: int) -> list[int]:
+    """Return the number of lines of each slot: one if idle; busy slots share the rest evenly."""
+    if not slots:
         return []
-    active = [lane.task is not None for lane in lanes]
-    spare = max(0, room - len(lanes))
+    active = [slot.task is not None for slot in slots]
+    spare = max(0, room - len(slots))
     share, over = divmod(spare, sum(active)) if any(active) else (0, 0)
     out = []
     for runs in active:
@@ -29,65 +29,65 @@ def heights(lanes: list[SlotView], room: int) -> list[int]:
     return out
 
 
-def draw_lane(
-    lane: SlotView, view: ViewState, width: int, height: int, *, named: bool = False, told: bool = False
+def draw_slot(
+    slot: SlotView, view: ViewState, width: int, height: int, *, named: bool = False, titled: bool = False
 ) -> list[Line]:
-    """A lane in exactly `height` lines. `named`: with its slot; `told`: why its core is down stands elsewhere."""
-    head = _head(lane, view, width, named=named, told=told)
-    lines: list[Line] = [_with_strip(clip(head, width), lane, view, width)]
-    if lane.task is not None and height > 1:
-        lines += _body(lane, width, height - 1)
+    """Draw a slot in exactly `height` lines. `named`: with its id; `titled`: its core's title says why it is down."""
+    head = _head(slot, view, width, named=named, titled=titled)
+    lines: list[Line] = [_with_strip(clip(head, width), slot, view, width)]
+    if slot.task is not None and height > 1:
+        lines += _body(slot, width, height - 1)
     return (lines + [()] * height)[:height]
 
 
-def _with_strip(head: Line, lane: SlotView, view: ViewState, width: int) -> Line:
-    """The lane's tokens per second over the last five minutes at the end of its line, where there is room."""
-    used, rates = width_of(head), view.meters.slot_strip(lane.slot, view.now)
+def _with_strip(head: Line, slot: SlotView, view: ViewState, width: int) -> Line:
+    """Append the slot's tokens per second over the last five minutes to its line, if there is room."""
+    used, rates = width_of(head), view.meters.slot_strip(slot.id, view.now)
     bars = strip(rates, min(STRIP, width - used - 2), view.now) if any(rates) else []
     return (*head, (" " * (width - used - width_of(bars)), ""), *bars) if bars else head
 
 
-def _head(lane: SlotView, view: ViewState, width: int, *, named: bool, told: bool) -> list[Span]:
-    slot = plain(lane.slot)
-    if lane.state is SlotState.DOWN:
-        return [("✗ ", "bad"), (f"{slot}  ", "dim"), ("down" if told else f"down  {lane.reason}", "bad")]
-    if lane.task is None:
-        mark, word = ("◌", "idle") if lane.state is SlotState.UP else ("◍", lane.state.value)
-        spans = [(f"{mark} ", "dim"), (f"{slot}  ", "dim"), (word, "dim")]
-        if lane.reason and lane.state is not SlotState.UP and not told:
-            spans.append((f"  {lane.reason}", "warn"))
+def _head(slot: SlotView, view: ViewState, width: int, *, named: bool, titled: bool) -> list[Span]:
+    name = plain(slot.id)
+    if slot.state is SlotState.DOWN:
+        return [("✗ ", "bad"), (f"{name}  ", "dim"), ("down" if titled else f"down  {slot.reason}", "bad")]
+    if slot.task is None:
+        mark, word = ("◌", "idle") if slot.state is SlotState.UP else ("◍", slot.state.value)
+        spans = [(f"{mark} ", "dim"), (f"{name}  ", "dim"), (word, "dim")]
+        if slot.reason and slot.state is not SlotState.UP and not titled:
+            spans.append((f"  {slot.reason}", "warn"))
         return spans
     spans = [
-        ("● ", "good" if lane.state is SlotState.UP else "warn"),
-        (f"#{lane.task} ", "strong"),
-        (lane.agent, "primary"),
+        ("● ", "good" if slot.state is SlotState.UP else "warn"),
+        (f"#{slot.task} ", "strong"),
+        (slot.agent, "primary"),
     ]
-    facts = [slot] if named else []
-    facts += [f"round {numbers.rounds(lane.round, lane.round_total)}", numbers.clock(view.now - lane.started_at)]
-    if lane.attempt > 1:
-        facts.append(f"try {lane.attempt}")
-    if lane.ttft_s is not None:
-        facts += [f"{numbers.rate(lane.tokens_per_s)} tok/s", f"TTFT {lane.ttft_s:.2f}", f"{lane.tokens:,} tok"]
+    facts = [name] if named else []
+    facts += [f"round {numbers.rounds(slot.round, slot.round_total)}", numbers.clock(view.now - slot.started_at)]
+    if slot.attempt > 1:
+        facts.append(f"try {slot.attempt}")
+    if slot.ttft_s is not None:
+        facts += [f"{numbers.rate(slot.tokens_per_s)} tok/s", f"TTFT {slot.ttft_s:.2f}", f"{slot.tokens:,} tok"]
     return fill(spans, [field(fact, "dim") for fact in facts], width)
 
 
-def _body(lane: SlotView, width: int, height: int) -> list[Line]:
+def _body(slot: SlotView, width: int, height: int) -> list[Line]:
     inner = width - INDENT
     indent = " " * INDENT
-    if lane.talking:
-        tail = wrap_tail(lane.text, inner, height, lane.dropped)
+    if slot.talking:
+        tail = wrap_tail(slot.text, inner, height, slot.dropped)
         return [((indent, ""), (fit(text, inner), "")) for text in tail]
-    if lane.thinking:
-        tail = wrap_tail(lane.thinking, inner, height, lane.thinking_dropped)
+    if slot.thinking:
+        tail = wrap_tail(slot.thinking, inner, height, slot.thinking_dropped)
         return [((indent, ""), (fit(text, inner), "thinking")) for text in tail]
-    if lane.to_read:
-        return [clip([(indent, ""), *_reading(lane, inner)], width)]
+    if slot.to_read:
+        return [clip([(indent, ""), *_reading(slot, inner)], width)]
     return [clip([(indent, ""), ("waiting for the first token", "dim")], width)]
 
 
-def _reading(lane: SlotView, width: int) -> list[Span]:
-    share = min(1.0, lane.read / lane.to_read)
-    words_ = f"reading prompt {lane.read:,}/{lane.to_read:,}"
-    bar = max(0, min(24, width - len(words_) - 2))
+def _reading(slot: SlotView, width: int) -> list[Span]:
+    share = min(1.0, slot.read / slot.to_read)
+    text = f"reading prompt {slot.read:,}/{slot.to_read:,}"
+    bar = max(0, min(24, width - len(text) - 2))
     full = round(bar * share)
-    return [(f"{words_}  ", "dim"), ("━" * full, "bar"), ("─" * (bar - full), "off")]
+    return [(f"{text}  ", "dim"), ("━" * full, "bar"), ("─" * (bar - full), "off")]

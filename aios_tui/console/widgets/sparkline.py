@@ -1,4 +1,4 @@
-"""A strip of bars: a rate over the last minutes, in a line."""
+"""A strip of bars in one line: a rate over the last minutes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from engine.telemetry.windows import BUCKET_S
 
 BARS = "▁▂▃▄▅▆▇█"
 LEAST = 10
-"""A strip of fewer cells says nothing."""
+"""Least useful number of cells."""
 
 
 def strip(values: Sequence[float], width: int, now: float) -> list[Span]:
-    """All of the values as bars in at most `width` cells, scaled to the highest; none when there is no room.
+    """Return all values as bars in at most `width` cells, scaled to the highest; nothing when there is no room.
 
-    Where a cell stands for several values it shows their mean. Cells begin at multiples of their length in time, so
+    A cell for several values shows their mean. Cells begin at multiples of their length in time, so
     that a bar keeps its height while it moves to the left.
     """
     if width < LEAST or not values:

@@ -1,4 +1,4 @@
-"""What is drawn of this machine: GPUs with what computes on them, processor and RAM."""
+"""Lines about this machine: GPUs with their processes, processor and RAM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_PROCESSES = 4
 
 
 def draw_machine(sample: TelemetrySample, width: int) -> list[FieldEntry]:
-    """A line a GPU, and one for the machine, each with what goes on in further lines."""
+    """Return a line per GPU and one for the machine, each with its continuations."""
     found: list[FieldEntry] = []
     for gpu in sample.gpus:
         label = "GPU" if len(sample.gpus) == 1 else f"GPU {gpu.index}"
@@ -46,7 +46,7 @@ def _gpu(gpu: GpuSample) -> list[Field]:
 
 
 def _processes(gpu: GpuSample) -> list[Field]:
-    """What computes there, those of one name together: `ollama 5.8 GB`, `python ×2 1.2 GB`."""
+    """Return the processes on a GPU, grouped by name: `ollama 5.8 GB`, `python ×2 1.2 GB`."""
     counts, sizes = Counter[str](), Counter[str]()
     for process in gpu.processes:
         counts[process.name] += 1
@@ -54,7 +54,7 @@ def _processes(gpu: GpuSample) -> list[Field]:
     found = []
     for name, memory in sizes.most_common():
         times = f" ×{counts[name]}" if counts[name] > 1 else ""
-        said = f" {numbers.size(memory)}" if memory else ""
-        found.append(field(f"{cut(name, 24)}{times}{said}", "dim"))
+        used = f" {numbers.size(memory)}" if memory else ""
+        found.append(field(f"{cut(name, 24)}{times}{used}", "dim"))
     left = len(found) - MAX_PROCESSES
     return found[:MAX_PROCESSES] + ([field(f"and {left} more", "dim")] if left > 0 else [])

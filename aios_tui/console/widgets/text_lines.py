@@ -29,13 +29,13 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["markdown", "plain"]
 SHORT = 4_096
-"""Characters up to which a text is laid out at once: some 20 ms."""
+"""Longest text, in characters, that is laid out on the event loop: some 20 ms."""
 LONGEST_MARKDOWN = 200_000
-"""Characters above which Markdown is shown as the plain text it is."""
+"""Longest text, in characters, that is read as Markdown; longer ones are shown plain."""
 
 
 class _Heading(Heading):
-    """A heading at the left, without the frame and the centring."""
+    """A heading at the left, without frame and centring."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         self.text.justify = "left"
@@ -43,7 +43,7 @@ class _Heading(Heading):
 
 
 class _Code(CodeBlock):
-    """Code on a ground of its own, in one colour: lexers are slow, and can be led astray."""
+    """Code on its own background, in one colour: lexers are slow, and hostile text can make them slower."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         style = console.get_style("markdown.code_block")
@@ -60,7 +60,7 @@ class _Reply(Markdown):
 
 
 def lay_out(text: str, width: int, kind: Kind, colours: dict[str, str]) -> list[Strip]:
-    """The lines of a text, each at most `width` cells. Any text can be laid out; what is no Markdown is plain."""
+    """Return the lines of a text, each at most `width` cells. Any text is accepted; bad Markdown is plain text."""
     text = "\n".join(plain(line) for line in text.expandtabs(4).split("\n"))
     console = Console(
         file=io.StringIO(),
@@ -81,7 +81,7 @@ def lay_out(text: str, width: int, kind: Kind, colours: dict[str, str]) -> list[
 
 
 def _plain_lines(lines: list[str], console: Console, options: ConsoleOptions) -> Iterator[Strip]:
-    """Wrapped lines; some hundred at a time, since Rich takes quadratic time for a text of many lines."""
+    """Yield wrapped lines, in batches: Rich takes quadratic time for a text of many lines."""
     for first in range(0, len(lines), 400):
         text = Text("\n".join(lines[first : first + 400]), overflow="fold")
         for line in console.render_lines(text, options, pad=False):
@@ -89,7 +89,7 @@ def _plain_lines(lines: list[str], console: Console, options: ConsoleOptions) ->
 
 
 def _trimmed(lines: list[Strip]) -> list[Strip]:
-    """Without the blank lines that Markdown puts before and after some blocks."""
+    """Remove the blank lines that Markdown puts before and after some blocks."""
     full = [number for number, line in enumerate(lines) if line.text.strip()]
     return lines[full[0] : full[-1] + 1] if full else []
 
@@ -116,7 +116,7 @@ def _rich_theme(colours: dict[str, str]) -> RichTheme:
 
 
 class TextLines(Widget):
-    """Shows a text that may be long, as Markdown or plain. The text is untrusted; it is never markup."""
+    """Shows a text of any length, as Markdown or plain. The text is untrusted; it is never read as Textual markup."""
 
     DEFAULT_CSS = """
     TextLines { height: auto; width: 1fr; }
@@ -132,7 +132,7 @@ class TextLines(Widget):
 
     @property
     def text(self) -> str:
-        """What is shown."""
+        """The text shown."""
         return self._text
 
     def update(self, text: str) -> None:
@@ -163,7 +163,7 @@ class TextLines(Widget):
             self._lay_out(self.size.width)
 
     def _lay_out(self, width: int) -> None:
-        """Lay out for a width: at once when the text is short, else in a thread, the last call winning."""
+        """Lay out for a width: a short text at once, a long one in a thread; the last call wins."""
         if width < 1 or not self.is_attached:
             return
         self._width = width
@@ -171,10 +171,10 @@ class TextLines(Widget):
         if len(self._text) <= SHORT:
             self._show(lay_out(self._text, width, self._kind, self.app.theme_variables))
         else:
-            self._lay_out_aside()
+            self._lay_out_in_thread()
 
     @work(exclusive=True, group="lines")
-    async def _lay_out_aside(self) -> None:
+    async def _lay_out_in_thread(self) -> None:
         width, wanted = self._width, self._wanted
         colours = self.app.theme_variables
         strips = await asyncio.to_thread(lay_out, self._text, width, self._kind, colours)

@@ -1,4 +1,4 @@
-"""The list of workloads, and what is in the one that is pointed at."""
+"""The list of workloads, and details of the highlighted one."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 BINS = 200
 
 
-class Shelf(OptionList):
-    """Samples and files. A click only points; enter is the screen's."""
+class WorkloadList(OptionList):
+    """Samples and files. A click only highlights; the screen handles enter."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("workloads", "open", target="screen.")
 
@@ -35,21 +35,21 @@ class Shelf(OptionList):
 
     @property
     def key(self) -> str:
-        """What is pointed at, by a name of its own; empty when nothing is."""
+        """The unique key of the highlighted workload; empty when there is none."""
         option = self.highlighted_option
         return "" if option is None else option.id or ""
 
     @property
     def entry(self) -> CatalogueEntry | None:
-        """The workload that is pointed at."""
+        """The highlighted workload."""
         return self._entries.get(self.key)
 
-    def show(self, shipped: Sequence[CatalogueEntry], folder: Path | None, files: Sequence[CatalogueEntry]) -> None:
-        """List these anew."""
+    def show(self, samples: Sequence[CatalogueEntry], folder: Path | None, files: Sequence[CatalogueEntry]) -> None:
+        """List these workloads."""
         self.clear_options()
         self._entries.clear()
         self.add_option(Option(Content("Samples"), disabled=True))
-        for entry in shipped:
+        for entry in samples:
             self._add(f"sample {entry.name}", entry)
         if folder is not None:
             self.add_option(Option(Content(one_line(str(folder), 300)), disabled=True))
@@ -61,7 +61,7 @@ class Shelf(OptionList):
         self.highlighted = 1
 
     def point_to(self, entry: CatalogueEntry) -> None:
-        """Point to a file, which is added when it isn't listed."""
+        """Highlight a file; it is added if it isn't listed."""
         key = f"file {entry.path}"
         if key not in self._entries:
             self._add(key, entry)
@@ -69,11 +69,11 @@ class Shelf(OptionList):
 
     def _add(self, key: str, entry: CatalogueEntry) -> None:
         self._entries[key] = entry
-        words = Content.assemble(one_line(entry.name, 200), (f"  {one_line(entry.about, 200)}", "$muted"))
-        self.add_option(Option(words, id=key))
+        label = Content.assemble(one_line(entry.name, 200), (f"  {one_line(entry.about, 200)}", "$muted"))
+        self.add_option(Option(label, id=key))
 
 
-class About(VerticalScroll):
+class WorkloadDetails(VerticalScroll):
     """Facts and arrivals of one workload."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class About(VerticalScroll):
         yield Static("", id="axis", markup=False)
 
     def show(self, entry: CatalogueEntry | None, found: Summary | str | None) -> None:
-        """Draw what was found in `entry`: a summary, why it can't be read, or nothing yet."""
+        """Draw the contents of `entry`: a summary, the reason it can't be read, or None while it is read."""
         self.border_title = Content(one_line(entry.name, 60)) if entry is not None else Content("")
         facts = self.query_one("#facts", Static)
         several = not isinstance(found, str) and found is not None and found.duration > 0

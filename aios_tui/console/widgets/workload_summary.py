@@ -1,4 +1,4 @@
-"""What a workload's summary says."""
+"""A workload's summary as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST = 6
 
 
 def head_of(entry: CatalogueEntry | None, busy: str) -> list[Content]:
-    """The screen's first line."""
+    """Return the screen's first line."""
     cells = [Content.styled("Workloads", "bold")]
     if busy:
         cells.append(Content.styled(busy, "$warning"))
@@ -29,12 +29,12 @@ def head_of(entry: CatalogueEntry | None, busy: str) -> list[Content]:
 
 
 def span_of(summary: Summary) -> str:
-    """How long the arrivals go on."""
+    """Return the time from the first to the last arrival."""
     return numbers.took(summary.duration)
 
 
 def facts_of(summary: Summary) -> Content:
-    """A line a fact."""
+    """Return a line per fact."""
     rate, spread = summary.rate, summary.gap_cv
     pace = "all at once" if not summary.duration else f"over {span_of(summary)}"
     if rate is not None:
@@ -58,9 +58,9 @@ def facts_of(summary: Summary) -> Content:
         tokens = f"{summary.input_tokens:,} in, {summary.output_tokens:,} out, given for {summary.counted:,} tasks"
         lines.append(_line("tokens", Content(tokens)))
     if summary.switches:
-        said = ", ".join(f"{numbers.policy(name)} at {numbers.clock(at)}" for at, name in summary.switches[:MOST])
+        switches = ", ".join(f"{numbers.policy(name)} at {numbers.clock(at)}" for at, name in summary.switches[:MOST])
         more = f" and {len(summary.switches) - MOST:,} more" if len(summary.switches) > MOST else ""
-        lines.append(_line("switches", Content(one_line(said, 300) + more)))
+        lines.append(_line("switches", Content(one_line(switches, 300) + more)))
     if summary.controls:
         lines.append(_line("controls", _counted(dict(summary.controls))))
     if not summary.complete:
@@ -68,8 +68,8 @@ def facts_of(summary: Summary) -> Content:
     return Content("\n").join(lines)
 
 
-def switches_words(summary: Summary | None, on: bool) -> str:
-    """What becomes of the file's own switches of policy and pauses. `summary` None: it is not read yet."""
+def switches_text(summary: Summary | None, on: bool) -> str:
+    """Say what happens to the file's own policy switches and pauses. `summary` is None while the file is read."""
     done = "are done" if on else "are left out"
     if summary is None:
         return f"the file's own switches of policy, and pauses, {done}"
@@ -80,8 +80,8 @@ def switches_words(summary: Summary | None, on: bool) -> str:
     return "the file has no switches of policy of its own"
 
 
-def _line(label: str, what: Content) -> Content:
-    return Content.assemble((label.ljust(LABEL), "$muted"), what)
+def _line(label: str, value: Content) -> Content:
+    return Content.assemble((label.ljust(LABEL), "$muted"), value)
 
 
 def _counted(counts: dict[str, int]) -> Content:

@@ -18,8 +18,8 @@ from persistence.activity import Activity, activity
 from tests.persistence.generated_activity import Made, blank, write
 
 if TYPE_CHECKING:
-    from aios_tui.console.state.ports import AgentDone, HistoryPort, KernelPort, SubscriptionPort, TelemetryPort
-    from aios_tui.console.state.task_details import TaskFacts
+    from aios_tui.console.state.ports import HistoryPort, KernelPort, SubscriptionPort, TelemetryPort
+    from persistence.rows import AgentRow, TaskDetail
 
 GIB = 1 << 30
 
@@ -61,6 +61,8 @@ class FakeKernel:
         """What a snapshot says."""
         self.subscription = FakeSubscription()
         self.subscription.put(*events)
+        self.next_up: list[tuple[int, int]] = []
+        """What `upcoming` returns."""
         self._last = 1_000
 
     async def submit(self, spec: TaskSpec) -> int:
@@ -124,6 +126,9 @@ class FakeKernel:
     def snapshot(self) -> list[Event]:
         return list(self.before)
 
+    def upcoming(self, limit: int) -> list[tuple[int, int]]:
+        return self.next_up[:limit]
+
     async def inspect(self, name: str | None = None) -> object:
         self.calls.append(("inspect",) if name is None else ("inspect", name))
         return None
@@ -132,8 +137,8 @@ class FakeKernel:
 class FakeHistory:
     def __init__(self, records: Sequence[TaskRecord] = ()) -> None:
         self.records = list(records)
-        self.details: dict[int, TaskFacts] = {}
-        self.by_agents: dict[str, AgentDone] = {}
+        self.details: dict[int, TaskDetail] = {}
+        self.by_agents: dict[str, AgentRow] = {}
         self.made = Made([], ())
         """The past that metrics are worked out of."""
         self.asked: list[tuple[float, float, int]] = []
@@ -145,13 +150,13 @@ class FakeHistory:
     async def counts(self) -> dict[TaskState, int]:
         return {state: sum(record.state is state for record in self.records) for state in TaskState}
 
-    async def by_agent(self) -> Mapping[str, AgentDone]:
+    async def by_agent(self) -> Mapping[str, AgentRow]:
         return self.by_agents
 
     async def timings(self, limit: int | None = None) -> Sequence[tuple[str | None, int, int, float, float]]:
         return self.timed[:limit]
 
-    async def show(self, task_id: int) -> TaskFacts | None:
+    async def show(self, task_id: int) -> TaskDetail | None:
         return self.details.get(task_id)
 
     async def activity(self, since: float, until: float, buckets: int = 60) -> Activity:

@@ -1,12 +1,13 @@
-"""Tasks as a history and a kernel would tell them, for the screens that show one."""
+"""Tasks as the history and the kernel report them, for the screens that show one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Any
 
 from engine.cores.port import ToolCall
-from engine.task import AttemptState, TaskRecord, TaskState
+from engine.task import AttemptState, GenerationOptions, TaskFault, TaskRecord, TaskState
+from persistence.rows import AttemptRow, TaskDetail, ToolCallRow
 
 START = 1_780_000_000.0
 STORY = """# The goose of Kettleby
@@ -30,40 +31,55 @@ print("honk " * 12)
 HOSTILE = "[/foo] [@click=app.quit]x[/] \x1b]0;title\x07\x1b[31mred \u202etext"
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """As `persistence.AttemptRow`."""
+class Attempt(AttemptRow):
+    """An attempt that ended well after 2.4 s, if `changes` don't say otherwise."""
 
-    round: int = 1
-    attempt: int = 1
-    start: int = 1
-    state: AttemptState = AttemptState.DONE
-    slot: str = "embedded/0"
-    core: str = "embedded"
-    model: str | None = "smollm2:135m"
-    prompt: str = "Tell me a story about geese."
-    reply: str = STORY
-    thinking: str = ""
-    tokens_in: int = 40
-    tokens_out: int = 120
-    decode_s: float = 2.0
-    ttft_s: float | None = 0.31
-    service_s: float = 2.4
-    waiting_s: float = 0.5
-    fault: str | None = None
-    error: str | None = None
-    tool_calls: Sequence[ToolCall] = ()
+    def __init__(self, round: int = 1, attempt: int = 1, *, tool_calls: Sequence[ToolCall] = (), **changes: object):
+        values: dict[str, Any] = {
+            "task": 7,
+            "start": 1,
+            "state": AttemptState.DONE,
+            "slot": "embedded/0",
+            "core": "embedded",
+            "model": "smollm2:135m",
+            "ready_at": START,
+            "started_at": START + 0.5,
+            "prompt": "Tell me a story about geese.",
+            "reply": STORY,
+            "tokens_in": 40,
+            "tokens_out": 120,
+            "decode_s": 2.0,
+            "ttft_s": 0.31,
+            "service_s": 2.4,
+        }
+        calls = tuple(ToolCallRow(name=call.name, arguments=dict(call.arguments)) for call in tool_calls)
+        super().__init__(**values | {"round": round, "attempt": attempt, "tool_calls": calls} | changes)
 
 
-@dataclass(frozen=True)
-class Facts:
-    """As `persistence.TaskDetail`."""
+class Facts(TaskDetail):
+    """A task in the history."""
 
-    record: TaskRecord
-    attempts: Sequence[Attempt] = ()
-    interruptions: int = 0
-    round_total: int | None = 3
-    starts: int = 1
+    def __init__(
+        self,
+        record: TaskRecord,
+        attempts: Sequence[Attempt] = (),
+        interruptions: int = 0,
+        round_total: int | None = 3,
+        starts: int = 1,
+    ):
+        super().__init__(
+            record=record,
+            attempts=tuple(attempts),
+            interruptions=interruptions,
+            round_total=round_total,
+            starts=starts,
+            asked_priority=record.priority,
+            asked_model=None,
+            options=GenerationOptions(),
+            accepted_run=1,
+            ended_run=None,
+            priority_changes=(),
+        )
 
 
 def record(id: int = 7, state: TaskState = TaskState.DONE, **changes: object) -> TaskRecord:
@@ -117,9 +133,10 @@ def story(id: int = 7) -> Facts:
 
 
 def failed(id: int = 8, error: str = "model 'qwen3:9b' not found; installed: qwen3:8b") -> Facts:
-    """One attempt, which failed."""
+    """One attempt, which failed for lack of its model."""
+    fault = TaskFault("no_model", "qwen3:9b", "embedded")
     return Facts(
-        record(id, TaskState.FAILED, error=error, rounds=0, attempts=1, tokens_out=0, tokens_per_s=None),
+        record(id, TaskState.FAILED, error=error, fault=fault, rounds=0, attempts=1, tokens_out=0, tokens_per_s=None),
         (Attempt(state=AttemptState.FAILED, reply="", fault="no_model", error=error, tokens_out=0, ttft_s=None),),
         round_total=1,
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from engine import events as e
 from engine.cores.port import CoreInfo, ModelInfo, SlotState, Usage
-from engine.task import AttemptState, KernelState, Task, TaskSpec, TaskState
+from engine.task import AttemptState, KernelState, Task, TaskFault, TaskSpec, TaskState
 
 NOW = datetime(2026, 3, 14, 14, 2, 30).timestamp()
 PROMPTS = (
@@ -29,6 +29,8 @@ STORY = (
     "that she would stand for mayor. The clerk looked for a rule against it and found none, and the baker, who had "
     "never met a goose so determined,"
 )
+LACKING = "model 'qwen3:9b' not found; installed: qwen3:8b"
+LACKS_MODEL = TaskFault("no_model", "qwen3:9b", "ollama")
 
 
 def queued(count: int = 12, *, first: int = 13, at: float = NOW - 192) -> Iterator[e.Event]:
@@ -56,7 +58,16 @@ def up(slots: int = 2, *, policy: str = "npps") -> Iterator[e.Event]:
     )
 
 
-def ended(id: int, state: TaskState, ago: float, *, text: str, priority: int = 5, agent: str = "chat") -> e.TaskEnded:
+def ended(
+    id: int,
+    state: TaskState,
+    ago: float,
+    *,
+    text: str,
+    priority: int = 5,
+    agent: str = "chat",
+    fault: TaskFault | None = None,
+) -> e.TaskEnded:
     """A task's end, `ago` seconds before NOW."""
     at = NOW - ago
     task = Task(id, TaskSpec(prompt=f"prompt of {id}", agent=agent, priority=priority), at - 60, priority)
@@ -65,7 +76,7 @@ def ended(id: int, state: TaskState, ago: float, *, text: str, priority: int = 5
     if state is TaskState.DONE:
         task.result = text
     else:
-        task.error = text
+        task.error, task.fault = text, fault
     return e.TaskEnded(at, id, state, task)
 
 
@@ -77,7 +88,7 @@ def ends() -> Iterator[e.Event]:
     yield ended(4, TaskState.DONE, 300, text="[/foo] is not markup, and \x1b[2J clears nothing")
     yield ended(5, TaskState.DONE, 200, text="Three sentences.\nAbout the harbour.\nAnd the ferry.", agent="summarise")
     yield ended(6, TaskState.DONE, 110, text="The goose of Kettleby never lost an election.", agent="story_teller")
-    yield ended(7, TaskState.FAILED, 50, text="model 'qwen3:9b' not found; installed: qwen3:8b", priority=3)
+    yield ended(7, TaskState.FAILED, 50, text=LACKING, priority=3, fault=LACKS_MODEL)
     yield ended(8, TaskState.DONE, 19, text="Turn it off and on again, then feed it to a goose.", priority=0)
 
 

@@ -57,7 +57,7 @@ async def draw(file: Path, theme: str | None) -> None:
                 for task in await runtime.kernel.submit_many(FIRST):
                     await runtime.kernel.wait(task)
                 await runtime.kernel.submit_many(THEN)
-                while not any(lane.tokens > 60 for lane in app.view.lanes.values()):
+                while not any(slot.tokens > 60 for slot in app.view.slots.values()):
                     await pilot.pause(0.1)
                 await pilot.press("down")
                 await pilot.pause(0.5)

@@ -1,4 +1,4 @@
-"""Waiting in tests of the console: on conditions, never for a time."""
+"""Wait in tests of the console: for conditions, never for a fixed time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OURS = ("history", "lines", "actions")
 
 
 async def settle(app: App[Any], pilot: Pilot[Any]) -> None:
-    """Wait until the history is read, long texts are laid out and actions are done; the app's own workers go on."""
+    """Wait until the history is read, long texts are laid out and actions are done; the app's own workers continue."""
     async with asyncio.timeout(20):
         await pilot.pause()
         while any(worker.group in OURS and not worker.is_finished for worker in app.workers):
@@ -21,9 +21,9 @@ async def settle(app: App[Any], pilot: Pilot[Any]) -> None:
         await pilot.pause()
 
 
-async def until(true: Callable[[], object], pilot: Pilot[Any]) -> None:
+async def until(condition: Callable[[], object], pilot: Pilot[Any]) -> None:
     """Wait for a condition that the kernel, a file watcher or a worker brings about."""
     async with asyncio.timeout(30):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.02)
             await pilot.pause()

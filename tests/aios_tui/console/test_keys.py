@@ -55,7 +55,7 @@ async def test_panes_take_the_focus_by_number_and_by_tab() -> None:
         assert seen == ["activity", "results", "queue", "activity", "results", "queue", "results"]
 
 
-async def test_the_cursor_shows_on_the_lane_while_the_activity_pane_has_the_focus() -> None:
+async def test_the_cursor_shows_on_the_slot_while_the_activity_pane_has_the_focus() -> None:
     async with opened() as (app, pilot, _):
         await pilot.press("2", "j")
         await pilot.pause()

@@ -34,7 +34,7 @@ def prompts(runtime: FakeRuntime) -> list[str]:
 
 async def done(app: ConsoleApp, pilot: Pilot[int]) -> None:
     await pilot.pause()
-    await until(lambda: not app._typed and not app._typing, pilot)
+    await until(lambda: app.keys_handled, pilot)
 
 
 async def test_quick_line_keys_act_in_order() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios_tui.console.input.task_line import SIGNS, QuickError, accept, complete, parse, tokens
+from aios_tui.console.input.task_line import SIGNS, QuickError, accept, complete, parse, split
 from engine.sanitise import sanitise
 from engine.task import TaskSpec
 
@@ -27,7 +27,18 @@ def test_the_whole_of_it() -> None:
         ("!0 @chat hi", TaskSpec(prompt="hi", priority=0)),
         ("#hf.co/some/model:q4   hi", TaskSpec(prompt="hi", model="hf.co/some/model:q4")),
         ("@someone/translate hi", TaskSpec(prompt="hi", agent="someone/translate")),
-        ("mail a@b.c !9 #1", TaskSpec(prompt="mail a@b.c !9 #1")),
+        ("mail a@b.c !9 #1 now", TaskSpec(prompt="mail a@b.c !9 #1 now")),
+        ("hi there !0", TaskSpec(prompt="hi there", priority=0)),
+        ("hi !0  @translate #qwen3:8b ", TaskSpec(prompt="hi", priority=0, agent="translate", model="qwen3:8b")),
+        ("!1 hi #qwen3:8b", TaskSpec(prompt="hi", priority=1, model="qwen3:8b")),
+        (r"hi there \!0", TaskSpec(prompt="hi there !0")),
+        (r"ask \@x !3", TaskSpec(prompt="ask @x", priority=3)),
+        (r"\@a \#b c \!d e \!0 \#1 !2", TaskSpec(prompt=r"@a #b c \!d e !0 #1", priority=2)),
+        (r"say \\!0", TaskSpec(prompt=r"say \!0")),
+        ("say !0 \\#1", TaskSpec(prompt="say !0 #1")),
+        ("Bonjour ! Ça va !?", TaskSpec(prompt="Bonjour ! Ça va !?")),
+        ("write it in C #", TaskSpec(prompt="write it in C #")),
+        ("a !1 b", TaskSpec(prompt="a !1 b")),
         (r"\@home is where", TaskSpec(prompt="@home is where")),
         (r"!1 \# heading", TaskSpec(prompt="# heading", priority=1)),
         (r"\n is a newline", TaskSpec(prompt=r"\n is a newline")),
@@ -45,7 +56,14 @@ def test_what_lines_mean(line: str, spec: TaskSpec) -> None:
         ("", "the prompt is missing", (0, 0)),
         ("@chat !3 ", "the prompt is missing", (9, 9)),
         ("@chta hi", "unknown agent 'chta': did you mean chat?", (0, 5)),
-        (" @zzz hi", "unknown agent 'zzz': there are chat, story_teller", (1, 5)),
+        (" @zzz hi", "unknown agent 'zzz': known: chat, story_teller", (1, 5)),
+        ("hi @zzz", "unknown agent 'zzz': known: chat", (3, 7)),
+        ("fix bug #12", "unknown model '12': known: hf.co", (8, 11)),
+        ("fix bug #12", r"; for text write \#12", (8, 11)),
+        ("fix it !now", r"to 9, not 'now'; for text write \!now", (7, 11)),
+        ("!1 hi !2", "the priority is given twice", (6, 8)),
+        ("hi !2 !2", "the priority is given twice", (6, 8)),
+        ("hi " + "!2 " * 9_000, "the priority is given twice", (26_994, 26_996)),
         ("@ hi", "@ takes the name of an agent", (0, 1)),
         ("# heading", "# takes the name of a model", (0, 1)),
         ("#qwen3:9b hi", "unknown model 'qwen3:9b': did you mean qwen3:8b?", (0, 9)),
@@ -67,6 +85,8 @@ def test_models_are_taken_as_they_are_while_none_are_known() -> None:
     assert parse("#anything hi", AGENTS, ()).model == "anything"
     with pytest.raises(QuickError, match="none are known yet"):
         parse("@chat hi", (), ())
+    with pytest.raises(QuickError, match="none are known yet; for text write"):
+        parse("fix bug #12", AGENTS, ())
 
 
 @given(st.text(max_size=60))
@@ -82,7 +102,12 @@ def test_any_text_is_a_task_or_a_clear_error(line: str) -> None:
         assert spec.model is None or spec.model in MODELS
 
 
-prompts = st.text(min_size=1, max_size=40).map(str.strip).filter(lambda text: bool(text) and text[0] not in r"\@!#")
+def plain_ends(text: str) -> bool:
+    words = text.split()
+    return bool(words) and words[0][0] not in "\\@!#" and words[-1][0] not in "\\@!#"
+
+
+prompts = st.text(min_size=1, max_size=40).map(str.strip).filter(plain_ends)
 
 
 @given(
@@ -98,7 +123,8 @@ def test_tokens_in_any_order_mean_the_same(
 ) -> None:
     parts = [f"{sign}{v}" for sign, v in zip("@!#", (agent, priority, model), strict=True) if v is not None]
     random.shuffle(parts)  # type: ignore[attr-defined]
-    spec = parse(gap.join([*parts, prompt]), AGENTS, MODELS)
+    before = random.randint(0, len(parts))  # type: ignore[attr-defined]
+    spec = parse(gap.join([*parts[:before], prompt, *parts[before:]]), AGENTS, MODELS)
     assert (spec.agent, spec.priority, spec.model) == (agent or "chat", 5 if priority is None else priority, model)
     assert spec.prompt == sanitise(prompt.replace("\r\n", "\n"))
 
@@ -110,15 +136,28 @@ def test_a_backslash_makes_any_prompt_sayable(sign: str, prompt: str) -> None:
 
 @given(st.text(alphabet="@!# ab9\\", max_size=30))
 def test_tokens_lie_where_they_say(line: str) -> None:
-    found, at = tokens(line)
-    assert 0 <= at <= len(line)
+    found, start, end = split(line)
+    assert 0 <= start <= end <= len(line)
     for token in found:
         text = line[token.start : token.end]
         assert SIGNS[text[0]] == token.kind
         assert text[1:] == token.word
-        assert token.end <= at
-    assert line[at : at + 1].strip() == line[at : at + 1]
-    assert line[at : at + 1] not in SIGNS or at == len(line)
+        assert end <= token.start if token.trailing else token.end <= start
+    prompt = line[start:end]
+    assert prompt == prompt.strip()
+    assert prompt[:1] not in SIGNS or prompt == ""
+
+
+@given(st.text(alphabet="@!# ab9\\", max_size=30))
+def test_any_prompt_can_be_written_with_backslashes(text: str) -> None:
+    words = text.split()
+    if not words:
+        return
+    signed = [word.lstrip("\\")[:1] in ("@", "!", "#") for word in words]
+    first, last = (signed.index(False), signed[::-1].index(False)) if False in signed else (len(words), 0)
+    ends = {*range(first), *range(len(words) - last, len(words))}
+    line = " ".join("\\" + word if place in ends else word for place, word in enumerate(words))
+    assert parse(f"!3 {line} @translate", AGENTS, MODELS).prompt == " ".join(words)
 
 
 def test_completion_of_agents_and_models() -> None:
@@ -129,7 +168,12 @@ def test_completion_of_agents_and_models() -> None:
     assert _candidates("@chat", 5) == ()
     assert _candidates("@nothing", 8) == ()
     assert _candidates("!", 1) == ()
-    assert _candidates("hello @s", 8) == ()
+    assert _candidates("hello @s", 8) == _candidates("@s", 2)
+    assert _candidates("hello #sm !1", 9) == ("#smollm2:135m",)
+    assert _candidates("hello @", 7) == tuple("@" + name for name in AGENTS)
+    assert _candidates("hello @ ", 7) == ()
+    assert _candidates("hello @s you", 8) == ()
+    assert _candidates("a@", 2) == ()
     assert _candidates("@s hello", 8) == ()
     assert _candidates("@s", 0) == ()
 
@@ -153,4 +197,4 @@ def test_what_is_accepted_is_a_good_token(line: str, cursor: int) -> None:
     for candidate in completion.candidates:
         text, at = accept(line, completion, candidate)
         assert text[:at].endswith(candidate + " ")
-        assert candidate[1:] in [token.word for token in tokens(text)[0]]
+        assert candidate[1:] in [token.word for token in split(text).tokens]

@@ -18,12 +18,12 @@ from aios_tui.console.screens.models import ModelsScreen
 from aios_tui.console.screens.pull_model import PullScreen
 from aios_tui.console.screens.task import TaskScreen
 from aios_tui.console.widgets.model_list import ModelList
-from aios_tui.formatting.models import missing_model, share_words, warning
+from aios_tui.formatting.models import missing_model, share_text, warning
 from engine.cores.model_management import PullProgress
 from engine.cores.port import Core, CoreInfo
 from engine.errors import CoreError
 from engine.events import CoreChanged, Event, TaskAccepted
-from engine.task import TaskSpec, TaskState
+from engine.task import TaskFault, TaskSpec, TaskState
 from tests.aios_tui.console import sample_tasks, scene
 from tests.aios_tui.console.fake_model_manager import BIG, INFO, SMALL, FakeKeeper
 from tests.aios_tui.console.fake_runtime import FakeHistory, FakeKernel
@@ -138,7 +138,7 @@ async def test_x_stops_a_pull_which_closes_it() -> None:
         shown.keeper.steps.put_nowait(PullProgress("pulling 6e9f", 1, 2))
         await shown.seen("50 %")
         await shown.press("x")
-        await shown.told("pulling n:1 is stopped; the next pull goes on from there")
+        await shown.told("pulling n:1 stopped; the next pull resumes there")
         await until(lambda: shown.keeper.closed == 1, shown.pilot)
         assert "50 %" not in text(shown.app)
 
@@ -170,7 +170,7 @@ async def test_a_model_is_pulled_once_at_a_time_and_others_beside_it() -> None:
     async with models() as shown:
         for _ in range(2):
             await shown.press("F", *"one", "enter")
-        await shown.told("one is pulling already")
+        await shown.told("already pulling one")
         await shown.press("F", *"two", "enter")
         await until(lambda: len(shown.app.model_jobs.running) == 2, shown.pilot)
         assert shown.keeper.calls == [("pull", "one"), ("pull", "two")]
@@ -214,7 +214,7 @@ async def test_loading_and_unloading() -> None:
         await shown.press("l")
         await shown.seen("loading")
         await shown.press("l")
-        await shown.told("smollm2:135m is loading already")
+        await shown.told("already loading smollm2:135m")
         shown.keeper.go.set()
         await shown.told("smollm2:135m is loaded, in 3.20 s")
         assert shown.keeper.calls == [("unload", "qwen3:8b"), ("load", "smollm2:135m")]
@@ -226,15 +226,15 @@ async def test_a_load_can_be_stopped() -> None:
         await shown.press("j", "l")
         await shown.seen("loading")
         await shown.press("x")
-        await shown.told("loading smollm2:135m is stopped")
+        await shown.told("loading smollm2:135m stopped")
 
 
 async def test_another_model_answers_by_default() -> None:
     async with models() as shown:
         await shown.press("j", "asterisk")
-        await shown.told("smollm2:135m answers at ollama what names no model")
+        await shown.told("smollm2:135m is the default model of ollama until the program ends")
         await shown.press("j", "asterisk")
-        await shown.told("nomic-embed-text:latest can't answer prompts")
+        await shown.told("nomic-embed-text:latest cannot answer a prompt")
         assert shown.keeper.calls == [("default", "smollm2:135m")]
 
 
@@ -246,7 +246,7 @@ async def test_the_header_says_how_far_a_pull_is_and_leaving_asks_first() -> Non
         await shown.press("escape")
         await shown.seen("↓ n:1 43 %")
         await shown.press("q")
-        await shown.told("1 pull would stop; the next goes on from there. q again leaves")
+        await shown.told("1 pull would stop; the next resumes there. q again leaves")
         assert not shown.app.leaving
         await shown.press("q")
         assert shown.app.leaving
@@ -282,7 +282,7 @@ async def test_each_core_names_its_models_and_a_pull_goes_where_it_is_told() -> 
 
 
 async def test_a_failed_task_offers_the_model_it_lacked() -> None:
-    failed = scene.ended(7, TaskState.FAILED, 5, text="model 'qwen3:9b' not found; installed: qwen3:8b")
+    failed = scene.ended(7, TaskState.FAILED, 5, text=scene.LACKING, fault=scene.LACKS_MODEL)
     other = scene.ended(8, TaskState.FAILED, 9, text="the connection broke")
     async with models(more=[other, failed], key="3") as shown:
         await shown.press("g")
@@ -304,7 +304,8 @@ async def test_a_failed_task_offers_the_model_it_lacked() -> None:
 
 async def test_it_is_pulled_to_the_core_that_lacked_it() -> None:
     infos = [CoreInfo(name, True, "m", where=f"{name}:11434", kind="ollama") for name in ("den", "attic")]
-    failed = scene.ended(7, TaskState.FAILED, 5, text="model 'qwen3:9b' not found at attic:11434; installed: m")
+    fault = TaskFault("no_model", "qwen3:9b", "attic")
+    failed = scene.ended(7, TaskState.FAILED, 5, text="model 'qwen3:9b' not found at attic:11434", fault=fault)
     async with models(*infos, keeping=("den", "attic"), more=[failed], key="3") as shown:
         await shown.press("g", "F", "enter")
         await until(lambda: shown.keepers["attic"].calls == [("pull", "qwen3:9b")], shown.pilot)
@@ -319,7 +320,8 @@ async def test_a_task_that_failed_long_ago_offers_it_too() -> None:
     async with models(key="3") as shown:
         history = shown.app.runtime.history
         assert isinstance(history, FakeHistory)
-        record = sample_tasks.record(9, TaskState.FAILED, error="model 'old:7b' not found; installed: qwen3:8b")
+        fault = TaskFault("no_model", "old:7b", "ollama")
+        record = sample_tasks.record(9, TaskState.FAILED, error="model 'old:7b' not found", fault=fault)
         history.details[9] = sample_tasks.Facts(record, ())
         await shown.app.push_screen(TaskScreen(9))
         await shown.seen("F pull ")
@@ -352,21 +354,23 @@ async def test_before_the_core_has_started() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "model"),
+    ("fault", "model"),
     [
-        ("model 'qwen3:9b' not found; installed: qwen3:8b", "qwen3:9b"),
-        ("round 2: model 'a/b:c' not found", "a/b:c"),
-        ("model '\x1b[2J' not found", "\ufffd[2J"),
-        ("model 'two words' not found", None),
-        ("the connection broke", None),
+        (TaskFault("no_model", "qwen3:9b", "ollama"), "qwen3:9b"),
+        (TaskFault("no_model", "a/b:c", None), "a/b:c"),
+        (TaskFault("no_model", "\x1b[2J", "ollama"), "\ufffd[2J"),
+        (TaskFault("no_model", "two words", "ollama"), None),
+        (TaskFault("no_model", None, "ollama"), None),
+        (TaskFault("broken_stream", "qwen3:9b", "ollama"), None),
+        (None, None),
     ],
 )
-def test_the_missing_model_is_found_in_the_words_of_the_cores(error: str, model: str | None) -> None:
-    assert missing_model(error) == model
+def test_the_missing_model_is_the_faults(fault: TaskFault | None, model: str | None) -> None:
+    assert missing_model(fault) == model
 
 
 def test_a_share_is_all_or_nothing_only_when_it_is() -> None:
-    assert [share_words(share) for share in (0, 0.001, 0.69, 0.9999, 1)] == ["0 %", "0 %", "69 %", "99 %", "100 %"]
+    assert [share_text(share) for share in (0, 0.001, 0.69, 0.9999, 1)] == ["0 %", "0 %", "69 %", "99 %", "100 %"]
     assert warning(replace(BIG, size_vram=0)).startswith("it runs on the processor")
     assert warning(replace(BIG, size_vram=BIG.size_loaded)) == ""
     assert warning(SMALL) == ""

@@ -14,8 +14,8 @@ from aios_tui.console.app import ConsoleApp
 from aios_tui.console.jobs.replay import speed_of
 from aios_tui.console.screens.compare import CompareScreen
 from aios_tui.console.screens.workloads import WorkloadScreen
-from aios_tui.console.state.replay_view import speed_words
-from aios_tui.console.widgets.workload_list import Shelf
+from aios_tui.console.state.replay_view import speed_text
+from aios_tui.console.widgets.workload_list import WorkloadList
 from aios_tui.workloads.catalogue import at_path, found_in, recording_name
 from engine.errors import UsageError
 from engine.replay.service_model import Rates
@@ -57,7 +57,7 @@ async def test_w_lists_samples_and_files_and_says_what_is_in_them(tmp_path: Path
     async with opened(size=(120, 40)) as (app, pilot, _):
         app.workloads_folder = tmp_path / "w"
         await pilot.press("w")
-        await until(pilot, lambda: app.screen.query_one(Shelf).option_count == 6)
+        await until(pilot, lambda: app.screen.query_one(WorkloadList).option_count == 6)
         screen = screen_of(app)
         await until(pilot, lambda: screen.summary is not None)
         shown = text(app)
@@ -70,7 +70,7 @@ async def test_w_lists_samples_and_files_and_says_what_is_in_them(tmp_path: Path
         moved = []
         for key in ("g", "j", "down", "k", "up", "end", "home"):
             await pilot.press(key)
-            moved.append(screen.query_one(Shelf).highlighted)
+            moved.append(screen.query_one(WorkloadList).highlighted)
         assert moved == [1, 2, 3, 2, 1, 5, 1]
         await pilot.press("escape")
         await pilot.pause()
@@ -104,7 +104,7 @@ async def test_a_replay_is_paused_stepped_hastened_and_stopped_by_keys(tmp_path:
         app.workloads_folder = path.parent
         await pilot.press("w")
         screen = screen_of(app)
-        await until(pilot, lambda: screen.query_one(Shelf).option_count == 6)
+        await until(pilot, lambda: screen.query_one(WorkloadList).option_count == 6)
         await pilot.press("G")
         await until(pilot, lambda: screen.why_not_replay() is None)
         await pilot.press("enter")
@@ -148,7 +148,7 @@ async def test_the_workloads_own_switches_are_done_or_left_out(tmp_path: Path) -
         for switches, policy in ((False, "npps"), (True, "fifo")):
             await pilot.press("w")
             screen = screen_of(app)
-            await until(pilot, lambda: app.screen.query_one(Shelf).option_count == 6)
+            await until(pilot, lambda: app.screen.query_one(WorkloadList).option_count == 6)
             await pilot.press("G")
             await until(pilot, lambda: app.screen is app.main or screen_of(app).why_not_replay() is None)
             assert "the file's switches of policy, 1, are done" in text(app)
@@ -177,7 +177,7 @@ async def test_a_path_is_typed_in_and_a_bad_one_said(tmp_path: Path) -> None:
             if path.name == "none.jsonl":
                 assert "no such file" in text(app)
                 await pilot.press("escape")
-                assert screen.focused is screen.query_one(Shelf)
+                assert screen.focused is screen.query_one(WorkloadList)
         await until(pilot, lambda: "bad.jsonl, line 2" in str(screen.query_one("#facts", Static).content))
         await pilot.press("k")
         await until(pilot, lambda: screen.summary is not None and screen.summary.tasks == 5)
@@ -195,10 +195,10 @@ async def test_a_speed_is_typed(tmp_path: Path) -> None:
         await pilot.press("e")
         field.value = "-1"
         await pilot.press("enter")
-        assert "'-1' is no speed" in str(screen.query_one("#problem", Static).content)
+        assert "'-1' is not a speed" in str(screen.query_one("#problem", Static).content)
         field.value = "0.5x"
         await pilot.press("enter")
-        assert screen.focused is screen.query_one(Shelf)
+        assert screen.focused is screen.query_one(WorkloadList)
         await pilot.press("greater_than_sign")
         assert field.value == "1"
 
@@ -270,14 +270,14 @@ async def test_replaying_needs_a_kernel_and_waits_for_the_one_before(tmp_path: P
     async with real(tmp_path, QUICK) as (app, pilot):
         app.workloads_folder = path.parent
         await pilot.press("w")
-        await until(pilot, lambda: app.screen.query_one(Shelf).option_count == 6)
+        await until(pilot, lambda: app.screen.query_one(WorkloadList).option_count == 6)
         await pilot.press("G")
         screen = screen_of(app)
         await until(pilot, lambda: screen.why_not_replay() is None)
         await pilot.press("enter")
         await until(pilot, lambda: app.replaying is not None)
         await pilot.press("w")
-        await until(pilot, lambda: app.screen.query_one(Shelf).option_count == 6)
+        await until(pilot, lambda: app.screen.query_one(WorkloadList).option_count == 6)
         await pilot.press("enter")
         assert "spaced is being replayed" in str(app.screen.query_one("#problem", Static).content)
 
@@ -287,7 +287,7 @@ async def test_quitting_during_a_replay_ends_it(tmp_path: Path) -> None:
     async with real(tmp_path, SLOW) as (app, pilot):
         app.workloads_folder = path.parent
         await pilot.press("w")
-        await until(pilot, lambda: app.screen.query_one(Shelf).option_count == 6)
+        await until(pilot, lambda: app.screen.query_one(WorkloadList).option_count == 6)
         await pilot.press("G")
         await until(pilot, lambda: screen_of(app).why_not_replay() is None)
         await pilot.press("enter")
@@ -334,7 +334,7 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
     async with real(tmp_path / "two", QUICK) as (app, pilot):
         app.workloads_folder = tmp_path / "w"
         await pilot.press("w")
-        await until(pilot, lambda: app.screen.query_one(Shelf).option_count == 6)
+        await until(pilot, lambda: app.screen.query_one(WorkloadList).option_count == 6)
         await pilot.press("G")
         await until(pilot, lambda: screen_of(app).why_not_replay() is None)
         screen_of(app).query_one("#speed", Input).value = "max"
@@ -385,9 +385,9 @@ def test_a_recording_never_takes_a_name_that_is_there(tmp_path: Path) -> None:
 def test_speeds_are_read_and_written() -> None:
     assert [speed_of(given) for given in ("1", " 2x", "0.5×", "10 X")] == [1.0, 2.0, 0.5, 10.0]
     assert math.isinf(speed_of("MAX")) and math.isinf(speed_of("inf"))
-    assert (speed_words(2.0), speed_words(math.inf)) == ("2×", "as fast as it goes")
+    assert (speed_text(2.0), speed_text(math.inf)) == ("2×", "as fast as it goes")
     for given in ("", "0", "-1", "nan", "fast", "1e999"):
-        with pytest.raises(UsageError, match="no speed"):
+        with pytest.raises(UsageError, match="not a speed"):
             speed_of(given)
 
 

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from aios_tui.console.state.reducer import fold_all, resync
 from aios_tui.console.state.view_state import ViewState
 from engine.agents.catalogue import load_catalogue
+from engine.cores.port import Chunk
 from engine.cores.scripted import ScriptedCore
 from engine.kernel import Kernel, KernelConfig
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.task import TaskSpec, TaskState
+from tests.engine.kernel.helpers import GateCore, make_kernel
 
 CATALOGUE = load_catalogue(None)[0]
 STEPS = st.lists(
@@ -37,22 +39,22 @@ def counted(state: ViewState, kernel: Kernel) -> None:
     assert (state.running, state.queued) == (kernel.running_count, kernel.queued_count)
     assert state.kernel is kernel.state
     assert state.policy == kernel.policy.name
-    lanes = [lane.task for lane in state.lanes.values() if lane.task is not None]
-    assert set(lanes) <= set(state.tasks)
+    slots = [slot.task for slot in state.slots.values() if slot.task is not None]
+    assert set(slots) <= set(state.tasks)
     for task in state.tasks.values():
-        assert task.executing == lanes.count(task.id)
+        assert task.executing == slots.count(task.id)
         assert (task.id in state.order) == bool(task.waiting)
 
 
 def essence(state: ViewState) -> object:
-    """What live folding and a snapshot must agree on."""
+    """Return the facts on which live folding and a snapshot must agree."""
     return (
         {
             task.id: (task.state, task.priority, task.arrival, task.started_at, task.round_total, task.held)
             for task in state.tasks.values()
         },
         [id_ for id_ in state.order if state.tasks[id_].state is TaskState.QUEUED],
-        {slot: (lane.task, lane.round, lane.attempt, lane.text) for slot, lane in state.lanes.items() if lane.task},
+        {id_: (slot.task, slot.round, slot.attempt, slot.text) for id_, slot in state.slots.items() if slot.task},
         state.policy,
         state.kernel,
         state.running,
@@ -109,7 +111,7 @@ async def walk(steps: list[tuple[str, int, str]]) -> None:
         counted(state, kernel)
         ended = state.counts.done + state.counts.failed + state.counts.cancelled
         assert ended == len(state.results) == sum(1 for step in steps if step[0] == "submit")
-        assert all(lane.task is None for lane in state.lanes.values())
+        assert all(slot.task is None for slot in state.slots.values())
     finally:
         await kernel.stop()
 
@@ -118,3 +120,25 @@ async def walk(steps: list[tuple[str, int, str]]) -> None:
 @given(STEPS)
 def test_the_view_agrees_with_the_kernel_whatever_is_done(steps: list[tuple[str, int, str]]) -> None:
     asyncio.run(walk(steps))
+
+
+async def test_a_resync_in_the_middle_of_an_attempt_shows_its_thinking_and_its_text() -> None:
+    core = GateCore()
+    kernel = make_kernel(core)
+    await kernel.start()
+    try:
+        live = resync(ViewState(), kernel.snapshot())
+        events = kernel.subscribe()
+        await kernel.submit(TaskSpec(prompt="x"))
+        running = await core.next()
+        running.pieces.put_nowait(Chunk("thinking", "A goose, then."))
+        running.say("Once upon")
+        while not live.slots["gate/0"].text:
+            await asyncio.wait_for(events.wait(), 20)
+            fold_all(live, events.drain())
+        late = resync(ViewState(), kernel.snapshot()).slots["gate/0"]
+        assert late.thinking == live.slots["gate/0"].thinking == "A goose, then."
+        assert late.text == live.slots["gate/0"].text == "Once upon"
+        running.end()
+    finally:
+        await kernel.stop()

@@ -1,4 +1,4 @@
-"""What may be chosen: agents with their descriptions, models that can be asked for."""
+"""The choices for a task: agents with their descriptions, models by name."""
 
 from __future__ import annotations
 

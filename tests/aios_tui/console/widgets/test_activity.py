@@ -172,10 +172,10 @@ def test_programs_of_one_name_are_counted_together() -> None:
 
 
 @given(st.integers(30, 210), st.integers(1, 60), st.booleans())
-def test_every_lane_is_shown_or_reached_and_no_number_is_cut(width: int, height: int, several: bool) -> None:
+def test_every_slot_is_shown_or_reached_and_no_number_is_cut(width: int, height: int, several: bool) -> None:
     view = folded(fake_cluster.whole() if several else scene.whole())
-    lanes = view.shown_lanes
-    plan = plan_for(view, lanes, sample(*fake_cluster.gpus()), width, height)
+    slots = view.shown_slots
+    plan = plan_for(view, slots, sample(*fake_cluster.gpus()), width, height)
     drawn = [entry.line for block in plan.blocks for entry in block.head] + [entry.line for entry in plan.foot]
     assert all(len(said(line)) <= width for line in drawn)
     figures = [said(line) for line in drawn if not said(line).startswith("✗")]  # why a core is down is free text
@@ -183,15 +183,15 @@ def test_every_lane_is_shown_or_reached_and_no_number_is_cut(width: int, height:
     if plan.scrolls:
         assert plan.room + len(plan.foot) == height
     else:
-        assert set(plan.heights) == {lane.slot for lane in lanes}
+        assert set(plan.heights) == {slot.id for slot in slots}
         assert sum(plan.heights.values()) + len(drawn) <= height
     assert plan.named is (several and not plan.titled)
 
 
-def test_the_warning_outlasts_all_but_the_lanes_and_titles() -> None:
+def test_the_warning_outlasts_all_but_the_slots_and_titles() -> None:
     view = folded(fake_cluster.whole())
     for height in range(5, 50):
-        plan = plan_for(view, view.shown_lanes, sample(), 50, height)
+        plan = plan_for(view, view.shown_slots, sample(), 50, height)
         shown = [said(entry.line) for block in plan.blocks for entry in block.head] + [
             said(entry.line) for entry in plan.foot
         ]
@@ -210,7 +210,7 @@ def test_the_header_leaves_out_counts_and_cuts_none(width: int) -> None:
     assert set(re.findall(r"[\d,]+ [a-z]", first)) <= {"12 q", "1 r", "1,234,567 d", "12,345 f", "1,234 c"}
 
 
-async def test_a_slot_that_is_not_proven_has_no_lane() -> None:
+async def test_a_slot_that_is_not_proven_has_no_line() -> None:
     async with opened(fake_cluster.whole()) as (app, pilot, runtime):
         assert "gpu-box/2" not in "\n".join(lines(app))
         assert "2 of 4 slots busy" in "\n".join(lines(app))
@@ -222,7 +222,7 @@ async def test_a_slot_that_is_not_proven_has_no_lane() -> None:
         assert "2 of 5 slots busy" in "\n".join(lines(app))
 
 
-async def test_the_cursor_finds_each_lane_between_the_blocks() -> None:
+async def test_the_cursor_finds_each_slot_between_the_blocks() -> None:
     async with opened(fake_cluster.whole(), size=(160, 50)) as (app, pilot, _):
         await pilot.press("2")
         seen = []

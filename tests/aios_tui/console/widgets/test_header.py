@@ -1,4 +1,4 @@
-"""What the header says of the cores."""
+"""The header's text about the cores."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from aios_tui.console.widgets.header import Header
 from engine.cores.port import CoreInfo, SlotState
 
 
-def drawn(*cores: CoreInfo, width: int = 120, height: int = 2, lanes: Sequence[SlotView] = ()) -> str:
+def drawn(*cores: CoreInfo, width: int = 120, height: int = 2, slots: Sequence[SlotView] = ()) -> str:
     header = Header()
-    header.view = ViewState(cores={info.name: info for info in cores}, lanes={lane.slot: lane for lane in lanes})
+    header.view = ViewState(cores={info.name: info for info in cores}, slots={slot.id: slot for slot in slots})
     return "\n".join("".join(text for text, _ in line).rstrip() for line in header.build(width, height))
 
 
@@ -39,8 +39,8 @@ def test_that_none_is_up_is_said_before_the_reasons() -> None:
 def test_tasks_do_not_wait_while_a_slot_is_up() -> None:
     other = CoreInfo("den", False, None, detail="no answer from den:11434")
     up, down = SlotView("den/0", "den"), SlotView("attic/0", "attic", SlotState.DOWN)
-    assert "den ○  attic ○  den: no answer" in drawn(other, DOWN, lanes=[up, down])
-    assert "no core is up; tasks wait" in drawn(other, DOWN, lanes=[down])
+    assert "den ○  attic ○  den: no answer" in drawn(other, DOWN, slots=[up, down])
+    assert "no core is up; tasks wait" in drawn(other, DOWN, slots=[down])
 
 
 @pytest.mark.parametrize(("width", "height"), [(120, 1), (80, 2), (80, 1), (40, 2)])

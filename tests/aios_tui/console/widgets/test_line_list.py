@@ -71,7 +71,7 @@ async def test_one_change_among_ten_thousand_draws_one_row() -> None:
         assert refreshed == [17] and max(drawn) < rows.size.height
 
 
-async def test_nothing_is_drawn_when_nothing_happens_and_only_a_lane_when_tokens_come() -> None:
+async def test_nothing_is_drawn_when_nothing_happens_and_only_a_slot_when_tokens_come() -> None:
     async with opened() as (app, pilot, runtime):
         refreshed = []
         for widget in (app.main.header, app.main.queue_list, app.main.activity, app.main.result_list, app.main.footer):

@@ -190,13 +190,37 @@ async def test_escape_closes_the_list_first() -> None:
         assert app.candidates.startswith("@chat")
 
 
-async def test_tab_leaves_when_there_is_nothing_to_complete() -> None:
+async def test_tab_never_leaves_the_line() -> None:
     app = Probe()
     async with app.run_test() as pilot:
-        await pilot.press(*"hello", "tab")
+        await pilot.press(*"@tr", "tab", "tab", *"nosuch", "shift+tab", "tab", *" hello")
         await pilot.pause()
+        assert app.line.input.has_focus
+        assert app.line.value == "@trnosuch hello"
+        await pilot.click("#other")
         assert not app.line.input.has_focus
-        assert app.line.value == "hello"
+
+
+async def test_names_are_completed_behind_the_prompt() -> None:
+    app = Probe()
+    async with app.run_test() as pilot:
+        await pilot.press(*"tell me !1 @st")
+        await pilot.pause()
+        assert app.candidates.startswith("@story_teller")
+        await pilot.press("tab", "tab", "enter")
+        await pilot.pause()
+        assert app.specs == [TaskSpec(prompt="tell me", agent="story_teller", priority=1)]
+
+
+async def test_a_trailing_word_that_names_nothing_says_how_to_escape_it() -> None:
+    app = Probe()
+    async with app.run_test() as pilot:
+        await pilot.press(*"fix bug #12", "enter")
+        await pilot.pause()
+        assert app.error.endswith(r"for text write \#12")
+        await pilot.press("left", "left", "left", "\\", "enter")
+        await pilot.pause()
+        assert app.specs == [TaskSpec(prompt="fix bug #12")]
 
 
 async def test_up_and_down_recall() -> None:
