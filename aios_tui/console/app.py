@@ -64,7 +64,7 @@ READ_CHARS_S = 20.0
 
 
 class ConsoleApp(ConsoleBase):
-    """The console over an opened session. The app's return value is the exit code: 0, or 128 + a signal's number.
+    """The console over an opened runtime. The app's return value is the exit code: 0, or 128 + a signal's number.
 
     Args:
         runtime: opened; the console starts it after its first paint, and `run_console` closes it.
@@ -125,7 +125,7 @@ class ConsoleApp(ConsoleBase):
 
     @property
     def main(self) -> MainScreen:
-        """The main screen, also while another one lies over it."""
+        """The main screen, also while another screen covers it."""
         return cast(MainScreen, self.screen_stack[0])
 
     def get_theme_variable_defaults(self) -> dict[str, str]:

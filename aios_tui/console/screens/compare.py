@@ -39,7 +39,7 @@ class RunList(OptionList):
 
 
 class CompareScreen(ConsoleScreen[None]):
-    """Compares the `marked` runs; by default the newest, and the runs of the same workload made just before it.
+    """Compares the `marked` runs; by default the newest run and those of the same workload made just before it.
 
     From 100 columns on, all parts are shown; below that one at a time.
     """

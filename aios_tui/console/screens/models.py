@@ -70,9 +70,9 @@ class ModelsScreen(ConsoleScreen[None]):
             [Content.styled("Models", "bold"), *map(_core_summary, view.cores.values())]
         )
         self.query_one(Titles).redraw()
-        self._draw_rest()
+        self._draw_selection()
 
-    def _draw_rest(self) -> None:
+    def _draw_selection(self) -> None:
         """Draw the note and the hints, which depend on the selected model."""
         row = self.rows.row
         note = self.query_one("#note", Static)
@@ -103,7 +103,7 @@ class ModelsScreen(ConsoleScreen[None]):
 
     @on(LineList.Pointed)
     def _pointed(self) -> None:
-        self._draw_rest()
+        self._draw_selection()
 
     @work(exclusive=True, group="history")
     async def _refresh(self) -> None:

@@ -58,7 +58,7 @@ class ThemeScreen(Dialog[None]):
         self.dismiss(None)
 
     def action_leave(self) -> None:
-        """Show the theme of before again, unless its file has been deleted meanwhile."""
+        """Restore the previous theme, unless its file has been deleted meanwhile."""
         self.console.themes.preview(self._before)
         self.dismiss(None)
 
