@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
@@ -247,34 +247,16 @@ class TaskRecord(BaseModel):
         """The record of a task in its present state."""
         spec = task.spec
         return cls(
-            id=task.id,
             agent=spec.agent.rpartition("/")[2],
             agent_name=spec.agent,
-            prompt=spec.prompt,
-            priority=task.priority,
-            state=task.state,
-            result=task.result,
-            rounds=task.rounds,
-            core=task.core,
-            model=task.model,
-            submitted_at=task.submitted_at,
-            started_at=task.started_at,
-            ended_at=task.ended_at,
             waiting_s=None if task.started_at is None else task.started_at - task.submitted_at,
             turnaround_s=None if task.ended_at is None else task.ended_at - task.submitted_at,
             service_s=task.service_s if task.attempts else None,
-            ttft_s=task.ttft_s,
-            tokens_in=task.tokens_in,
-            tokens_out=task.tokens_out,
             tokens_per_s=task.tokens_out / task.decode_s if task.decode_s > 0 else None,
-            attempts=task.attempts,
-            error=task.error,
-            dispatch_order=task.dispatch_order,
-            client=spec.client,
-            deadline=spec.deadline,
-            ref=spec.ref,
-            workload=spec.workload,
-            retry_of=task.retry_of,
-            held=task.held,
-            fault=task.fault,
+            **{name: getattr(spec, name) for name in ("prompt", "client", "deadline", "ref", "workload")},
+            **{name: getattr(task, name) for name in _SAME},
         )
+
+
+_SAME = tuple({field.name for field in fields(Task)} & TaskRecord.model_fields.keys() - {"service_s"})
+"""Fields of TaskRecord that are copied from Task under the same name."""

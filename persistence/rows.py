@@ -15,36 +15,14 @@ from engine.task import AttemptState, GenerationOptions, TaskRecord
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# Replacements for values that a damaged file makes unreadable, for required fields.
+# Replacements for values that a damaged file makes unreadable, for required fields; the others become None.
 _PLACEHOLDERS: Mapping[str, Any] = {
-    "agent": "?",
-    "agent_name": "?",
+    **dict.fromkeys(("agent", "agent_name", "slot", "core", "policy", "program", "version", "workload"), "?"),
+    **dict.fromkeys(("submitted_at", "ready_at", "started_at", "at"), 0.0),
+    **dict.fromkeys(("start", "starts", "round", "attempt", "pid", "interruptions", "accepted_run", "run"), 0),
+    **dict.fromkeys(("priority", "previous", "asked_priority"), 5),
     "prompt": "",
-    "priority": 5,
-    "previous": 5,
     "state": "failed",
-    "submitted_at": 0.0,
-    "ready_at": 0.0,
-    "started_at": 0.0,
-    "at": 0.0,
-    "start": 0,
-    "round": 0,
-    "attempt": 0,
-    "slot": "?",
-    "core": "?",
-    "policy": "?",
-    "program": "?",
-    "version": "?",
-    "pid": 0,
-    "asked_priority": 5,
-    "asked_model": None,
-    "starts": 0,
-    "interruptions": 0,
-    "round_total": None,
-    "accepted_run": 0,
-    "ended_run": None,
-    "run": 0,
-    "workload": "?",
     "mode": "virtual",
 }
 

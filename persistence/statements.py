@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from engine.events import (
@@ -105,30 +106,22 @@ STATEMENTS = {
 }
 
 
+_SPEC = attrgetter("agent", "prompt", "priority", "model", "client", "deadline")
+_SPEC_ORIGIN = attrgetter("ref", "workload", "input_tokens", "output_tokens")
+_ATTEMPT_KEY = attrgetter("task", "round", "attempt")
+_ATTEMPT = attrgetter("slot", "core", "model", "ready_at", "at", "prompt")
+_REPLY = attrgetter("at", "model", "reply", "thinking")
+_USAGE = attrgetter("tokens_in", "tokens_out", "load_s", "prefill_s", "decode_s")
+_FINAL = attrgetter("round_total", "rounds", "attempts", "core", "model", "result", "error")
+_FINAL_COST = attrgetter("service_s", "decode_s", "ttft_s", "tokens_in", "tokens_out")
+_FAULT = attrgetter("kind", "model", "core")
+
+
 def _accept(event: TaskAccepted, run: int) -> Iterator[tuple[str, Row]]:
     spec = event.spec
     options = "{}" if spec.options == _NO_OPTIONS else spec.options.model_dump_json(exclude_none=True)
-    yield (
-        "accept",
-        (
-            event.task,
-            spec.agent,
-            spec.prompt,
-            spec.priority,
-            spec.model,
-            spec.client,
-            spec.deadline,
-            options,
-            spec.ref,
-            spec.workload,
-            spec.input_tokens,
-            spec.output_tokens,
-            event.retry_of,
-            run,
-            event.at,
-            None if spec.query is None else spec.query.model_dump_json(exclude_defaults=True),
-        ),
-    )
+    query = None if spec.query is None else spec.query.model_dump_json(exclude_defaults=True)
+    yield "accept", (event.task, *_SPEC(spec), options, *_SPEC_ORIGIN(spec), event.retry_of, run, event.at, query)
     yield "index", (event.task, spec.prompt)
 
 
@@ -150,80 +143,40 @@ def _hold(event: TaskHeld, run: int) -> Iterator[tuple[str, Row]]:
 
 
 def _attempt(event: AttemptStarted, run: int) -> Iterator[tuple[str, Row]]:
-    row = (
-        event.task,
-        event.round,
-        event.attempt,
-        event.slot,
-        event.core,
-        event.model,
-        event.ready_at,
-        event.at,
-        event.prompt,
-    )
-    yield "attempt", row
+    yield "attempt", (*_ATTEMPT_KEY(event), *_ATTEMPT(event))
 
 
 def _attempt_end(event: AttemptEnded, run: int) -> Iterator[tuple[str, Row]]:
-    usage = event.usage
-    yield (
-        "attempt_end",
-        (
-            event.task,
-            event.round,
-            event.attempt,
-            event.state.value,
-            event.at,
-            event.model,
-            event.reply,
-            event.thinking,
-            usage.tokens_in,
-            usage.tokens_out,
-            usage.load_s,
-            usage.prefill_s,
-            usage.decode_s,
-            event.ttft_s,
-            event.service_s,
-            None if event.fault is None else event.fault.value,
-            event.error,
-            _tool_calls_json(event),
-        ),
-    )
-
-
-def _tool_calls_json(event: AttemptEnded) -> str:
-    """The tool calls as JSON, in ASCII, so that the database can refuse no character."""
     calls = [{"name": each.name, "arguments": each.arguments, "id": each.id} for each in event.tool_calls]
-    return json.dumps(calls) if calls else ""
+    row = (
+        *_ATTEMPT_KEY(event),
+        event.state.value,
+        *_REPLY(event),
+        *_USAGE(event.usage),
+        event.ttft_s,
+        event.service_s,
+        None if event.fault is None else event.fault.value,
+        event.error,
+        json.dumps(calls) if calls else "",  # ASCII, so that the database can refuse no character
+    )
+    yield "attempt_end", row
 
 
 def _end(event: TaskEnded, run: int) -> Iterator[tuple[str, Row]]:
     task = event.final
-    yield (
-        "end",
-        (
-            event.task,
-            event.state.value,
-            task.priority,
-            task.dispatch_order,
-            task.started_at,
-            event.at if task.ended_at is None else task.ended_at,
-            run,
-            task.round_total,
-            task.rounds,
-            task.attempts,
-            task.core,
-            task.model,
-            task.result,
-            task.error,
-            task.service_s,
-            task.decode_s,
-            task.ttft_s,
-            task.tokens_in,
-            task.tokens_out,
-            *((None, None, None) if task.fault is None else (task.fault.kind, task.fault.model, task.fault.core)),
-        ),
+    row = (
+        event.task,
+        event.state.value,
+        task.priority,
+        task.dispatch_order,
+        task.started_at,
+        event.at if task.ended_at is None else task.ended_at,
+        run,
+        *_FINAL(task),
+        *_FINAL_COST(task),
+        *((None, None, None) if task.fault is None else _FAULT(task.fault)),
     )
+    yield "end", row
 
 
 def _policy(event: PolicyChanged, run: int) -> Iterator[tuple[str, Row]]:
