@@ -1,4 +1,4 @@
-"""Describe models, for the command line and the console alike."""
+"""What there is to say of a model, for the command line and the console alike."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _LONG = 12
 
 
 def vram_share(model: ModelInfo) -> float | None:
-    """Return the share of a loaded model in GPU memory, 0 to 1: `size_vram / size`; None when unknown."""
+    """The part of a loaded model that is in GPU memory, 0 to 1: `size_vram / size`; None where it isn't told."""
     if not model.loaded or model.size_vram is None or not model.size_loaded:
         return None
     return min(1.0, max(0.0, model.size_vram / model.size_loaded))
 
 
 def share_words(share: float) -> str:
-    """Format a share as a percentage; 100 % means all of it, 0 % none."""
+    """A share as a percentage that says 100 only of all of it, and 0 only of nothing."""
     percent = round(share * 100)
     return f"{min(99, percent) if share < 1 else 100 if share >= 1 else percent} %" if share > 0 else "0 %"
 
 
 def warning(model: ModelInfo) -> str:
-    """Return why a model that is not fully in GPU memory is slow; empty otherwise."""
+    """What slows this model down, when part of it is not in GPU memory; empty otherwise."""
     share = vram_share(model)
     if share is None or share >= 1 or model.size_loaded is None:
         return ""
@@ -43,7 +43,7 @@ def warning(model: ModelInfo) -> str:
 
 
 def memory(model: ModelInfo, now: float) -> str:
-    """Describe how much of a model is in which memory, and for how long."""
+    """Whether it is in memory, how much of it where, and for how long."""
     if not model.loaded:
         return "not loaded"
     parts = ["loaded" if model.size_loaded is None else numbers.size(model.size_loaded)]
@@ -57,13 +57,13 @@ def memory(model: ModelInfo, now: float) -> str:
 
 
 def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
-    """Yield a label and a text for each known property; a text may have several lines."""
+    """A label and what it is, for each thing that is known; some texts have several lines."""
     info = shown.info
     kind = " ".join(filter(None, (shown.family, shown.parameter_size, shown.quantization, shown.facts.get("format"))))
     most = next((value for key, value in shown.facts.items() if key.endswith(".context_length")), "")
     context = [f"{info.context_length:,} now"] if info.context_length else []
     context += [f"{int(most):,} at most"] if most.isascii() and most.isdigit() else []
-    changed = "" if shown.modified_at is None else _local_time(shown.modified_at)
+    changed = "" if shown.modified_at is None else _moment(shown.modified_at)
     found = (
         ("kind", kind or info.detail),
         ("size", "" if info.size is None else numbers.size(info.size)),
@@ -76,19 +76,19 @@ def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
         ("parameters", "\n".join(" ".join(line.split()) for line in shown.parameters.splitlines())),
         ("system", shown.system.strip()),
         ("template", shown.template.strip()),
-        ("license", _first_lines(shown.license)),
+        ("license", _start(shown.license)),
     )
     return ((label, text) for label, text in found if text)
 
 
-def _first_lines(text: str) -> str:
-    """Return the first lines of a long text, and the number of further ones."""
+def _start(text: str) -> str:
+    """The first lines of a long text, and how many there are beyond."""
     lines = text.strip().splitlines()
     more = [f"… and {len(lines) - _LONG} more lines"] if len(lines) > _LONG else []
     return "\n".join([*lines[:_LONG], *more])
 
 
-def _local_time(at: float) -> str:
+def _moment(at: float) -> str:
     try:
         return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError, OSError):
@@ -96,7 +96,7 @@ def _local_time(at: float) -> str:
 
 
 def progress_words(progress: PullProgress, rate: float | None = None) -> str:
-    """Format the progress of a pull: `pulling 6e9f90f02bb3  43 %  2.2 of 5.2 GB  31 MB/s  1:37 left`."""
+    """How far a pull is: `pulling 6e9f90f02bb3  43 %  2.2 of 5.2 GB  31 MB/s  1:37 left`."""
     parts = [progress.status]
     if progress.total:
         parts.append(f"{int(100 * progress.done / progress.total)} %")
