@@ -63,7 +63,7 @@ def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
     most = next((value for key, value in shown.facts.items() if key.endswith(".context_length")), "")
     context = [f"{info.context_length:,} now"] if info.context_length else []
     context += [f"{int(most):,} at most"] if most.isascii() and most.isdigit() else []
-    changed = "" if shown.modified_at is None else _local_time(shown.modified_at)
+    changed = "" if shown.modified_at is None else _moment(shown.modified_at)
     found = (
         ("kind", kind or info.detail),
         ("size", "" if info.size is None else numbers.size(info.size)),
@@ -76,7 +76,7 @@ def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
         ("parameters", "\n".join(" ".join(line.split()) for line in shown.parameters.splitlines())),
         ("system", shown.system.strip()),
         ("template", shown.template.strip()),
-        ("license", _first_lines(shown.license)),
+        ("license", _start(shown.license)),
     )
     return ((label, text) for label, text in found if text)
 
@@ -88,7 +88,7 @@ def _first_lines(text: str) -> str:
     return "\n".join([*lines[:_LONG], *more])
 
 
-def _local_time(at: float) -> str:
+def _moment(at: float) -> str:
     try:
         return f"{datetime.fromtimestamp(at):%Y-%m-%d %H:%M}"
     except (ValueError, OverflowError, OSError):

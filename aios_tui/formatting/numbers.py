@@ -11,7 +11,7 @@ MARKS: dict[TaskState, tuple[str, str]] = {
     TaskState.FAILED: ("✗", "bad"),
     TaskState.CANCELLED: ("⊘", "dim"),
 }
-"""A mark and a style for each state of a task."""
+"""Mark and style name by state of a task."""
 
 
 def clock(seconds: float | None) -> str:

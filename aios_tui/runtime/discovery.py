@@ -19,7 +19,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import StoreError
-from engine.files import write_private_text
+from engine.files import atomic_writer
 
 MAX_SOCKET_PATH = 100
 """Bytes; the smallest limit of a system is 104."""
@@ -79,10 +79,11 @@ def socket_path(database: Path) -> Path:
 
 
 def announce(database: Path, url: str | None) -> None:
-    """Write the announcement of this process. Raises UsageError when it can't be written."""
+    """Write the announcement of this process. Raises OSError when it can't be written."""
     path = socket_path(database)
     announcement = Announcement(pid=os.getpid(), socket=path if path.exists() else None, url=url)
-    write_private_text(announcement_file(database), announcement.model_dump_json())
+    with atomic_writer(announcement_file(database)) as file:
+        file.write(announcement.model_dump_json().encode())
 
 
 def withdraw(database: Path) -> None:

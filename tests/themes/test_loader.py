@@ -28,7 +28,7 @@ def test_a_good_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected"),
     [
         ('background = "', 'background = "red', "colours.background: 'red#"),
         ("dark = true\n", "", "dark: missing"),
@@ -46,13 +46,13 @@ def test_a_good_file(tmp_path: Path) -> None:
         ("[colours]", '[variables]\n"a;b" = "#112233"\n[colours]', "'a;b' is not a usable name"),
     ],
 )
-def test_a_bad_file_is_named_with_field_and_reason(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_bad_file_is_named_with_field_and_reason(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert old in GOOD
     with pytest.raises(ThemeError) as caught:
         load_theme(written(tmp_path, GOOD.replace(old, new, 1)))
     line = str(caught.value)
     assert line.startswith("mine.toml: ")
-    assert told in line
+    assert expected in line
     assert line.isprintable()
 
 

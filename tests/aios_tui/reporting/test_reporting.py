@@ -71,10 +71,10 @@ def test_every_report_can_be_read_by_its_schema_and_drawn(given: Results) -> Non
 
 
 def test_the_schema_refuses_what_it_does_not_know() -> None:
-    said = json.loads(report_text(results()))
-    for change in ({"version": 2}, {"colour": "red"}, {"runs": [{**said["runs"][0], "kind": "dream"}]}):
+    report = json.loads(report_text(results()))
+    for change in ({"version": 2}, {"colour": "red"}, {"runs": [{**report["runs"][0], "kind": "dream"}]}):
         with pytest.raises(ValidationError):
-            Report.model_validate({**said, **change})
+            Report.model_validate({**report, **change})
 
 
 def test_the_docs_name_every_field() -> None:
@@ -98,8 +98,8 @@ def test_the_better_value_is_marked_where_a_reader_sees_a_difference() -> None:
     assert rows["waiting mean s, priority 5"].best == {0}
     assert rows["makespan s"].best == frozenset()
     assert rows["tasks"].best == frozenset()
-    told = {line[:27].strip(): line for line in text_table(results())}
-    assert told["waiting mean s, priority 1"].endswith("1*")
+    shown = {line[:27].strip(): line for line in text_table(results())}
+    assert shown["waiting mean s, priority 1"].endswith("1*")
     assert all(line.best == frozenset() for line in lines(results("fifo")))
 
 
@@ -154,9 +154,9 @@ def test_without_matplotlib_the_report_has_no_figures_and_says_so(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.delitem(sys.modules, "aios_tui.reporting.figures")
     monkeypatch.delattr("aios_tui.reporting.figures")
-    told = write_report(tmp_path, results())
-    assert told is not None
-    assert "matplotlib" in told
+    missing = write_report(tmp_path, results())
+    assert missing is not None
+    assert "matplotlib" in missing
     assert {path.name for path in tmp_path.iterdir()} == {"report.md", "report.json", "tasks.csv"}
     assert "![" not in (tmp_path / "report.md").read_text()
 

@@ -86,9 +86,9 @@ def test_text_of_the_document_is_escaped() -> None:
 
 
 async def test_schema_names_stay_as_they_are() -> None:
-    """Generated clients have classes of these names."""
+    """Generated clients have classes of these names; more may be added."""
     async with gateway(GateCore()) as here:
-        assert set((await here.http.get("/openapi.json")).json()["components"]["schemas"]) == SCHEMAS
+        assert set((await here.http.get("/openapi.json")).json()["components"]["schemas"]) >= SCHEMAS
 
 
 def test_every_event_and_field_is_documented() -> None:

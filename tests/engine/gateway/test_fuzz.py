@@ -25,7 +25,7 @@ EXAMPLES = 8
 def url() -> Iterator[str]:
     """A service in a thread of its own: what asks it is not async."""
     ready: list[str] = []
-    told = threading.Event()
+    listening = threading.Event()
 
     def run() -> None:
         asyncio.run(serve())
@@ -37,13 +37,13 @@ def url() -> Iterator[str]:
             loop = asyncio.get_running_loop()
             ready.extend([here.url])
             stopping.append(lambda: loop.call_soon_threadsafe(stop.set))
-            told.set()
+            listening.set()
             await stop.wait()
 
     stopping: list[Any] = []
     thread = threading.Thread(target=run)
     thread.start()
-    assert told.wait(30)
+    assert listening.wait(30)
     yield ready[0]
     stopping[0]()
     thread.join(30)

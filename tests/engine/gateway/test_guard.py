@@ -105,8 +105,8 @@ async def test_a_large_request_is_refused_told_or_streamed() -> None:
 
     async with served(GateCore(), config=GatewayConfig(max_body_bytes=1000)) as here:
         json_type = {"content-type": "application/json"}
-        told = await here.http.post("/agents/submit", content=b"x" * 1001, headers=json_type)
-        assert (told.status_code, told.json()["detail"]) == (413, "the request is larger than 1,000 bytes")
+        announced = await here.http.post("/agents/submit", content=b"x" * 1001, headers=json_type)
+        assert (announced.status_code, announced.json()["detail"]) == (413, "the request is larger than 1,000 bytes")
         streamed = await here.http.post("/agents/submit", content=pieces(), headers=json_type)
         assert streamed.status_code == 413
         assert (await here.http.get(PATH)).status_code == 200

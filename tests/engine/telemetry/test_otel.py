@@ -326,7 +326,7 @@ def test_the_setting(given: str, taken: bool | str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         ("maybe", "neither true nor false nor a collector's address"),
         ("ftp://x", "neither true nor false"),
@@ -334,8 +334,8 @@ def test_the_setting(given: str, taken: bool | str) -> None:
         ("http://me:secret@host:4318", "put keys in OTEL_EXPORTER_OTLP_HEADERS"),
     ],
 )
-def test_a_setting_that_is_none(given: str, told: str) -> None:
+def test_a_setting_that_is_none(given: str, expected: str) -> None:
     with pytest.raises(UsageError) as raised:
         load_settings(environ={"AIOS_TUI_OTEL": given})
-    assert told in str(raised.value)
+    assert expected in str(raised.value)
     assert "secret" not in str(raised.value)

@@ -1,4 +1,4 @@
-"""Telemetry: real numbers of this machine, GPUs told by NVML, and one calm line where there is none."""
+"""Telemetry: real numbers of this machine, GPUs from NVML, and one line where there is none."""
 
 from __future__ import annotations
 

@@ -128,16 +128,16 @@ REFUSED: list[tuple[str, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("text", "line", "told"), REFUSED)
-def test_what_is_refused_names_file_line_and_reason(tmp_path: Path, text: str, line: int, told: str) -> None:
+@pytest.mark.parametrize(("text", "line", "expected"), REFUSED)
+def test_what_is_refused_names_file_line_and_reason(tmp_path: Path, text: str, line: int, expected: str) -> None:
     path = _write(tmp_path, text.encode(errors="surrogateescape"))
     with pytest.raises(UsageError) as caught:
         _read(path)
-    said = str(caught.value)
-    assert said.startswith(f"{path}, line {line}: " if line else f"{path}: ")
-    assert told in said
-    assert "\n" not in said
-    assert len(said) < 400 + len(str(path))
+    message = str(caught.value)
+    assert message.startswith(f"{path}, line {line}: " if line else f"{path}: ")
+    assert expected in message
+    assert "\n" not in message
+    assert len(message) < 400 + len(str(path))
 
 
 def _drop_line(lines: list[bytes]) -> list[bytes]:
@@ -153,7 +153,7 @@ def _append(lines: list[bytes]) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("damage", "line", "told"),
+    ("damage", "line", "expected"),
     [
         (_drop_line, 3, "counts 2 tasks, but there are 1"),
         (_change_line, 4, "the checksum of the end record does not match"),
@@ -161,12 +161,12 @@ def _append(lines: list[bytes]) -> list[bytes]:
     ],
 )
 def test_a_damaged_file_is_found_out_by_its_end(
-    tmp_path: Path, damage: Callable[[list[bytes]], list[bytes]], line: int, told: str
+    tmp_path: Path, damage: Callable[[list[bytes]], list[bytes]], line: int, expected: str
 ) -> None:
     path = tmp_path / "w.jsonl"
     save(path, WorkloadHeader(), [TaskRow(id="a", prompt="x"), TaskRow(id="b", at=1.0, prompt="y")])
     path.write_bytes(b"".join(damage(path.read_bytes().splitlines(keepends=True))))
-    with pytest.raises(UsageError, match=f"line {line}: .*{told}"):
+    with pytest.raises(UsageError, match=f"line {line}: .*{expected}"):
         load(path)
 
 

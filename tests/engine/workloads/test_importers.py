@@ -103,7 +103,7 @@ def test_compressed_traces_and_what_is_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "format", "line", "told"),
+    ("text", "format", "line", "expected"),
     [
         ("", "auto", 0, "empty"),
         ('{"kind": "workload", "version": 1}\n', "auto", 0, "a workload already"),
@@ -129,15 +129,15 @@ def test_compressed_traces_and_what_is_saved(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_refused_names_file_line_and_reason(
-    tmp_path: Path, text: str, format: str, line: int, told: str
+    tmp_path: Path, text: str, format: str, line: int, expected: str
 ) -> None:
     path = _write(tmp_path, text)
     with pytest.raises(UsageError) as caught:
         _rows(path, format)
-    said = str(caught.value)
-    assert told in said
-    assert said.startswith(f"{path}, line {line}: " if line > 0 else f"{path}: " if line == 0 else "unknown")
-    assert len(said) < 400 + len(str(path))
+    message = str(caught.value)
+    assert expected in message
+    assert message.startswith(f"{path}, line {line}: " if line > 0 else f"{path}: " if line == 0 else "unknown")
+    assert len(message) < 400 + len(str(path))
 
 
 def test_a_refused_import_leaves_no_file(tmp_path: Path) -> None:

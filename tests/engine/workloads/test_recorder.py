@@ -118,8 +118,8 @@ def test_history_becomes_a_workload() -> None:
         PastTask(6, 102.0, SPEC.model_copy(update={"agent": "me/translate"})),
     )
     items = [item for task in tasks for item in past.add(task)] + list(past.rest())
-    told = [item.id if isinstance(item, TaskRow) else item.policy or f"{item.op} {item.task}" for item in items]
-    assert list(zip((item.at for item in items), told, strict=True)) == [
+    names = [item.id if isinstance(item, TaskRow) else item.policy or f"{item.op} {item.task}" for item in items]
+    assert list(zip((item.at for item in items), names, strict=True)) == [
         (0.0, "npps"),
         (0.0, "t4"),
         (1.0, "priority t4"),

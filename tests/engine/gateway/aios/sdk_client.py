@@ -32,7 +32,7 @@ def main() -> None:
             ("OverridesLayer", "overrides"),
         )
     }
-    tell = threading.Lock()
+    printing = threading.Lock()
 
     def one(number: int) -> None:
         agent, task = TASKS[number % len(TASKS)]
@@ -46,13 +46,13 @@ def main() -> None:
             client.override_scheduler(layers["OverridesLayer"](max_workers=32))
             client.setup_agent_factory(layers["OverridesLayer"](max_workers=32))
             submitted = client.execute(agent, {"task": f"{task} ({number})"})
-            told = {"result": client.poll_agent(submitted["execution_id"], timeout=10)}
+            outcome = {"result": client.poll_agent(submitted["execution_id"], timeout=10)}
         except Exception as error:  # noqa: BLE001  (whatever the SDK raises is what its user would see)
-            told = {"error": f"{type(error).__name__}: {error}"}
+            outcome = {"error": f"{type(error).__name__}: {error}"}
         finally:
             client.cleanup()
-        with tell:
-            print(json.dumps({"client": number, "agent": agent, "s": round(time.monotonic() - began, 2), **told}))
+        with printing:
+            print(json.dumps({"client": number, "agent": agent, "s": round(time.monotonic() - began, 2), **outcome}))
 
     threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
     for thread in threads:

@@ -150,7 +150,7 @@ def _basic(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "body", "status", "told"),
+    ("method", "path", "body", "status", "expected"),
     [
         ("POST", "/core/llm/setup", {"llm_name": "gpt-9"}, 404, "unknown model 'gpt-9': there is gate"),
         (
@@ -174,12 +174,12 @@ def _basic(text: str) -> str:
         ("POST", "/query", {"query_type": "memory", "agent_name": "a", "query_data": {}}, 422, "query_type"),
     ],
 )
-async def test_what_is_wrong_is_told_in_one_line(method: str, path: str, body: Any, status: int, told: str) -> None:
+async def test_what_is_wrong_is_told_in_one_line(method: str, path: str, body: Any, status: int, expected: str) -> None:
     async with gateway(GateCore()) as here:
         answer = await here.http.request(method, path, json=body)
         assert answer.status_code == status
         detail = answer.json()["detail"]
-        assert told in detail
+        assert expected in detail
         assert "\n" not in detail
         assert "Traceback" not in answer.text
 

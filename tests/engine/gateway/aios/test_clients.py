@@ -139,9 +139,9 @@ async def test_the_real_sdk(policy: str) -> None:
             stdout=asyncio.subprocess.PIPE,
         )
         out, _ = await process.communicate()
-        told = [json.loads(line) for line in out.splitlines()]
-        assert len(told) == 5
-        assert [each.get("error") for each in told] == [None] * 5
-        assert {each["result"]["rounds"] for each in told} == {3}
+        records = [json.loads(line) for line in out.splitlines()]
+        assert len(records) == 5
+        assert [each.get("error") for each in records] == [None] * 5
+        assert {each["result"]["rounds"] for each in records} == {3}
         accepted = [event.spec.client for event in subscription.drain() if isinstance(event, TaskAccepted)]
         assert sorted(map(str, accepted)) == [f"thread-{number}" for number in range(5)]

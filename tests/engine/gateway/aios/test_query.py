@@ -81,8 +81,8 @@ async def test_calls_of_tools_are_read_from_the_answer() -> None:
     core = GateCore()
     async with gateway(core) as here:
         calls = '[{"name": "weather", "parameters": {"city": "Ulm"}}, {"name": "rm", "parameters": {}}]'
-        said = f"Sure:\n```json\n{calls}\n```"
-        answer = await ask(here, core, [said], tools=[TOOL], action_type="tool_use")
+        message = f"Sure:\n```json\n{calls}\n```"
+        answer = await ask(here, core, [message], tools=[TOOL], action_type="tool_use")
         assert answer["response"]["response_message"] is None
         assert answer["response"]["tool_calls"] == [
             {"id": "call_1", "type": "function", "name": "weather", "parameters": {"city": "Ulm"}}
@@ -141,7 +141,7 @@ async def test_the_models_that_a_client_chose_are_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "expected"),
     [
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "only text"),
@@ -150,23 +150,23 @@ async def test_the_models_that_a_client_chose_are_asked() -> None:
         ({"max_new_tokens": 0}, "max_new_tokens"),
     ],
 )
-async def test_what_can_not_be_asked_is_refused(data: dict[str, Any], told: str) -> None:
+async def test_what_can_not_be_asked_is_refused(data: dict[str, Any], expected: str) -> None:
     async with gateway(GateCore()) as here:
         answer = await here.post("/query", asking(**data))
         assert answer.status_code == 422
-        assert told in answer.json()["detail"]
+        assert expected in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("kind", ["memory", "storage", "tool"])
 async def test_queries_of_kinds_that_are_not_served_are_refused_by_name(kind: str) -> None:
-    told = f"body: {kind} queries are not served here yet, only query_type 'llm'"
+    expected = f"body: {kind} queries are not served here yet, only query_type 'llm'"
     async with gateway(GateCore()) as here:
         for body in (
             {"query_type": kind, "agent_name": "a", "query_data": {"operation_type": "add", "params": {}}},
             {"agent_name": "a", "query_data": {"query_class": kind, "params": {}}},
         ):
             answer = await here.post("/query", body)
-            assert (answer.status_code, answer.json()["detail"]) == (422, told)
+            assert (answer.status_code, answer.json()["detail"]) == (422, expected)
 
 
 async def test_a_query_outlives_the_process(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ async def test_a_model_that_takes_tools_is_given_them_as_such() -> None:
         (asked,) = fake.chats()
         clock = {**bare, "parameters": {"type": "object", "properties": {}}}
         assert asked.body["tools"] == [NATIVE, {"type": "function", "function": clock}]
-        assert asked.body["messages"] == asking()["query_data"]["messages"]  # nothing is told in words
+        assert asked.body["messages"] == asking()["query_data"]["messages"]  # the schema is not described in the prompt
         assert asked.body["model"] == "qwen3:8b"
 
 

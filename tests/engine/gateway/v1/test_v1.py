@@ -77,8 +77,8 @@ async def test_a_task_is_held_and_released() -> None:
         running = await core.next()
         assert running.attempt.task == 2
         refused = await here.post("/v1/tasks/2/hold")
-        told = "task 2 has started; only a queued task can be held or released"
-        assert (refused.status_code, refused.json()["detail"]) == (409, told)
+        expected = "task 2 has started; only a queued task can be held or released"
+        assert (refused.status_code, refused.json()["detail"]) == (409, expected)
         assert (await here.post("/v1/tasks/1/release")).json()["held"] is False
         running.end()
         assert (await core.next()).attempt.task == 1
@@ -100,7 +100,7 @@ async def test_paused_nothing_is_dispatched() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         ({}, "prompt"),
         ({"prompt": "x", "deadline": -1}, "deadline"),
@@ -109,11 +109,11 @@ async def test_paused_nothing_is_dispatched() -> None:
         ([], "dictionary"),
     ],
 )
-async def test_a_task_that_is_none_is_refused(body: Any, told: str) -> None:
+async def test_a_task_that_is_none_is_refused(body: Any, expected: str) -> None:
     async with gateway(GateCore()) as here:
         answer = await here.post("/v1/tasks", body)
         assert answer.status_code == 422
-        assert told in answer.json()["detail"]
+        assert expected in answer.json()["detail"]
         bad = await here.http.post("/v1/tasks", content=b"{" * 50_000, headers={"content-type": "application/json"})
         assert bad.status_code in (400, 422)
         for number in (0, 2**62 + 1, 10**40):
@@ -204,7 +204,7 @@ async def _upto(
 
 def test_calls_of_tools_are_in_the_events() -> None:
     calls = (ToolCall("look_up", {"place": {"city": "Brno"}, "days": [1, 2]}, "c1"),)
-    told = json.loads(json.dumps(as_json(AttemptEnded(1.0, 1, 1, 1, "s/0", AttemptState.DONE, tool_calls=calls))))
-    assert told["tool_calls"] == [
+    found = json.loads(json.dumps(as_json(AttemptEnded(1.0, 1, 1, 1, "s/0", AttemptState.DONE, tool_calls=calls))))
+    assert found["tool_calls"] == [
         {"name": "look_up", "arguments": {"place": {"city": "Brno"}, "days": [1, 2]}, "id": "c1"}
     ]
