@@ -246,7 +246,7 @@ def place_next(
     slots = placement.first_free()
     if not slots:
         return None
-    if admits is None and placement.alike and not isinstance(ready.policy, Affinity):
+    if admits is None and not isinstance(ready.policy, Affinity) and placement.alike:
         head, slot = ready.pop(), slots[0]  # the head by the policy goes to any slot, which is quicker to see
         if head is None:
             return None

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from engine.scheduling import Policy, Ready, Scheduler, parse_policy
-from tests.engine.scheduling.helpers import POLICIES, Item, place
+from tests.engine.scheduling.helpers import POLICIES, Item, sort_key
 
 priorities = st.integers(0, 9)
 
@@ -25,7 +25,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.count = 0
 
     def ordered(self) -> list[int]:
-        return [item.id for item in sorted(self.model, key=place(self.policy))]
+        return [item.id for item in sorted(self.model, key=sort_key(self.policy))]
 
     @rule(target=ids, priority=priorities, gap=st.floats(0, 20))
     def push(self, priority: int, gap: float) -> int:
