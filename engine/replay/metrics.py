@@ -181,15 +181,6 @@ def queue_length(run: Run, points: int = 500) -> list[tuple[float, int]]:
     return [(moment, bisect_right(tasks.at, moment) - bisect_right(started, moment)) for moment in moments]
 
 
-def compare_order(one: Run, other: Run) -> int | None:
-    """The index of the first dispatch in which two runs of one workload differ; None if they agree."""
-    for index, (left, right) in enumerate(zip(one.order, other.order, strict=False)):
-        if one.tasks.id(left) != other.tasks.id(right):
-            return index
-    shorter = min(len(one.order), len(other.order))
-    return None if len(one.order) == len(other.order) else shorter
-
-
 def _grouped(
     columns: Sequence[Sequence[float]], keys: Sequence[int], kinds: int, n: int
 ) -> tuple[Group, dict[int, Group]]:

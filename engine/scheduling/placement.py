@@ -108,10 +108,6 @@ class Placement(Generic[S]):
         """True if any free slot does for any model: there is one core, without a known limit of models in memory."""
         return len(self.models) == 1 and all(models.memory is None for models in self.models.values())
 
-    @property
-    def any_free(self) -> bool:
-        return any(self._free.values())
-
     def first_free(self) -> list[S]:
         """The first free slot of each core that has one, in the order of the cores."""
         return [free[0] for free in self._free.values() if free]

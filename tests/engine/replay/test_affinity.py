@@ -15,13 +15,14 @@ from engine.cores.scripted import ScriptedCore
 from engine.kernel import Kernel
 from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
-from engine.replay.metrics import compare_order, measure
+from engine.replay.metrics import measure
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import OperatorAction, TaskTable
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.workloads.format import TaskRow, WorkloadHeader
 from engine.workloads.reader import Workload
+from tests.engine.replay.helpers import compare_order
 from tests.engine.scheduling.helpers import bounds
 
 POLICIES = ["fifo", "npps", "fifo:affinity=2", "npps:affinity=3", "npps:ageing=60,affinity=4", "npps:affinity_s=1000"]

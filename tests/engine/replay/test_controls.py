@@ -14,7 +14,7 @@ from engine.events import AttemptEnded, TaskStarted
 from engine.kernel import Kernel
 from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
-from engine.replay.metrics import compare_order, measure
+from engine.replay.metrics import measure
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import OperatorAction, Run, TaskTable
 from engine.scheduling import parse_policy
@@ -23,6 +23,7 @@ from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.reader import Workload, load
 from engine.workloads.recorder import Recorder
 from tests.engine.kernel.helpers import GateCore, make_kernel
+from tests.engine.replay.helpers import compare_order
 
 
 def five(*actions: OperatorAction, policy: str = "npps", slots: int = 1, rounds: bool = False) -> Run:
