@@ -39,7 +39,7 @@ class SlotTable(Placement[KernelSlot]):
             memory=1 if info.one_model else None,
         )
         seen = up or info.healthy or bool(info.models or info.version)
-        self.models[info.name].learn(report, self.executing(info.name), healthy=info.healthy, seen=seen)
+        self.models[info.name].learn(report, self.begun(info.name), healthy=info.healthy, seen=seen)
 
     def up(self, core: Core) -> bool:
         """Return True when a slot of the core is up."""
