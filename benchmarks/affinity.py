@@ -1,9 +1,9 @@
-"""What model affinity gains where a slot holds one model: swaps, makespan and waiting, by policy, in virtual time.
+"""The gain of model affinity on a core that holds one model: swaps, makespan and waiting by policy, in virtual time.
 
 Run: python -m benchmarks.affinity [TASKS]
-A made-up workload: two models at random, three priorities by shares .2 .5 .3, exponential service of mean 4 s, Poisson
-arrivals, 8 s to load a model, one slot. Each number is the median over the seeds. Nothing here is measured time but the
-last column: it is the same on every machine.
+A synthetic workload: two models at random, three priorities by shares .2 .5 .3, exponential service of mean 4 s,
+Poisson arrivals, 8 s to load a model, one slot. Each number is the median over the seeds. Only the last column is
+measured time; the others are the same on every machine.
 """
 
 from __future__ import annotations

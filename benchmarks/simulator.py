@@ -2,8 +2,8 @@
 
     python -m benchmarks.simulator [--tasks N] [--slots C] [--repeats R] [--scale]
 
-Both keep the same record of every task (start, end, order of dispatch), and their starts are compared, so that they are
-known to have done the same. Processor time of the process; the better of the repeats, taken in turns. `--scale` runs
+Both keep the same record of every task (start, end, order of dispatch), and their starts are compared, to verify that
+they did the same work. Processor time of the process; the better of the repeats, taken in turns. `--scale` runs
 the simulator alone up to 1,000,000 tasks, each size in a process of its own, with its peak memory, metrics included.
 """
 
@@ -41,7 +41,7 @@ def mmc(n: int, slots: int, rho: float = 0.8, seed: int = 1) -> TaskTable:
 
 
 def by_simpy(tasks: TaskTable, slots: int) -> Record:
-    """The same work as simpy users write it: one process a task."""
+    """Run the same work as simpy users write it, with a process for each task."""
     simpy = importlib.import_module("simpy")
     n = len(tasks)
     start, end, order = array("d", bytes(8 * n)), array("d", bytes(8 * n)), array("L")
@@ -97,7 +97,7 @@ def beside(n: int, slots: int, repeats: int) -> None:
 
 
 def alone(n: int, slots: int) -> None:
-    """One size, with what the process needed at its peak."""
+    """Run one size and print the time and the peak memory of the process."""
     import resource
 
     tasks = mmc(n, slots)
@@ -124,7 +124,7 @@ def main() -> None:
         alone(options.tasks, options.slots[0])
         return
     if importlib.util.find_spec("simpy") is None:
-        print("simpy is not installed, so there is nothing to stand beside; the simulator alone:")
+        print("simpy is not installed, so there is nothing to compare with; the simulator alone:")
         options.scale, options.slots = True, []
     for slots in options.slots:
         beside(options.tasks, slots, options.repeats)

@@ -39,7 +39,7 @@ class SlotTable(Placement[KernelSlot]):
             memory=1 if info.one_model else None,
         )
         seen = up or info.healthy or bool(info.models or info.version)
-        self.models[info.name].learn(report, self.executing(info.name), healthy=info.healthy, seen=seen)
+        self.models[info.name].learn(report, self.begun(info.name), healthy=info.healthy, seen=seen)
 
     def up(self, core: Core) -> bool:
         """Return True when a slot of the core is up."""
@@ -61,12 +61,13 @@ class SlotTable(Placement[KernelSlot]):
 
     def apply(self, core: Core, event: SlotEvent) -> Iterable[Slot]:
         """Apply a core's event to its slots; returns the new states of those that changed."""
-        if event.kind == "models":
+        state = next((state for state in SlotState if state == event.kind), None)
+        if state is None:  # the event is not about slots
             return []
         changing = [slot for slot in self if slot.core is core and event.slot in (None, slot.id)]
         for slot in changing:
             self.end_quarantine(slot)
-        return [slot.slot for slot in changing if self._change(slot, SlotState(event.kind), event.reason)]
+        return [slot.slot for slot in changing if self._change(slot, state, event.reason)]
 
     def synchronise(self, core: Core) -> list[Slot]:
         """Read the states of the core's slots ahead of its events; returns those that changed. Quarantine stays."""

@@ -1,1 +1,1 @@
-"""Replaying workloads: in virtual time, and what is measured of a replay however it was run."""
+"""Replays of workloads, live and in virtual time, and the metrics of both."""

@@ -1,8 +1,8 @@
-"""A run as bytes, to be kept and read again: a header of JSON, then its columns, deflated.
+"""Encodes a run as bytes and decodes it: a header of JSON, then its columns, deflated.
 
     "aios-run 1\\n", then deflated: length of the header (4 bytes, big-endian), the header, each column it names
 
-Columns are little-endian whatever machine wrote them; ids that are `t1`, `t2`, … are not written.
+Columns are little-endian on every machine. Ids that are `t1`, `t2`, … are not written.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from engine.sanitise import one_line
 
 _MAGIC = b"aios-run 1\n"
 MAX_BYTES = 1 << 30
-"""What a run may be, unpacked: about fifteen million tasks."""
+"""The largest run that is unpacked, in bytes: about fifteen million tasks."""
 
 _COLUMNS = {  # in the order in which they are written: name, where it is, type, bytes an entry
     "at": ("tasks", "d", 8),
@@ -55,10 +55,10 @@ class _Header(BaseModel):
 
 
 def pack(run: Run) -> bytes:
-    """The run as bytes. Service is kept as executed; models and rounds are not, no metric is made from them."""
+    """Encode a run. Service is kept as executed; models and rounds are left out, as no metric uses them."""
     tasks = run.tasks
     columns = {name: _column(run, name) for name in _COLUMNS}
-    plain = not tasks.ids or all(name == f"t{place}" for place, name in enumerate(tasks.ids, 1))
+    plain = not tasks.ids or all(name == f"t{number}" for number, name in enumerate(tasks.ids, 1))
     header = _Header(
         policy=run.policy,
         kind=run.kind,
@@ -72,18 +72,18 @@ def pack(run: Run) -> bytes:
         switches=list(run.switches),
         note=run.note,
     )
-    said = header.model_dump_json().encode()
+    encoded = header.model_dump_json().encode()
     deflate = zlib.compressobj(level=6)
-    parts = [_MAGIC, deflate.compress(len(said).to_bytes(4, "big") + said)]
+    parts = [_MAGIC, deflate.compress(len(encoded).to_bytes(4, "big") + encoded)]
     parts += [deflate.compress(_bytes(columns[name], size)) for name, (_, _, size) in _COLUMNS.items()]
     return b"".join([*parts, deflate.flush()])
 
 
 def unpack(data: bytes) -> Run:
-    """The run again.
+    """Decode a run.
 
     Raises:
-        UsageError: the bytes are no such run, are damaged, or are of a newer kind.
+        UsageError: the bytes are no run, are damaged, or are of a newer version.
     """
     if not data.startswith(_MAGIC):
         raise UsageError("this run was not kept by this version of the program, or is damaged")
@@ -93,8 +93,8 @@ def unpack(data: bytes) -> Run:
         header = _Header.model_validate_json(raw[4 : 4 + length])
         run = _assembled(header, raw[4 + length :])
     except (zlib.error, ValueError, KeyError, json.JSONDecodeError) as error:
-        what = "its header" if isinstance(error, ValidationError) else str(error)
-        raise UsageError(f"this kept run is damaged: {what}") from None
+        cause = "its header" if isinstance(error, ValidationError) else str(error)
+        raise UsageError(f"this kept run is damaged: {cause}") from None
     return run
 
 
@@ -116,13 +116,13 @@ def _assembled(header: _Header, raw: bytes) -> Run:
         columns[name] = _array(code, size, raw[offset:end])
         offset = end
     n = len(columns["at"])
-    whole = all(len(columns[name]) == n for name in ("start", "end"))
-    known = all(len(columns[name]) in (0, n) for name in ("ttft", "client"))
-    if not (whole and known and len(columns["order"]) <= n and len(header.ids) in (0, n)):
+    required = all(len(columns[name]) == n for name in ("start", "end"))
+    optional = all(len(columns[name]) in (0, n) for name in ("ttft", "client"))
+    if not (required and optional and len(columns["order"]) <= n and len(header.ids) in (0, n)):
         raise ValueError("its columns do not belong together")
     if max(columns["order"], default=0) >= max(n, 1) or max(columns["client"], default=0) >= len(header.clients):
         raise ValueError("its columns point outside")
-    if any(not 0 <= place < n for place in header.failed) or any(not 0 <= p <= 9 for p in columns["priority"]):
+    if any(not 0 <= index < n for index in header.failed) or any(not 0 <= p <= 9 for p in columns["priority"]):
         raise ValueError("its columns point outside")
     tasks = TaskTable(
         at=columns["at"],
@@ -156,7 +156,7 @@ def _column(run: Run, name: str) -> array[Any]:
 
 
 def _bytes(column: array[Any], size: int) -> bytes:
-    """Little-endian; a column of machine words as `size` bytes each, so that all machines read it."""
+    """The column as little-endian numbers of `size` bytes, so that all machines read it."""
     if column.itemsize != size:
         column = array("I", column)
     if sys.byteorder == "big":

@@ -1,4 +1,4 @@
-"""Runs as data: `tasks.csv`, `report.json`, and the table that sets several beside each other."""
+"""Runs as data: `tasks.csv`, `report.json`, and the table that compares several runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TASK_COLUMNS = (
 
 
 def task_rows(run: Run) -> Iterator[tuple[str, ...]]:
-    """A row a task, in order of arrival, as TASK_COLUMNS names them; seconds in full precision, empty where unknown."""
+    """Yield a row for each task in order of arrival, with TASK_COLUMNS; seconds in full precision, empty if unknown."""
     tasks = run.tasks
     for index in range(len(tasks)):
         arrival, start, end = tasks.at[index], run.start[index], run.end[index]
@@ -42,36 +42,36 @@ def task_rows(run: Run) -> Iterator[tuple[str, ...]]:
 
 
 def tasks_csv(runs: Iterable[Run]) -> Iterator[str]:
-    """The lines of `tasks.csv`, its header first, with their ends. Cells that a spreadsheet would run are defused."""
+    """Yield the lines of `tasks.csv` with their ends, header first. Cells that a spreadsheet would run are quoted."""
     yield _line(TASK_COLUMNS)
     for run in runs:
         for row in task_rows(run):
-            yield _line([_defused(cell) if place in (1, 3) else cell for place, cell in enumerate(row)])
+            yield _line([_quoted(cell) if column in (1, 3) else cell for column, cell in enumerate(row)])
 
 
 def as_json(metrics: Metrics, run: Run) -> dict[str, Any]:
-    """One run for `report.json`: Metrics as its attributes are named, what was not measured null.
+    """One run for `report.json`: the attributes of Metrics by name, null if not measured.
 
     `by_priority` and `by_client` are objects by priority and client name; `note` and `switches` are the run's.
     """
-    said: dict[str, Any] = {
+    values: dict[str, Any] = {
         **asdict(metrics),
         "by_priority": {str(key): asdict(group) for key, group in metrics.by_priority.items()},
         "note": run.note,
         "switches": [{"at": at, "policy": policy} for at, policy in run.switches],
     }
-    return said
+    return values
 
 
 def report_json(workload: str, runs: Sequence[tuple[Metrics, Run]]) -> dict[str, Any]:
-    """All of `report.json`. `version` is raised when a field changes its meaning or goes."""
+    """All of `report.json`. `version` rises when a field changes its meaning or is removed."""
     return {"version": VERSION, "workload": workload, "runs": [as_json(metrics, run) for metrics, run in runs]}
 
 
 def compared(metrics: Sequence[Metrics]) -> list[tuple[str, list[float | None], int | None]]:
-    """The comparison as a table: (label, a value a run, the index of the best), times in seconds.
+    """The comparison as a table: (label, a value for each run, the index of the best), times in seconds.
 
-    The best is None where there is no better or worse, where all are equal, or where any is not known.
+    The best is None if there is no better or worse, if all are equal, or if any value is not known.
     """
     rows: list[tuple[str, list[float | None], int | None]] = [
         _compared("tasks", [m.n for m in metrics], None),
@@ -85,15 +85,15 @@ def compared(metrics: Sequence[Metrics]) -> list[tuple[str, list[float | None], 
         _compared("swaps", [m.swaps for m in metrics], min),
         _compared("Jain index", [m.jain.value if m.jain else None for m in metrics], max),
     ]
-    for label, what in (
+    for label, attribute in (
         ("waiting", "waiting"),
         ("turnaround", "turnaround"),
         ("slowdown", "slowdown"),
         ("TTFT", "ttft"),
     ):
-        unit = "" if what == "slowdown" else " s"
+        unit = "" if attribute == "slowdown" else " s"
         for statistic in ("mean", "p50", "p95", "p99", "max"):
-            values = [_statistic(m.overall, what, statistic) for m in metrics]
+            values = [_statistic(m.overall, attribute, statistic) for m in metrics]
             rows.append(_compared(f"{label} {statistic}{unit}", values, min))
     for priority in sorted({key for m in metrics for key in m.by_priority}):
         values = [_statistic(m.by_priority.get(priority), "waiting", "mean") for m in metrics]
@@ -112,8 +112,8 @@ def _compared(label: str, values: Sequence[float | None], better: Any) -> tuple[
     return label, list(values), best
 
 
-def _statistic(group: Group | None, what: str, statistic: str) -> float | None:
-    distribution = getattr(group, what) if group is not None else None
+def _statistic(group: Group | None, attribute: str, statistic: str) -> float | None:
+    distribution = getattr(group, attribute) if group is not None else None
     return None if distribution is None else float(getattr(distribution, statistic))
 
 
@@ -123,5 +123,5 @@ def _line(cells: Sequence[str]) -> str:
     return out.getvalue()
 
 
-def _defused(cell: str) -> str:
+def _quoted(cell: str) -> str:
     return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t")) else cell

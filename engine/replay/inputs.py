@@ -1,4 +1,4 @@
-"""From a workload to the columns that virtual time runs on."""
+"""Turns a workload into the columns that a virtual replay takes."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ T = TypeVar("T", int, float)
 
 @dataclass(slots=True)
 class ReplayInput:
-    """What `simulate` takes.
+    """The input of `simulate`, made from a workload.
 
     Attributes:
-        switches: the workload's own switches of policy. acts: what else was done on the way, in order of time.
-            `simulate` applies only those that it is given. strays: acts on tasks that are not in the workload.
-        estimated: tasks whose tokens were guessed, for want of counts. given: those that brought their service time.
-        input_tokens, output_tokens: of each task, as the service times were made from.
+        switches: the workload's own switches of policy. actions: operators' other actions, in order of time.
+        strays: actions on tasks that are not in the workload.
+        estimated: tasks without token counts, whose tokens were estimated. given: tasks with their own service time.
+        input_tokens, output_tokens: the tokens of each task that its service time was made from.
     """
 
     tasks: TaskTable
@@ -39,7 +39,7 @@ class ReplayInput:
 
 
 class _Ids:
-    """Names of tasks, of which `t1`, `t2`, … in that order take no memory."""
+    """Names of tasks; `t1`, `t2`, … in that order take no memory."""
 
     def __init__(self) -> None:
         self.names: list[str] = []
@@ -49,7 +49,7 @@ class _Ids:
         self._count += 1
         usual = f"t{self._count}"
         if self.names or (name is not None and name != usual):
-            self.names = self.names or [f"t{place}" for place in range(1, self._count)]
+            self.names = self.names or [f"t{number}" for number in range(1, self._count)]
             self.names.append(name or usual)
 
 
@@ -73,10 +73,10 @@ def build_input(
     service: ServiceModel | None = None,
     rounds_of: Callable[[str], int | None] | None = None,
 ) -> ReplayInput:
-    """Take `items` one by one into columns, sorted by time; those at one time stay in their order.
+    """Read `items` one by one into columns, sorted by time; items of one time stay in their order.
 
-    `rounds_of` tells how many rounds an agent takes, None for one it can't tell; a task's service is split over them
-    evenly. Without it every task is one round.
+    `rounds_of` returns the rounds that an agent takes, None if not known; a task's service is split over them evenly.
+    Without it every task is one round.
     """
     service, defaults = service or ServiceModel(), defaults or Defaults()
     tasks = TaskTable(array("d"), array("b"), array("d"))
@@ -98,7 +98,7 @@ def build_input(
         if agent not in rounds:
             rounds[agent] = (rounds_of(agent) if rounds_of else None) or 1
         model = item.model or defaults.model
-        _work(made, item, model, service, reply)
+        _add_work(made, item, model, service, reply)
         tasks.at.append(item.at)
         tasks.priority.append(DEFAULT_PRIORITY if priority is None else priority)
         tasks.rounds.append(rounds[agent])
@@ -108,24 +108,26 @@ def build_input(
     tasks.clients, tasks.models, tasks.ids = clients.names, models.names, ids.names
     made.switches.sort(key=lambda switch: switch[0])
     _sort(made)
-    _find(made, controls)
+    _add_actions(made, controls)
     return made
 
 
-def _find(made: ReplayInput, controls: list[ControlRow]) -> None:
-    """Make acts of controls: the tasks that they name become indices."""
+def _add_actions(made: ReplayInput, controls: list[ControlRow]) -> None:
+    """Turn controls into actions: the tasks that they name become indices."""
     if not controls:
         return
-    places = {made.tasks.id(place): place for place in range(len(made.tasks))}
+    indices = {made.tasks.id(index): index for index in range(len(made.tasks))}
     for control in sorted(controls, key=lambda control: control.at):
-        place = None if control.task is None else places.get(control.task, -1)
-        if place == -1:
+        index = None if control.task is None else indices.get(control.task, -1)
+        if index == -1:
             made.strays += 1
         elif control.op != "policy":
-            made.actions.append(OperatorAction(control.at, control.op, place, control.priority))
+            made.actions.append(OperatorAction(control.at, control.op, index, control.priority))
 
 
-def _work(made: ReplayInput, row: TaskRow, model: str | None, service: ServiceModel, reply: Callable[[], int]) -> None:
+def _add_work(
+    made: ReplayInput, row: TaskRow, model: str | None, service: ServiceModel, reply: Callable[[], int]
+) -> None:
     """Append the row's tokens and its seconds."""
     tasks, rates = made.tasks, service.rates_for(model)
     read, written = row.input_tokens, row.output_tokens

@@ -1,7 +1,7 @@
-"""What a run comes to in numbers: waiting, turnaround, slowdown and TTFT, by priority and by client, and fairness.
+"""Metrics of a run: waiting, turnaround, slowdown and TTFT, by priority and by client, and fairness.
 
 Times are seconds. Waiting = first dispatch − arrival, turnaround = end − arrival, slowdown = turnaround / service, TTFT
-from dispatch. A task counts in a distribution when it got so far: one that never started has no waiting time.
+from dispatch. A task counts in a distribution if it got that far: one that never started has no waiting time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.task import LEAST_URGENT
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
-    """Of `n` values: mean, quantiles by linear interpolation between order statistics, and the greatest."""
+    """A distribution of `n` values: mean, quantiles interpolated linearly between order statistics, and maximum."""
 
     n: int
     mean: float
@@ -31,12 +31,12 @@ class Distribution:
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Distribution | None:
-        """The distribution of what is a number in `values`; None when nothing is."""
+        """The distribution of `values` without NaN; None if none is left."""
         return cls.of_ranked(sorted(value for value in values if not isnan(value)))
 
     @classmethod
     def of_ranked(cls, ranked: Sequence[float]) -> Distribution | None:
-        """The same of numbers that are sorted."""
+        """The distribution of sorted numbers; None without any."""
         if not ranked:
             return None
         mean = math.fsum(ranked) / len(ranked)
@@ -45,16 +45,16 @@ class Distribution:
 
 
 def quantile(ranked: Sequence[float], q: float) -> float:
-    """The q-quantile of sorted values, between neighbours by linear interpolation."""
-    place = (len(ranked) - 1) * q
-    below = math.floor(place)
+    """The q-quantile of sorted values, interpolated linearly between neighbours."""
+    position = (len(ranked) - 1) * q
+    below = math.floor(position)
     low, high = ranked[below], ranked[min(below + 1, len(ranked) - 1)]
-    return low + (high - low) * (place - below)
+    return low + (high - low) * (position - below)
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The tasks of one priority or client, or all of them; a distribution is None where nothing was measured."""
+    """The tasks of one priority or client, or all of them; a distribution is None if nothing was measured."""
 
     n: int
     waiting: Distribution | None
@@ -65,7 +65,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Jain:
-    """Jain's index, (Σx)² / (n Σx²): 1 when all `n` are treated alike, 1/n when one has it all. `over`: what x is."""
+    """Jain's index, (Σx)² / (n Σx²): 1 if all `n` are equal, 1/n if one has everything. `over`: the meaning of x."""
 
     value: float
     n: int
@@ -74,17 +74,17 @@ class Jain:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """One run in numbers.
+    """The metrics of one run.
 
     Attributes:
-        n: tasks in the workload. done: ended well. failed: ended, but not well.
+        n: tasks in the workload. done: completed. failed: failed or cancelled.
         makespan: first arrival to last end. throughput: ended tasks a second of makespan.
         utilisation: service time of started tasks over slots × makespan, 0 … 1; loading models is not service.
         oldest_wait: the longest any task waited, or had waited at the last end when it never started.
         inversions: dispatches of a task while a strictly more urgent one was ready, counted once for each task at its
             first dispatch.
-        swaps: how often a slot had to load another model than it held. load_s: seconds spent loading.
-        by_priority, by_client: only those that occur; the client "" is tasks that name none.
+        swaps: models that left a core's memory for another one. load_s: seconds that attempts waited for loads.
+        by_priority, by_client: only those that occur; the client "" stands for tasks that name none.
     """
 
     policy: str
@@ -107,7 +107,7 @@ class Metrics:
 
 
 def measure(run: Run) -> Metrics:
-    """Work out the metrics of a run. O(n log n)."""
+    """Compute the metrics of a run. O(n log n)."""
     tasks, n = run.tasks, len(run.tasks)
     ended = [end for end in run.end if not isnan(end)]
     last = max(ended, default=math.nan)
@@ -142,7 +142,7 @@ def measure(run: Run) -> Metrics:
 
 
 def inversions(run: Run) -> int:
-    """Dispatches of a task while a strictly more urgent one was ready: arrived by then, and not yet dispatched.
+    """Count dispatches of a task while a strictly more urgent one was ready: arrived, and not yet dispatched.
 
     Tasks that never started count as ready to the end. O(10 · n).
     """
@@ -161,7 +161,7 @@ def inversions(run: Run) -> int:
 
 
 def waiting_cdf(run: Run, points: int = 200, priority: int | None = None) -> list[tuple[float, float]]:
-    """The share of started tasks that waited at most so long, as (seconds, share) at evenly spaced shares."""
+    """Return the distribution function of the waits of started tasks, as (seconds, share) at evenly spaced shares."""
     pairs = zip(run.start, run.tasks.at, run.tasks.priority, strict=True)
     ranked = sorted(s - a for s, a, p in pairs if not isnan(s) and priority in (None, p))
     steps = min(points, len(ranked))
@@ -169,7 +169,7 @@ def waiting_cdf(run: Run, points: int = 200, priority: int | None = None) -> lis
 
 
 def queue_length(run: Run, points: int = 500) -> list[tuple[float, int]]:
-    """How many tasks waited for their first dispatch, as (seconds, tasks) at evenly spaced moments."""
+    """Return the number of tasks that waited for their first dispatch, as (seconds, tasks) at evenly spaced moments."""
     tasks = run.tasks
     if not len(tasks):
         return []
@@ -179,15 +179,6 @@ def queue_length(run: Run, points: int = 500) -> list[tuple[float, int]]:
     last = max([last, *started[-1:]])
     moments = [first + (last - first) * step / max(1, points - 1) for step in range(points)]
     return [(moment, bisect_right(tasks.at, moment) - bisect_right(started, moment)) for moment in moments]
-
-
-def compare_order(one: Run, other: Run) -> int | None:
-    """The place, from 0, of the first dispatch in which two runs of one workload differ; None when they agree."""
-    for place, (left, right) in enumerate(zip(one.order, other.order, strict=False)):
-        if one.tasks.id(left) != other.tasks.id(right):
-            return place
-    shorter = min(len(one.order), len(other.order))
-    return None if len(one.order) == len(other.order) else shorter
 
 
 def _grouped(
@@ -203,7 +194,7 @@ def _grouped(
                 buckets[key].append(value)
         for bucket in buckets:
             bucket.sort()
-        # Sorting what is sorted in runs only merges them.
+        # The sort merges buckets that are sorted, which is fast.
         merged = sorted(chain.from_iterable(buckets))
         parts.append([*map(Distribution.of_ranked, buckets), Distribution.of_ranked(merged)])
     groups = {key: Group(counts[key], *(part[key] for part in parts)) for key in sorted(counts)}
@@ -211,7 +202,7 @@ def _grouped(
 
 
 def _fairness(slowdown: Sequence[float], by_client: dict[int, Group]) -> Jain | None:
-    """Over clients where the workload names at least two, otherwise over tasks."""
+    """Jain's index over clients if the workload names at least two, otherwise over tasks."""
     means = [group.slowdown.mean for client, group in by_client.items() if client and group.slowdown is not None]
     if len(means) >= 2:
         return _jain(means, "the clients' mean slowdowns")

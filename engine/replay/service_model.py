@@ -1,4 +1,4 @@
-"""How long a task takes on a slot, from its tokens: the service model of virtual time."""
+"""The service model of virtual time: the seconds that a task takes on a slot, from its tokens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 CHARS_PER_TOKEN = 4.0
-"""A rule of thumb for English, used only for a prompt that nobody has counted."""
+"""A rule of thumb for English, used only for prompts without a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Rates:
 class ServiceModel:
     """Service times of tasks.
 
-    A task takes exactly `input_tokens / prefill + output_tokens / decode` seconds at its model's rates. Where the
-    workload gives a service time itself, that counts in its place, unless `use_given` is off. A prompt without a count
-    is taken as a token for each 4 characters, a reply without one as `reply_tokens`, or with a `seed` as drawn from an
-    exponential distribution of that mean; the task is counted in `ReplayInput.estimated`.
+    A task takes exactly `input_tokens / prefill + output_tokens / decode` seconds at its model's rates. If the
+    workload gives a service time, that is used instead, unless `use_given` is off. A prompt without a count is taken as
+    a token for each 4 characters, a reply without one as `reply_tokens`, or with a `seed` drawn from an exponential
+    distribution of that mean; the task is counted in `ReplayInput.estimated`.
     """
 
     rates: Rates = Rates()
@@ -40,20 +40,20 @@ class ServiceModel:
     seed: int | None = None
 
     def replies(self) -> Callable[[], int]:
-        """What to take, one after the other, for replies that nobody counted."""
+        """Return a function that gives the tokens of each next reply without a count."""
         if self.seed is None:
             return lambda: self.reply_tokens
         rng = random.Random(f"{self.seed}/replies")
         return lambda: max(1, round(rng.expovariate(1 / self.reply_tokens)))
 
     def rates_for(self, model: str | None) -> Rates:
-        """The model's own rates, or those for all."""
+        """Return the model's own rates, or those for all models."""
         return self.per_model.get(model, self.rates) if model else self.rates
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What history knows of one ended attempt: tokens, and the seconds to read the prompt and to write the reply."""
+    """One ended attempt from the history: its tokens, and the seconds to read the prompt and to write the reply."""
 
     model: str | None
     tokens_in: int
@@ -63,12 +63,12 @@ class Observation:
 
 
 def calibrate(observations: Iterable[Observation]) -> tuple[Rates, dict[str, Rates]]:
-    """Rates over all models and of each: all tokens over all seconds, so that long attempts weigh more.
+    """Return the rates over all models and of each model: all tokens over all seconds, so long attempts weigh more.
 
     Attempts without seconds or tokens of a kind do not count for that rate.
 
     Raises:
-        ValueError: nothing in the observations tells how quick prefill, or decoding, is.
+        ValueError: no observation has tokens and seconds of prefill, or of decoding.
     """
     sums: dict[str | None, list[float]] = {}
     for seen in observations:

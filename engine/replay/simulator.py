@@ -176,8 +176,8 @@ class Simulator:
         run.service[index] = served
 
     def _dispatch(self, now: float) -> None:
-        placed = []
-        while not self._paused and (pair := place_next(self._ready, self._placement, now)) is not None:
+        ready, placed = self._ready, []
+        while len(ready) and not self._paused and (pair := place_next(ready, self._placement, now)) is not None:
             placed.append(pair)
         for item, slot in placed:
             self._begin(item, slot, now)

@@ -102,10 +102,10 @@ class CoreModels:
         wanted = self._default if model is None else model
         return None if wanted is None else self._names.get(wanted, wanted)
 
-    def learn(self, report: ModelReport, executing: Collection[str], *, healthy: bool, seen: bool) -> None:
-        """Replace what is known by a report. A core that is down and reports no models keeps those it had.
+    def learn(self, report: ModelReport, begun: Collection[str], *, healthy: bool, seen: bool) -> None:
+        """Replace the known models by a report. A core that is down and reports no models keeps those it had.
 
-        `executing`: models of attempts that have slots; they may be loading at the moment of the report.
+        `begun`: models of attempts that have begun; they may have been loading at the moment of the report.
         `seen`: a slot of the core was up when the report was asked for, or the report itself shows that it is up.
         """
         self.seen = self.seen or seen
@@ -118,10 +118,10 @@ class CoreModels:
         self._reports_loaded = self._reports_loaded or bool(report.loaded)
         if self._reports_loaded:
             in_order = [*(model for model in self._held if model in report.loaded), *report.loaded]
-            idle = [model for model in dict.fromkeys(in_order) if model not in executing]
-            if self.memory is not None and executing:  # what executes was perhaps being loaded during the report
-                idle = idle[max(0, len(idle) - max(0, self.memory - len(executing))) :]
-            self._held = dict.fromkeys((*idle, *executing))
+            idle = [model for model in dict.fromkeys(in_order) if model not in begun]
+            if self.memory is not None and begun:
+                idle = idle[max(0, len(idle) - max(0, self.memory - len(begun))) :]
+            self._held = dict.fromkeys((*idle, *begun))
 
     def holds(self, model: str | None, executing: Collection[str] = ()) -> bool:
         """True if an attempt with the model, or the default for None, loads nothing.

@@ -227,7 +227,7 @@ def _choose(
 ) -> _Choice[K] | None:
     """Choose among the lanes' heads, sorted by the policy; see `LaneScheduler.pick`. Changes nothing."""
     kept: set[int] = set()
-    for place, (_, _, _, head) in enumerate(heads):
+    for position, (_, _, _, head) in enumerate(heads):
         fits = sorted(
             (fit, n) for n, offer in enumerate(offers) if n not in kept and (fit := offer.fit(head)) is not Fit.NEVER
         )
@@ -235,7 +235,7 @@ def _choose(
             continue
         fit, chosen = fits[0]
         if fit in (Fit.SWAP, Fit.DRAIN) and _may_be_passed(head, policy, now):
-            rest = heads[place + 1 :]
+            rest = heads[position + 1 :]
             followers = {n: _first_loaded(head, rest, offers[n], policy) for _, n in fits}
             own = [(fit, n) for fit, n in fits if followers[n] is None and fit is not Fit.DRAIN]
             if own:

@@ -13,7 +13,8 @@ memory move.
 
 Order of calls. `occupy` when a slot is given, `use` when the attempt begins, `vacate` when it ends. Between the first
 two the model counts as executing but not as loaded: an agent may still name another one, and nothing was asked of the
-core yet. Only `use` says that a model leaves memory, which is the one definition of a swap.
+core yet. Only `use` says that a model leaves memory, which is the one definition of a swap. A core's report that
+comes in between is about the models of attempts that have begun, so it must not count the granted one as loaded.
 
 Lost attempts. When an attempt does not stop, its slot is quarantined and its model still counts as executing, because
 loading another one beside it could run the server out of memory. That ends with the attempt or by the core's word.
@@ -47,7 +48,8 @@ class PlacedSlot:
     Attributes:
         id: unique over all cores. core_name: its core. number: its position among all slots.
         usable: attempts may be given to it.
-        busy: an attempt has it, or is about to. model: of that attempt, by the core's own name; None if not known.
+        busy: an attempt has it, or is about to. begun: the attempt has begun, so its model is loaded or being loaded.
+        model: of that attempt, by the core's own name; None if not known.
         granted: rises with each grant, so it orders the busy slots by when they were given.
         quarantined: an attempt was lost on it. lost: the model of that attempt, which may still execute.
     """
@@ -57,6 +59,7 @@ class PlacedSlot:
     number: int = 0
     usable: bool = True
     busy: bool = False
+    begun: bool = False
     model: str | None = None
     granted: int = 0
     quarantined: bool = False
@@ -108,10 +111,6 @@ class Placement(Generic[S]):
         """True if any free slot does for any model: there is one core, without a known limit of models in memory."""
         return len(self.models) == 1 and all(models.memory is None for models in self.models.values())
 
-    @property
-    def any_free(self) -> bool:
-        return any(self._free.values())
-
     def first_free(self) -> list[S]:
         """The first free slot of each core that has one, in the order of the cores."""
         return [free[0] for free in self._free.values() if free]
@@ -119,6 +118,11 @@ class Placement(Generic[S]):
     def executing(self, core: str) -> set[str]:
         """Models of the attempts that have slots of the core, and of lost attempts there."""
         return set(self._executing[core])
+
+    def begun(self, core: str) -> set[str]:
+        """Models of the attempts that have begun on the core, and of lost attempts there. O(slots)."""
+        slots = [slot for slot in self if slot.core_name == core]
+        return {name for slot in slots for name in (slot.model if slot.begun else None, slot.lost) if name is not None}
 
     def suits(self, core: str, model: str | None) -> bool:
         """True if the core may be asked for the model: it has it; or no core has it, and it has reported no models.
@@ -155,11 +159,13 @@ class Placement(Generic[S]):
     def use(self, slot: S, model: str | None) -> Load:
         """Record that an attempt with the model begins on a slot that it has; returns the load that this takes."""
         models = self.models[slot.core_name]
+        slot.begun = True
         self._execute(slot, models.own_name(model))
         return models.use(model, self._executing[slot.core_name])
 
     def vacate(self, slot: S) -> None:
         """Take the slot back from its attempt."""
+        slot.begun = False
         self._execute(slot, None)
         self._set(slot, usable=slot.usable, busy=False)
 
@@ -246,7 +252,7 @@ def place_next(
     slots = placement.first_free()
     if not slots:
         return None
-    if admits is None and placement.alike and not isinstance(ready.policy, Affinity):
+    if admits is None and not isinstance(ready.policy, Affinity) and placement.alike:
         head, slot = ready.pop(), slots[0]  # the head by the policy goes to any slot, which is quicker to see
         if head is None:
             return None

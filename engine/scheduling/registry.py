@@ -114,7 +114,8 @@ def parse_policy(text: str) -> Policy:
 
 
 def parse_policies(text: str) -> list[Policy]:
-    """Make the policies of a list with commas: in `npps:ageing=60,affinity=8,fifo` the second part is the first one's.
+    """Make the policies of a list with commas. A part with `=` belongs to the policy before it, as in
+    `npps:ageing=60,affinity=8,fifo` and `npps,affinity=8`.
 
     Raises:
         UsageError: as `parse_policy`.
@@ -122,7 +123,7 @@ def parse_policies(text: str) -> list[Policy]:
     names: list[str] = []
     for part in text.split(","):
         if names and "=" in part and ":" not in part:
-            names[-1] += f",{part}" if ":" in names[-1] else f":{part}"
+            names[-1] += ("," if ":" in names[-1] else ":") + part
         else:
             names.append(part)
     return [parse_policy(name) for name in names]

@@ -142,17 +142,6 @@ class Scheduler(Generic[K]):
             self._compact()
         return item
 
-    def reprioritise(self, id: K, priority: int) -> bool:
-        """Give an item another priority; False when it is not in the queue. Its arrival stays."""
-        item = self._items.get(id)
-        if item is None:
-            return False
-        item.priority = priority
-        item._token = token = next(self._tokens)
-        heappush(self._heap, (self._rank(item), item.seq, token, item))
-        self._compact()
-        return True
-
     def switch(self, policy: Policy) -> None:
         """Reorder the queue by another policy, in one step. O(n)."""
         self._rank = policy.rank

@@ -7,6 +7,7 @@ from dataclasses import replace
 from engine.cores.port import CoreInfo, ModelInfo, SlotEvent, SlotState
 from engine.kernel.slot_table import SlotTable
 from engine.scheduling import Fit
+from engine.scheduling.core_models import Load
 from tests.engine.kernel.helpers import GateCore
 
 
@@ -55,6 +56,22 @@ def test_a_relieved_slot_serves_again_and_its_lost_model_is_gone() -> None:
     assert slots.relieve("gate/0").state is SlotState.UP
     assert not first.quarantined and slots.executing("gate") == set()
     assert slots.first_free() == [first]
+
+
+def test_a_report_between_a_grant_and_the_attempt_hides_no_swap() -> None:
+    core = GateCore(models=("a", "b"))
+    slots = table(core)
+    (slot,) = slots
+    slots.occupy(slot, "b")
+    slots.use(slot, "b")
+    slots.vacate(slot)
+    slots.occupy(slot, "a")
+    loaded = (ModelInfo("a"), ModelInfo("b", loaded=True))
+    slots.learn(CoreInfo("gate", True, None, loaded, one_model=True), up=True)
+    assert slots.models["gate"].held == {"b"}
+    assert slots.use(slot, "a") == Load(True, "b")
+    slots.learn(CoreInfo("gate", True, None, loaded, one_model=True), up=True)
+    assert slots.models["gate"].held == {"a"}, "the report is older than the load"
 
 
 def test_an_event_is_for_the_slots_of_its_core() -> None:

@@ -55,3 +55,12 @@ def interval(values: Sequence[float], batches: int = 20, t: float = 3.883) -> tu
     warm = values[len(values) - size * batches :]
     means = [fmean(warm[i * size : (i + 1) * size]) for i in range(batches)]
     return fmean(means), t * stdev(means) / math.sqrt(batches)
+
+
+def compare_order(one: Run, other: Run) -> int | None:
+    """The index of the first dispatch in which two runs of one workload differ; None if they agree."""
+    for index, (left, right) in enumerate(zip(one.order, other.order, strict=False)):
+        if one.tasks.id(left) != other.tasks.id(right):
+            return index
+    shorter = min(len(one.order), len(other.order))
+    return None if len(one.order) == len(other.order) else shorter

@@ -15,13 +15,14 @@ from engine.cores.scripted import ScriptedCore
 from engine.kernel import Kernel
 from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
-from engine.replay.metrics import compare_order, measure
+from engine.replay.metrics import measure
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import OperatorAction, TaskTable
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.workloads.format import TaskRow, WorkloadHeader
 from engine.workloads.reader import Workload
+from tests.engine.replay.helpers import compare_order
 from tests.engine.scheduling.helpers import bounds
 
 POLICIES = ["fifo", "npps", "fifo:affinity=2", "npps:affinity=3", "npps:ageing=60,affinity=4", "npps:affinity_s=1000"]
@@ -59,8 +60,8 @@ def test_every_load_is_in_the_times() -> None:
     """Four tasks at once on a slot: the load of a model is between one task's end and the next one's own end."""
     tasks = TaskTable(array("d", [0.0] * 4), array("b", [5] * 4), array("d", [2.0] * 4), model=array("L", [1, 2, 1, 2]))
     tasks.models = ["", "a", "b"]
-    plant = Capacity(default_load_s=8.0)
-    plain, kind = (simulate(tasks, parse_policy(policy), plant) for policy in ("fifo", "fifo:affinity=1"))
+    capacity = Capacity(default_load_s=8.0)
+    plain, kind = (simulate(tasks, parse_policy(policy), capacity) for policy in ("fifo", "fifo:affinity=1"))
     assert list(plain.end) == [10.0, 20.0, 30.0, 40.0]
     assert (plain.swaps, plain.load_s) == (3, 32.0)
     assert list(kind.order) == [0, 2, 1, 3]
@@ -111,7 +112,7 @@ def test_the_bound_holds_while_an_operator_is_at_work(seed: int) -> None:
     made = build_input(two_models(seed, 60).items)
     made.tasks.at = array("d", sorted(rng.uniform(0, 200) for _ in range(60)))
     made.tasks.service = array("d", [rng.uniform(0, 8) for _ in range(60)])
-    acts = sorted(
+    actions = sorted(
         (
             OperatorAction(
                 rng.uniform(0, 250), rng.choice(("priority", "cancel")), rng.randrange(60), rng.randrange(10)
@@ -121,8 +122,8 @@ def test_the_bound_holds_while_an_operator_is_at_work(seed: int) -> None:
         key=lambda act: act.at,
     )
     switches = [(at, parse_policy(rng.choice(POLICIES))) for at in (50.0, 100.0, 150.0)]
-    run = simulate(made.tasks, parse_policy("npps:affinity=2"), Capacity(2, default_load_s=5.0), switches, acts)
-    cancelled = {act.task for act in acts if act.op == "cancel"}
+    run = simulate(made.tasks, parse_policy("npps:affinity=2"), Capacity(2, default_load_s=5.0), switches, actions)
+    cancelled = {act.task for act in actions if act.op == "cancel"}
     assert set(range(60)) - set(run.order) <= run.failed <= cancelled
     assert len(set(run.order)) == len(run.order)
     assert not any(math.isnan(end) for end in run.end)

@@ -14,7 +14,7 @@ from engine.events import AttemptEnded, TaskStarted
 from engine.kernel import Kernel
 from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
-from engine.replay.metrics import compare_order, measure
+from engine.replay.metrics import measure
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import OperatorAction, Run, TaskTable
 from engine.scheduling import parse_policy
@@ -23,14 +23,15 @@ from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.reader import Workload, load
 from engine.workloads.recorder import Recorder
 from tests.engine.kernel.helpers import GateCore, make_kernel
+from tests.engine.replay.helpers import compare_order
 
 
-def five(*acts: OperatorAction, policy: str = "npps", slots: int = 1, rounds: bool = False) -> Run:
+def five(*actions: OperatorAction, policy: str = "npps", slots: int = 1, rounds: bool = False) -> Run:
     """Five tasks of 2 s, priority 5, at 0, 1, 2, 3, 4."""
     tasks = TaskTable(array("d", range(5)), array("b", [5] * 5), array("d", [2.0] * 5))
     if rounds:
         tasks.rounds = array("H", [2] * 5)
-    return simulate(tasks, parse_policy(policy), Capacity(slots), actions=acts)
+    return simulate(tasks, parse_policy(policy), Capacity(slots), actions=actions)
 
 
 def test_a_priority_changed_on_the_way_counts_from_then_on() -> None:
@@ -99,21 +100,21 @@ def test_what_is_held_waits_and_keeps_its_place() -> None:
     assert list(paused.start) == [30, 32, 34, 36, 38]
 
 
-def test_acts_on_tasks_that_are_over_or_still_to_come_do_nothing() -> None:
+def test_actions_on_tasks_that_are_over_or_still_to_come_do_nothing() -> None:
     assert list(five(OperatorAction(0.0, "cancel", 3), OperatorAction(9.9, "priority", 0, 0)).order) == [0, 1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_without_acts_the_general_loop_does_as_the_plain_one(seed: int) -> None:
+def test_without_actions_the_general_loop_does_as_the_plain_one(seed: int) -> None:
     rng = random.Random(seed)
     at = sorted(rng.choice((0, 1, 2.5, 3, 7, 7.25)) for _ in range(30))
     tasks = TaskTable(
         array("d", at), array("b", rng.choices(range(10), k=30)), array("d", rng.choices((0, 0.5, 1, 2), k=30))
     )
     policy = parse_policy(rng.choice(("fifo", "npps", "npps:ageing=2")))
-    plant = Capacity(rng.randint(1, 3))
-    plain = simulate(tasks, policy, plant)
-    general = simulate(tasks, policy, plant, actions=[OperatorAction(1e6, "resume")])
+    capacity = Capacity(rng.randint(1, 3))
+    plain = simulate(tasks, policy, capacity)
+    general = simulate(tasks, policy, capacity, actions=[OperatorAction(1e6, "resume")])
     assert (plain.start, plain.end, plain.order) == (general.start, general.end, general.order)
 
 
@@ -152,8 +153,20 @@ async def runtime(folder: Path, seed: int) -> tuple[Workload, Spans]:
 
     for _ in range(40):
         await quiet(kernel, core)
-        acts = ("submit", "submit", "many", "priority", "cancel", "hold", "release", "pause", "resume", "policy", "end")
-        match rng.choice(acts):
+        actions = (
+            "submit",
+            "submit",
+            "many",
+            "priority",
+            "cancel",
+            "hold",
+            "release",
+            "pause",
+            "resume",
+            "policy",
+            "end",
+        )
+        match rng.choice(actions):
             case "submit":
                 ids.append(await kernel.submit(TaskSpec(prompt="x", priority=rng.randint(0, 9))))
             case "many":

@@ -18,7 +18,7 @@ from engine.kernel import Kernel
 from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
 from engine.replay.live_results import Progress
-from engine.replay.metrics import compare_order, measure
+from engine.replay.metrics import measure
 from engine.replay.simulate import simulate
 from engine.replay.synthetic_prompt import synthetic_prompt
 from engine.scheduling import parse_policy
@@ -28,6 +28,7 @@ from engine.workloads import samples
 from engine.workloads.format import ControlRow, Defaults, Item, TaskRow, WorkloadHeader
 from engine.workloads.reader import Workload, load
 from tests.engine.kernel.helpers import GateCore
+from tests.engine.replay.helpers import compare_order
 
 PRIORITIES = (5, 0, 9, 3, 3, 7, 1, 5, 8, 0, 2, 6)
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from engine.replay.metrics import (
     Distribution,
-    compare_order,
     inversions,
     measure,
     quantile,
@@ -22,6 +21,7 @@ from engine.replay.metrics import (
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import Run, TaskTable
 from engine.scheduling import parse_policy
+from tests.engine.replay.helpers import compare_order
 
 NAN = math.nan
 

@@ -89,7 +89,7 @@ def test_the_same_as_brute_force(
 def test_both_loops_are_one_simulator(
     rows: list[tuple[float, int, float]], ageing: float | None, slots: int, changes: list[tuple[float, float | None]]
 ) -> None:
-    """Without rounds and models the quick loop is taken; a plant that loads models makes it the thorough one."""
+    """Without rounds and models the quick loop is taken; a capacity that loads models makes it the thorough one."""
     tasks = _tasks(rows)
     switches = [(at, _policy(policy)) for at, policy in changes]
     quick = simulate(tasks, _policy(ageing), Capacity(slots), switches)
@@ -152,8 +152,8 @@ def test_models_are_loaded_once_a_slot_and_swaps_are_counted() -> None:
     tasks = _tasks([(0.0, 5, 1.0), (0.0, 5, 1.0), (0.0, 5, 1.0), (0.0, 5, 1.0)])
     tasks.models, tasks.model = ["", "big", "small"], array("L", [1, 2, 1, 0])
     tasks.prefill = array("d", [0.25] * 4)
-    plant = Capacity(1, load_s={"big": 10.0}, default_load_s=2.0)
-    run = simulate(tasks, parse_policy("fifo"), plant)
+    capacity = Capacity(1, load_s={"big": 10.0}, default_load_s=2.0)
+    run = simulate(tasks, parse_policy("fifo"), capacity)
     assert list(run.start) == [0.0, 11.0, 14.0, 25.0]
     assert list(run.end) == [11.0, 14.0, 25.0, 26.0]
     assert list(run.ttft) == [10.25, 2.25, 10.25, 0.25]

@@ -28,7 +28,7 @@ class Item:
         return self.model, self.id % 2 == 0
 
 
-def place(policy: str) -> Callable[[Item], tuple[float, int]]:
+def sort_key(policy: str) -> Callable[[Item], tuple[float, int]]:
     """The order that the policy's name promises, written down independently of the policies' code."""
     name = policy.partition("affinity")[0].rstrip(":,")
     if name == "fifo":
@@ -57,7 +57,7 @@ Offers = Sequence[Callable[[Item], str]]
 
 def choose(items: list[Item], policy: str, offers: Offers, now: float) -> tuple[Item, int, Item | None] | None:
     """The item that goes next, where, and whom it passes, by looking at everything."""
-    ordered = sorted(items, key=place(policy))
+    ordered = sorted(items, key=sort_key(policy))
     kept: set[int] = set()
     seen: set[object] = set()
     for at, head in enumerate(ordered):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from engine.scheduling import Fit, LaneScheduler, Ready, parse_policy
-from tests.engine.scheduling.helpers import FITS, POLICIES, Item, bounds, choose, place, urgency
+from tests.engine.scheduling.helpers import FITS, POLICIES, Item, bounds, choose, sort_key, urgency
 
 MODELS = ("a", "b", "c")
 WITH_AFFINITY = [
@@ -53,7 +53,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.count = 0
 
     def ordered(self) -> list[int]:
-        return [item.id for item in sorted(self.model, key=place(self.policy))]
+        return [item.id for item in sorted(self.model, key=sort_key(self.policy))]
 
     @rule(target=ids, priority=priorities, gap=st.floats(0, 20), model=st.sampled_from(MODELS))
     def push(self, priority: int, gap: float, model: str) -> int:
@@ -180,9 +180,9 @@ def test_what_affinity_promises(work: list[tuple[int, str, int]], name: str, slo
         assert (picked is not None) == bool(ready), "a free slot stays idle only when nothing is ready"
         if picked is not None:
             item, where = ready.pop(picked[0].id), gpus[picked[1]]
-            ahead = [other for other in ready.values() if place(name)(other) < place(name)(item)]
+            ahead = [other for other in ready.values() if sort_key(name)(other) < sort_key(name)(item)]
             if ahead:
-                head = min(ahead, key=place(name))
+                head = min(ahead, key=sort_key(name))
                 assert where.holds == item.model != head.model
                 assert all(gpu.holds not in ("", head.model) for gpu in gpus)
                 assert all(urgency(name)(item) <= urgency(name)(other) for other in ahead)

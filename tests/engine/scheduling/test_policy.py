@@ -78,6 +78,10 @@ def test_what_is_wrong_is_said_in_one_line(text: str, says: str) -> None:
 def test_a_list_of_policies_has_their_parameters_with_them() -> None:
     names = [policy.name for policy in parse_policies("fifo, npps:ageing=60, affinity=8,npps:affinity_s=30,npps")]
     assert names == ["fifo", "npps:ageing=60,affinity=8", "npps:affinity_s=30", "npps"]
+    assert [policy.name for policy in parse_policies("npps, affinity=8,ageing=60,fifo")] == [
+        "npps:ageing=60,affinity=8",
+        "fifo",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "fifo,", "affinity=8,fifo", ",fifo"])

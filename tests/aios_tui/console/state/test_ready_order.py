@@ -57,7 +57,9 @@ def test_any_mix_of_changes_gives_the_schedulers_order(
                 scheduler.push(Ready(task, items[task].priority, items[task].arrival, task))
         elif task in items:
             items[task].priority = priority
-            scheduler.reprioritise(task, priority)
+            if (waiting := scheduler.remove(task)) is not None:
+                waiting.priority = priority
+                scheduler.push(waiting)
             order.add(items[task])
     expected = [ready.id for ready in scheduler.snapshot()]
     assert (order.ready, order.held) == (len(expected), len(held))
