@@ -166,6 +166,7 @@ def test_a_load_that_is_refused(models: Models, there: InThread) -> None:
     assert "requires more system memory" in failed.complaint
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("what", [["show"], ["pull"], ["rm", "--yes"], ["load"], ["unload"]])
 def test_what_can_not_be_done_at_all(models: Models, what: list[str]) -> None:
     command, *more = what
