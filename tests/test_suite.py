@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.cores.embedded.core import available
-from tests.waiting import PATIENCE_S, until, wait_until, within
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
@@ -107,22 +107,6 @@ def test_marked_tests_are_skipped_without_weights(tmp_path: Path) -> None:
     hidden = "import engine.cores.embedded.weights as w; w.PACKAGE = 'no_such_package'; w.FILE_NAME = 'none.gguf'"
     done = pytest_here(program, tmp_path, "-p", "no:xdist", before=hidden)
     assert "1 skipped" in done.stdout and "aios-tui models fetch" in done.stdout, done.stdout
-
-
-async def test_a_wait_in_vain_says_for_what() -> None:
-    with pytest.raises(AssertionError, match=r"^waited 0.01 s in vain for the end of the world$"):
-        await until(lambda: False, "the end of the world", patience_s=0.01)
-    with pytest.raises(AssertionError, match=r"^waited 0 s in vain for a miracle$"):
-        wait_until(lambda: False, "a miracle", patience_s=0)
-    with pytest.raises(AssertionError, match=r"^waited 0.01 s in vain for Godot$"):
-        async with within("Godot", patience_s=0.01):
-            await until(lambda: False)
-
-
-async def test_a_time_out_of_the_program_is_not_taken_for_ours() -> None:
-    with pytest.raises(TimeoutError, match="the core is slow"):
-        async with within("anything"):
-            raise TimeoutError("the core is slow")
 
 
 @pytest.mark.slow
