@@ -16,6 +16,8 @@ from typing import IO, Any
 from engine.errors import UsageError
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+"""Endings of the names of workload files."""
 
 
 def _zstandard(path: Path) -> Any:
