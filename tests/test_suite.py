@@ -102,6 +102,7 @@ def test_only_marked_tests_find_the_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(available() is not None, reason="shows nothing where the weights are missing anyway")
+@pytest.mark.slow
 def test_marked_tests_are_skipped_without_weights(tmp_path: Path) -> None:
     program = "import pytest\n@pytest.mark.embedded\ndef test_it(): raise AssertionError\n"
     hidden = "import engine.cores.embedded.weights as w; w.PACKAGE = 'no_such_package'; w.FILE_NAME = 'none.gguf'"
