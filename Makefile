@@ -23,9 +23,10 @@ run: install ## open the console (ARGS="--core scripted:" and the like are passe
 test: install $(VENV)/.test ## run the tests (ARGS="-k queue" and the like are passed on)
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 $(ARGS)
 
-# Left out: the console's screens and widgets, the command line, real terminals, the embedded model, and what is marked slow.
-QUICK := tests/test_docs.py tests/test_imports.py tests/test_suite.py tests/engine tests/persistence tests/themes \
-	tests/aios_tui/console/state tests/aios_tui/reporting tests/aios_tui/runtime
+# Left out: the console's screens and widgets, the command line, real terminals and processes, the embedded model, the
+# fuzzer of the HTTP service, and what is marked slow.
+QUICK := tests/test_*.py tests/engine tests/persistence tests/themes tests/aios_tui/console/state \
+	tests/aios_tui/reporting tests/aios_tui/runtime --ignore=tests/engine/gateway/test_fuzz.py
 
 test-quick: $(VENV)/.installed $(VENV)/.test ## run what fits into a minute: engine, history, view state; few examples
 	@TEST_PROFILE=quick $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 \

@@ -1,4 +1,4 @@
-"""Prove an installed aios-tui: `prove_wheel.py PROGRAM` runs it from a folder and a home of its own, as a user would.
+"""Test an installed aios-tui: `prove_wheel.py PROGRAM` runs it in a new home folder, as a user would.
 
 Needs pexpect and pyte, which the program's own environment does not have.
 """
@@ -18,19 +18,21 @@ from typing import Any
 import pexpect
 import pyte
 
-COLUMNS, LINES, PATIENCE_S = 120, 40, 60
+COLUMNS, LINES = 120, 40
+PATIENCE_S = 120
+"""The longest wait in seconds before a step counts as hung, sized for a machine ten times slower."""
 
 
 def main() -> None:
     program = str(Path(sys.argv[1]).absolute())
     with tempfile.TemporaryDirectory() as home:
-        places = {f"XDG_{name}_HOME": f"{home}/{name.lower()}" for name in ("CONFIG", "DATA", "STATE", "CACHE")}
-        kept = {
+        folders = {f"XDG_{name}_HOME": f"{home}/{name.lower()}" for name in ("CONFIG", "DATA", "STATE", "CACHE")}
+        inherited = {
             key: value for key, value in os.environ.items() if not key.startswith(("AIOS_TUI", "PYTHON", "VIRTUAL"))
         }
         env = {
-            **kept,
-            **places,
+            **inherited,
+            **folders,
             "HOME": home,
             "TERM": "xterm-256color",
             "LANG": "C.UTF-8",
@@ -64,19 +66,19 @@ def headless(program: str, home: str, env: dict[str, str]) -> None:
 
 
 def service(program: str, home: str, env: dict[str, str]) -> None:
-    """A task over the service, and its end in order."""
+    """Run a task over the service, then stop the service."""
     serving = subprocess.Popen(
         [program, "serve", "--core", "scripted:", "--port", "0"], cwd=home, env=env, stderr=subprocess.PIPE, text=True
     )
     try:
         assert serving.stderr is not None
-        said = []
+        output = []
         for line in serving.stderr:
-            said.append(line)
+            output.append(line)
             if line.startswith("serving at"):
                 break
         else:
-            raise AssertionError("".join(said))
+            raise AssertionError("".join(output))
         submitted = subprocess.run(
             [program, "submit", "--wait", "--json", "hello"],
             check=True,
@@ -95,7 +97,7 @@ def service(program: str, home: str, env: dict[str, str]) -> None:
 
 
 def console(program: str, home: str, env: dict[str, str]) -> None:
-    """Open the console in a terminal, see the task of before and the panes, and leave it with q."""
+    """Open the console in a terminal, wait for its panes, and quit with q."""
     screen = pyte.Screen(COLUMNS, LINES)
     stream = pyte.ByteStream(screen)
     child = pexpect.spawn(program, ["--core", "scripted:"], cwd=home, env=env, dimensions=(LINES, COLUMNS))
@@ -113,7 +115,7 @@ def console(program: str, home: str, env: dict[str, str]) -> None:
 
 
 def until(child: Any, stream: pyte.ByteStream, met: Callable[[], bool]) -> None:
-    """Feed the screen until `met` is true; fails after PATIENCE_S."""
+    """Feed the screen until `met()` holds; fail after PATIENCE_S."""
     end = time.monotonic() + PATIENCE_S
     while not met():
         assert time.monotonic() < end, "waited too long"

@@ -5,17 +5,14 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
-import sys
 from collections.abc import Generator
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import pytest
 
 from engine.cores.embedded import weights
 from engine.cores.embedded.core import available
-from engine.cores.embedded.loaded_model import LoadedModel
 from tests import profiles
 
 GRACE_S = float(os.environ.get("TEST_GRACE_S", "60"))
@@ -44,37 +41,22 @@ def restore_signals() -> None:
 restore_signals()  # at import: before any test, in every xdist worker
 
 _dump_to = pytest.StashKey[int]()
-_real_weights = {str(path) for path in weights.candidates() if path.is_file()}
-_opened_weights: list[str] = []
+_real_candidates = weights.candidates
+_running: list[pytest.Item] = []
 
 
-def _note_opened_weights(event: str, arguments: tuple[object, ...]) -> None:
-    """Record that a test reads the weights. Checks by the program itself, as `doctor` makes, pass without them, too."""
-    if event == "open" and isinstance(arguments[0], str) and arguments[0] in _real_weights:
-        frame = sys._getframe()
-        while frame.f_back is not None:
-            frame = frame.f_back
-            if frame.f_code.co_filename == weights.__file__:
-                return
-        _opened_weights.append(arguments[0])
+def _visible_candidates() -> list[Path]:
+    """The places of the weights, none of them for a test that is not marked `embedded`."""
+    if not _running or _running[0].get_closest_marker("embedded"):
+        return _real_candidates()
+    found = [path for path in _real_candidates() if path not in _installed]
+    if _installed:
+        _running[0].add_report_section("call", "weights", "hidden from this test: it is not marked `embedded`")
+    return found
 
 
-sys.addaudithook(_note_opened_weights)
-
-
-def _watch_loading() -> None:
-    """Record that this process loads the weights: the engine opens them in C, where no audit hook sees it."""
-    load = LoadedModel.__init__
-
-    def watched(self: LoadedModel, path: Path, **options: Any) -> None:
-        load(self, path, **options)
-        if str(path) in _real_weights:
-            _opened_weights.append(str(path))
-
-    LoadedModel.__init__ = watched  # type: ignore[method-assign]
-
-
-_watch_loading()
+_installed = [path for path in _real_candidates() if path.is_file()]
+weights.candidates = _visible_candidates
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -98,12 +80,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """
     marker = item.get_closest_marker("timeout")
     limit = float(marker.args[0] if marker and marker.args else item.config.getini("timeout"))
-    _opened_weights.clear()
+    _running[:] = [item]
     faulthandler.dump_traceback_later(limit + GRACE_S, exit=True, file=item.config.stash[_dump_to])
     try:
         return (yield)
     finally:
         faulthandler.cancel_dump_traceback_later()
+        _running.clear()
 
 
 @pytest.hookimpl(trylast=True)
@@ -111,11 +94,3 @@ def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
     """Limit what follows a failure, too: pytest disarms faulthandler here, and the test's clean-up may hang."""
     if isinstance(node, pytest.Item):
         faulthandler.dump_traceback_later(GRACE_S, exit=True, file=node.config.stash[_dump_to])
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    """Fail a test that opens the weights and is not marked `embedded`: it would fail where there are none."""
-    yield
-    if _opened_weights and not item.get_closest_marker("embedded"):
-        pytest.fail(f"opens {_opened_weights[0]} without the mark `embedded`", pytrace=False)

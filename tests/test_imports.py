@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE_S
+
 ROOT = Path(__file__).resolve().parents[1]
 HEAVY = (
     "textual",
@@ -28,7 +30,7 @@ def loaded(code: str) -> set[str]:
     """Names of the modules in `sys.modules` after `code` ran in a process of its own."""
     program = f"import sys\n{code}\nprint(' '.join(sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=False
     )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split())
@@ -79,5 +81,12 @@ def test_import_contracts() -> None:
     program = shutil.which("lint-imports", path=str(Path(sys.executable).parent))
     if program is None:
         pytest.skip("import-linter is not installed; `make lint` checks the contracts")
-    done = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [program, "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout

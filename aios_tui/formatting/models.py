@@ -76,7 +76,7 @@ def details(shown: ModelDetails, now: float) -> Iterator[tuple[str, str]]:
         ("parameters", "\n".join(" ".join(line.split()) for line in shown.parameters.splitlines())),
         ("system", shown.system.strip()),
         ("template", shown.template.strip()),
-        ("license", _start(shown.license)),
+        ("license", _first_lines(shown.license)),
     )
     return ((label, text) for label, text in found if text)
 

@@ -120,7 +120,7 @@ def _packed(workload: str, run: Run, at: float, complete: bool, core: str | None
 
 def plain_name(workload: str) -> str:
     """Return a workload's name without the suffix of its file."""
-    from aios_tui.workloads.files import SUFFIXES
+    from engine.workloads.compression import SUFFIXES
 
     name = one_line(workload, 100)
     return next((name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix)), name)

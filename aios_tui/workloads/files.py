@@ -9,9 +9,8 @@ from pathlib import Path
 
 from engine.errors import UsageError
 from engine.sanitise import one_line
+from engine.workloads.compression import SUFFIXES
 from engine.workloads.samples import SAMPLES, get, path_of
-
-SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
 
 
 @contextmanager

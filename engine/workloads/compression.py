@@ -15,6 +15,8 @@ from engine.errors import UsageError
 from engine.files import atomic_writer, file_error
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+SUFFIXES = (".jsonl", ".jsonl.gz", ".jsonl.zst")
+"""Endings of the names of workload files."""
 
 
 def _zstandard(path: Path) -> Any:

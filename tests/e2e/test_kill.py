@@ -70,7 +70,7 @@ class History:
             self.kills += 1
         elif "accepted" in said + err:
             self.ttft_s = min(2 * self.ttft_s, LONGEST_TTFT_S)
-        for line in out.splitlines():
+        for line in out.splitlines(keepends=True):
             self._read(line)
         if f"{BATCH} accepted" in said + err:
             self.accepted += BATCH
@@ -87,8 +87,8 @@ class History:
         return start(self.folder, "run", *options, *prompts, env=LIMITS)
 
     def _read(self, line: str) -> None:
-        """A line of output; the kill may have cut the last one."""
-        if not line.endswith("}") and not line.endswith("}\n"):
+        """Note a line of output; the kill may have cut the last one."""
+        if not line.endswith("\n"):
             return
         task = json.loads(line)
         assert task["id"] not in self.printed, "an end was printed twice"
@@ -98,7 +98,7 @@ class History:
         """Let a last process do what is left, unharmed."""
         rest = call(self.folder, "run", "--resume", "--core", CORE.format(ttft=TTFT_S), "--json", env=LIMITS)
         assert rest.code in (0, 1), rest.err
-        for line in rest.out.splitlines():
+        for line in rest.out.splitlines(keepends=True):
             self._read(line)
 
 

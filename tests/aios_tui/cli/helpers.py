@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from aios_tui.cli import main
+from tests.processes import TextProcess
 
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = "scripted:ttft=0,tps=0,tokens=4"
@@ -81,7 +82,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start `python -m aios_tui ARGUMENTS`, or `args`; the caller ends it."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen(
+    process = TextProcess(
         args or [sys.executable, "-m", "aios_tui", *arguments],
         **{"stdin": subprocess.DEVNULL, "stdout": pipe, "stderr": pipe, "cwd": folder, **options},
         env=environment(folder, env),

@@ -15,6 +15,7 @@ from engine.cores.scripted import ScriptedCore
 from engine.errors import AiosError, StoreError
 from engine.events import AttemptStarted
 from engine.task import TaskSpec
+from tests.waiting import PATIENCE_S
 
 
 def session_in(folder: Path, core: str = "scripted:ttft=3600") -> Runtime:
@@ -64,7 +65,7 @@ async def test_closed_while_it_looks_for_a_core_it_starts_none(tmp_path: Path, m
     await runtime.close()
     answer.set()
     with pytest.raises(AiosError):
-        await asyncio.wait_for(starting, 10)
+        await asyncio.wait_for(starting, PATIENCE_S)
     assert core.stops
 
 
@@ -90,7 +91,7 @@ async def test_closed_while_the_kernel_starts_it_stops_that(tmp_path: Path, monk
     assert core.stops == 1
     look.set()
     with pytest.raises(AiosError):
-        await asyncio.wait_for(starting, 10)
+        await asyncio.wait_for(starting, PATIENCE_S)
 
 
 async def test_a_history_that_does_not_close_well_keeps_nothing_else_open(

@@ -10,8 +10,7 @@ import pytest_asyncio
 
 from engine.cores.port import SlotState
 from engine.cores.slot_health import SlotHealth
-
-PATIENCE_S = 30
+from tests.waiting import PATIENCE_S
 
 
 class Server:

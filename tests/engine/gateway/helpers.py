@@ -20,6 +20,7 @@ from engine.gateway.service import Service
 from engine.kernel import Kernel
 from engine.task import TaskRecord, TaskState
 from tests.engine.kernel.helpers import make_kernel
+from tests.waiting import PATIENCE_S
 
 
 class NoHistory:
@@ -75,7 +76,7 @@ async def gateway(
     app = application(kernel, config)
     transport = httpx.ASGITransport(Guard(app, config), client=(peer, 40000))
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000", timeout=30) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000", timeout=PATIENCE_S) as http:
             yield Gateway(kernel, app, http)
     finally:
         app.state.service.leaving.set()
@@ -94,7 +95,7 @@ async def served(core: Core, *, policy: str = "fifo", config: GatewayConfig | No
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     try:
         await server.serve(sockets, trusted=False)
-        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE_S) as http:
             yield Gateway(kernel, app, http, url)
     finally:
         await server.stop()

@@ -9,6 +9,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from engine.scheduling import Policy, Ready, Scheduler, parse_policy
 from tests.engine.scheduling.helpers import POLICIES, Item, sort_key
+from tests.profiles import examples
 
 priorities = st.integers(0, 9)
 
@@ -91,7 +92,7 @@ class SchedulerMachine(RuleBasedStateMachine):
 
 
 TestScheduler = SchedulerMachine.TestCase
-TestScheduler.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestScheduler.settings = settings(max_examples=examples(150), stateful_step_count=40, deadline=None)
 
 
 def filled(policy: str, priorities: list[int], *, gap: float = 1.0) -> Scheduler[int]:

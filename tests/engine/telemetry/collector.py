@@ -11,6 +11,8 @@ from typing import Any
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.waiting import PATIENCE_S
+
 
 class Collector:
     """`url` is its base address. `silent`: it takes requests, and never answers."""
@@ -29,7 +31,7 @@ class Collector:
             def do_POST(self) -> None:
                 outer.came.set()
                 if silent:
-                    outer._release.wait(60)
+                    outer._release.wait(PATIENCE_S)
                     return
                 body = self.rfile.read(int(self.headers["content-length"]))
                 outer.take(self.path, body, dict(self.headers))
@@ -67,4 +69,4 @@ class Collector:
             self._release.set()
             self._server.shutdown()
             self._server.server_close()
-            thread.join(10)
+            thread.join(PATIENCE_S)

@@ -18,6 +18,7 @@ from engine.cores.port import FaultKind, SlotState, Usage
 from engine.task import AttemptState, Task, TaskSpec, TaskState
 from engine.telemetry.meters import Meters
 from engine.telemetry.windows import BUCKET_S, BUCKETS, MAX_SAMPLES, Quantiles, Samples, Sums
+from tests.profiles import examples
 
 SLOTS = {"a/0": "a", "a/1": "a", "b/0": "b"}
 T0 = 1_700_000_000.0
@@ -280,7 +281,7 @@ def agrees(found: Quantiles | None, values: list[float]) -> None:
     assert found.p95 == pytest.approx(low + (high - low) * (place - math.floor(place)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(steps, max_size=60), st.floats(0, 350))
 def test_readings_are_those_of_a_naive_computation(script: list[tuple[float, str, str, int]], later: float) -> None:
     events, at = played(script)
@@ -306,7 +307,7 @@ def test_readings_are_those_of_a_naive_computation(script: list[tuple[float, str
         )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 700), st.integers(1, 5)), max_size=30), st.floats(0, 1_100))
 def test_sums_take_late_amounts_into_their_own_bucket(amounts: list[tuple[float, int]], now: float) -> None:
     sums = Sums()

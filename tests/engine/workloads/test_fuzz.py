@@ -14,6 +14,7 @@ from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.importers import FORMATS, open_import
 from engine.workloads.reader import WorkloadReader
 from engine.workloads.writer import save
+from tests.profiles import examples
 
 AZURE = b"TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46.6805900,374,44\n2023-11-16 18:15:50.99,396,109\n"
 MOONCAKE = b"""{"timestamp": 0, "input_length": 401, "output_length": 6}
@@ -54,7 +55,7 @@ def _one_line(error: UsageError, path: Path) -> None:
     assert "\n" not in str(error)
 
 
-@settings(max_examples=MANY, deadline=None)
+@settings(max_examples=examples(MANY), deadline=None)
 @given(changes=edits, compressed=st.booleans())
 def test_a_damaged_workload_is_read_or_refused(
     folder: Path, whole: bytes, changes: list[tuple[float, int, bytes]], compressed: bool
@@ -71,7 +72,7 @@ def test_a_damaged_workload_is_read_or_refused(
         assert not reader.complete or (len(items) == 3 and reader.header.seed == 1)
 
 
-@settings(max_examples=MANY, deadline=None)
+@settings(max_examples=examples(MANY), deadline=None)
 @given(
     data=st.one_of(
         st.binary(max_size=200),

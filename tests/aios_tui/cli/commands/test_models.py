@@ -158,6 +158,7 @@ def test_a_load_that_is_refused(models: Models, there: InThread) -> None:
     assert "requires more system memory" in failed.complaint
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("what", [["show"], ["pull"], ["rm", "--yes"], ["load"], ["unload"]])
 def test_cores_without_models_to_manage_are_refused(models: Models, what: list[str]) -> None:
     command, *more = what

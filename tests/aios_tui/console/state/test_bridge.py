@@ -11,6 +11,7 @@ from aios_tui.console.state.view_state import Changes
 from engine.events import Event, TaskAccepted, TaskReprioritised
 from engine.task import TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeKernel
+from tests.waiting import PATIENCE_S
 
 SPEC = TaskSpec(prompt="x")
 
@@ -80,5 +81,5 @@ async def test_the_end_of_the_stream_ends_the_loop_with_all_folded() -> None:
     bridge.attach(kernel)
     kernel.subscription.put(TaskAccepted(1.0, 7, SPEC))
     kernel.subscription.close()
-    await asyncio.wait_for(bridge.run(), 10)
+    await asyncio.wait_for(bridge.run(), PATIENCE_S)
     assert bridge.view.queued == 1

@@ -243,6 +243,7 @@ def test_what_is_asked_of_the_engine() -> None:
 # Without engine or weights
 
 
+@pytest.mark.embedded
 async def test_without_the_engine_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.cores.embedded.loaded_model.find_spec", lambda _name: None)
     assert available() == "the embedded engine is not installed; run `pip install xllamacpp`"
