@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import Input
 
 from aios_tui.console.textual_internals.scrolling import scroll_to_cursor_from_the_start
@@ -16,7 +16,8 @@ class LineInput(Input):
     Tab is pressed twice out of habit; if it moved the focus, the words typed next would be keys of the pane there.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("tab,shift+tab", "stay", show=False)]
+    # No action of the console, so not in its table of keys: this only keeps Textual from moving the focus.
+    BINDINGS: ClassVar[list[BindingType]] = [("tab,shift+tab", "stay", "stay")]
 
     def action_stay(self) -> None:
         self.app.bell()
