@@ -1,4 +1,4 @@
-"""Where an Ollama server is: every form that `OLLAMA_HOST` and `--core ollama@…` may take."""
+"""Addresses of Ollama servers, in every form that `OLLAMA_HOST` and `--core ollama@…` may have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address. `url` is `scheme://host:port[/path]`, `label` what people are shown: `host:port`."""
+    """A server's address. `url` is `scheme://host:port[/path]`, `label` its short form for people: `host:port`."""
 
     url: str
     label: str
@@ -29,7 +29,7 @@ class Address:
 
     @property
     def local(self) -> bool:
-        """Whether that is this machine, as far as the address tells."""
+        """True if the address is this machine's loopback."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -69,9 +69,9 @@ def parse_address(text: str | None) -> Address:
 
 
 def key_for(address: Address, environ: Mapping[str, str]) -> str | None:
-    """The key of `OLLAMA_API_KEY`, for the servers that it is meant for: ollama.com, and the one `OLLAMA_HOST` names.
+    """Return the key of `OLLAMA_API_KEY` if it is for this server: ollama.com, or the one `OLLAMA_HOST` names.
 
-    To any other server it would be given away. Raises UsageError for what can be no key.
+    Any other server must not see it. Raises UsageError for text that is no key.
     """
     key = environ.get("OLLAMA_API_KEY", "").strip()
     if not key:
@@ -93,7 +93,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def _reachable(host: str) -> str:
-    """The host to connect to, in brackets where it is IPv6."""
+    """Return the host to connect to, an IPv6 address in brackets."""
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:

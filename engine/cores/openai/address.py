@@ -1,4 +1,4 @@
-"""Where an OpenAI-compatible server is."""
+"""Addresses of OpenAI-compatible servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class BaseUrl:
     """A server's base URL, under which `/models` and `/chat/completions` are.
 
     Attributes:
-        label: what people are shown. private: what is sent cannot be read on the way: TLS, or this machine.
+        label: its short form for people. private: requests cannot be read on the way: TLS, or this machine.
     """
 
     url: str
@@ -54,7 +54,7 @@ def parse_base_url(text: str) -> BaseUrl:
 
 
 def _reachable(host: str) -> tuple[str, bool]:
-    """The host to connect to, in brackets where it is IPv6, and whether it is this machine."""
+    """Return the host to connect to, an IPv6 address in brackets, and True if it is this machine."""
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:

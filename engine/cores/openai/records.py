@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server streams, read into chunks and, at its end, an outcome.
+"""The records of an OpenAI-compatible server's stream, and their conversion to chunks and an outcome.
 
 Format: https://platform.openai.com/docs/api-reference/chat-streaming, and what other servers add to it: thoughts in
 `reasoning_content` or `reasoning`, times in `timings` (llama.cpp) or in `usage` (Groq).
@@ -230,7 +230,7 @@ class StreamedAnswer:
 
     @property
     def extras(self) -> dict[str, Mapping[str, Any]]:
-        """What has to go back with a call, by the call's id."""
+        """The fields that have to be sent back with a call, by the call's id."""
         return {call.id: call.extra for call in self._calls.values() if call.id and call.extra}
 
     def done(self, model: str) -> Done:

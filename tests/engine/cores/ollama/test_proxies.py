@@ -48,7 +48,7 @@ async def saying(answer: bytes) -> AsyncIterator[str]:
         (b"\x15\x03\x01\x00\x02\x02F", "is not Ollama (it does not speak HTTP, or wants https://)"),
         (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 39\r\n\r\n"
          b"<html><title>My router</title></html>  ", "is not Ollama (it answers with the web page 'My router'"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "it does not tell Ollama's version"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "it does not report Ollama's version"),
         (b"HTTP/1.1 307 Temporary Redirect\r\nLocation: https://box/\r\nContent-Length: 0\r\n\r\n",
          "is not Ollama (it redirects to https://box/)"),
         (b"", "cannot be reached (it hung up without an answer; perhaps it wants https)"),
