@@ -45,7 +45,7 @@ class Resolver:
                 error = failed
             except UnicodeError:
                 error = socket.gaierror("not a valid host name")
-            with suppress(RuntimeError):  # the loop was closed meanwhile: nobody asks any more
+            with suppress(RuntimeError):  # the loop was closed meanwhile: there is no reader
                 loop.call_soon_threadsafe(set_answer, error)
 
         threading.Thread(target=look_up, name=f"resolving {host}", daemon=True).start()

@@ -10,7 +10,7 @@ the connection, and hands items over in a queue:
   On an early end the chunks still in the queue are dropped, since the outcome must not wait for a reader.
 
 An async generator alone does not do: one that its caller drops is closed by the event loop at some later time, and
-until then the server generates for nobody.
+until then the server generates in vain.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ What makes it difficult is ending:
 - Leaving Python. A thread inside the engine while Python shuts down aborts the process. The thread is a daemon, so
   that Python does not wait for it, and `EmbeddedCore` stops it with a time limit before Python is gone.
 - A closed event loop. A chunk for it has no reader: the generation cancels itself, and marks itself as ended.
-- Errors. The engine swallows an exception of the callback and goes on, so the callback catches its own, stores it,
+- Errors. The engine swallows an exception of the callback and continues, so the callback catches its own, stores it,
   and stops the engine. Each thread ends with exactly one outcome, whatever has happened.
 
 The queue has no bound: its size is limited by the slot's context. A bound would block the thread, and with it the

@@ -64,7 +64,7 @@ class ChatClient:
                     answer.end()
                     await read_to_end(events)
                     return
-                for chunk in answer.take(records.read_record(data), time.monotonic()):
+                for chunk in answer.add(records.read_record(data), time.monotonic()):
                     await emit(self._without_key(chunk))
 
     def done(self, answer: records.StreamedAnswer, model: str) -> Done:

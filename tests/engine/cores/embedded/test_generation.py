@@ -1,4 +1,4 @@
-"""What becomes of whatever the engine may say, with an engine that says just that. Needs no weights."""
+"""Generations with a scripted engine: every answer that it may give. Needs no weights."""
 
 from __future__ import annotations
 

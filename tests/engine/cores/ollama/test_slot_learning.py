@@ -1,4 +1,4 @@
-"""How the number of an Ollama server's slots is known: configured, told, or learnt from what its streams show."""
+"""The number of an Ollama server's slots: configured, from the environment, or learnt from its streams."""
 
 from __future__ import annotations
 
