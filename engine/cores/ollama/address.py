@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from engine.cores.addresses import reachable_host
 from engine.cores.api_keys import checked_key, without_login
 from engine.errors import UsageError
 from engine.sanitise import one_line
@@ -30,10 +31,7 @@ class Address:
     @property
     def local(self) -> bool:
         """True if the address is this machine's loopback."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return reachable_host(self.host)[1]
 
 
 def parse_address(text: str | None) -> Address:
@@ -61,7 +59,7 @@ def parse_address(text: str | None) -> Address:
         raise UsageError("an Ollama address cannot carry a user name or password; put a key in OLLAMA_API_KEY")
     if parts.query or parts.fragment or any(c.isspace() or ord(c) < 32 for c in rest) or port == 0:
         raise _bad(given, "use HOST, HOST:PORT or a URL")
-    host = _reachable(host)
+    host, _ = reachable_host(host)
     port = port or (_PORTS[scheme] if separator else DEFAULT_PORT)
     path = parts.path.rstrip("/")
     label = f"{host}:{port}{path}"
@@ -90,17 +88,6 @@ def _is_ipv6(text: str) -> bool:
         return ipaddress.ip_address(text).version == 6
     except ValueError:
         return False
-
-
-def _reachable(host: str) -> str:
-    """Return the host to connect to, an IPv6 address in brackets."""
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if ip.is_unspecified:
-        return DEFAULT_HOST if ip.version == 4 else "[::1]"
-    return f"[{ip}]" if ip.version == 6 else str(ip)
 
 
 def _bad(given: str, advice: str) -> UsageError:
