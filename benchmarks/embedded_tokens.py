@@ -36,7 +36,7 @@ SUBJECTS = ("the sea", "bread", "windmills", "letters", "the moon", "bridges", "
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one attempt gave. Seconds of wall time."""
+    """The result of one attempt, in seconds of wall time."""
 
     tokens: int
     seconds: float

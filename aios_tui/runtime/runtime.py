@@ -94,7 +94,7 @@ class Runtime:
     async def _reload_agents(self) -> None:
         before = {agent.name: agent for agent in self.agents.agents()}
         loaded, problems = await asyncio.to_thread(load_catalogue, self.settings.agents_folder)
-        self.agents.take(loaded)
+        self.agents.replace(loaded)
         after = {agent.name: agent for agent in loaded.agents()}
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         if changed:

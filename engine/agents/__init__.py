@@ -1,1 +1,1 @@
-"""Agents: the programs that carry tasks out, and the catalogue of them."""
+"""Agents: the programs that execute tasks, and their catalogue."""

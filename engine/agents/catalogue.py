@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -11,17 +10,18 @@ from engine.agents.declarative import DeclarativeAgent, parse_agent
 from engine.agents.query import QUERY_AGENT, QueryAgent
 from engine.errors import UsageError
 from engine.sanitise import one_line
+from engine.wording import did_you_mean
 
 BUILT_IN = "built in"
 _QUERY = QueryAgent()
 
 
 class AgentCatalogue:
-    """Agents by name. A user's agent stands before a built-in one of the same name; its `source` tells which it is.
+    """Agents by name. A user's agent takes precedence over a built-in one of the same name; see its `source`.
 
-    `author/name` finds an agent whose file names that author, or names none: the built-in ones name none, so
-    `example/story_teller` finds `story_teller` as `story_teller` does, even beside a user's own by another author.
-    The kernel's own `kernel/query`, which clients' llm calls run as, is found by just that name, and not listed.
+    `author/name` finds an agent whose file names that author, or names none. The built-in agents name none, so
+    `example/story_teller` finds the built-in `story_teller`, even beside a user's own by another author.
+    The kernel's own `kernel/query`, which runs clients' llm calls, is found by that name, but not listed.
     """
 
     def __init__(self, built_in: Iterable[DeclarativeAgent], user: Iterable[DeclarativeAgent] = ()) -> None:
@@ -30,8 +30,8 @@ class AgentCatalogue:
             {agent.name: agent for agent in built_in},
         )
 
-    def take(self, other: AgentCatalogue) -> None:
-        """Have the agents of `other` from now on. Tasks that were accepted keep the agent they were accepted with."""
+    def replace(self, other: AgentCatalogue) -> None:
+        """Replace all agents with those of `other`. Accepted tasks keep the agents they were accepted with."""
         self._layers = other._layers
 
     def names(self) -> list[str]:
@@ -39,19 +39,19 @@ class AgentCatalogue:
         return sorted({name for layer in self._layers for name in layer})
 
     def agents(self) -> list[DeclarativeAgent]:
-        """One agent a name, in the order of `names()`: the one that the plain name finds."""
+        """Return the agent that each plain name finds, in the order of `names()`."""
         return [self.find(name) for name in self.names()]
 
     def get(self, name: str) -> DeclarativeAgent | QueryAgent:
-        """The agent called `name`, given plain or as `author/name`.
+        """Return the agent called `name`, given plain or as `author/name`.
 
         Raises:
-            UsageError: there is none; near names are told.
+            UsageError: there is none; the message suggests near names.
         """
         return _QUERY if name == QUERY_AGENT else self.find(name)
 
     def find(self, name: str) -> DeclarativeAgent:
-        """As `get`, among the agents that are listed."""
+        """Like `get`, but among the listed agents only."""
         author, _, plain = name.rpartition("/")
         found = [layer[plain] for layer in self._layers if plain in layer]
         for agent in found:
@@ -60,15 +60,13 @@ class AgentCatalogue:
         shown = one_line(name, 80)
         if found:
             raise UsageError(f"unknown agent {shown!r}: {plain!r} is by {found[0].author!r}")
-        near = difflib.get_close_matches(plain[:200], self.names(), n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(self.names())}"
-        raise UsageError(f"unknown agent {shown!r}: {hint}")
+        raise UsageError(f"unknown agent {shown!r}: {did_you_mean(plain, self.names(), listed=20)}")
 
 
 def load_catalogue(user_folder: Path | None) -> tuple[AgentCatalogue, list[str]]:
     """Load the built-in agents and every `*.toml` in `user_folder`, which need not exist.
 
-    Returns the catalogue, and a line a file that could not be used: its name and the reason. Blocking: reads files.
+    Returns the catalogue, and a line for each file that cannot be used: its name and the reason. Blocks on file reads.
     """
     built_in = [
         parse_agent(item.read_bytes(), BUILT_IN)

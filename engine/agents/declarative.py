@@ -2,9 +2,9 @@
 
     name = "haiku"
     description = "A haiku, then a better one"
-    author = "me"                 # optional: then `me/haiku` means this one
+    author = "me"                 # optional: then `me/haiku` means this agent
     system = "You are a poet."    # optional
-    carry = false                 # true: earlier rounds are sent along as a conversation
+    carry = false                 # true: each round gets the earlier rounds, as a conversation
     options = { temperature = 0.7 }
 
     [[round]]
@@ -15,7 +15,7 @@
     prompt = "Improve this haiku:\\n{round.first}"
     options = { max_tokens = 100 }
 
-A round's options go before the agent's, and the task's own before both.
+A round's options override the agent's, and the task's own override both.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ MAX_ROUNDS = 64
 MAX_FILE_BYTES = 262_144
 
 
-def _spelled(pattern: str, what: str) -> AfterValidator:
+def _matching(pattern: str, problem: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise ValueError(what)
+            raise ValueError(problem)
         return value
 
     return AfterValidator(check)
@@ -50,12 +50,12 @@ def _spelled(pattern: str, what: str) -> AfterValidator:
 
 Identifier = Annotated[
     str,
-    _spelled(
+    _matching(
         r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}",
         "a name is up to 64 letters, digits, '.', '_' and '-', and begins with none of '.' and '-'",
     ),
 ]
-RoundName = Annotated[str, _spelled(r"[A-Za-z0-9_-]{1,64}", "a round's name is up to 64 letters, digits, '_' and '-'")]
+RoundName = Annotated[str, _matching(r"[A-Za-z0-9_-]{1,64}", "a round's name is up to 64 letters, digits, '_' and '-'")]
 
 
 def _one_line(value: str) -> str:
@@ -69,7 +69,7 @@ def _no_blank(value: str) -> str:
 
 
 class RoundSpec(BaseModel):
-    """One `[[round]]`: a prompt template, and how the model is to answer it."""
+    """One `[[round]]`: a prompt template, and the options of its request."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -79,7 +79,7 @@ class RoundSpec(BaseModel):
 
 
 class AgentFile(BaseModel):
-    """What an agent's TOML file says."""
+    """The contents of an agent's TOML file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -97,7 +97,7 @@ class AgentFile(BaseModel):
         return self
 
     def templates(self) -> tuple[Template, ...]:
-        """The rounds' templates. Raises ValueError naming the round with the bad one."""
+        """Parse the rounds' templates. Raises ValueError, naming the round with the bad one."""
         names: dict[str, int] = {}
         for index, item in enumerate(self.rounds):
             if item.name is not None and names.setdefault(item.name, index) != index:
@@ -107,7 +107,7 @@ class AgentFile(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class DeclarativeAgent:
-    """An agent made from a file. `source` is the file, or `built in`; `author` is None where the file names none."""
+    """An agent made from a file. `source` is the file, or `built in`; `author` is None if the file names none."""
 
     name: str
     description: str
@@ -124,7 +124,7 @@ class DeclarativeAgent:
         return len(self.templates)
 
     async def run(self, ctx: AgentContext) -> AgentResult:
-        """One llm syscall a round; the result is the last reply."""
+        """Make one llm syscall a round; the result is the last reply."""
         conversation = [Message("system", self.system)] if self.system else []
         opening = len(conversation)
         replies: list[str] = []
@@ -139,7 +139,7 @@ class DeclarativeAgent:
 
 
 def parse_agent(data: bytes, source: str) -> DeclarativeAgent:
-    """Make the agent that the TOML text `data` declares.
+    """Return the agent that the TOML text `data` declares.
 
     Raises:
         UsageError: it is too large, not UTF-8, not TOML, or declares no agent; the message is the reason alone.

@@ -1,4 +1,4 @@
-"""What an agent is to the kernel, and the kernel to an agent."""
+"""The contract between an agent and the kernel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.task import GenerationOptions, TaskSpec
 
 
 class AgentResult(TypedDict):
-    """What an agent returns, as AIOS agents do."""
+    """The result of an agent, with the fields of AIOS agents."""
 
     agent_name: str
     result: str
@@ -30,7 +30,7 @@ class Reply:
 
 
 class AgentContext(Protocol):
-    """An agent's way to the kernel, for one task."""
+    """The kernel as one task's agent sees it."""
 
     @property
     def spec(self) -> TaskSpec:
@@ -46,21 +46,21 @@ class AgentContext(Protocol):
     ) -> Reply:
         """Make one llm syscall and wait for its reply: one round.
 
-        The task's own options and model come before what the agent asks for here. `tools` as in `Attempt`.
+        The task's own options and model override those given here. `tools` as in `Attempt`.
 
         Raises:
-            SyscallFailed: it failed, after all its attempts. An agent may catch it and go on.
+            SyscallFailed: it failed, after all its attempts. An agent may catch it and continue.
         """
 
     def tool_model(self) -> str | None:
-        """The model that would answer now, if it takes tools as such; None where they are better described to it.
+        """Return the model that would answer now, if it takes tools; None if tools have to be described in a message.
 
-        Asked before the first `llm`, and named there as its `model`, so that no other one answers.
+        Call it before the first `llm` and pass the name there as `model`, so that no other model answers.
         """
 
 
 class Agent(Protocol):
-    """A program that carries a task out in one or more rounds."""
+    """A program that executes a task in one or more rounds."""
 
     @property
     def name(self) -> str:
@@ -72,14 +72,14 @@ class Agent(Protocol):
 
     @property
     def round_total(self) -> int | None:
-        """How many rounds it takes, None when that is not known before."""
+        """The number of rounds; None if it is not known beforehand."""
 
     async def run(self, ctx: AgentContext) -> AgentResult:
-        """Carry the task out. Any exception fails the task, with its text as the reason."""
+        """Execute the task. Any exception fails the task, with its text as the reason."""
 
 
 class Agents(Protocol):
-    """Where the kernel finds agents; the catalogue implements it."""
+    """The kernel's source of agents; the catalogue implements it."""
 
     def get(self, name: str) -> Agent:
         """The agent called `name`, given plain or as `author/name`. Raises UsageError, naming near ones."""

@@ -1,8 +1,8 @@
-"""The kernel's own agent behind `/query`: one llm syscall of a client's agent, passed to the model as it came.
+"""The kernel's own agent behind `/query`: one llm syscall of a client's agent, passed to the model unchanged.
 
-A model that takes tools is given them as such. Others are given text only, so tools are described to them in a system
-message, as is a wanted form, and what they answer is read for JSON. An answer that had to be JSON and is none gets one
-more round, with the reason.
+A model that supports tools gets them as such. For the others, tools and the wanted form are described in a system
+message, and the answer is searched for JSON. An answer that should be JSON and is not gets one more round, with the
+reason.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _DECODER = json.JSONDecoder()
 
 
 class NotJsonError(ValueError):
-    """A text in which there is no JSON."""
+    """The text contains no JSON."""
 
 
 class QueryAgent:
-    """Carries out the `LlmQuery` of its task. Without one, the prompt is the only message."""
+    """Executes the `LlmQuery` of its task. Without one, the prompt is the only message."""
 
     name = QUERY_AGENT
     author = "kernel"
@@ -64,9 +64,9 @@ class QueryAgent:
 
 
 def messages_of(query: LlmQuery, *, native: bool = False) -> tuple[Message, ...]:
-    """The conversation as a model is given it: the client's, after what its tools and the wanted form need.
+    """Return the client's conversation, after the system messages that describe tools and the wanted form.
 
-    `native`: the model takes tools as such, and calls of them as parts of a turn.
+    `native`: the model supports tools and tool calls, so none are described.
     """
     texts = ("" if native else _about_tools(query), _about_form(query))
     before = [Message("system", text) for text in texts if text]
@@ -81,7 +81,7 @@ def _turn(message: QueryMessage, native: bool) -> Message:
 
 
 def native_tools(query: LlmQuery) -> tuple[Mapping[str, Any], ...]:
-    """The query's tools in the form of `Attempt.tools`; none when one of them has no name, and so can't be called."""
+    """Return the query's tools in the form of `Attempt.tools`; none if one of them lacks a name."""
     tools: list[Mapping[str, Any]] = []
     for tool in query.tools:
         given = tool.get("function")
@@ -94,11 +94,10 @@ def native_tools(query: LlmQuery) -> tuple[Mapping[str, Any], ...]:
 
 
 def tool_calls(query: LlmQuery, answer: str) -> list[dict[str, Any]]:
-    """The calls of the query's tools in `answer`: `{"id", "type", "name", "parameters"}` each; mostly none.
+    """Return the calls of the query's tools in `answer`, each `{"id", "type", "name", "parameters"}`; often none.
 
-    An answer of a model that takes tools as such is such a list already, with its own ids where the server gave any.
-
-    Only tools that were offered count, with an object as parameters (models write `parameters` or `arguments`).
+    The answer of a model that supports tools is a list of calls already, with the server's ids where it gave any. Only
+    tools of the query count, with an object as parameters (models write `parameters` or `arguments`).
     """
     names = {_tool_name(tool) for tool in query.tools}
     try:
@@ -121,14 +120,14 @@ def tool_calls(query: LlmQuery, answer: str) -> list[dict[str, Any]]:
 
 
 def find_json(text: str) -> Any:
-    """The JSON value that `text` is, or the first object or array in it. Raises NotJsonError."""
+    """Parse `text` as JSON, or else the first object or array in it. Raises NotJsonError."""
     fenced = _FENCED.search(text)
     candidate = (fenced.group(1) if fenced else text).strip()
     try:
         return json.loads(candidate)
     except (ValueError, RecursionError) as error:
         reason = one_line(str(error), 100)
-    starts = [place.start() for place in re.finditer(r"[\[{]", candidate)]
+    starts = [match.start() for match in re.finditer(r"[\[{]", candidate)]
     for start in starts[:100]:
         try:
             return _DECODER.raw_decode(candidate, start)[0]
@@ -138,7 +137,7 @@ def find_json(text: str) -> Any:
 
 
 def _calls_as_text(calls: Sequence[ToolCall]) -> str:
-    """Calls as the models that are told of tools in words write them."""
+    """Return calls in the form in which models without tool support write them."""
     named = [({"id": call.id} if call.id else {}) | {"name": call.name} for call in calls]
     return _as_text([one | {"parameters": dict(call.arguments)} for one, call in zip(named, calls, strict=True)])
 

@@ -1,7 +1,7 @@
-"""Prompt templates: literal text with a few named places. There is nothing to evaluate, and nothing is expanded twice.
+"""Prompt templates: literal text with a few placeholders. Nothing is evaluated, and nothing is expanded twice.
 
-Places: `{prompt}` or `{task}` the task's prompt; `{reply}` the last round's reply; `{replies[0]}` the reply of the
-first round, `{replies[1]}` of the second; `{round.NAME}` the reply of the round of that name. `{{` and `}}` are braces.
+Placeholders: `{prompt}` or `{task}`: the task's prompt; `{reply}`: the last round's reply; `{replies[0]}`: the first
+round's reply, `{replies[1]}` the second's; `{round.NAME}`: the reply of the round NAME. `{{` and `}}` are braces.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ _INDEX = re.compile(r"replies\[(\d{1,3})\]")
 _ROUND = re.compile(r"round\.([A-Za-z0-9_-]+)")
 
 PROMPT = -1
-"""The place of the task's prompt, among places that are otherwise indices of earlier rounds."""
+"""The placeholder of the task's prompt; the others are indices of earlier rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A parsed template: text, and places as the index of an earlier round or PROMPT."""
+    """A parsed template: texts, and placeholders as the index of an earlier round or PROMPT."""
 
     parts: tuple[str | int, ...]
 
     def render(self, prompt: str, replies: Sequence[str]) -> str:
-        """Fill the places. Braces in `prompt` and `replies` are text and stay as they are."""
+        """Fill the placeholders. Braces in `prompt` and `replies` are text and stay as they are."""
         filled = (part if isinstance(part, str) else prompt if part == PROMPT else replies[part] for part in self.parts)
         return "".join(filled)
 
@@ -34,7 +34,7 @@ def parse(text: str, round_index: int, names: Mapping[str, int]) -> Template:
     """Parse the template of the round `round_index` (from 0); `names` are the named rounds' indices.
 
     Raises:
-        ValueError: an unknown place, a brace alone, or a round that has not run by then.
+        ValueError: an unknown placeholder, a single brace, or a round that has not run by then.
     """
     parts: list[str | int] = []
     end = 0
@@ -42,7 +42,7 @@ def parse(text: str, round_index: int, names: Mapping[str, int]) -> Template:
         parts.append(text[end : token.start()])
         end = token.end()
         if token.group(1) is not None:
-            parts.append(_place(token.group(1), round_index, names))
+            parts.append(_placeholder(token.group(1), round_index, names))
         elif token.group() in ("{{", "}}"):
             parts.append(token.group()[0])
         else:
@@ -51,7 +51,7 @@ def parse(text: str, round_index: int, names: Mapping[str, int]) -> Template:
     return Template(tuple(part for part in parts if part != ""))
 
 
-def _place(name: str, round_index: int, names: Mapping[str, int]) -> int:
+def _placeholder(name: str, round_index: int, names: Mapping[str, int]) -> int:
     if name in ("prompt", "task"):
         return PROMPT
     if name == "reply":
@@ -66,7 +66,7 @@ def _place(name: str, round_index: int, names: Mapping[str, int]) -> int:
     elif match:
         raise ValueError(f"{{{name}}}: no round is named {match.group(1)!r}")
     else:
-        raise ValueError(f"unknown place {{{name}}}: use prompt, reply, replies[0] or round.NAME")
+        raise ValueError(f"unknown placeholder {{{name}}}: use prompt, reply, replies[0] or round.NAME")
     if index >= round_index:
         raise ValueError(f"{{{name}}} in round {round_index + 1}: that round has not run by then")
     return index

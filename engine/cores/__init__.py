@@ -1,1 +1,1 @@
-"""What executes llm syscalls, behind one narrow port (`port.py`)."""
+"""Cores execute llm syscalls, behind one narrow port (`port.py`)."""

@@ -1,4 +1,4 @@
-"""Access keys: where they are looked up, and how they are kept out of everything that is shown, logged or stored.
+"""Access keys: looked up in the environment or a file, and kept out of everything that is shown, logged or stored.
 
 A key comes from the environment, or from a TOML file of `NAME = "key"` lines that nobody else may read.
 """
@@ -45,7 +45,7 @@ def find_key(name: str | None, *, environ: Mapping[str, str], file: Path | None)
 
 
 def checked_key(key: str, where: str) -> str:
-    """The key without the spaces around it. UsageError for what can't be sent as one, such as two lines."""
+    """Return the key without the spaces around it. Raises UsageError for text that is no key, such as two lines."""
     key = key.strip()
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         raise UsageError(f"{where} is not a key: it is empty, or has spaces or characters that no key has")
@@ -53,7 +53,7 @@ def checked_key(key: str, where: str) -> str:
 
 
 def redact(text: str, key: str | None) -> str:
-    """`text` without the key, whole or in part: a server may say in its error what it was sent."""
+    """Remove the key, whole or in part, from `text`: a server may repeat it in its error."""
     if not key:
         return text
     width = min(_WINDOW, len(key))
@@ -72,7 +72,7 @@ def redact(text: str, key: str | None) -> str:
 
 
 def without_login(address: str) -> str:
-    """An address that came out wrong, to be quoted: without user name, password and query, which may hold a key."""
+    """Return a bad address for an error message: without user name, password and query, which may hold a key."""
     scheme, separator, rest = address.partition("://")
     if not separator or not _SCHEME.fullmatch(scheme):
         scheme, separator, rest = "", "", address
@@ -81,7 +81,7 @@ def without_login(address: str) -> str:
 
 
 def _read(file: Path) -> dict[str, object]:
-    """The file's names and values; nothing where there is no file."""
+    """Return the file's names and values; empty if there is no file."""
     try:
         with file.open("rb") as opened:
             _check_rights(file, os.fstat(opened.fileno()))
@@ -95,9 +95,9 @@ def _read(file: Path) -> dict[str, object]:
     try:
         return tomllib.loads(content.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        # Of the decoder's words only the place: the rest may quote the file.
-        place = one_line(str(error)).rpartition("(")[2].rstrip(")") if "(at " in str(error) else "not UTF-8"
-        raise UsageError(f'{file} is not TOML ({place}); each line is NAME = "key"') from None
+        # Only the position of the decoder's message: the rest may quote the file.
+        position = one_line(str(error)).rpartition("(")[2].rstrip(")") if "(at " in str(error) else "not UTF-8"
+        raise UsageError(f'{file} is not TOML ({position}); each line is NAME = "key"') from None
 
 
 def _check_rights(file: Path, status: os.stat_result) -> None:

@@ -1,4 +1,4 @@
-"""Resolving a server's name where a stuck resolver holds nobody up.
+"""Resolves a server's name without being held up by a stuck resolver.
 
 asyncio resolves names in the loop's thread pool, and a thread that is stuck there keeps the program from ending until
 the resolver gives up, tens of seconds later. So a name is first resolved in a daemon thread; only one that has just
@@ -20,20 +20,20 @@ _FRESH_S = 30.0
 
 
 class Resolver:
-    """Answers whether a host's name can be resolved, in at most `timeout_s` seconds."""
+    """Checks that a host's name can be resolved, in at most `timeout_s` seconds."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
         self._good_until: dict[str, float] = {}
 
     async def check(self, host: str) -> None:
-        """Return when the name is known. Raises httpx's ConnectError if there is none, ConnectTimeout if none comes."""
+        """Return when the name is resolved. Raises httpx's ConnectError if there is none, ConnectTimeout in time."""
         if _is_literal(host) or self._good_until.get(host, 0.0) > time.monotonic():
             return
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[OSError | None] = loop.create_future()
 
-        def settle(error: OSError | None) -> None:
+        def set_answer(error: OSError | None) -> None:
             if not answer.done():
                 answer.set_result(error)
 
@@ -45,8 +45,8 @@ class Resolver:
                 error = failed
             except UnicodeError:
                 error = socket.gaierror("not a valid host name")
-            with suppress(RuntimeError):  # the loop was closed meanwhile: nobody asks any more
-                loop.call_soon_threadsafe(settle, error)
+            with suppress(RuntimeError):  # the loop was closed meanwhile: there is no reader
+                loop.call_soon_threadsafe(set_answer, error)
 
         threading.Thread(target=look_up, name=f"resolving {host}", daemon=True).start()
         try:

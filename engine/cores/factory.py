@@ -55,20 +55,20 @@ async def choose_cores(
     environ: Mapping[str, str],
     keys: Path | None = None,
 ) -> list[CoreChoice]:
-    """Return the cores that `choice` means, at least one. None is started; whoever starts them also stops them.
+    """Return the cores of `choice`, at least one. None is started; the caller starts and stops them.
 
-    One server alone has to answer when it is started. Of several, those that don't are down until they do.
+    A single server has to answer when it is started. Of several, those that do not answer are down until they do.
 
     Args:
         choice: names of `configured` and forms, see `engine.cores.core_spec`. `auto` takes all that are configured;
             with none, Ollama if it answers within `probe_s` seconds and has a chat model, else the embedded model.
-        slots: how many attempts at a time, for cores whose own configuration does not say.
-        default_model: what answers when a task names no model, likewise.
-        environ: where `OLLAMA_HOST` and keys are looked up. keys: the file in which keys are looked up, too.
+        slots: the number of attempts at a time, for cores whose own table does not set it.
+        default_model: the model for tasks that name none, likewise.
+        environ: the source of `OLLAMA_HOST` and keys. keys: a file with keys.
 
     Raises:
         UsageError: a bad choice, OLLAMA_HOST or key, or a file of keys that others may read.
-        CoreError: there is nothing to run on.
+        CoreError: no core can be made.
     """
     if slots is not None and slots < 1:
         raise UsageError(f"a core needs at least one slot, not {slots}")
@@ -98,7 +98,7 @@ async def choose_core(
     environ: Mapping[str, str],
     keys: Path | None = None,
 ) -> CoreChoice:
-    """As `choose_cores`, for a choice that means one core. Raises UsageError when it means several, too."""
+    """Like `choose_cores`, for a choice of one core. Raises UsageError for several, too."""
     wanted = parse_cores(choice, configured)
     if wanted is not None and len(wanted) > 1:
         raise UsageError(f"name one core out of {', '.join(each.name for each in wanted)}")
@@ -123,7 +123,7 @@ def make_core(
     keys: Path | None = None,
     must_answer: bool,
 ) -> CoreChoice:
-    """One core, for `choose_cores`; `must_answer`: it is an error at its start when it does not."""
+    """Make one core. `must_answer`: its start fails if it does not answer."""
     defaults = _Defaults(slots, default_model, environ, must_answer, keys)
     config, asked = wanted.config, "as configured" if wanted.configured else "as asked for"
     match config.family:
@@ -261,4 +261,4 @@ async def _usable_now(core: OllamaCore, probe_s: float) -> tuple[bool, str]:
         return True, f"Ollama at {where} answered with {plural(len(info.models), 'model')}"
     if info.version:
         return False, f"Ollama at {where} has no model that can chat"
-    return False, f"Ollama at {where} does not tell its models"
+    return False, f"Ollama at {where} does not list its models"

@@ -66,7 +66,14 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await self._resolver.check(request.url.host)
-        response = await self._inner.handle_async_request(self._outgoing(request))
+        outgoing = self._outgoing(request)
+        try:
+            response = await self._inner.handle_async_request(outgoing)
+        except httpx.RemoteProtocolError as error:
+            if "without sending a response" not in str(error):
+                raise
+            # A server may close an idle connection just as it is used again. Nothing was answered: ask once more.
+            response = await self._inner.handle_async_request(outgoing)
         source = cast(httpx.AsyncByteStream, response.stream)
         try:
             await check_head(response)

@@ -1,4 +1,4 @@
-"""What a core offers besides running attempts, when its models can be fetched, removed, loaded and unloaded."""
+"""Model management: an optional part of a core, to fetch, delete, load and unload models."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from engine.cores.port import Core, ModelInfo
 
 @dataclass(frozen=True, slots=True)
 class PullProgress:
-    """How far a pull is: `status` in the server's words, `done` of `total` bytes of the layer that is being fetched.
+    """The progress of a pull: `status` in the server's words, `done` of `total` bytes of the current layer.
 
-    `total` 0 means the server does not say.
+    `total` is 0 if the server does not report it.
     """
 
     status: str
@@ -23,7 +23,7 @@ class PullProgress:
 
 @dataclass(frozen=True, slots=True)
 class ModelDetails:
-    """All that a core tells of one model, sanitised. What it does not tell is empty.
+    """All that a core reports about one model, sanitised. A missing fact is empty.
 
     Attributes:
         parameters: as set in its model file, one a line. facts: family, format, quantisation … by name.
@@ -43,13 +43,14 @@ class ModelDetails:
 
 @runtime_checkable
 class ModelManager(Protocol):
-    """All raise CoreError, with one line, when the server refuses, is not there, or does not know the model.
+    """A core whose models can be managed.
 
-    Each sends the core's `models` event when something has changed by it.
+    All methods raise CoreError, with one line, if the server refuses, is down, or does not have the model. Each sends
+    the core's `models` event after a change.
     """
 
     async def show(self, model: str) -> ModelDetails:
-        """Look one model up."""
+        """Return the details of a model."""
 
     def pull(self, model: str) -> AsyncGenerator[PullProgress, None]:
         """Fetch a model from the server's library; ends when it is installed. Closing it early stops the fetch."""
@@ -58,15 +59,15 @@ class ModelManager(Protocol):
         """Remove an installed model. The caller has asked the operator."""
 
     async def load(self, model: str, keep_alive: str | None = None) -> float:
-        """Have a model in memory now; returns how many seconds the load took."""
+        """Load a model into memory; return the duration of the load in seconds."""
 
     def choose_default(self, model: str) -> None:
-        """Have attempts that name no model answered by this one from now on, as long as the core lasts."""
+        """Make this the default model for as long as the core lives."""
 
     async def unload(self, model: str) -> None:
-        """Take a model out of memory now. Nothing when it is not in it."""
+        """Unload a model. Does nothing if it is not in memory."""
 
 
 def model_manager_of(core: Core) -> ModelManager | None:
-    """The core as a keeper of models, None when its models are not to be managed."""
+    """Return the core as a ModelManager; None if its models cannot be managed."""
     return core if isinstance(core, ModelManager) else None

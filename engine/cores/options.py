@@ -1,9 +1,9 @@
 """Options that a task may ask for, and what each kind of core does with them.
 
-No option is ignored silently. A core that cannot honour one refuses the attempt when the answer would have another
-form (`think`, `format`, tools …), and otherwise goes on and says once that it ignores it. `SUPPORT` is the one table:
-the cores are tested against it, and docs/cores.md shows it. An option that the agent set and the task did not
-(`Attempt.dispensable`) is left out instead, since an agent has to run on cores that lack it.
+No option is ignored silently. A core that cannot honour one refuses the attempt if the answer would have another form
+(`think`, `format`, tools …); otherwise it runs the attempt and reports once that it ignores the option. `SUPPORT` is
+the one table: the cores are tested against it, and docs/cores.md shows it. An option that the agent set and the task
+did not (`Attempt.dispensable`) is left out instead, since an agent has to run on cores that lack it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 
 Kinds are read from the packages' metadata alone. The code of a plug-in is imported when a core of its kind is made, so
 a broken one is one clear line for those who choose it, and nothing for everybody else. A plug-in can add a kind, but
-not replace one: a built-in kind or preset keeps its meaning, and a kind that two packages register is nobody's.
+not replace one: a built-in kind or preset keeps its meaning, and a kind that two packages register is refused.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MEMBERS = ("name", "start", "stop", "slots", "events", "run", "cancel", "inspec
 
 @dataclass(frozen=True, slots=True)
 class CoreSettings:
-    """What a plug-in's factory gets: the keys of a table `[cores.NAME]`, as far as they are set.
+    """The argument of a plug-in's factory: the keys of its table `[cores.NAME]` that are set.
 
     Attributes:
         name: the core's name, which its `name` and its slots must have. kind: the kind as it was registered.

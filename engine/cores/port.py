@@ -1,6 +1,6 @@
-"""The execution port: all the kernel knows of whatever executes llm syscalls.
+"""The execution port: the contract between the kernel and whatever executes llm syscalls.
 
-A core runs one attempt on one slot. It never orders, retries or persists: that is the kernel's.
+A core runs one attempt on one slot. It never orders, retries or persists: the kernel does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A model's wish to have a tool called. `arguments` is a JSON object; `id` is empty where the server gives none."""
+    """A tool call that a model asks for. `arguments` is a JSON object; `id` is empty if the server gives none."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -26,11 +26,11 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation, as the model is given it.
+    """One turn of a conversation, as the model gets it.
 
     Attributes:
-        tool_calls: what an assistant's turn asked for. tool, call: of a turn with the role `tool`, the tool that
-            answered and the id of the call.
+        tool_calls: the calls that an assistant's turn asked for. tool, call: of a turn with the role `tool`, the tool
+            that answered and the id of the call.
     """
 
     role: Role
@@ -47,11 +47,11 @@ class Attempt:
     Attributes:
         round: 1 for the agent's first llm syscall. number: 1 for the first try at it.
         model: the model by name, None for the core's own default.
-        tools: what the model may ask to have called, each `{"type": "function", "function": {"name", "description",
-            "parameters"}}`; for a core whose models take none, the agent describes them in the messages instead.
+        tools: the tools that the model may call, each `{"type": "function", "function": {"name", "description",
+            "parameters"}}`; for models without tool support the agent describes them in the messages instead.
         priority: its task's, for a server that has priorities of its own.
-        dispensable: names of options that the agent set and the task did not: where a model or server refuses one of
-            them, the attempt goes without it.
+        dispensable: names of options that the agent set and the task did not; a core that cannot honour one of them
+            leaves it out, see `engine.cores.options`.
     """
 
     task: int
@@ -66,7 +66,7 @@ class Attempt:
 
 
 class SlotState(StrEnum):
-    """`unproven`: the server has not shown that it runs this many at a time; not offered, and not shown as a lane."""
+    """`unproven`: the server may not run this many attempts at a time; the slot is neither offered nor shown."""
 
     UP = "up"
     UNPROVEN = "unproven"
@@ -77,7 +77,7 @@ class SlotState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place where one attempt runs at a time. `id` is unique over all cores, such as `ollama/0`."""
+    """Runs one attempt at a time. `id` is unique over all cores, such as `ollama/0`."""
 
     id: str
     core: str
@@ -110,7 +110,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a core says an attempt cost: tokens counted by the model, durations in seconds by its own clock."""
+    """The cost of an attempt as its core reports it: tokens counted by the model, seconds by the core's clock."""
 
     tokens_in: int = 0
     tokens_out: int = 0
@@ -120,9 +120,9 @@ class Usage:
 
 
 class FaultKind(StrEnum):
-    """Why an attempt failed. The value is what history keeps.
+    """The kind of a failure. The history stores the value.
 
-    `no_memory`: the model needs more than there is. `refused`: the key is wrong or missing, or may not do this.
+    `no_memory`: the model needs more memory than there is. `refused`: the key is wrong, missing, or not permitted.
     """
 
     UNREACHABLE = "unreachable"
@@ -141,7 +141,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The attempt ended well. `model` is who answered; `reason` why it stopped (`stop`, `length`, `tool_calls`)."""
+    """The attempt succeeded. `model` answered; `reason` is why it stopped (`stop`, `length`, `tool_calls`)."""
 
     model: str
     usage: Usage = field(default_factory=Usage)
@@ -151,7 +151,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The attempt never started; it may be tried again as if it had not been."""
+    """The attempt never started; it may be tried again, and does not count."""
 
     reason: str
 
@@ -176,7 +176,7 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Nobody knows whether the attempt still runs; its slot is quarantined."""
+    """It is unknown if the attempt still runs; its slot is quarantined."""
 
     reason: str
 
@@ -186,13 +186,13 @@ Outcome = Done | Rejected | Fault | Cancelled | Lost
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """A model that a core has. Sizes in bytes; what the core does not tell is None.
+    """A model that a core has. Sizes in bytes; None for a fact that the core does not report.
 
     Attributes:
         loaded: it is in memory now. size_vram: the part of `size_loaded` in GPU memory.
-        expires_at: when it will be unloaded, Unix seconds.
-        aliases: other names by which the core takes the same model, such as one without its `:latest`.
-        capabilities: `completion`, `tools`, `thinking`, `vision`, `embedding` …; None where the core does not say.
+        expires_at: the time of its unloading, Unix seconds.
+        aliases: other names that the core accepts for it, such as the name without `:latest`.
+        capabilities: `completion`, `tools`, `thinking`, `vision`, `embedding` …; None if the core does not report them.
     """
 
     name: str
@@ -208,18 +208,18 @@ class ModelInfo:
 
     @property
     def chats(self) -> bool:
-        """Whether it can answer a prompt; one of which nothing is said is taken at its best."""
+        """True if it can answer a prompt, or reports no capabilities."""
         return not self.capabilities or "completion" in self.capabilities
 
 
 @dataclass(frozen=True, slots=True)
 class CoreInfo:
-    """How a core is. `why` says how it came to be chosen, `detail` what is wrong when it is not healthy.
+    """The state of a core. `why` is the reason for its choice, `detail` the problem of one that is not healthy.
 
     Attributes:
-        kind: `embedded`, `ollama`, `openai`, `scripted`. where: its address, without any key.
-        slots_from: how the number of its slots is known: `configured`, `learnt`, `being learnt`, or the name of the
-            variable that told; empty if inherent.
+        kind: `ollama`, `openai` or a plug-in's kind; may be empty. where: its address, without any key.
+        slots_from: the source of the number of its slots: `configured`, `learnt`, `being learnt`, or the name of an
+            environment variable; empty if inherent.
         one_model: it holds one model in memory at a time, so another one means a swap.
     """
 
@@ -241,11 +241,11 @@ class Explaining(Protocol):
     """A core that may know why an attempt has no token yet."""
 
     def waiting_for(self, attempt: Attempt) -> str:
-        """What the attempt is waiting for, in a few words; empty when that is not known."""
+        """Return the reason, in a few words; empty if it is unknown."""
 
 
 class Core(Protocol):
-    """An embedded model, a model server, or a script: to the kernel they are the same.
+    """An embedded model, a model server, or a script: the kernel treats them alike.
 
     Every core passes the suite in `engine/testing/conformance.py`.
     """
@@ -255,25 +255,25 @@ class Core(Protocol):
         """A short name, unique among the cores of a kernel: `embedded`, `ollama`, `scripted`."""
 
     async def start(self) -> None:
-        """Make ready. Raises CoreError with one line when it can't be."""
+        """Get ready to run attempts. Raises CoreError with one line on failure."""
 
     async def stop(self, *, drain_s: float) -> None:
         """Wait up to `drain_s` seconds for running attempts, cancel the rest, free everything. Idempotent."""
 
     def slots(self) -> Sequence[Slot]:
-        """The slots, at least one, the same ones in the same order for the life of the core."""
+        """Return the slots, at least one, the same ones in the same order for the life of the core."""
 
     def events(self) -> AsyncIterator[SlotEvent]:
-        """Changes from this call on, as they happen, read or not; ends when the core stops."""
+        """Return the changes from this call on, read or not; ends when the core stops."""
 
     def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
         """Run one attempt: chunks, then exactly one Outcome, last. Raises nothing but CancelledError.
 
-        A caller that closes the iterator early, or is cancelled in it, has the model stopped as `cancel` does.
+        Closing the iterator early, or cancelling its reader, stops the model as `cancel` does.
         """
 
     async def cancel(self, attempt: Attempt) -> None:
-        """Stop the attempt at the model; its `run` then ends with Cancelled. Unknown or ended attempts: nothing."""
+        """Stop the attempt at the model; its `run` then ends with Cancelled. Ignores unknown and ended ones."""
 
     async def inspect(self) -> CoreInfo:
-        """Look now: health, models, what is loaded. Never raises for a core that is down: `healthy` says so."""
+        """Report health, models and loaded models now, also before `start`. Never raises for a core that is down."""

@@ -1,4 +1,4 @@
-"""What every core over HTTP does alike: its life, its slots, and a call for each attempt."""
+"""The base of the cores over HTTP: start and stop, slots, and a call for each attempt."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ _CLOSE_S = 5.0
 
 
 class ServerCore(ABC):
-    """A core whose models are a server's. What it says to that server is its subclass's.
+    """A core whose models are a server's. A subclass speaks the server's protocol.
 
-    The subclass makes `_health`, which is to probe by `_why_down`.
+    The subclass makes `_health`, whose probe is `_why_down`.
     """
 
     _health: SlotHealth
 
     def __init__(self, name: str, *, must_answer: bool) -> None:
-        """`must_answer`: whether `start` raises when the server does not answer, or has its slots down till it does."""
+        """`must_answer`: `start` raises if the server does not answer; otherwise the slots are down until it does."""
         self._name, self._must_answer = name, must_answer
         self._calls: dict[tuple[int, int, int], Call] = {}
         self._running = self._stopped = False
 
     @abstractmethod
     async def _why_down(self) -> str | None:
-        """Look whether the server answers: None if so, else why not. Raises nothing."""
+        """Probe the server. Return None if it answers, else the reason. Raises nothing."""
 
     @abstractmethod
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
@@ -38,14 +38,14 @@ class ServerCore(ABC):
 
     @abstractmethod
     async def _hang_up(self) -> None:
-        """Close the connections; nothing is asked after it."""
+        """Close the connections; no request follows."""
 
     @property
     def name(self) -> str:
         return self._name
 
     async def start(self) -> None:
-        """Look for the server. Raises CoreError when it must answer and does not."""
+        """Probe the server. Raises CoreError if it must answer and does not."""
         self._health.open()
         self._running = True
         reason = await self._why_down()

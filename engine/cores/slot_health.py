@@ -1,4 +1,20 @@
-"""How the slots of a model server stand, who is told when that changes, and how it is found to be back."""
+"""The state of a model server's slots: its changes, and the probes that find the server again.
+
+Guarantee: while all is well, no request is sent but those of the tasks. After a failure the slots change at once, so
+that the kernel dispatches nothing more, and one recovery task probes with growing pauses until the server answers.
+
+States: `up`; `suspect` after an error that may have been the request's own (a cut stream); `down` after a failed
+connection or probe. All offered slots of a server share one state, because they share one server. `rest` is a pause
+that the server asked for (429, 503): the slots are suspect until it is over, without probes in between. Slots beyond
+the offered ones are `unproven`, see `ollama/slot_learning.py`.
+
+A probe's answer may be older than the last outcome of a request: both are in flight at the same time. `_updates`
+counts the outcomes, and an answer to a probe that was sent before the latest one is dropped. Without that, a probe
+that failed just before the server came back would take the slots down again.
+
+Rejected: polling in intervals (load on idle servers, late news), and a state for each slot (one dead server would be
+found dead once for every slot, with a failed attempt each time).
+"""
 
 from __future__ import annotations
 
@@ -17,11 +33,10 @@ _KINDS = {state: kind for kind, state in _STATES.items()}
 
 
 class SlotHealth:
-    """The slots of one server: those that it is offered stand and fall together, the others are unproven.
+    """The slots of one server. The offered ones share a state; the others are unproven.
 
-    While all is well nothing is asked of the server. After a failure `probe` is called, at once and then with growing
-    pauses (`backoff`: first and longest, seconds), until it returns None: the slots are up again. What it returns
-    otherwise is the reason why the server is down.
+    After a failure `probe` is called, at once and then with growing pauses (`backoff`: first and longest, seconds),
+    until it returns None: the slots are up again. Otherwise it returns the reason why the server is down.
     """
 
     def __init__(
@@ -33,7 +48,7 @@ class SlotHealth:
         self._feed = EventFeed()
         self._recovery: asyncio.Task[None] | None = None
         self._rest: asyncio.Task[None] | None = None
-        self._resting_for, self._news = "", 0
+        self._resting_for, self._updates = "", 0
         self._watching = False
 
     @property
@@ -46,20 +61,20 @@ class SlotHealth:
         return (*offered, *(Slot(self._id(i), self._core, SlotState.UNPROVEN, self._withheld) for i in others))
 
     def offer(self, count: int, reason: str) -> None:
-        """Give work to the first `count` slots only. `reason`: why not to the others."""
+        """Offer the first `count` slots only. `reason`: why the others are unproven."""
         before, self._offered = self._offered, min(count, self._count)
-        said, self._withheld = self._withheld, reason
+        reason_before, self._withheld = self._withheld, reason
         for number in range(before, self._offered):
             self._feed.publish(SlotEvent(_KINDS[self._state], self._id(number), self._reason))
         for number in range(self._offered, self._count):
-            if number < before or said != reason:
+            if number < before or reason_before != reason:
                 self._feed.publish(SlotEvent("unproven", self._id(number), reason))
 
     def _id(self, number: int) -> str:
         return f"{self._core}/{number}"
 
     def open(self) -> None:
-        """From now on failures are followed by probes."""
+        """Start to probe after failures."""
         self._watching = True
 
     async def close(self) -> None:
@@ -83,15 +98,15 @@ class SlotHealth:
         self._feed.publish(SlotEvent("notice", None, text))
 
     def up(self) -> None:
-        """The server answered. It does not end a rest."""
-        self._news += 1
+        """Report that the server answered. It does not end a rest."""
+        self._updates += 1
         if self._rest is None:
             self._become("up", "")
 
     def rest(self, seconds: float, reason: str, *, probe: bool = False) -> None:
-        """The server asked to be left alone for so long: the slots are suspect until then. A rest is not prolonged.
+        """Make the slots suspect for so many seconds, as the server asked. A running rest is not prolonged.
 
-        `probe`: then they are up only when it answers.
+        `probe`: afterwards they are up only when the server answers.
         """
         if self._watching and self._rest is None and self._state is SlotState.UP:
             self._become("suspect", reason)
@@ -107,8 +122,8 @@ class SlotHealth:
             self._become("up", "")
 
     def fail(self, kind: Literal["suspect", "down"], reason: str) -> None:
-        """The server failed: the slots change at once, and the probing begins."""
-        self._news += 1
+        """Report that the server failed: the slots change at once, and probing begins."""
+        self._updates += 1
         if not (kind == "suspect" and self._state is SlotState.DOWN):
             self._become(kind, reason)
         if self._watching and (self._recovery is None or self._recovery.done()):
@@ -129,19 +144,19 @@ class SlotHealth:
         await AsyncRetrying(wait=pauses, retry=retry_if_result(bool))(self._ask)
 
     async def _ask(self) -> bool:
-        """One probe; True to ask again later."""
+        """Probe once; return True to probe again later."""
         if self._state is SlotState.UP:
             return False
-        known = self._news
+        known = self._updates
         reason = await self._probe()
-        if self._news != known:  # what happened meanwhile is newer than this answer
+        if self._updates != known:  # an outcome since then is newer than this answer
             return self.state is not SlotState.UP
         if reason is not None:
             self._become("down", reason)
             return True
         if self._rest is None:
             self._become("up", "")
-        else:  # it is there, and still wants to be left alone: the end of the rest takes the slots up
+        else:  # it answers, but asked for a rest: the end of the rest takes the slots up
             self._become("suspect", self._resting_for)
         self.models_changed()
         return False

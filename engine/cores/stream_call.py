@@ -1,4 +1,17 @@
-"""One running request: a task of its own reads the stream, so that it can be stopped while somebody waits for it."""
+"""One running request to a server, and its stream, as an iterator that can be cancelled from outside.
+
+The kernel reads an attempt's items in one task and cancels the attempt from another. If the reader itself held the
+connection, `cancel` would have to cancel the reader, which then could not receive the outcome. So a worker task owns
+the connection, and hands items over in a queue:
+
+- Exactly one outcome comes last, whatever the worker does: its result, Cancelled, or a fault for an exception.
+- `cancel` returns when the worker has closed the connection, so the model has stopped and the slot is free.
+- The queue is bounded: a server that floods is held back by its own connection, and a slow reader costs no memory.
+  On an early end the chunks still in the queue are dropped, since the outcome must not wait for a reader.
+
+An async generator alone does not do: one that its caller drops is closed by the event loop at some later time, and
+until then the server generates in vain.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +26,9 @@ Emit = Callable[[Chunk], Awaitable[None]]
 
 
 class Call:
-    """Runs `work(emit)`, whose result is the outcome; `items()` gives what it emits, then exactly one outcome.
+    """Runs `work(emit)`, whose result is the outcome; `items()` gives the emitted chunks, then exactly one outcome.
 
-    The worker reads at most a few hundred chunks ahead of whoever takes the items, so a flood stays at the server.
+    The worker reads at most 256 items ahead of the reader.
     """
 
     def __init__(self, work: Callable[[Emit], Awaitable[Outcome]], *, name: str) -> None:
@@ -34,7 +47,7 @@ class Call:
             self._conclude(Fault(FaultKind.INTERNAL, reason, False))
 
     def _conclude(self, outcome: Outcome) -> None:
-        """Late chunks are dropped in favour of the outcome."""
+        """Drop the queued chunks and put the outcome in their place."""
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(outcome)

@@ -1,4 +1,4 @@
-"""What a model may give a tool it calls: JSON that can be sent back, kept and shown."""
+"""Checks the arguments of tool calls: JSON that can be sent back, stored and shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DEPTH_CAP = 64
 
 
 def check_json(value: Any) -> None:
-    """Raises ValueError for what can't be written as JSON again: NaN, an infinite number (1e999), nesting too deep."""
+    """Raise ValueError for a value that can't be written as JSON again: NaN, infinity (1e999), nesting too deep."""
     level, depth = [value], 0
     while level:
         if depth > DEPTH_CAP:

@@ -131,7 +131,7 @@ class CoreConformance(ABC):
         return self._attempt("Say hello.", max_tokens=8)
 
     def long(self) -> Attempt:
-        """An attempt that would go on far longer than a test waits between two steps: hundreds of tokens."""
+        """An attempt that lasts far longer than a test waits between two steps: hundreds of tokens."""
         return self._attempt("Write a long essay about the history of the sea.", max_tokens=1500)
 
     async def at_rest(self, core: Core) -> None:

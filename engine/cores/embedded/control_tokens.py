@@ -1,4 +1,4 @@
-"""Text that cannot pass for the embedded model's control tokens.
+"""Text that cannot be read as the embedded model's control tokens.
 
 llama.cpp reads a whole conversation, roles and words alike, as one text, and takes `<|im_start|>` in a prompt for the
 token that begins a turn: a prompt, a file or a client could so put words into the system's or the model's own mouth.
@@ -19,8 +19,5 @@ _CONTROL = re.compile("<(?=" + "|".join(re.escape(token[1:]) for token in CONTRO
 
 
 def as_words(text: str) -> str:
-    """Return `text` with a space behind the `<` of each control token: the same words to read, and no token.
-
-    None can come of it anew, since no token has a space. Applied again it changes nothing.
-    """
+    """Return `text` with a space behind the `<` of each control token: the same words, but no token. Idempotent."""
     return _CONTROL.sub("< ", text)

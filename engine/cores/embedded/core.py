@@ -36,7 +36,7 @@ _EXIT_PATIENCE_S = 10.0
 
 
 def available(weights: Path | None = None) -> str | None:
-    """Why there can be no embedded core here, in one line that says what to do, or None. Cheap: imports nothing."""
+    """Return the reason why no embedded core is possible here, with the remedy, or None. Imports nothing heavy."""
     if reason := engine_missing():
         return reason
     try:
@@ -47,7 +47,7 @@ def available(weights: Path | None = None) -> str | None:
 
 
 def default_threads() -> int:
-    """One less than the processors we may use: with all of them, generating collapses when anything else runs."""
+    """Return the number of usable processors less one: with all of them, generation collapses under other load."""
     try:
         usable = len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
@@ -62,7 +62,7 @@ class EmbeddedCore:
     """
 
     why = ""
-    """How it came to be chosen, for `inspect`."""
+    """The reason why it was chosen, for `inspect`."""
 
     def __init__(
         self,
@@ -73,9 +73,9 @@ class EmbeddedCore:
         weights: Path | None = None,
         name: str = "embedded",
     ) -> None:
-        """`n_ctx`: context of each slot in tokens, from 256 to the 8192 that the model was trained for.
+        """`n_ctx`: context of each slot in tokens, from 256 to 8192, the model's trained length.
 
-        Each slot takes about 23 kB of memory a token. `weights`: their file, when it lies in no usual place.
+        Each slot takes about 23 kB of memory a token. `weights`: their file, if it is not in a usual folder.
         """
         if slots < 1 or not SMALLEST_CONTEXT <= n_ctx <= TRAINED_CONTEXT or (threads is not None and threads < 1):
             raise ValueError(f"an embedded core can't have {slots=}, {n_ctx=}, {threads=}")
@@ -95,7 +95,7 @@ class EmbeddedCore:
     async def start(self) -> None:
         """Load the model, in a thread. A core that has been stopped stays stopped.
 
-        The engine holds Python's global lock while it loads, about 0.3 s: nothing else moves meanwhile.
+        The engine holds Python's global lock while it loads, about 0.3 s: no other thread runs meanwhile.
 
         Raises:
             CoreError: engine or weights are missing or broken; the line says what to do.
@@ -122,7 +122,7 @@ class EmbeddedCore:
             raise
 
     async def stop(self, *, drain_s: float) -> None:
-        """Let what runs go on for `drain_s` seconds, cancel the rest, wait for the model to stop, free it."""
+        """Let attempts run for `drain_s` seconds, cancel the rest, wait for the model to stop, free it."""
         self._stopping = True
         async with self._lock:
             generations = [generation for _, generation in self._running.values()]
@@ -136,7 +136,7 @@ class EmbeddedCore:
                 for generation in generations:
                     generation.cancel()
             for generation in generations:
-                await generation.outlast()
+                await generation.wait_ended()
             model, self._model = self._model, None
             if model is not None:
                 await asyncio.to_thread(model.close)
@@ -146,7 +146,7 @@ class EmbeddedCore:
             self._feed.close()
 
     def _leave_python(self) -> None:
-        """The last net: Python is going while something still generates, which would abort the process."""
+        """Stop all generations when Python exits: a running one would abort the process."""
         for _, generation in self._running.values():
             generation.cancel()
         gone = [generation.join(_EXIT_PATIENCE_S) for _, generation in self._running.values()]
@@ -154,7 +154,7 @@ class EmbeddedCore:
             self._model.close()
 
     def slots(self) -> Sequence[Slot]:
-        """The slots, `embedded/0` and on; down before `start` and after `stop`."""
+        """Return the slots, `embedded/0` onwards; down before `start` and after `stop`."""
         reason = self._why_down()
         state = SlotState.DOWN if reason else SlotState.UP
         return [Slot(slot_id, self.name, state, reason) for slot_id in self._slot_ids]
@@ -187,7 +187,7 @@ class EmbeddedCore:
         try:
             request = request_of(admitted, self._slot_ids.index(slot.id))
             generation = Generation(model, request, slot.id, format_dispensable="format" in attempt.dispensable)
-        except RuntimeError as error:  # no more threads are to be had
+        except RuntimeError as error:  # the system gives no more threads
             return Fault(FaultKind.INTERNAL, f"the embedded core: {one_line(str(error), 200)}", retryable=True)
         self._running[slot.id] = (attempt, generation)
         return generation
@@ -216,7 +216,7 @@ class EmbeddedCore:
                 await generation.ended.wait()
 
     async def inspect(self) -> CoreInfo:
-        """The one model, its memory and health. Does not touch the model."""
+        """Report the one model, its memory and health, without touching the model."""
         reason = self._why_down()
         if reason == "not started":
             reason = available(self._weights) or reason

@@ -1,4 +1,22 @@
-"""One attempt at the embedded model: a thread that generates, and a queue that its pieces arrive in."""
+"""One attempt on the embedded model: a thread that generates, and a queue of its chunks in the event loop.
+
+Why a thread: the engine's call blocks until the end and reports through a callback. It releases Python's global lock
+while it computes, so the event loop keeps running. A thread for each attempt, not a pool: an attempt on its slot must
+never wait for a thread of another one.
+
+What makes it difficult is ending:
+
+- Cancelling. The engine stops only when the callback returns True, which it calls after each batch of a prompt and
+  after each token. `cancel` sets a flag, and the slot counts as free only when the engine has returned (`ended`).
+- Leaving Python. A thread inside the engine while Python shuts down aborts the process. The thread is a daemon, so
+  that Python does not wait for it, and `EmbeddedCore` stops it with a time limit before Python is gone.
+- A closed event loop. A chunk for it has no reader: the generation cancels itself, and marks itself as ended.
+- Errors. The engine swallows an exception of the callback and continues, so the callback catches its own, stores it,
+  and stops the engine. Each thread ends with exactly one outcome, whatever has happened.
+
+The queue has no bound: its size is limited by the slot's context. A bound would block the thread, and with it the
+engine's loop, for a reader that does not come.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +32,10 @@ from engine.sanitise import one_line
 
 
 class Generation:
-    """Begun when made, in the running loop. `next` gives chunks and then one outcome, last.
-
-    What the model says waits in memory until it is read; a slot's context bounds how much that can be.
-    The thread is a daemon, so that leaving Python does not wait for it; `EmbeddedCore` ends it before Python is gone.
+    """Starts when it is created, in the running loop. `next` gives chunks and then one outcome, last.
 
     Attributes:
-        ended: set once the model has stopped, and the thread will touch it no more.
+        ended: set once the model has stopped, and the thread does not touch it any more.
     """
 
     def __init__(
@@ -36,19 +51,19 @@ class Generation:
         self._cancelled = threading.Event()
         self._failure: Exception | None = None
         self._refusal: dict[str, Any] | None = None
-        self._reading = True
+        self._in_prefill = True
         self._reason = ""
         self._done: Done | None = None
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def cancel(self) -> None:
         """Ask the model to stop. From any thread, any number of times."""
         self._cancelled.set()
-        self._model.turns.wake()
+        self._model.prefill_queue.wake()
 
-    async def outlast(self) -> None:
-        """Wait until the model has stopped, even when cancelled meanwhile: then the cancellation is raised after."""
+    async def wait_ended(self) -> None:
+        """Wait until the model has stopped. A cancellation of the caller is raised only after that."""
         interruption: asyncio.CancelledError | None = None
         while not self.ended.is_set():
             try:
@@ -59,31 +74,31 @@ class Generation:
             raise interruption
 
     def join(self, timeout_s: float) -> bool:
-        """Block until the thread is gone, at most `timeout_s` seconds. For leaving Python, when no loop runs."""
+        """Block until the thread has ended, at most `timeout_s` seconds; True if it has. For the exit of Python."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     async def next(self) -> Chunk | Outcome:
-        """What comes next. After the outcome there is nothing more to wait for."""
+        """Return the next item. Do not call it again after the outcome."""
         return await self._queue.get()
 
     # In the loop
 
-    def _arrive(self, item: Chunk | Outcome) -> None:
+    def _enqueue(self, item: Chunk | Outcome) -> None:
         self._queue.put_nowait(item)
         if not isinstance(item, Chunk):
             self.ended.set()
 
     # In the thread
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
-            if self._model.turns.take(self, self._cancelled.is_set):
+            if self._model.prefill_queue.acquire(self, self._cancelled.is_set):
                 self._generate()
-        except Exception as error:  # noqa: BLE001  (whatever it is, the attempt ends with it as its reason)
+        except Exception as error:  # noqa: BLE001  (any error becomes the reason of the fault)
             self._failure = error
         finally:
-            self._model.turns.leave(self)
+            self._model.prefill_queue.release(self)
         self._post(self._outcome())
 
     def _generate(self) -> None:
@@ -103,29 +118,29 @@ class Generation:
 
     def _post(self, item: Chunk | Outcome) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._arrive, item)
-        except RuntimeError:  # the loop is closed: nobody will ever read this
+            self._loop.call_soon_threadsafe(self._enqueue, item)
+        except RuntimeError:  # the loop is closed: there is no reader
             self._cancelled.set()
             if not isinstance(item, Chunk):
                 self.ended.set()
 
     def _on_chunk(self, chunk: dict[str, Any]) -> bool:
         try:
-            self._take(chunk)
+            self._read_chunk(chunk)
         except Exception as error:  # noqa: BLE001  (the engine would swallow it)
             self._failure = error
             return True
         return self._cancelled.is_set()
 
-    def _take(self, chunk: dict[str, Any]) -> None:
+    def _read_chunk(self, chunk: dict[str, Any]) -> None:
         if (refusal := chunk.get("error")) is not None:
             self._refusal = refusal
             return
         if progress := chunk.get("prompt_progress"):
             self._post(Chunk("progress", tokens=0, done=progress["processed"], total=progress["total"]))
-        elif self._reading:
-            self._reading = False
-            self._model.turns.leave(self)
+        elif self._in_prefill:
+            self._in_prefill = False
+            self._model.prefill_queue.release(self)
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
             if thinking := delta.get("reasoning_content"):
@@ -138,8 +153,8 @@ class Generation:
 
     def _outcome(self) -> Outcome:
         if self._failure is not None:
-            what = one_line(f"{type(self._failure).__name__}: {self._failure}", 300)
-            return Fault(FaultKind.INTERNAL, f"the embedded engine failed: {what}", retryable=False)
+            reason = one_line(f"{type(self._failure).__name__}: {self._failure}", 300)
+            return Fault(FaultKind.INTERNAL, f"the embedded engine failed: {reason}", retryable=False)
         if self._refusal is not None:
             return _fault(self._refusal)
         if self._done is not None and self._reason:
@@ -150,10 +165,10 @@ class Generation:
 
 
 class Stream:
-    """What `run` returns: begins at its first item, and stops the model when it is closed, cancelled in, or dropped.
+    """The iterator of `EmbeddedCore.run`: starts at its first item; stops the model when closed, cancelled or dropped.
 
-    A class and not an async generator: a generator that its caller just drops is closed by a task of asyncio's own,
-    which a closing loop does not wait for.
+    A class, not an async generator: a dropped generator is closed by a task of asyncio's own, and a closing loop does
+    not wait for that.
     """
 
     def __init__(self, begin: Callable[[], Generation | Outcome]) -> None:
@@ -184,11 +199,11 @@ class Stream:
             raise
 
     async def aclose(self) -> None:
-        """Stop the model if it is still at it, and return when it has stopped."""
+        """Stop the model, and return when it has stopped."""
         self._over = True
         if self._generation is not None:
             self._generation.cancel()
-            await self._generation.outlast()
+            await self._generation.wait_ended()
 
     def __del__(self) -> None:
         if self._generation is not None:

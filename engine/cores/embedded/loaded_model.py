@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from engine.cores.embedded.prefill_queue import ReadingTurns
+from engine.cores.embedded.prefill_queue import PrefillQueue
 from engine.cores.embedded.weights import FETCH_COMMAND
 from engine.errors import CoreError
 from engine.sanitise import one_line
@@ -31,12 +31,12 @@ _LONGEST_SOCKET_PATH = 100  # bytes; the kernel's limit is 104 on macOS, 108 on 
 
 
 def engine_missing() -> str | None:
-    """Why there is no engine, in one line, or None. Cheap: nothing is imported."""
+    """Return the reason why there is no engine, in one line, or None. Imports nothing."""
     return None if find_spec(ENGINE) else f"the embedded engine is not installed; run `{INSTALL_COMMAND}`"
 
 
 def engine_version() -> str:
-    """The engine's name and version, such as `xllamacpp 2026.10.11549`; empty without it."""
+    """Return the engine's name and version, such as `xllamacpp 2026.10.11549`; empty without it."""
     try:
         return f"{ENGINE} {version(ENGINE)}"
     except PackageNotFoundError:
@@ -47,9 +47,9 @@ class LoadedModel:
     """Weights in memory, ready to generate in `slots` threads at once. Made, used and closed off the event loop.
 
     Attributes:
-        turns: whoever generates takes a turn here first, and leaves once its prompt is read.
-        address: where it listens for HTTP, see below.
-        resident: bytes of memory that loading took, from the process's resident size before and after.
+        prefill_queue: a generation acquires it before its prompt is read, and releases it afterwards.
+        address: the address on which the engine listens for HTTP, see below.
+        resident: bytes of memory that loading took: the process's resident size after it, less that before.
     """
 
     def __init__(self, path: Path, *, slots: int, n_ctx: int, threads: int) -> None:
@@ -59,7 +59,7 @@ class LoadedModel:
             CoreError: the engine is missing or broken, or will not load the file.
         """
         xllamacpp = _import_engine()
-        self.turns = ReadingTurns()
+        self.prefill_queue = PrefillQueue()
         params = xllamacpp.CommonParams()
         params.model.path = os.fspath(path)
         params.api_keys = [secrets.token_urlsafe(32)]
@@ -76,8 +76,8 @@ class LoadedModel:
         params.cache_ram_mib = 0  # by default up to 8 GiB of old prompts
         params.verbosity = -1
         before = psutil.Process().memory_info().rss
-        # The engine always listens for HTTP, and nobody shall reach it: on a Unix socket in a folder of ours alone,
-        # which is gone once it listens; where there are no such sockets, on the loopback with a key that nobody knows.
+        # The engine always listens for HTTP, and nobody may reach it: on a Unix socket in a private folder, which is
+        # deleted once it listens; without such sockets, on the loopback with a secret random key.
         with TemporaryDirectory(prefix="aios-tui-") as folder:
             params.hostnames = [_address(Path(folder))]
             try:
@@ -85,8 +85,8 @@ class LoadedModel:
             except Exception as error:
                 why = one_line(str(error), 200)
                 raise CoreError(f"cannot load the weights {path} ({why}); run `{FETCH_COMMAND}`") from error
-        # The engine's loop begins some time after the constructor returned, and would not hear of an end before:
-        # closing would wait for it for ever, Python's lock in hand. An answer, whatever it says, shows that it runs.
+        # The engine's loop starts some time after the constructor has returned, and misses an end before that: closing
+        # would then wait for ever, holding Python's lock. Any answer shows that the loop runs.
         self._server.handle_metrics()
         self.resident = max(0, psutil.Process().memory_info().rss - before)
         self.address: str = self._server.listening_address

@@ -1,8 +1,7 @@
-"""Who may have the embedded model read a prompt: one at a time, in the order of asking.
+"""A fair lock for the prefill phase: one generation at a time has its prompt read, in the order of `acquire`.
 
-llama.cpp reads prompts one after the other anyway, but whoever waits for that inside it gets no callback until it is
-their turn, and so could not be cancelled: with two slots a cancel was seen to take seven seconds. Those who wait here
-can leave at once.
+llama.cpp reads prompts one after the other anyway. But a generation that waits for that inside llama.cpp gets no
+callback, and so cannot be cancelled: with two slots a cancel took seven seconds. One that waits here can leave at once.
 """
 
 from __future__ import annotations
@@ -12,30 +11,30 @@ from collections import deque
 from collections.abc import Callable
 
 
-class ReadingTurns:
-    """Shared by the threads that generate on one model. `who` is any object, compared by identity."""
+class PrefillQueue:
+    """Shared by the threads that generate on one model. `owner` is any object, compared by identity."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._queue: deque[object] = deque()
 
-    def take(self, who: object, gave_up: Callable[[], bool]) -> bool:
-        """Block until it is `who`'s turn: True; or until `gave_up()`, which is looked at after each `wake`: False."""
+    def acquire(self, owner: object, cancelled: Callable[[], bool]) -> bool:
+        """Block until `owner` is first: True; or until `cancelled()`, checked at each `wake`: False."""
         with self._changed:
-            self._queue.append(who)
-            self._changed.wait_for(lambda: self._queue[0] is who or gave_up())
-            if gave_up():
-                self.leave(who)
+            self._queue.append(owner)
+            self._changed.wait_for(lambda: self._queue[0] is owner or cancelled())
+            if cancelled():
+                self.release(owner)
                 return False
             return True
 
-    def leave(self, who: object) -> None:
-        """The prompt is read, or will not be. Any number of times."""
+    def release(self, owner: object) -> None:
+        """Leave the queue: the prompt is read, or will not be. Idempotent."""
         with self._changed:
-            self._queue = deque(waiting for waiting in self._queue if waiting is not who)
+            self._queue = deque(waiting for waiting in self._queue if waiting is not owner)
             self._changed.notify_all()
 
     def wake(self) -> None:
-        """Have those who wait look whether they gave up."""
+        """Make the waiting threads check their `cancelled`."""
         with self._changed:
             self._changed.notify_all()

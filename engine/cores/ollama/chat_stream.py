@@ -17,13 +17,13 @@ class ChatStream:
     """One attempt's request and its stream.
 
     Attributes:
-        started: a record of the answer has come. calls: what the model asked to have called so far.
+        started: a record of the answer has come. calls: the model's tool calls so far.
     """
 
     def __init__(
         self, connection: Connection, model: str, attempt: Attempt, seen: Callable[[OllamaRecord], None] | None = None
     ) -> None:
-        """`seen` is shown every record as it comes."""
+        """`seen` is called with every record."""
         self._connection, self._model, self._attempt = connection, model, attempt
         self._seen = seen or (lambda _record: None)
         self.started = False

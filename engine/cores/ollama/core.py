@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from engine.cores.http import LINE_CAP, StatusError, WireError
-from engine.cores.ollama import models as catalogue
+from engine.cores.ollama import models as ollama_models
 from engine.cores.ollama.address import Address, key_for, parse_address
 from engine.cores.ollama.chat_stream import ChatStream
 from engine.cores.ollama.faults import is_foreign, missing_model
@@ -38,7 +38,7 @@ from engine.cores.server_core import ServerCore
 from engine.cores.stream_call import Emit
 from engine.sanitise import one_line
 
-_SUCH_AS, _USUAL = "smollm2:135m", parse_address(None).label
+_SMALL_MODEL, _USUAL = "smollm2:135m", parse_address(None).label
 
 
 class OllamaCore(OllamaModelManager, ServerCore):
@@ -46,17 +46,17 @@ class OllamaCore(OllamaModelManager, ServerCore):
 
     Args:
         address: the server, as `parse_address` reads it; None for the usual place.
-        slots: how many requests it is given at a time. None to go by `OLLAMA_NUM_PARALLEL` in `environ` for a server on
-            this machine, and else to learn it: see `engine.cores.ollama.slot_learning`.
-        default_model: what answers when a task names no model; None to choose among what is loaded and installed.
+        slots: the number of requests it gets at a time. None: `OLLAMA_NUM_PARALLEL` in `environ` for a server on this
+            machine, else it is learnt, see `engine.cores.ollama.slot_learning`.
+        default_model: the model for tasks that name none; None to choose among the loaded and installed ones.
         connect_s: to reach the server. read_s: the longest silence in a stream, beyond what the kernel's timers allow.
-        look_s: one look at versions and models.
+        look_s: one inspection of versions and models.
         backoff: the first and the longest pause between probes while the server is down, and after it was busy.
-        must_answer: whether `start` raises when the server does not answer, or waits for it with its slots down.
+        must_answer: `start` raises if the server does not answer; otherwise it waits for it with its slots down.
         one_model: its GPU holds one model at a time, so another one means a swap.
-        environ: the process's environment, where it is to count; `OLLAMA_HOST` and `OLLAMA_API_KEY`, too.
+        environ: the process's environment, if it is to count; also for `OLLAMA_HOST` and `OLLAMA_API_KEY`.
         api_key: the key for this server, instead of the one in `environ`.
-        why: how it came to be chosen, for `inspect`.
+        why: the reason why it was chosen, for `inspect`.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class OllamaCore(OllamaModelManager, ServerCore):
 
     def waiting_for(self, attempt: Attempt) -> str:
         model = attempt.model or self._configured or self._default
-        if model is None or catalogue.spellings(model) & self._loaded:
+        if model is None or ollama_models.spellings(model) & self._loaded:
             return ""
         return f"'{model}' was not in memory before, so it was still being loaded"
 
@@ -102,35 +102,35 @@ class OllamaCore(OllamaModelManager, ServerCore):
             return self._unhealthy(f"the {self._name} core is stopped")
         try:
             async with asyncio.timeout(self._look_s):
-                version = await catalogue.server_version(self._connection)
-                installed = await catalogue.installed_models(self._connection)
-                loaded = await catalogue.loaded_models(self._connection)
-                default = await self._settle_default(installed, loaded)
+                version = await ollama_models.server_version(self._connection)
+                installed = await ollama_models.installed_models(self._connection)
+                loaded = await ollama_models.loaded_models(self._connection)
+                default = await self._choose_default(installed, loaded)
         except Exception as error:  # noqa: BLE001  (the port promises a report, whatever is wrong)
             return self._unhealthy(self._failed(error, started=False, probed=bool(version)).reason)
         self._health.up()
         self._loaded = frozenset(model.name for model in loaded)
-        lacking = "" if default else f"Ollama at {where} has no model that can chat; {self._fetch_one()}"
-        if self._configured and not catalogue.has(installed, self._configured):
-            lacking = (
+        problem = "" if default else f"Ollama at {where} has no model that can chat; {self._fetch_advice()}"
+        if self._configured and not ollama_models.has(installed, self._configured):
+            problem = (
                 f"the default model '{self._configured}' is not installed; "
-                f"run: aios-tui models pull {self._configured}{self._option()}"
+                f"run: aios-tui models pull {self._configured}{self._core_option()}"
             )
         return self._info(
             healthy=default is not None,
             default=default,
-            models=catalogue.describe(installed, loaded),
+            models=ollama_models.describe(installed, loaded),
             version=version,
-            detail="; ".join(filter(None, (lacking, catalogue.version_warning(version)))),
+            detail="; ".join(filter(None, (problem, ollama_models.version_warning(version)))),
         )
 
-    def _fetch_one(self) -> str:
-        return f"fetch one, such as: aios-tui models pull {_SUCH_AS}{self._option()}"
+    def _fetch_advice(self) -> str:
+        return f"fetch one, such as: aios-tui models pull {_SMALL_MODEL}{self._core_option()}"
 
-    def _option(self) -> str:
-        """How a command is told that it is for this core; nothing where it goes to this server anyway.
+    def _core_option(self) -> str:
+        """Return the `--core` option that selects this core; empty if it is the default.
 
-        A name that was only made of the kind or the host of a form is nothing that `--core` takes; its address is.
+        A name that was made of the kind or the host of a form is unknown to `--core`; its address is not.
         """
         host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
         made = self._name.partition("-")[0] == "ollama" or self._name in (
@@ -163,10 +163,10 @@ class OllamaCore(OllamaModelManager, ServerCore):
         )
 
     async def probe(self, within_s: float) -> Fault | None:
-        """Ask whether an Ollama server answers within this many seconds: None if so, else what is the matter."""
+        """Return None if an Ollama server answers within so many seconds, else the fault."""
         try:
             async with asyncio.timeout(within_s):
-                await catalogue.server_version(self._connection)
+                await ollama_models.server_version(self._connection)
         except Exception as error:  # noqa: BLE001  (any failure is an answer here)
             return self._fault(error, started=False)
         return None
@@ -178,22 +178,22 @@ class OllamaCore(OllamaModelManager, ServerCore):
         fault = await self.probe(self._look_s)
         return fault.reason if fault else None
 
-    async def _settle_default(
-        self, installed: Sequence[catalogue.Installed], loaded: Sequence[ModelInfo]
+    async def _choose_default(
+        self, installed: Sequence[ollama_models.Installed], loaded: Sequence[ModelInfo]
     ) -> str | None:
-        """The default model. Once chosen it stays while it is installed, so that tasks don't make the server swap."""
+        """Return the default model. It stays while it is installed, so that tasks don't make the server swap."""
         if self._configured:
             return self._configured
         if self._default is None or self._default not in {model.name for model in installed}:
-            self._default = await catalogue.choose_default(self._connection, installed, loaded)
+            self._default = await ollama_models.choose_default(self._connection, installed, loaded)
         return self._default
 
     async def _default_model(self) -> str | None:
         if self._configured or self._default:
             return self._configured or self._default
         async with asyncio.timeout(self._look_s):
-            installed = await catalogue.installed_models(self._connection)
-            return await self._settle_default(installed, await catalogue.loaded_models(self._connection))
+            installed = await ollama_models.installed_models(self._connection)
+            return await self._choose_default(installed, await ollama_models.loaded_models(self._connection))
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
@@ -205,7 +205,7 @@ class OllamaCore(OllamaModelManager, ServerCore):
             if model is None:
                 return Fault(
                     FaultKind.NO_MODEL,
-                    f"Ollama at {self.address.label} has no model that can chat; {self._fetch_one()}",
+                    f"Ollama at {self.address.label} has no model that can chat; {self._fetch_advice()}",
                     False,
                 )
             stream = ChatStream(self._connection, model, attempt, self._slots.begun(key, model))
@@ -228,7 +228,7 @@ class OllamaCore(OllamaModelManager, ServerCore):
 
     def _done(self, model: str, last: OllamaRecord, calls: Sequence[ToolCall]) -> Done:
         self._slots.answered()
-        if not catalogue.spellings(model) & self._loaded:
+        if not ollama_models.spellings(model) & self._loaded:
             self._loaded |= {model}
             self._health.models_changed()
         reason = last.done_reason or "stop"
@@ -240,10 +240,10 @@ class OllamaCore(OllamaModelManager, ServerCore):
         )
 
     def _failed(self, error: Exception, *, started: bool, probed: bool = False) -> Fault:
-        """The fault that `error` is; the slots are told before anybody else is.
+        """Return the fault of `error`, after the slots were changed by it.
 
-        What is not Ollama now, at an address where it was, may be again: the slots wait for that. `probed`: it passed
-        for Ollama a moment ago, so that the probe would say no more.
+        Another server at the address where Ollama was may be a restart: the slots wait for Ollama. `probed`: it passed
+        for Ollama a moment ago, so a probe would find nothing new.
         """
         fault = self._fault(error, started=started)
         if fault.kind is FaultKind.UNREACHABLE:
@@ -257,17 +257,17 @@ class OllamaCore(OllamaModelManager, ServerCore):
         return fault
 
     async def _missing(self, attempt: Attempt, model: str, fault: Fault) -> Fault:
-        """The fault of a missing model, with the models that could be asked for instead.
+        """Return the fault of a missing model, with the models that are there.
 
-        When it was only our choice, gone from the server since, another one can be chosen at the next attempt.
+        If the model was the core's own choice, the next attempt can choose another one.
         """
         ours = attempt.model is None and self._configured is None
         self._default = None if ours else self._default
         try:
             async with asyncio.timeout(self._look_s):
-                installed = await catalogue.installed_models(self._connection)
+                installed = await ollama_models.installed_models(self._connection)
         except (httpx.HTTPError, OSError, StatusError, WireError):
             return replace(fault, retryable=ours, model=model)
         self._health.models_changed()
-        names = [each.name for each in installed if catalogue.generates(each)]
-        return Fault(fault.kind, missing_model(model, self.address.label, names, self._option()), ours, model)
+        names = [each.name for each in installed if ollama_models.generates(each)]
+        return Fault(fault.kind, missing_model(model, self.address.label, names, self._core_option()), ours, model)

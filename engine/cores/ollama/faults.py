@@ -1,6 +1,6 @@
-"""What went wrong with an Ollama server, as the kernel's faults: one line that says what, where and what to do.
+"""Errors of an Ollama server as faults: one line with the problem, the server and the remedy.
 
-The server's own words come first, since a line may be cut at its end; where they were said follows in brackets.
+The server's own words come first, since a line may be cut at its end; its address follows in brackets.
 """
 
 from __future__ import annotations
@@ -53,14 +53,14 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
 
 
 def is_foreign(fault: Fault) -> bool:
-    """Whether what answers is not Ollama at all: the one failure of a server that asking again does not mend."""
+    """True if another kind of server answered: the one server fault that is not retryable."""
     return fault.kind is FaultKind.SERVER and not fault.retryable
 
 
 def missing_model(model: str, where: str, installed: Sequence[str], core: str = "") -> str:
-    """What to say of a model that is not there: the nearest name, what is there, and how to get it.
+    """Word the fault of a missing model: the nearest name, the installed models, and the command that fetches it.
 
-    `core` is how the command line is told which core is to get it.
+    `core` is that command's option for this core.
     """
     near = nearest_model(model, installed)
     listed = ", ".join(installed[:_NAMES_SHOWN]) + (", …" if len(installed) > _NAMES_SHOWN else "")
@@ -80,7 +80,7 @@ def nearest_model(model: str, names: Sequence[str]) -> str | None:
 
 
 def refused_option(error: StatusError) -> Literal["think", "format", "tools"] | None:
-    """Which option a request was refused for, as far as the server's words tell."""
+    """Return the option for which the server refused a request; None if its words name none."""
     said = error.message.casefold()
     if not error.ours or error.status not in (400, 500):
         return None
@@ -133,7 +133,7 @@ def _stopped(server: str, said: str) -> Fault:
 
 
 def _failed(said: str, where: str) -> Fault:
-    """A failure of the server's own, in its words. A model too large for the machine stays so; only they tell."""
+    """Return a server's own failure, in its words. They alone show that a model is too large for the machine."""
     reason = f"{said} ({where})"
     if _MEMORY.search(said):
         return Fault(FaultKind.NO_MEMORY, f"{reason}; {_ROOM}", False)
@@ -141,7 +141,7 @@ def _failed(said: str, where: str) -> Fault:
 
 
 def web_page(said: str) -> str:
-    """What a web page that came in place of an answer calls itself; empty when it is none."""
+    """Return the name of a web page that came in place of an answer; empty for another text."""
     if not _PAGE.search(said):
         return ""
     title = _TITLE.search(said)

@@ -1,6 +1,6 @@
-"""Keeping the models of an Ollama server: look one up, pull, delete, load and unload.
+"""Manages the models of an Ollama server: show, pull, delete, load and unload.
 
-The official client carries the requests; bounds, time limits and the sense of an answer are seen to here. Formats:
+The official client sends the requests; this module adds bounds, time limits and checks of the answers. Formats:
 https://github.com/ollama/ollama/blob/main/docs/api.md
 """
 
@@ -22,7 +22,7 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from engine.cores.api_keys import redact
 from engine.cores.http import Line, WireError
 from engine.cores.model_management import ModelDetails, PullProgress
-from engine.cores.ollama import models as catalogue
+from engine.cores.ollama import models as ollama_models
 from engine.cores.ollama.address import Address
 from engine.cores.ollama.faults import fault_of, nearest_model
 from engine.cores.ollama.wire import Connection
@@ -68,8 +68,8 @@ class OllamaModelManager:
     """The part of an Ollama core that is a `ModelManager`. Durations in seconds.
 
     Attributes:
-        answer_s: how long a look or a deletion may take. load_s: how long a load may, beyond which it is given up.
-        silence_s: the longest silence in a pull; checking what came of a large model is silent for minutes.
+        answer_s: time limit of a look-up or a deletion. load_s: time limit of a load.
+        silence_s: the longest silence in a pull; the check of a large model is silent for minutes.
     """
 
     address: Address
@@ -82,8 +82,8 @@ class OllamaModelManager:
     _key: str | None
 
     async def show(self, model: str) -> ModelDetails:
-        """Look one model up. Raises CoreError."""
-        name = asked(model)
+        """Return the details of a model. Raises CoreError."""
+        name = checked_name(model)
         try:
             async with asyncio.timeout(self.answer_s):
                 body = await self._connection.post("/api/show", {"model": name})
@@ -99,7 +99,7 @@ class OllamaModelManager:
 
         Closing it early closes the connection, by which the server stops; what it has is kept for the next pull.
         """
-        name, started, complete = asked(model), False, False
+        name, started, complete = checked_name(model), False, False
         try:
             stream = cast(
                 AsyncGenerator[ollama.ProgressResponse, None], await self._connection.client.pull(name, stream=True)
@@ -116,12 +116,12 @@ class OllamaModelManager:
             raise await self._refusal(name, "pulled", error, started=started) from None
         if not complete:
             where = self.address.label
-            raise CoreError(f"the pull of {name} broke off at Ollama at {where}; pull it again, it goes on from there")
+            raise CoreError(f"the pull of {name} broke off at Ollama at {where}; pull it again, it resumes there")
         self._health.models_changed()
 
     async def delete(self, model: str) -> None:
         """Remove an installed model. Raises CoreError."""
-        name = asked(model)
+        name = checked_name(model)
         try:
             async with asyncio.timeout(self.answer_s):
                 await self._connection.client.delete(name)
@@ -135,7 +135,7 @@ class OllamaModelManager:
         `keep_alive` is how long it stays without use: seconds, or a number with a unit such as `10m`; negative is for
         ever. A model that can only embed is loaded by an embedding of nothing, since the server won't generate by it.
         """
-        name, stay = asked(model), lifetime(keep_alive)
+        name, stay = checked_name(model), keep_alive_value(keep_alive)
         begun = time.monotonic()
         try:
             async with asyncio.timeout(self.load_s):
@@ -151,7 +151,7 @@ class OllamaModelManager:
 
         The server does so once the model has answered what it is answering; it is waited for a moment, not to the end.
         """
-        name = asked(model)
+        name = checked_name(model)
         try:
             async with asyncio.timeout(self.answer_s):
                 await self._connection.client.generate(name, "", keep_alive=0)
@@ -164,8 +164,8 @@ class OllamaModelManager:
         self._health.models_changed()
 
     def choose_default(self, model: str) -> None:
-        """Have attempts that name no model answered by this one. Raises CoreError when it can't be a name."""
-        self._configured = asked(model)
+        """Make this the default model. Raises CoreError for text that is no name."""
+        self._configured = checked_name(model)
         self._health.models_changed()
 
     async def _load(self, name: str, stay: str | float | None) -> None:
@@ -177,25 +177,25 @@ class OllamaModelManager:
             raise WireError("it does not say that the model is loaded")
 
     async def _infos(self) -> tuple[ModelInfo, ...]:
-        installed = await catalogue.installed_models(self._connection)
-        return catalogue.describe(installed, await catalogue.loaded_models(self._connection))
+        installed = await ollama_models.installed_models(self._connection)
+        return ollama_models.describe(installed, await ollama_models.loaded_models(self._connection))
 
     async def _is_loaded(self, name: str) -> bool:
-        names = catalogue.spellings(name)
-        return any(model.name in names for model in await catalogue.loaded_models(self._connection))
+        names = ollama_models.spellings(name)
+        return any(model.name in names for model in await ollama_models.loaded_models(self._connection))
 
     async def _embeds_only(self, name: str) -> bool:
-        names = catalogue.spellings(name)
-        installed = await catalogue.installed_models(self._connection)
-        return any(model.name in names and not catalogue.generates(model) for model in installed)
+        names = ollama_models.spellings(name)
+        installed = await ollama_models.installed_models(self._connection)
+        return any(model.name in names and not ollama_models.generates(model) for model in installed)
 
     def _fault(self, error: Exception, *, started: bool) -> Fault:
-        """The fault that `error` is, without the key, which a server may say back."""
+        """Return the fault of `error`, without the key, which a server may repeat."""
         fault = fault_of(error, self.address.label, started=started)
         return replace(fault, reason=redact(fault.reason, self._key))
 
     async def _refusal(self, name: str, done: str, error: Exception, *, started: bool = False) -> CoreError:
-        """What to say of it: what was not done with which model, and why; of a missing one, a name that is near."""
+        """Return the error for the user: the model, what was not done, and why; with a near name for a missing one."""
         where = self.address.label
         if isinstance(error, ConnectionError) and isinstance(error.__context__, httpx.ConnectError):
             error = error.__context__  # the client puts advice in place of the cause
@@ -204,7 +204,7 @@ class OllamaModelManager:
             self._health.fail("down", fault.reason)
         elif started and isinstance(error, httpx.TransportError | OSError):
             self._health.fail("suspect", fault.reason)  # the server may be gone, so it is asked at once
-        reason = f"{fault.reason}; pull it again, it goes on from there" if started else fault.reason
+        reason = f"{fault.reason}; pull it again, it resumes there" if started else fault.reason
         if isinstance(error, ollama.ResponseError):
             said = redact(one_line(str(error.error), 300), self._key)
             unknown = "manifest" in said and "file does not exist" in said
@@ -216,25 +216,25 @@ class OllamaModelManager:
         return CoreError(one_line(f"{name} was not {done}: {reason}"))
 
     async def _nearest(self, name: str) -> str | None:
-        """The installed name that is most like this one, None when none is, or they can't be had."""
+        """Return the installed name most like this one; None if none is alike, or the server does not answer."""
         try:
             async with asyncio.timeout(self.answer_s):
-                names = [model.name for model in await catalogue.installed_models(self._connection)]
+                names = [model.name for model in await ollama_models.installed_models(self._connection)]
         except Exception:  # noqa: BLE001  (it is only a hint)
             return None
         return nearest_model(name, names)
 
 
-def asked(model: str) -> str:
-    """A model's name as it was given. Raises CoreError when it can't be one."""
+def checked_name(model: str) -> str:
+    """Check a model's name and strip it. Raises CoreError for text that is no name."""
     name = model.strip()
     if not name or len(name) > 300 or any(c.isspace() for c in name) or sanitise(name) != name:
         raise CoreError(f"'{one_line(model, 80)}' is not the name of a model; one is written like qwen3:8b")
     return name
 
 
-def lifetime(keep_alive: str | None) -> str | float | None:
-    """As the server reads it: a number is seconds, a text has a unit."""
+def keep_alive_value(keep_alive: str | None) -> str | float | None:
+    """Convert to the server's form: a number is seconds, a text has a unit."""
     try:
         seconds = float(keep_alive or "")
     except ValueError:
@@ -250,7 +250,7 @@ def _read(body: bytes) -> _Shown:
 
 
 def _details(info: ModelInfo, shown: _Shown) -> ModelDetails:
-    """All of it. `facts` are what the model's file says of itself, as far as it fits on a line each."""
+    """Combine both answers. `facts` are the model file's own fields that fit on a line each."""
     facts = {"format": shown.details.format} if shown.details.format else {}
     for key, value in list(shown.model_info.items())[:_FACTS]:
         if isinstance(value, str | int | float) and value != "":
@@ -266,7 +266,7 @@ def _details(info: ModelInfo, shown: _Shown) -> ModelDetails:
         parameters=shown.parameters,
         license=shown.license,
         system=shown.system,
-        modified_at=catalogue.unix_seconds(shown.modified_at),
+        modified_at=ollama_models.unix_seconds(shown.modified_at),
         facts=facts,
     )
 

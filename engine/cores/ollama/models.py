@@ -1,4 +1,4 @@
-"""The models an Ollama server has: what is installed, what is loaded, and which one answers when none is named."""
+"""The models of an Ollama server: the installed and the loaded ones, and the choice of the default."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST = 1 << 62
 
 
 def bounded(value: Any) -> Any:
-    """A server's number, None where it is negative or beyond all sense: arithmetic on such a one may fail."""
+    """Return a server's number; None for a negative or absurd one, since arithmetic on it may fail."""
     return None if isinstance(value, int | float) and not 0 <= value < _MOST else value
 
 
@@ -36,9 +36,9 @@ class _Details(BaseModel):
 
 
 class Installed(BaseModel):
-    """One entry of `/api/tags`. `capabilities` is None from servers too old to tell.
+    """One entry of `/api/tags`. `capabilities` is None from an old server.
 
-    Read here and not by the official client, which drops the capabilities.
+    Parsed here, because the official client drops the capabilities.
     """
 
     name: Line
@@ -52,7 +52,7 @@ class _Tags(BaseModel):
 
 
 class _Loaded(BaseModel):
-    """One entry of `/api/ps`. The official client takes sizes beyond all sense, and fails at negative ones."""
+    """One entry of `/api/ps`. The official client accepts absurd sizes, and fails at negative ones."""
 
     name: Line = ""
     model: Line = ""
@@ -76,11 +76,11 @@ async def server_version(connection: Connection) -> str:
     try:
         return _Version.model_validate_json(body).version
     except ValidationError:
-        raise WireError("it does not tell Ollama's version", foreign=True) from None
+        raise WireError("it does not report Ollama's version", foreign=True) from None
 
 
 async def installed_models(connection: Connection) -> list[Installed]:
-    """What is installed, most recently changed first, as the server lists it. Raises as `server_version` does."""
+    """Return the installed models, most recently changed first. Raises as `server_version` does."""
     body = await connection.get("/api/tags")
     try:
         return _Tags.model_validate_json(body).models or []
@@ -89,7 +89,7 @@ async def installed_models(connection: Connection) -> list[Installed]:
 
 
 async def loaded_models(connection: Connection) -> list[ModelInfo]:
-    """What is in memory now. Raises as `server_version` does."""
+    """Return the models in memory. Raises as `server_version` does."""
     body = await connection.get("/api/ps")
     try:
         running = _Running.model_validate_json(body).models or []
@@ -110,18 +110,18 @@ async def loaded_models(connection: Connection) -> list[ModelInfo]:
 
 
 def _expiry(moment: datetime | None) -> float | None:
-    """Unix seconds; None for a model that stays (the server then says the year 2319) or that has no moment (year 1)."""
+    """Return Unix seconds; None for a model that stays (the server sends the year 2319) or has no time (year 1)."""
     seconds = unix_seconds(moment)
     return None if seconds is None or seconds > time.time() + _NEVER_S else seconds
 
 
 def unix_seconds(moment: datetime | None) -> float | None:
-    """The moment as Unix seconds; None for none, before 1970, and from 9999 on, which not every zone can show."""
+    """Return the time as Unix seconds; None before 1970, and from 9999 on, which not every time zone can show."""
     return moment.timestamp() if moment is not None and 1970 <= moment.year < 9999 else None
 
 
 def describe(installed: Sequence[Installed], loaded: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
-    """Installed and loaded models as one list, the installed ones in the server's order."""
+    """Combine installed and loaded models, the installed ones first, in the server's order."""
     in_memory = {model.name: model for model in loaded}
     infos = []
     for model in installed:
@@ -144,18 +144,18 @@ def describe(installed: Sequence[Installed], loaded: Sequence[ModelInfo]) -> tup
 
 
 def aliases(name: str) -> tuple[str, ...]:
-    """What else the server takes for this model: a name whose tag is `latest` may go without it."""
+    """Return other names of a model: the tag `latest` may be left out."""
     bare = name.removesuffix(":latest")
     return () if bare == name else (bare,)
 
 
 def generates(model: Installed) -> bool:
-    """Whether it can chat; a server that does not say is taken at its best."""
+    """True if it can chat, or reports no capabilities."""
     return not model.capabilities or "completion" in model.capabilities
 
 
 def spellings(name: str) -> set[str]:
-    """The names under which the server may list what was asked for as `name`: a missing tag means `latest`."""
+    """Return the names under which the server may list `name`: a missing tag means `latest`."""
     return {name} if ":" in name.rpartition("/")[2] else {name, f"{name}:latest"}
 
 
@@ -166,7 +166,7 @@ def has(installed: Sequence[Installed], name: str) -> bool:
 async def choose_default(
     connection: Connection, installed: Sequence[Installed], loaded: Sequence[ModelInfo]
 ) -> str | None:
-    """The first loaded model that can chat, else the most recent one that can; None if there is none."""
+    """Return the first loaded model that can chat, else the most recently changed one that can, else None."""
     in_memory = [model.name for model in loaded]
     ordered = sorted(installed, key=lambda m: in_memory.index(m.name) if m.name in in_memory else len(in_memory))
     for model in ordered:
@@ -176,7 +176,7 @@ async def choose_default(
 
 
 async def _with_capabilities(connection: Connection, model: Installed) -> Installed:
-    """`model` with its capabilities, asked for by name where an older server's list lacks them."""
+    """Return `model` with its capabilities; an older server is asked for them by name."""
     if model.capabilities is not None:
         return model
     try:
@@ -187,9 +187,9 @@ async def _with_capabilities(connection: Connection, model: Installed) -> Instal
 
 
 def version_warning(version: str) -> str:
-    """What is to be said of this version: known remote code execution before 0.35.0. Empty if nothing.
+    """Return a warning for versions before 0.35.0, which have a known remote code execution flaw; else "".
 
-    A development build calls itself 0.0.0 and is left alone.
+    0.0.0 is a development build, and passes.
     """
     found = re.match(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})", version)
     numbers = tuple(int(n) for n in found.groups()) if found else None

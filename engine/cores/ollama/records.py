@@ -1,6 +1,6 @@
-"""Ollama's records of a stream, validated, and what they are in the port's words.
+"""Ollama's records of a stream, validated, and their conversion to chunks, tool calls and usage.
 
-Read here and not by the official client, which drops the ids of tool calls. Format:
+Parsed here, because the official client drops the ids of tool calls. Format:
 https://github.com/ollama/ollama/blob/main/docs/api.md (`/api/chat` and `/api/generate`).
 """
 
@@ -25,12 +25,12 @@ def _text(value: Any) -> Any:
 
 
 def _count(value: Any) -> Any:
-    """The server leaves zero values out; what is beyond all sense is bounded rather than believed."""
+    """Read a count: the server leaves zeros out; an absurd value is bounded."""
     return min(max(value, 0), 1 << 53) if isinstance(value, int) else value or 0
 
 
 def _arguments(value: Any) -> Any:
-    """An empty map of Go's may be written as null."""
+    """Read a map, which Go may write as null if it is empty."""
     check_json(value)
     return {} if value is None else clean_json(value)
 
@@ -79,20 +79,20 @@ class OllamaRecord(BaseModel):
         return self
 
     def chunks(self) -> list[Chunk]:
-        """Its texts. Ollama sends a record a token; calls of tools carry no text, but are a sign of life."""
-        said = self.message or _Message(content=self.response, thinking=self.thinking)
+        """Return its texts, one token a record. A tool call has no text, but is a sign of life."""
+        content = self.message or _Message(content=self.response, thinking=self.thinking)
         texts: tuple[tuple[Literal["thinking", "text"], str | None], ...]
-        texts = (("thinking", said.thinking), ("text", said.content))
+        texts = (("thinking", content.thinking), ("text", content.content))
         found = [Chunk(kind, text) for kind, text in texts if text]
-        return found or ([Chunk("progress", tokens=0)] if said.tool_calls else [])
+        return found or ([Chunk("progress", tokens=0)] if content.tool_calls else [])
 
     def calls(self) -> list[ToolCall]:
-        """What the model asks to have called."""
+        """Return the model's tool calls."""
         calls = (self.message.tool_calls if self.message else None) or []
         return [ToolCall(call.function.name, call.function.arguments, call.id) for call in calls]
 
     def usage(self) -> Usage:
-        """Of the final record: its statistics. Prompts that the server had cached are not counted by it."""
+        """Return the statistics of the final record. The server does not count prompts that it had cached."""
         return Usage(
             tokens_in=self.prompt_eval_count,
             tokens_out=self.eval_count,
@@ -102,14 +102,14 @@ class OllamaRecord(BaseModel):
         )
 
     def waited_s(self) -> float | None:
-        """Of the final record: the seconds for which the server had the request and did not work on it."""
+        """Return, for the final record, the seconds for which the request waited at the server."""
         if not self.total_duration:
             return None
         busy = self.load_duration + self.prompt_eval_duration + self.eval_duration
         return max(0, self.total_duration - busy) / 1e9
 
     def moment(self) -> float | None:
-        """When the server made it, by its own clock, Unix seconds."""
+        """Return the time at which the server made the record, by its own clock, in Unix seconds."""
         try:
             return datetime.fromisoformat(self.created_at).timestamp()
         except (ValueError, OverflowError, OSError):

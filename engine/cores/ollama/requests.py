@@ -18,7 +18,10 @@ class UnfitError(Exception):
 
 
 def request_of(model: str, attempt: Attempt, without: frozenset[str] = frozenset()) -> tuple[str, dict[str, Any]]:
-    """The path and the body of the request. Raises UnfitError for tools where there is no conversation."""
+    """Return path and body of the request. Raises UnfitError for tools without a chat.
+
+    `without`: options to leave out.
+    """
     wanted = attempt.options
     body: dict[str, Any] = {"model": model, "stream": True}
     if options := _options(wanted):
@@ -41,13 +44,13 @@ def request_of(model: str, attempt: Attempt, without: frozenset[str] = frozenset
 
 
 def _options(wanted: GenerationOptions) -> dict[str, Any]:
-    """Ollama's names for them; what is None is left to the model."""
+    """Return the set options by Ollama's names; the model's file decides the others."""
     given = {_NAMES.get(name, name): getattr(wanted, name) for name in _OPTIONS}
     return {name: list(value) if name == "stop" else value for name, value in given.items() if value is not None}
 
 
 def _keep_alive(value: str | None) -> str | int | None:
-    """A string needs a unit there; without one it is a number of seconds, and a negative one is for ever."""
+    """Convert: the server wants a unit in a string, and a number of seconds without; a negative one is for ever."""
     return int(value) if value in ("0", "-1") else value
 
 

@@ -1,10 +1,27 @@
-"""How many requests of a model an Ollama server runs at a time, learnt from its own streams.
+"""Learns how many requests of a model an Ollama server runs at a time, from the server's own streams.
 
-The server does not tell (`OLLAMA_NUM_PARALLEL` is its own affair), and holds back what is beyond it. So one request
-more than is proven is tried. Every record carries the server's moment of making it: where the first token of one
-stream was made between two tokens of another, both ran at that moment, whatever our connections made of it. A request
-whose first token was made only when another had ended, and which by the server's own figures had waited for about as
-long, was held back.
+Why: the kernel must not send a server more requests than it runs, since Ollama's own queue has no priorities. The
+server runs `OLLAMA_NUM_PARALLEL` requests of a model and queues the rest, but has no route that reports the number.
+
+Method: the kernel gets one slot more than is proven, so one request is on trial with ordinary work. The trial ends by
+one of two kinds of evidence, both from the server's clock (`created_at` is in every record), because our own clock
+also measures the network, proxies and our event loop:
+
+- Proof: the first token of one stream was made between two tokens of another stream of the same model. Then both ran
+  at that moment, and the number of streams that ran at once is proven.
+- Refutation: the first token was made only after another stream had ended, and by the server's statistics the request
+  had waited for at least half of the time until then. Both parts are needed: a request may start late because its
+  prompt is long or its model is loaded, which is no sign of a queue. A 503 with the proven number of requests in
+  flight refutes, too.
+
+Data: the running streams by attempt, and the last 16 ended ones, since a stream may end before another one's first
+token proves that they overlapped. At most `most` slots are tried, and nothing is recorded once the number is settled.
+
+Guarantee: never more than one request is on trial, so at most one task waits at the server, once. After the server
+was down everything is forgotten: it may come back with another setting.
+
+Rejected: measuring throughput (it varies with prompts and load), and probing with requests of our own (they cost GPU
+time, and a busy server would be measured wrongly).
 """
 
 from __future__ import annotations
@@ -16,41 +33,45 @@ from engine.cores.ollama.records import OllamaRecord
 
 _REMEMBERED = 16
 PATIENCE_S = 30.0
-"""A request that got no token for so long, while others did, was held back."""
+"""Seconds after which a request without a token counts as queued, if others got tokens meanwhile."""
 
 
 @dataclass(slots=True, eq=False)
 class _Stream:
-    """One request. By our clock: begun, heard (its first record), last_heard, ended. By the server's: first and last,
-    of its tokens, and finished, of its final record.
+    """One request. Times in seconds.
 
-    `behind`: the requests of its model that ran when it began, where these were as many as were proven then.
+    Attributes:
+        begun, first_record, last_record, ended: by our clock.
+        first_token, last_token, finished: by the server's clock; `finished` is that of its final record.
+        ahead: the requests of its model that ran when it began, if they were as many as were proven then.
     """
 
     model: str
     begun: float
-    behind: tuple[_Stream, ...] = ()
-    first: float | None = None
-    last: float | None = None
+    ahead: tuple[_Stream, ...] = ()
+    first_token: float | None = None
+    last_token: float | None = None
     finished: float | None = None
-    heard: float | None = None
-    last_heard: float | None = None
+    first_record: float | None = None
+    last_record: float | None = None
     ended: float | None = None
 
     def over_before(self, other: _Stream) -> bool:
-        """Whether this had ended when the other's first token was made."""
-        if self.finished is not None and other.first is not None:
-            return self.finished <= other.first
-        return self.ended is not None and other.heard is not None and self.ended <= other.heard
+        """Return True if this had ended when the other's first token was made."""
+        if self.finished is not None and other.first_token is not None:
+            return self.finished <= other.first_token
+        return self.ended is not None and other.first_record is not None and self.ended <= other.first_record
 
 
 @dataclass(slots=True)
 class SlotLearner:
-    """Counts what runs at once. `now` is any clock in seconds. Every method tells whether `offered` or `why` changed.
+    """Counts the requests that run at once. `now` is any clock in seconds.
+
+    `record`, `end`, `refused` and `forget` return True if `offered` or `why` has changed.
 
     Attributes:
-        most: never more than these. proven: so many were seen to run at a time. decided: no more are tried.
-        why: why the slots beyond `offered` are not in use.
+        most: the largest number to try. proven: the largest number seen to run at a time. decided: the trials are over.
+        why: the reason why the slots beyond `offered` are not in use.
     """
 
     most: int = 4
@@ -62,57 +83,57 @@ class SlotLearner:
 
     @property
     def offered(self) -> int:
-        """How many slots to give work: the proven ones, and one on trial."""
+        """The number of slots to offer: the proven ones, and one on trial."""
         return self.proven if self.decided else min(self.proven + 1, self.most)
 
     @property
     def settled(self) -> bool:
-        """Nothing more is being learnt."""
+        """True if the number is known."""
         return self.decided or self.proven >= self.most
 
     def begin(self, key: Hashable, model: str, now: float) -> None:
-        """A request is about to be sent."""
+        """Report that a request is about to be sent."""
         others = tuple(stream for stream in self._streams.values() if stream.model == model)
         self._streams[key] = _Stream(model, now, others if len(others) >= self.proven else ())
 
     def record(self, key: Hashable, record: OllamaRecord, now: float) -> bool:
-        """A record of its answer came."""
+        """Report a record of its answer."""
         stream = self._streams.get(key)
         if stream is None or self.settled:
             return False
         moment = record.moment()
-        stream.heard = now if stream.heard is None else stream.heard
-        stream.last_heard = now
+        stream.first_record = now if stream.first_record is None else stream.first_record
+        stream.last_record = now
         if record.done:
             stream.ended, stream.finished = now, moment
         if record.done or moment is None:
             return False
-        stream.first = moment if stream.first is None else stream.first
-        stream.last = moment
+        stream.first_token = moment if stream.first_token is None else stream.first_token
+        stream.last_token = moment
         return self._prove(stream.model)
 
     def end(self, key: Hashable, last: OllamaRecord | None, now: float) -> bool:
-        """Its answer has ended: with its final record, or without one."""
+        """Report the end of its answer, with its final record or without one."""
         stream = self._streams.pop(key, None)
         if stream is None:
             return False
         stream.ended = now if stream.ended is None else stream.ended
         self._past = [*self._past, stream][-_REMEMBERED:] if self._streams else []
-        held_back = bool(stream.behind) and self._held_back(stream, last, now)
-        stream.behind = ()  # or each would keep all that ever ran before it
-        if self.settled or not held_back:
+        queued = bool(stream.ahead) and self._was_queued(stream, last, now)
+        stream.ahead = ()  # or each would keep all that ever ran before it
+        if self.settled or not queued:
             return False
         return self._decide(f"the server runs {self.proven} at a time: a request waited until another had ended")
 
     def refused(self, key: Hashable, now: float) -> bool:
-        """The server was full: no more are tried, unless others filled it, with fewer of ours than are proven."""
+        """Report that the server was full. It settles the number, unless other clients' requests filled it."""
         self.end(key, None, now)
         if self.settled or len(self._streams) < self.proven:
             return False
         return self._decide(f"the server was full with {len(self._streams)} at a time")
 
     def forget(self) -> bool:
-        """The server is gone; the one that comes back may be set up otherwise."""
+        """Report that the server is down. Learning begins again: it may come back with another setting."""
         changed = (self.proven, self.decided) != (1, False)
         self.proven, self.decided, self.why = 1, False, "not tried yet"
         self._streams.clear()
@@ -120,19 +141,19 @@ class SlotLearner:
         return changed
 
     def _prove(self, model: str) -> bool:
-        streams = [each for each in (*self._streams.values(), *self._past) if each.model == model and each.first]
-        at_once = max(sum(_runs_at(each, other.first) for each in streams) for other in streams)
+        streams = [each for each in (*self._streams.values(), *self._past) if each.model == model and each.first_token]
+        at_once = max(sum(_ran_at(each, other.first_token) for each in streams) for other in streams)
         if at_once <= self.proven:
             return False
         self.proven = min(at_once, self.most)
         return True
 
-    def _held_back(self, stream: _Stream, last: OllamaRecord | None, now: float) -> bool:
-        if stream.heard is None:
-            heard = [other.last_heard for other in stream.behind if other.last_heard is not None]
-            return now - stream.begun >= PATIENCE_S and bool(heard) and max(heard) - stream.begun >= PATIENCE_S / 2
-        over = [other.ended for other in stream.behind if other.over_before(stream) and other.ended is not None]
-        if last is None or not over or len(stream.behind) - len(over) >= self.proven:
+    def _was_queued(self, stream: _Stream, last: OllamaRecord | None, now: float) -> bool:
+        if stream.first_record is None:
+            others = [other.last_record for other in stream.ahead if other.last_record is not None]
+            return now - stream.begun >= PATIENCE_S and bool(others) and max(others) - stream.begun >= PATIENCE_S / 2
+        over = [other.ended for other in stream.ahead if other.over_before(stream) and other.ended is not None]
+        if last is None or not over or len(stream.ahead) - len(over) >= self.proven:
             return False
         waited = last.waited_s()
         return waited is None or waited >= (min(over) - stream.begun) / 2
@@ -142,12 +163,14 @@ class SlotLearner:
         return True
 
 
-def _runs_at(stream: _Stream, moment: float | None) -> bool:
-    return None not in (moment, stream.first, stream.last) and stream.first <= moment <= stream.last  # type: ignore[operator]
+def _ran_at(stream: _Stream, moment: float | None) -> bool:
+    if moment is None or stream.first_token is None or stream.last_token is None:
+        return False
+    return stream.first_token <= moment <= stream.last_token
 
 
 def parallel_in(value: str | None) -> int | None:
-    """What `OLLAMA_NUM_PARALLEL` says; None where it says nothing, or leaves it to the server with 0."""
+    """Parse `OLLAMA_NUM_PARALLEL`; None for no number, and for 0, which leaves the choice to the server."""
     try:
         number = int((value or "").strip())
     except ValueError:

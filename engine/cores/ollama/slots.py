@@ -1,4 +1,4 @@
-"""The slots of an Ollama server: how many there are and how that is known, and what its answers say of them."""
+"""The slots of an Ollama server: their number, its source, and their state after each answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.cores.slot_health import SlotHealth
 
 
 class ServerSlots:
-    """Keeps a SlotHealth true, and learns how many slots there are where nobody says.
+    """Updates a SlotHealth, and learns the number of slots if it is not configured.
 
     Attributes:
         health: the slots and their states.
@@ -28,22 +28,22 @@ class ServerSlots:
         probe: Callable[[], Awaitable[str | None]],
         backoff: tuple[float, float],
     ) -> None:
-        """`probe` and `backoff` as for SlotHealth; the latter also bounds how long a full server is left alone."""
-        told = parallel_in(environ.get("OLLAMA_NUM_PARALLEL")) if address.local else None
-        self._source = "configured" if configured else "OLLAMA_NUM_PARALLEL" if told else ""
+        """`probe` and `backoff` as for SlotHealth; `backoff` also bounds the rests of a full server."""
+        from_environ = parallel_in(environ.get("OLLAMA_NUM_PARALLEL")) if address.local else None
+        self._source = "configured" if configured else "OLLAMA_NUM_PARALLEL" if from_environ else ""
         self._learner = None if self._source else SlotLearner()
-        count = configured or told or SlotLearner().most
+        count = configured or from_environ or SlotLearner().most
         self.health = SlotHealth(core, count, probe, backoff=backoff)
         self._backoff, self._refusals = backoff, 0
         self._offer()
 
     @property
     def source(self) -> str:
-        """How their number is known, as `CoreInfo.slots_from`."""
+        """The source of their number, for `CoreInfo.slots_from`."""
         return self._source or ("learnt" if self._learner is not None and self._learner.settled else "being learnt")
 
     def begun(self, key: Hashable, model: str) -> Callable[[OllamaRecord], None] | None:
-        """A request is about to be sent: what its records are to be shown to, None for nothing."""
+        """Report that a request is about to be sent. Return a callback for its records, or None."""
         learner = self._learner
         if learner is None or learner.settled:
             return None
@@ -51,17 +51,17 @@ class ServerSlots:
         return lambda record: self._learnt(learner.record(key, record, _now()))
 
     def ended(self, key: Hashable, last: OllamaRecord | None) -> None:
-        """A request has ended: with its final record, or without one. Once more is nothing."""
+        """Report that a request has ended, with its final record or without one. Idempotent."""
         if self._learner is not None:
             self._learnt(self._learner.end(key, last, _now()))
 
     def answered(self) -> None:
-        """A request was answered to its end."""
+        """Report that a request was answered to its end."""
         self.health.up()
         self._refusals = 0
 
     def full(self, key: Hashable, reason: str) -> None:
-        """The server refused a request for now: leave it alone, each time longer, and see then whether it answers."""
+        """Report that the server is full: it rests, each time longer, and is probed after that."""
         if self._learner is not None:
             self._learnt(self._learner.refused(key, _now()))
         first, longest = self._backoff
@@ -69,13 +69,13 @@ class ServerSlots:
         self._refusals += 1
 
     def gone(self, reason: str) -> None:
-        """The server can't be reached."""
+        """Report that the server can't be reached."""
         self.health.fail("down", reason)
         if self._learner is not None:
             self._learnt(self._learner.forget())
 
     def _learnt(self, changed: bool) -> None:
-        """Go by what was learnt, if that has changed, and have it shown."""
+        """Apply the learnt number if it has changed."""
         if changed:
             self._offer()
             self.health.models_changed()

@@ -1,11 +1,11 @@
-"""Where an OpenAI-compatible server is."""
+"""Addresses of OpenAI-compatible servers."""
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from engine.cores.addresses import reachable_host
 from engine.cores.api_keys import without_login
 from engine.errors import UsageError
 from engine.sanitise import one_line
@@ -18,7 +18,7 @@ class BaseUrl:
     """A server's base URL, under which `/models` and `/chat/completions` are.
 
     Attributes:
-        label: what people are shown. private: what is sent cannot be read on the way: TLS, or this machine.
+        label: its short form for people. private: requests cannot be read on the way: TLS, or this machine.
     """
 
     url: str
@@ -46,22 +46,11 @@ def parse_base_url(text: str) -> BaseUrl:
         raise UsageError("the address of a server cannot carry a key or password; put the key in its variable")
     if not host or port == 0 or parts.fragment or any(c.isspace() or not c.isprintable() for c in rest):
         raise _bad(given)
-    host, local = _reachable(host)
+    host, local = reachable_host(host)
     where = f"{host}:{port}" if port else host
     path = parts.path.rstrip("/")
     label = f"{where}{path}" if scheme == "http" else f"https://{where}{path}"
     return BaseUrl(f"{scheme}://{where}{path or _PATH}", label, local or scheme == "https")
-
-
-def _reachable(host: str) -> tuple[str, bool]:
-    """The host to connect to, in brackets where it is IPv6, and whether it is this machine."""
-    try:
-        ip = ipaddress.ip_address(host)
-    except ValueError:
-        return host, host == "localhost"
-    if ip.is_unspecified:
-        ip = ipaddress.ip_address("127.0.0.1" if ip.version == 4 else "::1")
-    return (f"[{ip}]" if ip.version == 6 else str(ip)), ip.is_loopback
 
 
 def _bad(given: str) -> UsageError:

@@ -25,10 +25,10 @@ _A_KEY = 12  # characters; a shorter one may be a word
 
 
 class ChatClient:
-    """How one server is talked to.
+    """Sends chats to one server.
 
     Attributes:
-        quirks: the server's, as known beforehand and as its refusals have shown.
+        quirks: the preset's, corrected by the server's refusals.
     """
 
     def __init__(self, connection: Connection, quirks: Quirks, key: SecretStr | None, *, priority: bool) -> None:
@@ -38,13 +38,14 @@ class ChatClient:
         self.quirks = quirks
 
     def new_answer(self) -> records.StreamedAnswer:
-        """What an attempt's answer is collected in."""
+        """Return the collector of an attempt's answer."""
         return records.StreamedAnswer(self.quirks, time.monotonic())
 
     async def stream(self, attempt: Attempt, model: str, answer: records.StreamedAnswer, emit: Emit) -> None:
-        """Ask, and read to the end. Raises what `Connection.stream` and `read_record` raise.
+        """Send the request and read its stream to the end. Raises as `Connection.stream` and `read_record` do.
 
-        Refused for a field that can be left out, it asks once more without; so it does from then on.
+        If the server refuses a field that can be left out, the request is sent once more without it, and so are all
+        later ones.
         """
         try:
             await self._ask(attempt, model, answer, emit)
@@ -63,7 +64,7 @@ class ChatClient:
                     answer.end()
                     await read_to_end(events)
                     return
-                for chunk in answer.take(records.read_record(data), time.monotonic()):
+                for chunk in answer.add(records.read_record(data), time.monotonic()):
                     await emit(self._without_key(chunk))
 
     def done(self, answer: records.StreamedAnswer, model: str) -> Done:
@@ -77,7 +78,7 @@ class ChatClient:
         return replace(done, model=redact(name, self._key.get_secret_value() if self._key else None) or model)
 
     def _keep(self, extras: Mapping[str, Mapping[str, Any]]) -> None:
-        """Keep what goes back with calls; the oldest goes when there are too many, or they are too large in all."""
+        """Keep the fields to send back with tool calls; the oldest go when they are too many, or too large together."""
         for name, extra in extras.items():
             self._extras.pop(name, None)
             self._extras[name], self._sizes[name] = extra, len(name) + len(json.dumps(extra))
@@ -85,6 +86,6 @@ class ChatClient:
             del self._sizes[self._extras.popitem(last=False)[0]]
 
     def _without_key(self, chunk: Chunk) -> Chunk:
-        """Some proxies answer with an error as if the model had said it. Parts of a key may be words of the model."""
+        """Remove the key from a text: some proxies send an error as the model's text. Parts of a key may be words."""
         key = self._key.get_secret_value() if self._key else ""
         return replace(chunk, text=redact(chunk.text, key)) if len(key) >= _A_KEY and key in chunk.text else chunk

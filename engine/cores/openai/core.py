@@ -1,7 +1,7 @@
 """The OpenAI-compatible core: vLLM, SGLang, llama.cpp, LM Studio, TGI, and hosted providers, by the official client.
 
 Wire format: server-sent events. A stream that ends without a `finish_reason` or `[DONE]` has failed, however cleanly
-it was closed. The key is known to the transport alone, and cut out of whatever a server says.
+it was closed. The transport alone knows the key, and the key is removed from all texts of a server.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from engine.cores.api_keys import FILE_NAME, checked_key, redact
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.openai import records, requests
 from engine.cores.openai.address import parse_base_url
-from engine.cores.openai.catalogue import Catalogue
 from engine.cores.openai.chat_stream import ChatClient
 from engine.cores.openai.faults import ServerName, outcome_of, rest_of
 from engine.cores.openai.presets import Preset, Quirks
+from engine.cores.openai.server_models import ServerModels
 from engine.cores.openai.wire import Connection
 from engine.cores.options import OptionCheck
 from engine.cores.port import (
@@ -44,15 +44,15 @@ class OpenAICore(ServerCore):
     Args:
         base_url: as `parse_base_url` reads it, such as `http://127.0.0.1:8000/v1`.
         key: its access key, None for a server that needs none.
-        slots: how many requests it is given at a time.
-        default_model: what answers when a task names no model; None for the preset's, or the first one listed.
-        priority: pass the task's priority on, for a vLLM that was started with `--scheduling-policy priority`.
-        preset: what is known of the server; None for one of unknown kind.
-        must_answer: whether `start` raises when the server does not answer, or waits for it with its slots down.
-        why: how it came to be chosen, for `inspect`.
-        key_env: the variable to name where a key is missing or wrong; the preset's unless given.
+        slots: the number of requests it gets at a time.
+        default_model: the model for tasks that name none; None for the preset's, or the first one listed.
+        priority: send the task's priority, for a vLLM that was started with `--scheduling-policy priority`.
+        preset: the server's peculiarities; None for a server of unknown kind.
+        must_answer: `start` raises if the server does not answer; otherwise it waits for it with its slots down.
+        why: the reason why it was chosen, for `inspect`.
+        key_env: the variable to name if a key is missing or wrong; the preset's unless given.
         connect_s: to reach the server. read_s: the longest silence in a stream, beyond what the kernel's timers allow.
-        look_s: one look at the models. backoff: the first and the longest pause between probes while it is down.
+        look_s: one inspection of the models. backoff: the first and the longest pause between probes while it is down.
 
     Raises:
         UsageError: a bad address or key. CoreError: the official client is not installed.
@@ -86,12 +86,12 @@ class OpenAICore(ServerCore):
         self._quirks = preset.quirks if preset else Quirks()
         self._hosted = bool(preset and preset.hosted)
         self._title = preset.title if preset else "the server"
-        self._place = ServerName(f"{self._title} at {self.address.label}", key_env)
+        self._server = ServerName(f"{self._title} at {self.address.label}", key_env)
         self._connection = Connection(
             self.address.url, self._key, connect_s=connect_s, read_s=read_s, line_cap=line_cap
         )
         configured = default_model or (preset.default_model if preset else None)
-        self._catalogue = Catalogue(self._connection, self._quirks, configured, self._clean)
+        self._models = ServerModels(self._connection, self._quirks, configured, self._clean)
         self._chat = ChatClient(self._connection, self._quirks, self._key, priority=priority)
         self._health = SlotHealth(name, max(1, slots), self._why_down, backoff=backoff)
         self._options = OptionCheck(name, self._health.notice)
@@ -105,16 +105,16 @@ class OpenAICore(ServerCore):
         if reason is not None:
             return self._info(False, reason)
         self._health.up()
-        lacking = self._catalogue.lacking()
-        notes = (f"{self._place.who}: {lacking}" if lacking else "", self._exposed())
-        return self._info(self._catalogue.usable(), "; ".join(filter(None, notes)))
+        problem = self._models.problem()
+        notes = (f"{self._server.who}: {problem}" if problem else "", self._exposed())
+        return self._info(self._models.usable(), "; ".join(filter(None, notes)))
 
     def _info(self, healthy: bool, detail: str) -> CoreInfo:
         return CoreInfo(
             name=self._name,
             healthy=healthy,
-            default_model=self._catalogue.default(),
-            models=self._catalogue.models,
+            default_model=self._models.default(),
+            models=self._models.models,
             where=self.address.label,
             why=self.why,
             detail=detail,
@@ -131,18 +131,18 @@ class OpenAICore(ServerCore):
         await self._connection.close()
 
     async def _why_down(self) -> str | None:
-        """Look at the models: None if the server answers as it should, else the reason, without the key."""
+        """List the models. Return None if the server answers as it should, else the reason, without the key."""
         if self._hosted and self._key is None:
-            return f"{self._place.who} needs a key; {self._place.set_key} in the environment or in {FILE_NAME}"
+            return f"{self._server.who} needs a key; {self._server.set_key} in the environment or in {FILE_NAME}"
         try:
             async with asyncio.timeout(self._look_s):
-                await self._look()
+                await self._refresh()
         except Exception as error:  # noqa: BLE001  (any failure is an answer here)
             return self._outcome(error, started=False).reason
         return None
 
-    async def _look(self) -> None:
-        if await self._catalogue.look():
+    async def _refresh(self) -> None:
+        if await self._models.refresh():
             self._health.models_changed()
 
     # Running
@@ -155,16 +155,16 @@ class OpenAICore(ServerCore):
             return admitted
         attempt = admitted
         try:
-            model = attempt.model or self._catalogue.default() or await self._find_default()
+            model = attempt.model or self._models.default() or await self._find_default()
             refusal = await self._refusal(attempt, model)
             if model is None or refusal is not None:
-                return refusal or Fault(FaultKind.NO_MODEL, f"{self._place.who}: {self._catalogue.no_default()}", False)
+                return refusal or Fault(FaultKind.NO_MODEL, f"{self._server.who}: {self._models.no_default()}", False)
             await self._chat.stream(attempt, model, answer, emit)
             if answer.finished:
                 return self._done(answer, model)
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
             return await self._failed(error, attempt, started=answer.started)
-        reason = f"{self._place.who} ended the stream without saying why it stopped"
+        reason = f"{self._server.who} ended the stream without saying why it stopped"
         self._health.fail("suspect", reason)
         return Fault(FaultKind.BROKEN_STREAM, reason, True)
 
@@ -172,27 +172,27 @@ class OpenAICore(ServerCore):
         """Return the fault of a name that the server does not list but would answer to; else None."""
         if model is None or attempt.model is None or not self._quirks.ignores_model or not self._quirks.lists_models:
             return None
-        if not self._catalogue.has(model):
+        if not self._models.has(model):
             async with asyncio.timeout(self._look_s):
-                await self._look()
-        if self._catalogue.has(model):
+                await self._refresh()
+        if self._models.has(model):
             return None
-        reason = f"model '{one_line(model, 100)}' not found; {self._catalogue.names()}"
+        reason = f"model '{one_line(model, 100)}' not found; {self._models.names()}"
         return Fault(FaultKind.NO_MODEL, reason, False, model)
 
     async def _find_default(self) -> str | None:
         async with asyncio.timeout(self._look_s):
-            await self._look()
-        return self._catalogue.default()
+            await self._refresh()
+        return self._models.default()
 
     def _done(self, answer: records.StreamedAnswer, model: str) -> Done | Fault:
         if answer.reason in ("error", "insufficient_system_resource"):
-            return Fault(FaultKind.SERVER, f"{self._place.who} gave up in mid-answer ({answer.reason})", True)
+            return Fault(FaultKind.SERVER, f"{self._server.who} gave up in mid-answer ({answer.reason})", True)
         self._health.up()
         return self._chat.done(answer, model)
 
     async def _failed(self, error: Exception, attempt: Attempt, *, started: bool) -> Fault | Rejected:
-        """The outcome that `error` is; the slots are told before anybody else is."""
+        """Return the outcome of `error`, after the slots were changed by it."""
         outcome = self._outcome(error, started=started)
         if isinstance(outcome, Rejected) or (isinstance(error, StatusError) and outcome.kind is FaultKind.BUSY):
             self._health.rest(rest_of(error) if isinstance(error, StatusError) else 0.0, outcome.reason)
@@ -207,17 +207,17 @@ class OpenAICore(ServerCore):
         return outcome
 
     async def _missing(self, attempt: Attempt, fault: Fault) -> Fault:
-        """The fault of a missing model, named, with the models that could be asked for instead."""
+        """Return the fault of a missing model, with its name and the models that are there."""
         with suppress(httpx.HTTPError, OSError, StatusError, WireError):
             async with asyncio.timeout(self._look_s):
-                await self._look()
-        model = attempt.model or self._catalogue.default()
+                await self._refresh()
+        model = attempt.model or self._models.default()
         asked = one_line(model or "", 100)
         reason = fault.reason if asked in fault.reason else f"model '{asked}' not found: {fault.reason}"
-        return replace(fault, reason="; ".join(filter(None, (reason, self._catalogue.names()))), model=model)
+        return replace(fault, reason="; ".join(filter(None, (reason, self._models.names()))), model=model)
 
     def _outcome(self, error: Exception, *, started: bool) -> Fault | Rejected:
-        outcome = outcome_of(error, self._place, started=started)
+        outcome = outcome_of(error, self._server, started=started)
         return replace(outcome, reason=self._clean(outcome.reason))
 
     def _clean(self, text: str) -> str:
@@ -225,5 +225,5 @@ class OpenAICore(ServerCore):
 
 
 def _of_the_model(error: Exception) -> bool:
-    """Whether it was the model that failed, and not its server: calls of tools that make no sense."""
+    """Return True if the model failed, not its server: invalid tool calls."""
     return isinstance(error, records.BadCallError)

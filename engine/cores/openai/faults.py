@@ -1,4 +1,4 @@
-"""What went wrong with an OpenAI-compatible server, as the kernel's outcomes, in one line each."""
+"""Errors of an OpenAI-compatible server as outcomes, in one line each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BUSY = re.compile(r"rate.?limit|overloaded|too many requests|unavailable|insuff
 
 @dataclass(frozen=True, slots=True)
 class ServerName:
-    """A server in words. `who`: `Groq at https://…`. key_env: the variable with its key, empty where there is none."""
+    """A server in messages. `who`: `Groq at https://…`. key_env: the variable with its key, empty if there is none."""
 
     who: str
     key_env: str = ""
@@ -44,91 +44,91 @@ class ServerName:
         return f"set {self.key_env}" if self.key_env else "name one with key_env in its table [cores.NAME]"
 
 
-def outcome_of(error: Exception, place: ServerName, *, started: bool) -> Fault | Rejected:
+def outcome_of(error: Exception, server: ServerName, *, started: bool) -> Fault | Rejected:
     """Return the outcome that `error` means. `started`: part of the answer had come."""
-    who = place.who
+    who = server.who
     outcome: Fault | Rejected
     match error:
         case StatusError():
-            outcome = _status(error, place)
+            outcome = _status(error, server)
         case WireError(foreign=True):
             outcome = _foreign(who, str(error))
         case MidstreamError():
-            outcome = _midstream(error.error, place)
+            outcome = _midstream(error.error, server)
         case _:
             outcome = connection_fault(error, who, started=started)
     return outcome
 
 
 def rest_of(error: StatusError) -> float:
-    """How long the server asks to be left alone, in seconds: `Retry-After` as a number or a date, within reason."""
-    said = error.retry_after.strip()
+    """Return the pause that the server asks for, in seconds: `Retry-After` as a number or a date, 0 to 60."""
+    value = error.retry_after.strip()
     try:
-        seconds = float(said)
+        seconds = float(value)
     except ValueError:
         try:
-            seconds = (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
         except (ValueError, TypeError):
             return DEFAULT_REST_S
     return min(max(seconds, 0.0), LONGEST_REST_S) if seconds == seconds else DEFAULT_REST_S  # noqa: PLR0124  (NaN)
 
 
-def _status(error: StatusError, place: ServerName) -> Fault | Rejected:
-    status, said = error.status, _said(error)
-    everything = f"{said} {error.body}"
+def _status(error: StatusError, server: ServerName) -> Fault | Rejected:
+    status, message = error.status, _message(error)
+    everything = f"{message} {error.body}"
     if 300 <= status < 400:
-        return _foreign(place.who, f"it redirects to {error.message}")
-    if (known := _known(status, said, everything, place)) is not None:
+        return _foreign(server.who, f"it redirects to {error.message}")
+    if (known := _known(status, message, everything, server)) is not None:
         return known
     outcome: Fault | Rejected
     if status == 429:
-        outcome = Rejected(f"{place.who} is busy (HTTP 429): {said}")
+        outcome = Rejected(f"{server.who} is busy (HTTP 429): {message}")
     elif status in (503, 529):
-        outcome = Fault(FaultKind.BUSY, f"{place.who} is busy (HTTP {status}): {said}", True)
+        outcome = Fault(FaultKind.BUSY, f"{server.who} is busy (HTTP {status}): {message}", True)
     elif status >= 500 or status == 408:
-        outcome = Fault(FaultKind.SERVER, f"{place.who} failed (HTTP {status}): {said}", True)
+        outcome = Fault(FaultKind.SERVER, f"{server.who} failed (HTTP {status}): {message}", True)
     elif status in (404, 405) or not (error.ours or error.body):
-        outcome = _foreign(place.who, f"HTTP {status}")
+        outcome = _foreign(server.who, f"HTTP {status}")
     else:
-        outcome = Fault(FaultKind.BAD_REQUEST, f"{place.who} refused the request (HTTP {status}): {said}", False)
+        outcome = Fault(FaultKind.BAD_REQUEST, f"{server.who} refused the request (HTTP {status}): {message}", False)
     return outcome
 
 
-def _known(status: int, said: str, everything: str, place: ServerName) -> Fault | None:
-    """What is the same whatever the status: servers do not agree on those."""
-    who, client = place.who, 400 <= status < 500
+def _known(status: int, message: str, everything: str, server: ServerName) -> Fault | None:
+    """Return the fault of an error whose text decides: servers do not agree on the status."""
+    who, client = server.who, 400 <= status < 500
     kind, reason = FaultKind.REFUSED, ""
     if status == 402 or (status in (403, 429) and _NO_CREDIT.search(everything)):
-        reason = f"{who} has no credit left for this key: {said}"
+        reason = f"{who} has no credit left for this key: {message}"
     elif status == 401 or (client and _BAD_KEY.search(everything)):
-        reason = f"{who} refuses the key; {place.set_key}: {said}"
+        reason = f"{who} refuses the key; {server.set_key}: {message}"
     elif status == 403:
-        reason = f"{who} does not allow this; another key may ({place.set_key}): {said}"
-    elif _NO_MEMORY.search(said):
-        kind, reason = FaultKind.NO_MEMORY, f"{who} has too little memory for this: {said}"
+        reason = f"{who} does not allow this; another key may ({server.set_key}): {message}"
+    elif _NO_MEMORY.search(message):
+        kind, reason = FaultKind.NO_MEMORY, f"{who} has too little memory for this: {message}"
     elif client and _TOO_LARGE.search(everything):
-        kind, reason = FaultKind.BAD_REQUEST, f"{who} refused the request (HTTP {status}): {said}"
+        kind, reason = FaultKind.BAD_REQUEST, f"{who} refused the request (HTTP {status}): {message}"
     elif status in (400, 404, 422) and _NO_MODEL.search(everything):
-        kind, reason = FaultKind.NO_MODEL, said
+        kind, reason = FaultKind.NO_MODEL, message
     return Fault(kind, reason, False) if reason else None
 
 
-def _midstream(error: Any, place: ServerName) -> Fault:
-    said = error_text(error)
+def _midstream(error: Any, server: ServerName) -> Fault:
+    message = error_text(error)
     code = str(error.get("code")) if isinstance(error, dict) else ""
     status = int(code) if re.fullmatch(r"[45]\d\d", code) else 500
-    everything = f"{said} {error}"
-    if _NO_ROUTE.search(said):
-        return _foreign(place.who, said)
-    if (known := _known(status, said, everything, place)) is not None:
+    everything = f"{message} {error}"
+    if _NO_ROUTE.search(message):
+        return _foreign(server.who, message)
+    if (known := _known(status, message, everything, server)) is not None:
         return known
     if status in (429, 503, 529) or _BUSY.search(everything):
-        return Fault(FaultKind.BUSY, f"{place.who} is busy: {said}", True)
-    return Fault(FaultKind.SERVER, f"{place.who} stopped: {said}", True)
+        return Fault(FaultKind.BUSY, f"{server.who} is busy: {message}", True)
+    return Fault(FaultKind.SERVER, f"{server.who} stopped: {message}", True)
 
 
-def _said(error: StatusError) -> str:
-    """The server's words; some put them at the top (vLLM of old), FastAPI under `detail`."""
+def _message(error: StatusError) -> str:
+    """Return the server's message; old vLLM puts it at the top level, FastAPI under `detail`."""
     body = error.body
     if not error.ours and isinstance(body, dict):
         for name in ("message", "detail"):

@@ -15,7 +15,7 @@ from engine.sanitise import one_line
 
 
 def _count(value: Any) -> int | None:
-    """A number of tokens or bytes, None for what is none."""
+    """Return a number of tokens or bytes; None for any other value."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 62 else None
 
 
@@ -24,7 +24,7 @@ _CONTEXT = ("max_model_len", "context_window", "context_length", "context_size",
 
 
 class _Meta(BaseModel):
-    """llama.cpp's facts of a model."""
+    """llama.cpp's facts about a model."""
 
     n_ctx: Count = None
     n_ctx_train: Count = None
@@ -32,7 +32,7 @@ class _Meta(BaseModel):
 
 
 class _Listed(BaseModel):
-    """One entry. What stands beside `id` differs from server to server: context as vLLM, Groq, Novita … call it."""
+    """One entry. The fields beside `id` differ: `context` has the names that vLLM, Groq, Novita … use."""
 
     id: Line
     context: Count = Field(default=None, validation_alias=AliasChoices(*_CONTEXT))
@@ -45,7 +45,7 @@ class _List(BaseModel):
 
 
 async def listed_models(connection: Connection, quirks: Quirks) -> tuple[ModelInfo, ...]:
-    """What the server lists, in its order; none where it has no list.
+    """Return the models that the server lists, in its order; none if it has no list.
 
     Raises StatusError, WireError (not such a server) and httpx's errors.
     """

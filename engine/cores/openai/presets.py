@@ -1,4 +1,4 @@
-"""Presets: what is known beforehand of providers and servers that speak OpenAI's protocol, from `presets.toml`."""
+"""Presets: the addresses and peculiarities of providers and servers of OpenAI's protocol, from `presets.toml`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Think = Literal["", "reasoning_effort", "chat_template_kwargs", "thinking", "gro
 
 
 class Quirks(BaseModel):
-    """How a server differs from the protocol; as it stands here, what a server of unknown kind is taken for.
+    """A server's differences from the protocol. The defaults are for a server of unknown kind.
 
     Attributes:
         token_limit: the name of the limit of a reply's tokens. stream_options: takes `{"include_usage": true}`.
-        progress: tells how far it has read a prompt, when asked (llama.cpp).
+        progress: reports how much of a prompt it has read, when asked (llama.cpp).
         lists_models: has `/models`. ignores_model: answers to any model's name, so names are checked here.
         keeps_loaded: what it lists is in memory. model_prefix: left out of listed names.
         not_chat: patterns (fnmatch) of listed names that cannot answer a prompt.
         picks_first: without a default model, the first one listed answers.
-        raw: has `/completions`. unsupported: options that it refuses or passes over, so they are not sent.
+        raw: has `/completions`. unsupported: options that it refuses or ignores; see `requests.lacking_options`.
         extensions: its names for options that the protocol does not have.
         json_schema: takes a JSON schema as format, else only JSON as such.
-        think: how a wish for thinking is said to it; empty: not at all. thinking: where its thoughts come, in a chunk.
+        think: its way of being asked to think; empty: none is known. thinking: the fields of a chunk with its thoughts.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,9 +55,9 @@ class Preset(BaseModel):
     """A provider or server by name.
 
     Attributes:
-        base_url: where `/chat/completions` is. key_env: the variable that holds the key, None where none is needed.
-        default_model: what answers when a task names no model. slots: requests at a time.
-        source: where its documentation is. tried_live: whether anybody here ever ran a task on it.
+        base_url: the URL below which `/chat/completions` is. key_env: the variable that holds the key, None for none.
+        default_model: the model for tasks that name none. slots: requests at a time.
+        source: the URL of its documentation. tried_live: somebody of us ran a task on it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,6 +76,6 @@ class Preset(BaseModel):
 
 @cache
 def load_presets() -> Mapping[str, Preset]:
-    """The presets by name, in the order of their file."""
+    """Return the presets by name, in the order of their file."""
     text = files("engine.cores.openai").joinpath("presets.toml").read_text(encoding="utf-8")
     return MappingProxyType({name: Preset(name=name, **fields) for name, fields in tomllib.loads(text).items()})

@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server streams, read into chunks and, at its end, an outcome.
+"""The records of an OpenAI-compatible server's stream, and their conversion to chunks and an outcome.
 
 Format: https://platform.openai.com/docs/api-reference/chat-streaming, and what other servers add to it: thoughts in
 `reasoning_content` or `reasoning`, times in `timings` (llama.cpp) or in `usage` (Groq).
@@ -149,7 +149,7 @@ class _Pending:
 
 
 class StreamedAnswer:
-    """Collects a stream. `now` is a monotonic clock in seconds, for servers that tell no times of their own.
+    """Collects a stream. `now` is a monotonic clock in seconds, for servers that report no times of their own.
 
     Attributes:
         finished: the server said why it stopped, or that this was all.
@@ -162,7 +162,7 @@ class StreamedAnswer:
         self._calls: dict[int, _Pending] = {}
         self._usage, self._timings = _Usage(), _Timings()
         self._choices = 0
-        self._said_done = False
+        self._end_reported = False
         self.model = ""
         self.reason = ""
 
@@ -172,14 +172,14 @@ class StreamedAnswer:
 
     @property
     def finished(self) -> bool:
-        return bool(self.reason) or (self._said_done and self.started)
+        return bool(self.reason) or (self._end_reported and self.started)
 
     def end(self) -> None:
-        """The server said that this was all."""
-        self._said_done = True
+        """Report the server's end of the stream."""
+        self._end_reported = True
 
-    def take(self, record: ChunkRecord, now: float) -> list[Chunk]:
-        """The texts of one record, in order; what else it tells is kept for `done`. Raises WireError past bounds."""
+    def add(self, record: ChunkRecord, now: float) -> list[Chunk]:
+        """Add a record; return its texts in order. Raises WireError past the bounds."""
         usage = record.usage or (record.x_groq.usage if record.x_groq else None)
         self._usage, self._timings = usage or self._usage, record.timings or self._timings
         self.model = record.model or self.model
@@ -221,7 +221,7 @@ class StreamedAnswer:
             raise WireError(f"the arguments of a tool call are longer than {_MAX_ARGUMENTS} characters")
 
     def _index_of(self, piece: _Call) -> int:
-        """The place of a piece without an index (Gemini): known by its id, or a new call's, or more of the last one."""
+        """Return the index of a piece that has none (Gemini): that of its id, of a new call, or of the last call."""
         last = max(self._calls, default=-1)
         if piece.id:
             return next((index for index, call in self._calls.items() if call.id == piece.id), last + 1)
@@ -230,11 +230,11 @@ class StreamedAnswer:
 
     @property
     def extras(self) -> dict[str, Mapping[str, Any]]:
-        """What has to go back with a call, by the call's id."""
+        """The fields that have to be sent back with a call, by the call's id."""
         return {call.id: call.extra for call in self._calls.values() if call.id and call.extra}
 
     def done(self, model: str) -> Done:
-        """The outcome of a finished answer by `model`. Raises BadCallError for calls that make no sense."""
+        """Return the outcome of a finished answer by `model`. Raises BadCallError for invalid tool calls."""
         calls = tuple(_call(self._calls[index]) for index in sorted(self._calls))
         reason = one_line(self.reason or "stop", 50)
         # Gemini says `stop` all the same, and `function_call` is an old name.
@@ -243,7 +243,7 @@ class StreamedAnswer:
         )
 
     def _cost(self) -> Usage:
-        """Tokens as the server counts them, 0 where it does not; its times, or those that were seen from here."""
+        """Return tokens as the server counts them, 0 if it does not; its times, or those measured here."""
         usage, timings = self._usage, self._timings
         first_at = self._asked_at if self._first_at is None else self._first_at
         return Usage(

@@ -1,7 +1,7 @@
 """Server-sent events, read with bounds: the frames that an OpenAI-compatible server streams its answer in.
 
 Format: https://html.spec.whatwg.org/multipage/server-sent-events.html. The official client's own decoder (3.54) reads
-lines of any length, replaces invalid UTF-8 silently, and does not tell a stream that ended from one that was cut.
+lines of any length, replaces invalid UTF-8 silently, and does not distinguish a stream that ended from a cut one.
 """
 
 from __future__ import annotations

@@ -53,7 +53,10 @@ def test_a_bad_user_agent_is_named_and_the_rest_still_load(tmp_path: Path) -> No
     assert catalogue.get("haiku").source == str(tmp_path / "b_good.toml")
     assert len(problems) == 3
     for problem, name, told in zip(
-        problems, ["a_bad", "c_typo", "d_twice"], ["not TOML", "unknown place {promt}", "b_good.toml"], strict=True
+        problems,
+        ["a_bad", "c_typo", "d_twice"],
+        ["not TOML", "unknown placeholder {promt}", "b_good.toml"],
+        strict=True,
     ):
         assert f"{name}.toml" in problem
         assert told in problem
@@ -95,10 +98,10 @@ def test_an_unknown_name_is_told_with_near_ones(tmp_path: Path) -> None:
     for name, told in [
         ("story_tellr", "did you mean story_teller?"),
         ("example/Chat", "did you mean chat?"),
-        ("xyzzy", "there are chat, haiku"),
+        ("xyzzy", "known: chat, haiku"),
         ("you/haiku", "'haiku' is by 'me'"),
-        ("", "there are"),
-        ("a" * 100_000, "there are"),
+        ("", "known: "),
+        ("a" * 100_000, "known: "),
     ]:
         with pytest.raises(UsageError) as caught:
             catalogue.get(name)

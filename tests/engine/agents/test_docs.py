@@ -1,4 +1,4 @@
-"""What the docs show works."""
+"""The agent that docs/agents.md shows works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where keys are looked up, and that what is wrong with them is told without telling them."""
+"""Access keys are looked up in the environment and the file; no error message shows one."""
 
 from __future__ import annotations
 

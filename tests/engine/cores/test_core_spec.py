@@ -1,4 +1,4 @@
-"""What `--core` and `[cores.NAME]` may say: several cores, their names, and one clear line for each mistake."""
+"""Values of `--core` and `[cores.NAME]`: several cores, their names, and one clear line for each mistake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which core `--core` becomes, and what people are told of it."""
+"""The core that each value of `--core` makes, and the reason that people see."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TestAuto:
         fake.overrides["/api/tags"] = Status(500, "disk")
         core, why = await choose("auto", fake.host)
         assert isinstance(core, EmbeddedCore)
-        assert why == f"Ollama at {fake.host} does not tell its models, so the embedded model"
+        assert why == f"Ollama at {fake.host} does not list its models, so the embedded model"
 
     @pytest.mark.usefixtures("without_embedded")
     async def test_neither_names_both_remedies(self, nowhere: str) -> None:

@@ -63,7 +63,7 @@ def test_the_cores_follow_the_table(kind: str) -> None:
 
 
 def test_ollama_is_sent_every_option() -> None:
-    """What the model cannot do, the server refuses: `tests/engine/cores/ollama/test_requests.py`."""
+    """The server refuses an option that its model lacks: `tests/engine/cores/ollama/test_requests.py`."""
     column = {option: row[KINDS.index("ollama")] for option, row in SUPPORT.items()}
     assert set(column.values()) == {Support.HONOURED, Support.DEPENDS}
     assert {option for option, support in column.items() if support is Support.DEPENDS} == {"think", "format", "tools"}

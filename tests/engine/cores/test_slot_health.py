@@ -1,4 +1,4 @@
-"""How the slots of a server stand: what a probe may say, and what has been heard since it was sent."""
+"""The state of a server's slots: answers of probes, and outcomes that are newer than them."""
 
 from __future__ import annotations
 

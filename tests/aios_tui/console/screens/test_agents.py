@@ -46,7 +46,7 @@ async def test_a_changed_agent_shows_at_once_and_its_text_is_only_text(tmp_path:
         await pilot.press("a")
         await pilot.pause()
         (tmp_path / "b.toml").write_text('name = "bad"\ndescription = "[/foo]"\n[[round]]\nprompt = "[red]{prompt}"\n')
-        runtime.agents.take(load_catalogue(tmp_path)[0])
+        runtime.agents.replace(load_catalogue(tmp_path)[0])
         assert isinstance(runtime.kernel, FakeKernel)
         runtime.kernel.subscription.put(Notice(scene.NOW, "info", "agents changed: bad"))
         await pilot.pause()

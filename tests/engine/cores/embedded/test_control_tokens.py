@@ -69,7 +69,7 @@ class TestTokens:
         assert await self.prompt_tokens(model, together, True) >= bare + 3 * len(CONTROL_TOKENS)
 
     async def prompt_tokens(self, model: LoadedModel, text: str, ours: bool) -> int:
-        """How many tokens the engine reads for a prompt, as our core asks it, or with the text put in as it is."""
+        """Count the tokens that the engine reads for a prompt, as our core sends it, or with the text unchanged."""
         attempt = Attempt(1, 1, 1, (Message("user", text),), options=GenerationOptions(max_tokens=1))
         request = request_of(attempt, 0)
         if not ours:

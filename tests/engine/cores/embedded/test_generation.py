@@ -1,4 +1,4 @@
-"""What becomes of whatever the engine may say, with an engine that says just that. Needs no weights."""
+"""Generations with a scripted engine: every answer that it may give. Needs no weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from engine.cores.embedded.core import EmbeddedCore, available
 from engine.cores.embedded.generation import Generation, Stream
 from engine.cores.embedded.loaded_model import LoadedModel
-from engine.cores.embedded.prefill_queue import ReadingTurns
+from engine.cores.embedded.prefill_queue import PrefillQueue
 from engine.cores.embedded.requests import request_of
 from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Message, Outcome, Rejected, Usage
 from engine.errors import CoreError
@@ -38,7 +38,7 @@ class Saying(LoadedModel):
     """An engine that says what it is told to, then raises `error` if there is one."""
 
     def __init__(self, *said: dict[str, Any], error: Exception | None = None) -> None:
-        self.turns = ReadingTurns()
+        self.prefill_queue = PrefillQueue()
         self.said = said
         self.error = error
 
@@ -54,7 +54,7 @@ class Endless(LoadedModel):
     """An engine that goes on until it is told to stop."""
 
     def __init__(self) -> None:
-        self.turns = ReadingTurns()
+        self.prefill_queue = PrefillQueue()
         self.stopped = threading.Event()
 
     def generate(self, request: dict[str, Any], on_chunk: Callable[[dict[str, Any]], bool]) -> None:
@@ -222,10 +222,10 @@ async def test_a_reader_that_is_cancelled_lets_the_next_one_read() -> None:
     assert isinstance(await first.next(), Chunk)
     second = Generation(model, {}, "second")
     first.cancel()
-    await first.outlast()
+    await first.wait_ended()
     assert isinstance(await second.next(), Chunk)
     second.cancel()
-    await second.outlast()
+    await second.wait_ended()
 
 
 def test_what_is_asked_of_the_engine() -> None:

@@ -68,7 +68,7 @@ async def run(core: Core, one: Attempt | None = None) -> tuple[str, Outcome]:
 
 
 async def states(core: Core, *wanted: str) -> list[SlotEvent]:
-    """What the core says of its slots, until it has said all of `wanted`, in that order."""
+    """Return the core's slot events, until all of `wanted` have come, in that order."""
     seen, left = [], list(wanted)
     async with asyncio.timeout(30):
         async for event in core.events():

@@ -1,4 +1,4 @@
-"""What stands between us and an Ollama server, or in its place: proxies, other servers, keys that are not for them."""
+"""Proxies in front of an Ollama server, other servers in its place, and keys that are not for them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,13 @@ KEY = "sk-0123456789abcdef"
 
 
 @asynccontextmanager
-async def saying(answer: bytes) -> AsyncIterator[str]:
-    """The address of a server that says this to whoever comes, whatever is asked."""
+async def saying(answer: bytes, *first: bytes) -> AsyncIterator[str]:
+    """The address of a server that sends `first` to its first clients, one each, and `answer` to all others."""
+    answers = [answer, *reversed(first)]
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            writer.write(answer)
+            writer.write(answers.pop() if len(answers) > 1 else answer)
             await reader.read(65_536)
             await writer.drain()
         except ConnectionError:
@@ -48,7 +49,7 @@ async def saying(answer: bytes) -> AsyncIterator[str]:
         (b"\x15\x03\x01\x00\x02\x02F", "is not Ollama (it does not speak HTTP, or wants https://)"),
         (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 39\r\n\r\n"
          b"<html><title>My router</title></html>  ", "is not Ollama (it answers with the web page 'My router'"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "it does not tell Ollama's version"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", "it does not report Ollama's version"),
         (b"HTTP/1.1 307 Temporary Redirect\r\nLocation: https://box/\r\nContent-Length: 0\r\n\r\n",
          "is not Ollama (it redirects to https://box/)"),
         (b"", "cannot be reached (it hung up without an answer; perhaps it wants https)"),
@@ -61,6 +62,14 @@ async def test_what_answers_in_its_place(answer: bytes, words: str) -> None:
     assert host in str(caught.value)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+async def test_a_connection_that_is_closed_without_an_answer_is_tried_once_more() -> None:
+    version = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n{"version":"0.35.1"}'
+    async with saying(version, b"") as host:
+        core = OllamaCore(host)
+        assert await core.probe(30) is None
+        await core.stop(drain_s=0)
 
 
 async def test_https_where_there_is_none() -> None:

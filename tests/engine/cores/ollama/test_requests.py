@@ -1,4 +1,4 @@
-"""What an Ollama server is sent for an attempt, and what comes of thinking, formats, tools and plain generation."""
+"""Requests to an Ollama server: options, thinking, formats, tools and plain generation."""
 
 from __future__ import annotations
 

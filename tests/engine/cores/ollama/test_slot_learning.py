@@ -1,4 +1,4 @@
-"""How the number of an Ollama server's slots is known: configured, told, or learnt from what its streams show."""
+"""The number of an Ollama server's slots: configured, from the environment, or learnt from its streams."""
 
 from __future__ import annotations
 
@@ -198,7 +198,7 @@ class TestRefutation:
             here.end(str(number - 1), float(number) / 10)
         assert len(here.learner._past) <= 16
         (left,) = here.learner._streams.values()
-        assert all(not other.behind for other in left.behind)
+        assert all(not other.ahead for other in left.ahead)
 
     def test_full_of_others_requests_it_teaches_nothing(self) -> None:
         here = Streams()

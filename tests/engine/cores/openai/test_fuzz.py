@@ -97,7 +97,7 @@ def test_any_records_are_an_answer_or_a_fault(stream: list[Any]) -> None:
     answer, chunks = StreamedAnswer(Quirks(), 0.0), list[Chunk]()
     try:
         for moment, record in enumerate(stream):
-            chunks += answer.take(read_record(json.dumps(record)), float(moment))
+            chunks += answer.add(read_record(json.dumps(record)), float(moment))
         done = answer.done("model")
     except (WireError, MidstreamError) as error:
         assert "\n" not in str(error)

@@ -39,7 +39,7 @@ def less(body: Json, *names: str) -> Json:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What a provider's answer must be read as, and what it must be sent for `EVERYTHING`."""
+    """The expected reading of a provider's answer, and the request expected for `EVERYTHING`."""
 
     preset: str
     tokens: tuple[int, int]

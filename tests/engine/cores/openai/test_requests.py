@@ -1,4 +1,4 @@
-"""What the OpenAI-compatible core sends: messages, options, tools, and what it learns from a refusal."""
+"""Requests of the OpenAI-compatible core: messages, options, tools, and corrections after a refusal."""
 
 from __future__ import annotations
 

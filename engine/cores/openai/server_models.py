@@ -1,4 +1,4 @@
-"""The models of one server as its core knows them: those listed last, the default, and what to say when one lacks."""
+"""The models of one server: the last list, the default, and the messages about missing ones."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from engine.cores.port import ModelInfo
 _NAMES_SHOWN = 12
 
 
-class Catalogue:
-    """`configured`: the default model that was asked for. `clean` cuts the key out of a text.
+class ServerModels:
+    """`configured`: the configured default model. `clean` removes the key from a text.
 
     Attributes:
-        models: as listed at the last `look`, in the server's order.
+        models: the list of the last `refresh`, in the server's order.
     """
 
     def __init__(
@@ -27,48 +27,48 @@ class Catalogue:
         self._connection, self._quirks, self._configured, self._clean = connection, quirks, configured, clean
         self.models: tuple[ModelInfo, ...] = ()
 
-    async def look(self) -> bool:
-        """Ask the server; True if its models have changed. Raises StatusError, WireError and httpx's errors."""
+    async def refresh(self) -> bool:
+        """Ask the server; return True if its models have changed. Raises StatusError, WireError and httpx's errors."""
         try:
             found = await listed_models(self._connection, self._quirks)
         except (StatusError, WireError) as error:
-            # Without a list any answer shows that it is there, but for a trouble of its own.
+            # A server without a list is up if it answers at all, unless with an error of its own.
             if self._quirks.lists_models or (isinstance(error, StatusError) and error.status >= 500):
                 raise
             return False
         before, self.models = self.models, tuple(map(self._cleaned, found))
-        return _told(before) != _told(self.models)
+        return _identity(before) != _identity(self.models)
 
     def _cleaned(self, model: ModelInfo) -> ModelInfo:
         name, detail, aliases = self._clean(model.name), self._clean(model.detail), map(self._clean, model.aliases)
         return replace(model, name=name, detail=detail, aliases=tuple(aliases))
 
     def default(self) -> str | None:
-        """What answers when a task names no model. A provider's first model may be its dearest, so it is not taken."""
+        """Return the default model. It is not a provider's first one, which may be its dearest."""
         if self._configured or not self._quirks.picks_first:
             return self._configured
         return next((model.name for model in self.models if model.chats), None)
 
     def usable(self) -> bool:
-        """Whether there is a model to ask for: the default, or one that a task may name."""
+        """Return True if there is a default model, or one that a task may name."""
         return self.default() is not None or not self._quirks.lists_models or any(model.chats for model in self.models)
 
     def has(self, name: str) -> bool:
         return any(name == model.name or name in model.aliases for model in self.models)
 
     def names(self) -> str:
-        """What could be asked for, as part of a sentence; empty when nothing is known."""
+        """List the models for a message; empty when none are known."""
         names = [model.name for model in self.models if model.chats]
         return f"it has: {', '.join(names[:_NAMES_SHOWN])}{', …' if len(names) > _NAMES_SHOWN else ''}" if names else ""
 
     def no_default(self) -> str:
-        """Why there is no default model."""
+        """Return the reason why there is no default model."""
         if self._quirks.picks_first:
             return "it lists no model"
         return "; ".join(filter(None, ("no model is chosen; name one for the core or the task", self.names())))
 
-    def lacking(self) -> str:
-        """What is wrong with the default model; empty if nothing."""
+    def problem(self) -> str:
+        """Return the problem with the default model; empty if there is none."""
         default = self.default()
         if default is None:
             return self.no_default()
@@ -77,6 +77,6 @@ class Catalogue:
         return ""
 
 
-def _told(models: tuple[ModelInfo, ...]) -> set[tuple[str, frozenset[str], bool]]:
-    """What makes a list another one: neither its order, nor a field that is a time or a count."""
+def _identity(models: tuple[ModelInfo, ...]) -> set[tuple[str, frozenset[str], bool]]:
+    """Return the parts of a list that count as a change: neither its order, nor times and counts."""
     return {(model.name, frozenset(model.aliases), model.loaded) for model in models}
