@@ -14,6 +14,7 @@ from tests.waiting import PATIENCE_S, until, wait_until, within
 TESTS = Path(__file__).parent
 OWN_RULES = {
     "engine/gateway/aios/sdk_client.py": "runs under another Python, without this package",
+    "engine/testing/test_virtual_clock.py": "its time is virtual",
     "persistence/test_activity.py": "gives a thread time to begin a read; the test holds without it, too",
 }
 IMPATIENT: set[str] = {
