@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from engine.cores.ollama.address import parse_address
+from engine.cores.plugins import OWN_KINDS, builtin_kinds, plugin_kinds, plugin_problems
 from engine.errors import UsageError
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from engine.cores.openai.presets import Preset
 
-_OWN = ("ollama", "embedded", "scripted", "openai")
 _PLUGIN = "plugin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 # Keys have small letters in them (gsk_…, hf_…, AIza…); written here by mistake they would be shown as a name.
@@ -34,22 +34,13 @@ _ONLY_FOR = {
 """Keys that not every kind of core has; a preset has those of `openai`."""
 
 
-def builtin_kinds() -> tuple[str, ...]:
-    """Return the kinds of core that come with the program: its own, then the presets."""
-    from engine.cores.openai.presets import load_presets
-
-    return (*_OWN, *(name for name in load_presets() if name not in _OWN))
-
-
 def kinds() -> tuple[str, ...]:
     """Return every kind of core: the built-in ones, then those of plug-ins."""
-    from engine.cores.plugins import plugin_kinds
-
     return (*builtin_kinds(), *plugin_kinds())
 
 
 def is_kind(value: str) -> bool:
-    return value in _OWN or value in builtin_kinds() or value in kinds()
+    return value in OWN_KINDS or value in builtin_kinds() or value in kinds()
 
 
 def core_name(value: str) -> str:
@@ -61,8 +52,6 @@ def core_name(value: str) -> str:
 
 def _kind(value: str) -> str:
     if not is_kind(value):
-        from engine.cores.plugins import plugin_problems
-
         why = plugin_problems().get(value) or f"there are {', '.join(kinds())}"
         raise ValueError(f"'{one_line(value, 60)}' is no kind of core; {why}")
     return value
@@ -112,7 +101,7 @@ class CoreConfig(BaseModel):
     @property
     def family(self) -> str:
         """The kind; `openai` for every preset, `plugin` for every plug-in."""
-        if self.kind in _OWN:
+        if self.kind in OWN_KINDS:
             return self.kind
         return "openai" if self.kind in builtin_kinds() else _PLUGIN
 

@@ -22,6 +22,7 @@ from engine.errors import AiosError, CoreError
 from engine.sanitise import one_line
 
 GROUP = "aios_tui.cores"
+OWN_KINDS = ("ollama", "embedded", "scripted", "openai")
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _MEMBERS = ("name", "start", "stop", "slots", "events", "run", "cancel", "inspect")
 
@@ -54,11 +55,16 @@ CoreFactory = Callable[[CoreSettings], Core]
 """Makes a core without starting it. Raises CoreError or UsageError, with one line for the user."""
 
 
+def builtin_kinds() -> tuple[str, ...]:
+    """Return the kinds of core that come with the program: its own, then the presets."""
+    from engine.cores.openai.presets import load_presets
+
+    return (*OWN_KINDS, *(name for name in load_presets() if name not in OWN_KINDS))
+
+
 @cache
 def _found() -> tuple[Mapping[str, EntryPoint], Mapping[str, str]]:
     """Return the plug-ins by kind, and a line for each kind that cannot be used."""
-    from engine.cores.config import builtin_kinds
-
     registered: dict[str, dict[str, EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
         registered.setdefault(entry.name, {})[f"{_package(entry)} {entry.value}"] = entry

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.cores import plugins
-from engine.cores.config import CoreConfig, builtin_kinds, kinds
+from engine.cores.config import CoreConfig, kinds
 from engine.cores.core_spec import parse_cores
 from engine.cores.discovery import DiscoveredCore, discover_cores
 from engine.cores.factory import choose_core
@@ -86,7 +86,7 @@ async def discovered(choice: str = "auto") -> dict[str, DiscoveredCore]:
 
 async def test_a_kind_is_added(install: Install) -> None:
     install("mine", tea="make")
-    assert kinds() == (*builtin_kinds(), "tea")
+    assert kinds() == (*plugins.builtin_kinds(), "tea")
     core, why = (chosen := await choose_core("tea", slots=2, default_model="m", environ={})).core, chosen.why
     assert (core.name, len(core.slots()), why) == ("tea", 2, "tea of mine 1.0, as asked for")
     seen = sys.modules["mine_plugin"].SEEN[0]
@@ -144,7 +144,7 @@ async def test_a_broken_plugin_is_one_line_and_harms_nobody_else(install: Instal
 
 async def test_a_built_in_kind_cannot_be_replaced(install: Install) -> None:
     install("bold", ollama="make", groq="make", auto="make")
-    assert kinds() == builtin_kinds()
+    assert kinds() == plugins.builtin_kinds()
     assert type((await choose_core("ollama", environ={})).core).__name__ == "OllamaCore"
     problems = plugins.plugin_problems()
     assert problems["ollama"] == "bold 1.0: the kind of core 'ollama' is built in and cannot be replaced"
