@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.cores.embedded.core import available
 from tests.e2e.terminal import Terminal, counts
 
 pytestmark = pytest.mark.e2e
@@ -47,8 +46,6 @@ def submit(terminal: Terminal, line: str) -> None:
 
 
 @pytest.mark.embedded
-@pytest.mark.skipif(available() is not None, reason=f"no embedded model: {available()}")
-@pytest.mark.timeout(600)
 def test_a_session_on_the_embedded_model(home: Path) -> None:
     """Submit by keyboard, see tokens, switch the policy meanwhile, read a result, quit, come back: all still there."""
     with Terminal(home=home) as terminal:

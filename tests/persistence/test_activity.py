@@ -21,6 +21,8 @@ from persistence.program_runs import program_runs
 from persistence.read_connection import ReadConnection
 from tests.persistence.generated_activity import STATES, Made, MadeAttempt, MadeTask, Slow, blank, write
 from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
+from tests.profiles import examples
+from tests.waiting import PATIENCE_S
 
 SINCE, UNTIL = 1_000.0, 1_300.0
 
@@ -70,7 +72,7 @@ def made_tasks(draw: st.DrawFn) -> MadeTask:
     return MadeTask(submitted, priority, tuple(attempts), ends_at, "cancelled")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.lists(made_tasks(), max_size=8), st.sampled_from([1, 4, 6]), st.booleans())
 def test_it_is_what_a_slow_recomputation_says(tasks: list[MadeTask], buckets: int, pause: bool) -> None:
     raw = blank()
@@ -215,13 +217,13 @@ async def test_a_read_that_nobody_waits_for_is_stopped_and_holds_up_nothing(tmp_
         assert await history.list() == []
         assert not asked.done()
         asked.cancel()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await asyncio.wait({asked})
         assert asked.cancelled()
         assert (await history.activity(0, 1)).shares == {}, "the connection goes on"
         again = asyncio.create_task(history._slow_reader.run(endless))
         await asyncio.sleep(0.05)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await history.close()
         with pytest.raises(StoreError, match="the history was closed before this span was measured"):
             await again
@@ -232,7 +234,7 @@ async def test_a_read_that_is_stopped_stops_no_other(tmp_path: Path) -> None:
     let_go = threading.Event()
 
     def slow(raw: sqlite3.Connection) -> object:
-        let_go.wait(20)
+        let_go.wait(PATIENCE_S)
         return raw.execute(
             "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 300000) SELECT count(*) FROM n"
         ).fetchone()[0]
@@ -246,7 +248,7 @@ async def test_a_read_that_is_stopped_stops_no_other(tmp_path: Path) -> None:
         asked[given_up].cancel()
         await asyncio.sleep(0)
         let_go.set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             found = await asyncio.gather(*asked, return_exceptions=True)
         assert isinstance(found[given_up], asyncio.CancelledError)
         assert found[1 - given_up] == 300_000

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from persistence.connection import ThreadedConnection
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_caller_cancelled_twice_leaves_the_others_their_turns(tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ async def test_a_caller_cancelled_twice_leaves_the_others_their_turns(tmp_path: 
     def named(name: str, *, wait: bool = False) -> Callable[[sqlite3.Connection], str]:
         def function(_: sqlite3.Connection) -> str:
             if wait:
-                go.wait(30)
+                go.wait(PATIENCE_S)
             ran.append(name)
             return name
 

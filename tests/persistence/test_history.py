@@ -19,6 +19,7 @@ from persistence import History, SqliteStore
 from persistence.rows import to_record
 from persistence.search import parse
 from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
+from tests.profiles import examples
 
 
 async def fill(store: SqliteStore) -> None:
@@ -103,7 +104,7 @@ async def test_search_finds_words_of_scripts_without_spaces(store: SqliteStore) 
     text=st.text(max_size=30)
     | st.sampled_from(['"', "a OR b*", "NEAR(a b)", "prompt:goose", "-", "^x", "*", 'x"*', "(", "a\x00b"])
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_any_text_is_a_safe_search(text: str) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE VIRTUAL TABLE words USING fts5(prompt, result)")
@@ -179,7 +180,7 @@ async def test_a_damaged_file_gives_a_line_and_no_traceback(store: SqliteStore) 
     await history.close()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 async def test_flipped_bytes_never_give_more_than_a_store_error(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory, sound: bytes

@@ -15,6 +15,7 @@ import pytest
 from engine.errors import StoreError
 from engine.task import AttemptState, TaskState
 from persistence import History, SqliteStore
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -129,7 +130,7 @@ async def test_the_files_are_private(tmp_path: Path) -> None:
 async def test_a_write_that_the_system_refuses_is_made_good_when_there_is_room(tmp_path: Path) -> None:
     path = tmp_path / "history.db"
     command = [sys.executable, "-m", "tests.persistence.limited", str(path)]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     happened = json.loads(ran.stdout)
     assert "can't be written: the disk" in happened["refused"]
     assert happened["waited"]

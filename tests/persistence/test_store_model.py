@@ -18,6 +18,7 @@ from engine.events import Durable, TaskHeld, TaskReprioritised, TaskRequeued
 from engine.task import AttemptState, TaskState
 from persistence import History, SqliteStore
 from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
+from tests.profiles import examples
 
 T = TypeVar("T")
 
@@ -229,5 +230,5 @@ class Histories(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-Histories.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+Histories.TestCase.settings = settings(max_examples=examples(25), stateful_step_count=30, deadline=None)
 TestHistories = Histories.TestCase

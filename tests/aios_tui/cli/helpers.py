@@ -16,6 +16,7 @@ import pytest
 
 from aios_tui.cli import main
 from tests.processes import TextProcess
+from tests.waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
 QUICK = "scripted:ttft=0,tps=0,tokens=4"
@@ -96,7 +97,7 @@ def call(folder: Path, *arguments: str, stdin: str | None = None, env: Mapping[s
     """Run `python -m aios_tui ARGUMENTS` to its end."""
     options: dict[str, Any] = {} if stdin is None else {"stdin": subprocess.PIPE}
     process = start(folder, *arguments, env=env, **options)
-    out, err = process.communicate(stdin, timeout=60)
+    out, err = process.communicate(stdin, timeout=PATIENCE_S)
     return Result(process.returncode, out, err)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.aios_tui.cli.helpers import ENDLESS, QUICK, Here, Result, start
+from tests.waiting import PATIENCE_S
 
 FULL = Path("/dev/full")
 no_full_device = pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
@@ -19,7 +20,7 @@ def redirected(folder: Path, how: str, *arguments: str) -> Result:
     """Run the program with its streams as a shell's redirections `how` have them."""
     words = ["sh", "-c", f'exec "$@" {how}', "sh", sys.executable, "-m", "aios_tui", *arguments]
     process = start(folder, *arguments, args=words)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     return Result(process.returncode, out, err)
 
 
@@ -66,7 +67,7 @@ def test_a_reader_that_leaves_ends_the_run_with_a_count_of_queued_tasks(tmp_path
     process.stdout.readline()
     process.stdout.close()
     err = process.stderr.read()
-    assert process.wait(60) == 141
+    assert process.wait(PATIENCE_S) == 141
     (line,) = [line for line in err.splitlines() if line.startswith("the output's reader has closed it: ")]
     assert line.endswith("queued; resume with `aios-tui run --resume`")
 

@@ -15,6 +15,7 @@ import pytest
 
 from aios_tui.runtime import discovery
 from tests.aios_tui.cli.helpers import ENDLESS, QUICK, Here, call, start
+from tests.waiting import PATIENCE_S
 
 
 def serve(folder: Path, core: str, *more: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
@@ -35,7 +36,7 @@ def service(cli: Here) -> Iterator[subprocess.Popen[str]]:
     process = serve(cli.folder, ENDLESS, "--policy", "npps")
     yield process
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
 
 
 def test_one_queue_is_shared_by_all_commands(cli: Here, service: subprocess.Popen[str]) -> None:
@@ -141,7 +142,7 @@ def test_submit_waits_for_results_and_reports_failures(cli: Here) -> None:
     many = cli("submit", "-", stdin=b'{"prompt": "p", "priority": 0, "ref": "r1"}\n{"prompt": "q"}\n')
     assert many.out == "4\n5\n"
     process.terminate()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143
     failing = serve(cli.folder, "scripted:fail=1,ttft=0")
     waited = cli("submit", "--wait", "a")
@@ -157,7 +158,7 @@ def test_watch_follows_until_the_service_stops(cli: Here) -> None:
     assert json.loads(watching.stdout.readline())["event"] == "kernel_state_changed"
     assert cli("submit", "--wait", "hello").code == 0
     process.terminate()
-    out, err = watching.communicate(timeout=30)
+    out, err = watching.communicate(timeout=PATIENCE_S)
     kinds = [json.loads(line)["event"] for line in out.splitlines()]
     wanted = ["task_accepted", "task_started", "attempt_started", "attempt_ended", "task_ended"]
     assert [kind for kind in kinds if kind in wanted] == wanted
@@ -169,7 +170,7 @@ def test_tasks_of_a_stopped_service_resume_at_the_next_start(cli: Here) -> None:
     first = serve(cli.folder, ENDLESS)
     cli("submit", "left over")
     first.terminate()
-    assert first.communicate(timeout=30)[1].endswith("1 running go back to the queue\n")
+    assert first.communicate(timeout=PATIENCE_S)[1].endswith("1 running go back to the queue\n")
     assert first.returncode == 143
     assert not discovery.announcement_file(cli.db).exists()
     assert not discovery.socket_path(cli.db).exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.aios_tui.cli.helpers import ENDLESS, QUICK, environment, start
+from tests.waiting import PATIENCE_S
 
 pexpect = pytest.importorskip("pexpect", reason="needs a Unix terminal")
 
@@ -22,7 +23,11 @@ def test_the_console_on_a_history_in_use_is_one_line_before_any_screen(tmp_path:
     assert owner.stderr is not None
     assert any("accepted" in line for line in owner.stderr)
     child = pexpect.spawn(
-        sys.executable, ["-m", "aios_tui", "--core", QUICK], cwd=str(tmp_path), env=environment(tmp_path), timeout=60
+        sys.executable,
+        ["-m", "aios_tui", "--core", QUICK],
+        cwd=str(tmp_path),
+        env=environment(tmp_path),
+        timeout=PATIENCE_S,
     )
     printed = child.read().decode()
     child.close()
@@ -32,7 +37,7 @@ def test_the_console_on_a_history_in_use_is_one_line_before_any_screen(tmp_path:
     assert printed.startswith("aios-tui: history ")
     assert "is in use by" in printed
     owner.send_signal(signal.SIGINT)
-    owner.communicate(timeout=30)
+    owner.communicate(timeout=PATIENCE_S)
 
 
 def test_the_progress_bar_is_drawn_on_a_terminal_and_keeps_out_of_the_data(tmp_path: Path) -> None:
@@ -40,7 +45,7 @@ def test_the_progress_bar_is_drawn_on_a_terminal_and_keeps_out_of_the_data(tmp_p
     try:
         env = {"TERM": "xterm-256color", "COLUMNS": "80"}
         process = start(tmp_path, "run", "--core", QUICK, "--json", *"abcde", stderr=theirs, env=env)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0
         assert len(out.splitlines()) == 5
         assert "\x1b" not in out
@@ -52,6 +57,6 @@ def test_the_progress_bar_is_drawn_on_a_terminal_and_keeps_out_of_the_data(tmp_p
 
 def test_no_bar_without_a_terminal(tmp_path: Path) -> None:
     process = start(tmp_path, "run", "--core", QUICK, "--json", "a", "b", stderr=subprocess.PIPE)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert "\x1b" not in err
     assert len(err.splitlines()) == 3, "the core, what was accepted, what came of it"

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from aios_tui.console.preferences import Preferences
 from aios_tui.console.theming import ThemeManager, variable_defaults, variables_of
+from tests.waiting import PATIENCE_S
 from themes import DEFAULT_THEME, builtin_themes
 
 GOOD = (Path(__file__).parents[3] / "themes" / "aios-midnight.toml").read_text("utf-8")
@@ -45,7 +46,7 @@ class Probe(App[None]):
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for a condition that some file watcher or timer brings about."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not true():
             await asyncio.sleep(0.02)
 

@@ -15,8 +15,7 @@ from engine.kernel import Kernel
 from engine.task import Task, TaskSpec, TaskState
 from persistence import History
 from tests.engine.cores.ollama.fake_server import FakeOllama
-
-PATIENCE_S = 30.0
+from tests.waiting import PATIENCE_S
 
 
 @asynccontextmanager

@@ -16,7 +16,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-PATIENCE_S = 30.0
+from tests.waiting import PATIENCE_S
+
 Json = dict[str, Any]
 JSON = "application/json; charset=utf-8"
 _REASONS = {

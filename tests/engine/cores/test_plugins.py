@@ -15,6 +15,7 @@ from engine.cores.core_spec import parse_cores
 from engine.cores.discovery import DiscoveredCore, discover_cores
 from engine.cores.factory import choose_core
 from engine.errors import AiosError, CoreError, UsageError
+from tests.waiting import PATIENCE_S
 
 Install = Callable[..., None]
 
@@ -185,7 +186,7 @@ def test_naming_the_kinds_loads_no_heavy_modules() -> None:
         "import sys; from engine.cores.config import kinds; kinds(); "
         "print({'httpx', 'openai', 'ollama', 'pytest', 'xllamacpp'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     assert done.stdout.strip() == "set()"
 
 

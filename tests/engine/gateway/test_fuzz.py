@@ -16,6 +16,8 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 from engine.cores.scripted import ScriptedCore, ScriptedOptions
 from engine.gateway.config import GatewayConfig
 from tests.engine.gateway.helpers import served
+from tests.profiles import examples
+from tests.waiting import PATIENCE_S
 
 CONFIG = GatewayConfig(wait_s=0.05, beat_s=0.02, rate=1e6, burst=1_000_000)
 EXAMPLES = 8
@@ -43,10 +45,10 @@ def url() -> Iterator[str]:
     stopping: list[Any] = []
     thread = threading.Thread(target=run)
     thread.start()
-    assert listening.wait(30)
+    assert listening.wait(PATIENCE_S)
     yield ready[0]
     stopping[0]()
-    thread.join(30)
+    thread.join(PATIENCE_S)
     assert not thread.is_alive()
 
 
@@ -59,10 +61,9 @@ schema = schemathesis.pytest.from_fixture("description")
 
 
 # The event stream does not end by itself, and /v1/pause would have every later query wait.
-@pytest.mark.timeout(600)  # all routes are one test
 @schema.exclude(path=["/v1/events", "/v1/pause"]).parametrize()
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=examples(EXAMPLES),
     deadline=None,
     derandomize=True,
     database=None,
@@ -70,5 +71,5 @@ schema = schemathesis.pytest.from_fixture("description")
     suppress_health_check=list(HealthCheck),
 )
 def test_nothing_is_answered_with_a_server_error(case: Any) -> None:
-    response = case.call(timeout=30)
+    response = case.call(timeout=PATIENCE_S)
     case.validate_response(response, checks=[not_a_server_error, status_code_conformance, response_schema_conformance])

@@ -16,6 +16,7 @@ from engine.gateway.guard import Guard, RateLimiter, Refusal
 from engine.gateway.server import listen
 from tests.engine.gateway.helpers import application, gateway, served
 from tests.engine.kernel.helpers import GateCore, make_kernel
+from tests.waiting import PATIENCE_S
 
 TOKEN = "a-token-of-some-length"
 PATH = "/core/status"
@@ -127,7 +128,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
         host, _, port = here.url.removeprefix("http://").partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(b"POST /core/cleanup HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{")
-        assert b" 408 " in await asyncio.wait_for(reader.readline(), 10)
+        assert b" 408 " in await asyncio.wait_for(reader.readline(), PATIENCE_S)
         writer.close()
 
 

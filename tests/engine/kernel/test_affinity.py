@@ -13,6 +13,7 @@ from engine.events import CoreChanged, ModelSwapped, SwapPlanned, TaskEnded
 from engine.kernel import Kernel
 from engine.task import TaskSpec, TaskState
 from tests.engine.kernel.helpers import CodeAgent, GateCore, Running, make_kernel, seen
+from tests.waiting import PATIENCE_S
 
 
 def gpu(slots: int = 1, name: str = "gpu", models: Sequence[str] = ("a", "b")) -> GateCore:
@@ -309,7 +310,7 @@ async def test_a_drain_begins_no_queued_task_while_rounds_go_on(policy: str) -> 
     second = await core.next()
     assert (second.attempt.task, second.attempt.messages[-1].content) == (running, "second")
     second.end()
-    await asyncio.wait_for(draining, 10)
+    await asyncio.wait_for(draining, PATIENCE_S)
     assert core.begun.empty() and [task.id for task in kernel.live_tasks()] == [queued]
     await kernel.stop()
 

@@ -17,6 +17,7 @@ from engine.kernel.slot_table import KernelSlot
 from engine.scheduling import parse_policy
 from engine.task import Task, TaskSpec
 from tests.engine.kernel.helpers import GateCore
+from tests.profiles import examples
 
 POLICIES = (
     "fifo",
@@ -147,7 +148,7 @@ async def prepare(state: State) -> Bench:
 
 
 @given(states, st.integers(0, 50))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_it_is_the_order_of_dispatch(state: State, limit: int) -> None:
     async def check() -> None:
         bench = await prepare(state)

@@ -24,6 +24,7 @@ from engine.workloads.format import TaskRow, WorkloadHeader
 from engine.workloads.reader import Workload
 from tests.engine.replay.helpers import compare_order
 from tests.engine.scheduling.helpers import bounds
+from tests.profiles import examples
 
 POLICIES = ["fifo", "npps", "fifo:affinity=2", "npps:affinity=3", "npps:ageing=60,affinity=4", "npps:affinity_s=1000"]
 
@@ -77,7 +78,7 @@ rows = st.lists(
 
 
 @given(rows, st.sampled_from(POLICIES[2:]), st.integers(1, 3), st.integers(0, 9))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_no_run_loses_starves_or_demotes_anyone(
     work: list[tuple[int, int, int, int]], policy: str, slots: int, load: int
 ) -> None:

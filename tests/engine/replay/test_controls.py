@@ -24,6 +24,7 @@ from engine.workloads.reader import Workload, load
 from engine.workloads.recorder import Recorder
 from tests.engine.kernel.helpers import GateCore, make_kernel
 from tests.engine.replay.helpers import compare_order
+from tests.waiting import PATIENCE_S
 
 
 def five(*actions: OperatorAction, policy: str = "npps", slots: int = 1, rounds: bool = False) -> Run:
@@ -205,7 +206,7 @@ async def runtime(folder: Path, seed: int) -> tuple[Workload, Spans]:
 async def quiet(kernel: Kernel, core: GateCore) -> None:
     """Until all that can run runs, and the clock has gone on, so that moments differ."""
     before = kernel.now()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while kernel.now() - before < 2e-6 or not (
             core.running
             or all(task.held for task in kernel.live_tasks())
@@ -288,7 +289,7 @@ async def test_what_the_workload_holds_is_held_live_and_let_go_at_the_end() -> N
     kernel = make_kernel(core)
     await kernel.start()
     playing = asyncio.create_task(LiveReplay(kernel, Workload(WorkloadHeader(), items, "w.jsonl"), speed=1e4).run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not core.running or sum(not task.held for task in kernel.live_tasks()) < 4:
             await asyncio.sleep(0)
     for _ in range(4):

@@ -29,6 +29,7 @@ from engine.workloads.format import ControlRow, Defaults, Item, TaskRow, Workloa
 from engine.workloads.reader import Workload, load
 from tests.engine.kernel.helpers import GateCore
 from tests.engine.replay.helpers import compare_order
+from tests.waiting import PATIENCE_S
 
 PRIORITIES = (5, 0, 9, 3, 3, 7, 1, 5, 8, 0, 2, 6)
 
@@ -57,7 +58,7 @@ def mixed() -> Workload:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0)
 
@@ -181,7 +182,7 @@ async def test_a_kernel_that_stops_ends_the_replay() -> None:
         await core.next()
         await until(lambda: replay.progress.started == 1)
         await kernel.stop()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             assert measure(await task).done == 0
         with pytest.raises(KernelClosed):
             await LiveReplay(kernel, given).run()
@@ -269,7 +270,7 @@ async def test_events_that_were_lost_are_made_up_for() -> None:
     async with running(ScriptedCore.parse("ttft=0,tps=0,tokens=3"), "npps") as kernel:
         subscribe = kernel.subscribe
         kernel.subscribe = lambda *, capacity=1: subscribe(capacity=1)  # type: ignore[method-assign]
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             run = await LiveReplay(kernel, given).run()
     assert measure(run).done == len(PRIORITIES)
     made = build_input(replace(given).items, rounds_of=lambda name: load_catalogue(None)[0].get(name).round_total)

@@ -25,6 +25,7 @@ from engine.store import MemoryStore
 from engine.testing.virtual_clock import run_virtual
 from engine.workloads.format import TaskRow, WorkloadHeader
 from engine.workloads.reader import Workload
+from tests.profiles import examples
 
 POLICIES = (
     "fifo",
@@ -168,7 +169,7 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @given(cases())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_order_slots_and_swaps_are_the_same(case: Case) -> None:
     assert_same(case)
 

@@ -17,6 +17,7 @@ from engine.scheduling.policies.npps import Npps
 from engine.scheduling.policy import Policy
 from tests.engine.replay.brute_force import Job, brute_force
 from tests.engine.replay.helpers import poisson
+from tests.profiles import examples
 
 moments = st.floats(0, 1e6, allow_nan=False, width=64)
 float_tasks = st.lists(st.tuples(moments, st.integers(0, 9), st.floats(0, 1e4)), max_size=60)
@@ -60,7 +61,7 @@ def test_fifo_is_lindleys_recursion_exactly_on_a_long_path() -> None:
 
 
 @given(whole_tasks, st.lists(ageings, min_size=1, max_size=3), st.integers(1, 3), st.data())
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 def test_the_same_as_brute_force(
     rows: list[tuple[int, int, list[int]]], policies: list[float | None], slots: int, data: st.DataObject
 ) -> None:

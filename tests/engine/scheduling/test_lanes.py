@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from engine.scheduling import Fit, LaneScheduler, Ready, parse_policy
 from tests.engine.scheduling.helpers import FITS, POLICIES, Item, bounds, choose, sort_key, urgency
+from tests.profiles import examples
 
 MODELS = ("a", "b", "c")
 WITH_AFFINITY = [
@@ -138,7 +139,7 @@ class LaneMachine(RuleBasedStateMachine):
 
 
 TestLanes = LaneMachine.TestCase
-TestLanes.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestLanes.settings = settings(max_examples=examples(200), stateful_step_count=40, deadline=None)
 
 
 @dataclass
@@ -155,7 +156,7 @@ arrivals = st.lists(st.tuples(priorities, st.sampled_from(MODELS), st.integers(0
 
 
 @given(arrivals, st.sampled_from(WITH_AFFINITY), st.integers(1, 3))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_what_affinity_promises(work: list[tuple[int, str, int]], name: str, slots: int) -> None:
     """On slots with a model each, while tasks come and go: nothing lost or repeated, the bound kept, nobody demoted.
 

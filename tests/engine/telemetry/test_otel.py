@@ -35,6 +35,7 @@ from engine.telemetry.measurements import Measurement, Measurements
 from engine.telemetry.otel import OpenTelemetryExporter
 from tests.engine.kernel.helpers import GateCore, make_kernel
 from tests.engine.telemetry.collector import Collector
+from tests.waiting import PATIENCE_S
 
 SECRET, REPLY = "the prompt of the goose", "the reply of the goose"
 
@@ -142,7 +143,7 @@ async def test_the_four_metrics() -> None:
         await core.next()
         await kernel.cancel(cancelled)
         await kernel.wait(cancelled)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while sum(point.count for point in memory.points().get("gen_ai.client.operation.duration", ())) < 2:
                 await asyncio.sleep(0.01)
         points = memory.points()
@@ -311,7 +312,7 @@ async def test_a_collector_that_is_down_stops_and_slows_nothing(
             assert (await made.kernel.wait(task)).state is TaskState.DONE
         if kind == "silent":
             assert await asyncio.to_thread(collector.came.wait, 20)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await made.close()
         waiting = [thread for thread in threading.enumerate() if not thread.daemon and "elemetry" in thread.name]
         assert waiting == [], "no thread keeps the program from ending"

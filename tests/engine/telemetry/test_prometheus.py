@@ -28,6 +28,7 @@ from engine.telemetry.measurements import Measurement, Measurements
 from engine.telemetry.prometheus import PrometheusExporter
 from tests.engine.kernel.helpers import GateCore, make_kernel
 from tests.engine.telemetry.exposition import Samples, parsed, value
+from tests.waiting import PATIENCE_S
 
 TOKEN = "a-token-of-some-length"
 
@@ -65,7 +66,7 @@ async def exporting(core: GateCore) -> AsyncIterator[tuple[Kernel, Exports]]:
 
 async def scraped(made: Exports, name: str, expected: float, **labels: str) -> Samples:
     """What is read once a sample has the value it must come to: events are folded in a later turn of the loop."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while value(now := parsed(made.exposition("")[0].decode()), name, **labels) != expected:
             await asyncio.sleep(0.01)
     return now

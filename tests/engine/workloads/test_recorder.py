@@ -18,6 +18,7 @@ from engine.workloads.from_history import FromHistory, PastAct, PastTask
 from engine.workloads.reader import WorkloadReader, load
 from engine.workloads.recorder import Recorder
 from tests.engine.kernel.helpers import GateCore, make_kernel
+from tests.waiting import PATIENCE_S
 
 SPEC = TaskSpec(
     prompt="hello",
@@ -89,7 +90,7 @@ async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> N
         running = await core.next()
         order.append(running.attempt.task)
     running.end()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while kernel.running_count:
             await asyncio.sleep(0)
     recorder.feed(subscription.drain())

@@ -15,6 +15,7 @@ from aios_tui.reporting.schema import Report
 from tests.aios_tui.cli.helpers import QUICK, Here, start
 from tests.engine.cores.helpers import InThread
 from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.waiting import PATIENCE_S
 
 
 def kept(folder: Path) -> list[BenchResult]:
@@ -63,7 +64,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path: Path) -> None:
         if line.startswith("2 streams, run 3 of"):
             break
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "interrupted" in err
     (found,) = kept(tmp_path)

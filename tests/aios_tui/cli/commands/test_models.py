@@ -14,6 +14,7 @@ from tests.aios_tui.cli.helpers import Here, Result, start
 from tests.engine.cores.helpers import Break, InThread, MidstreamError, Progress, Status, Wait
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.frames import LAYER, NO_MANIFEST, FakeModel
+from tests.waiting import PATIENCE_S
 
 MODEL, BIG = "smollm2:135m", "qwen3:8b"
 
@@ -197,7 +198,7 @@ def test_ctrl_c_stops_a_pull_at_the_server(tmp_path: Path, there: InThread) -> N
     while not process.stderr.readline().startswith(LAYER):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == "aios-tui: interrupted"
     asyncio.run(there.until(lambda server: server.disconnects == 1))

@@ -18,6 +18,7 @@ from engine.store import Recovery
 from engine.workloads.reader import load
 from persistence import History, ReplayRow
 from tests.aios_tui.cli.helpers import ENDLESS, QUICK, Here, start
+from tests.waiting import PATIENCE_S
 
 TOKENS = ((0.0, 500, 20, 8), (0.0, 100, 50, 1), (0.1, 1000, 10, 5), (5.0, 10, 100, 0))
 
@@ -164,7 +165,7 @@ def test_ctrl_c_ends_with_what_was_measured(cli: Here) -> None:
     )
     ended(cli)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     report = Report.model_validate_json(out)
     assert report.complete is False
@@ -188,7 +189,7 @@ def test_ctrl_c_leaves_no_task_of_the_replay_in_the_queue(cli: Here) -> None:
         if listed.code == 0 and any(task["state"] == "running" for task in listed.tasks()):
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130, err
     assert "tasks" in out
     assert {task["state"] for task in cli("history", "list", "--json").tasks()} == {"cancelled"}

@@ -17,6 +17,7 @@ from engine.errors import UsageError
 from engine.events import Notice
 from engine.kernel import Subscription
 from tests.aios_tui.cli.helpers import QUICK, Here
+from tests.waiting import PATIENCE_S
 
 AGENT = 'name = "haiku"\n[[round]]\nprompt = "A haiku: {prompt}"\n'
 
@@ -35,7 +36,7 @@ async def runtime(folder: Path, *, http: bool = False) -> AsyncIterator[ServedRu
 
 async def notice(subscription: Subscription, words: str) -> Notice:
     """The next notice with these words."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async for event in subscription:
             if isinstance(event, Notice) and words in event.text:
                 return event

@@ -16,6 +16,7 @@ from engine.events import TaskAccepted, TaskHeld
 from engine.task import TaskSpec
 from persistence import SqliteStore
 from tests.aios_tui.cli.helpers import ENDLESS, QUICK, Here, call, start, until
+from tests.waiting import PATIENCE_S
 
 TEN = [f"p{n}" for n in range(10)]
 
@@ -46,7 +47,7 @@ def wait_for_stderr(process: subprocess.Popen[str], word: str) -> None:
 def test_a_signal_ends_in_order_and_resume_finishes_the_rest(tmp_path: Path, number: signal.Signals, code: int) -> None:
     process = running(tmp_path, after=2)
     process.send_signal(number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == code
     assert "interrupted: " in err
     assert "--resume" in err
@@ -64,7 +65,7 @@ def test_a_signal_ends_in_order_and_resume_finishes_the_rest(tmp_path: Path, num
 def test_resume_after_kill_9(tmp_path: Path) -> None:
     process = running(tmp_path, after=3)
     process.kill()
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == -signal.SIGKILL
     reported = 3 + len(out.splitlines())
     assert states(tmp_path)["done"] >= reported
@@ -88,7 +89,7 @@ def test_a_reader_that_leaves_ends_the_run_quietly(tmp_path: Path) -> None:
     assert process.stderr is not None
     process.stdout.close()
     err = process.stderr.read()
-    assert process.wait(timeout=30) == 141
+    assert process.wait(timeout=PATIENCE_S) == 141
     assert "accepted" in err
     assert "Traceback" not in err
     assert "Broken" not in err
@@ -103,7 +104,7 @@ def test_help_into_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     assert process.stderr is not None
     process.stdout.close()
     assert process.stderr.read() == ""
-    process.wait(timeout=30)
+    process.wait(timeout=PATIENCE_S)
 
 
 def test_the_second_process_on_a_history_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_the_second_process_on_a_history_is_refused_in_one_line(tmp_path: Path) 
     database = next(line for line in checked.tasks() if line["check"] == "database")
     assert database["state"] == "ok"
     first.send_signal(signal.SIGINT)
-    first.communicate(timeout=30)
+    first.communicate(timeout=PATIENCE_S)
     assert first.returncode == 130
 
 
@@ -158,7 +159,7 @@ def test_a_task_interrupted_too_often_is_reported_as_failed(tmp_path: Path) -> N
     wait_for_stderr(process, "accepted")
     wait_for_attempt(tmp_path)
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     found = call(tmp_path, "run", "--resume", "--core", QUICK, "--json", env=limit)
     assert found.code == 1
     (task,) = found.tasks()
@@ -168,6 +169,6 @@ def test_a_task_interrupted_too_often_is_reported_as_failed(tmp_path: Path) -> N
 
 def wait_for_attempt(folder: Path) -> None:
     """Until the history knows of an executing attempt."""
-    with sqlite3.connect(folder / "data" / "history.sqlite3", timeout=10) as connection:
+    with sqlite3.connect(folder / "data" / "history.sqlite3", timeout=PATIENCE_S) as connection:
         while not connection.execute("SELECT 1 FROM attempts WHERE state = 'executing'").fetchone():
             time.sleep(0.01)

@@ -15,6 +15,7 @@ import pytest
 from aios_tui.cli.exit_codes import INTERRUPTED, TERMINATED
 from aios_tui.cli.runner.signals import Interrupted, Stopper
 from tests.aios_tui.cli.helpers import ENDLESS, start
+from tests.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 
@@ -73,5 +74,5 @@ def test_a_run_in_the_background_of_a_script_survives_ctrl_c_and_ends_on_sigterm
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=0.5)
     process.send_signal(signal.SIGTERM)
-    assert "1 stays queued" in process.communicate(timeout=60)[1]
+    assert "1 stays queued" in process.communicate(timeout=PATIENCE_S)[1]
     assert process.returncode == TERMINATED

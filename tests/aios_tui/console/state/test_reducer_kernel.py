@@ -17,6 +17,8 @@ from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.task import TaskSpec, TaskState
 from tests.engine.kernel.helpers import GateCore, make_kernel
+from tests.profiles import examples
+from tests.waiting import PATIENCE_S
 
 CATALOGUE = load_catalogue(None)[0]
 STEPS = st.lists(
@@ -106,7 +108,7 @@ async def walk(steps: list[tuple[str, int, str]]) -> None:
             kernel.release(number)
         fold_all(state, subscription.drain())
         while state.tasks:
-            await asyncio.wait_for(subscription.wait(), 20)
+            await asyncio.wait_for(subscription.wait(), PATIENCE_S)
             fold_all(state, subscription.drain())
         counted(state, kernel)
         ended = state.counts.done + state.counts.failed + state.counts.cancelled
@@ -116,7 +118,7 @@ async def walk(steps: list[tuple[str, int, str]]) -> None:
         await kernel.stop()
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS)
 def test_the_view_agrees_with_the_kernel_whatever_is_done(steps: list[tuple[str, int, str]]) -> None:
     asyncio.run(walk(steps))
@@ -134,7 +136,7 @@ async def test_a_resync_in_the_middle_of_an_attempt_shows_its_thinking_and_its_t
         running.pieces.put_nowait(Chunk("thinking", "A goose, then."))
         running.say("Once upon")
         while not live.slots["gate/0"].text:
-            await asyncio.wait_for(events.wait(), 20)
+            await asyncio.wait_for(events.wait(), PATIENCE_S)
             fold_all(live, events.drain())
         late = resync(ViewState(), kernel.snapshot()).slots["gate/0"]
         assert late.thinking == live.slots["gate/0"].thinking == "A goose, then."

@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from engine.cores.embedded import weights
-from engine.cores.embedded.core import EmbeddedCore, available
+from engine.cores.embedded.core import EmbeddedCore
 from engine.cores.embedded.loaded_model import LoadedModel
 from engine.cores.port import Attempt, Cancelled, Chunk, Core, Done, Fault, FaultKind, Message, Rejected, SlotState
 from engine.errors import CoreError
@@ -29,7 +29,6 @@ from tests.engine.cores.embedded.exit_program import LONG_READ
 
 pytestmark = [
     pytest.mark.embedded,
-    pytest.mark.skipif(available() is not None, reason=str(available())),
 ]
 
 
@@ -281,5 +280,10 @@ def test_closing_right_after_loading_does_not_hang() -> None:
         "from engine.cores.embedded.loaded_model import LoadedModel\n"
         "for _ in range(6): LoadedModel(weights.find(), slots=1, n_ctx=256, threads=1).close()\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[4], timeout=90, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[4],
+        timeout=PATIENCE_S,
+        check=False,
+    )
     assert done.returncode == 0

@@ -8,12 +8,10 @@ import sys
 
 import pytest
 
-from engine.cores.embedded.core import available
 from engine.testing.conformance import PATIENCE_S
 
 pytestmark = [
     pytest.mark.embedded,
-    pytest.mark.skipif(available() is not None, reason=str(available())),
 ]
 
 

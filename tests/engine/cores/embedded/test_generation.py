@@ -18,6 +18,7 @@ from engine.cores.embedded.requests import request_of
 from engine.cores.port import Attempt, Cancelled, Chunk, Done, Fault, FaultKind, Message, Outcome, Rejected, Usage
 from engine.errors import CoreError
 from engine.task import GenerationOptions
+from tests.waiting import PATIENCE_S
 
 USAGE = {
     "choices": [],
@@ -153,7 +154,7 @@ async def test_closing_returns_when_the_model_has_stopped_even_if_cancelled_mean
     closing = asyncio.create_task(stream.aclose())
     await asyncio.sleep(0)
     closing.cancel()
-    await asyncio.wait({closing}, timeout=30)
+    await asyncio.wait({closing}, timeout=PATIENCE_S)
     assert closing.cancelled()
     assert model.stopped.is_set()
     assert [item async for item in stream] == []
@@ -176,7 +177,7 @@ def test_a_generation_outlives_its_loop_without_harm() -> None:
         await begun[0].next()
 
     asyncio.run(leave())
-    assert begun[0].join(30)
+    assert begun[0].join(PATIENCE_S)
     assert model.stopped.is_set()
     assert begun[0].ended.is_set()
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from engine.agents.catalogue import load_catalogue
-from engine.cores.embedded.core import EmbeddedCore, available
+from engine.cores.embedded.core import EmbeddedCore
 from engine.events import AttemptProgress
 from engine.kernel import Kernel
 from engine.scheduling import parse_policy
@@ -20,7 +20,6 @@ from tests.engine.cores.embedded.exit_program import ESSAY, LONG_READ
 
 pytestmark = [
     pytest.mark.embedded,
-    pytest.mark.skipif(available() is not None, reason=str(available())),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -29,6 +29,7 @@ from engine.testing.conformance import CoreConformance
 from tests.engine.cores.helpers import Final, InThread, Request, Say, Script, Status, Wait, say, silent_port
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.frames import FakeModel
+from tests.waiting import PATIENCE_S
 
 MODEL = "smollm2:135m"
 EMBEDDER = FakeModel("nomic-embed-text:latest", capabilities=("embedding",))
@@ -58,7 +59,7 @@ def attempt(task: int = 1, *, model: str | None = None, **options: float) -> Att
 async def run(core: Core, one: Attempt | None = None) -> tuple[str, Outcome]:
     """The text and the outcome of one attempt."""
     text = ""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         async for item in core.run(one or attempt(), core.slots()[0]):  # left open after its outcome, on purpose
             if isinstance(item, Chunk):
                 text += item.text
@@ -70,7 +71,7 @@ async def run(core: Core, one: Attempt | None = None) -> tuple[str, Outcome]:
 async def states(core: Core, *wanted: str) -> list[SlotEvent]:
     """Return the core's slot events, until all of `wanted` have come, in that order."""
     seen, left = [], list(wanted)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         async for event in core.events():
             if event.kind != "models":
                 assert event.kind == left.pop(0), (event, wanted)
@@ -354,7 +355,7 @@ class TestHealth:
         core = OllamaCore(fake.host, slots=1, backoff=QUICK, must_answer=False)
         events = core.events()
         await core.start()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await anext(events)).kind == "down"
             await fake.start()
             assert (await anext(events)).kind == "up"

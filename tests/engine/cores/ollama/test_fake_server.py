@@ -18,6 +18,7 @@ import pytest_asyncio
 from tests.engine.cores.helpers import Final, MidstreamError, Say, Script, say
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.frames import FakeModel
+from tests.waiting import PATIENCE_S
 
 WIRE = Path(__file__).parent / "wire"
 MODEL, THINKER = "smollm2:135m", "think:135m"
@@ -61,7 +62,7 @@ async def ask(fake: FakeOllama, method: str, path: str, body: object = None) -> 
     data = b"" if body is None else json.dumps(body).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", fake.port)
     writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}\r\n\r\n".encode() + data)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         status, headers = head_of((await reader.readuntil(b"\r\n\r\n")).decode())
         named = dict(headers)
         if "Content-Length" in named:

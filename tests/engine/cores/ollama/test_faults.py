@@ -20,6 +20,7 @@ from engine.errors import CoreError, UsageError
 from tests.engine.cores.helpers import Break, Final, MidstreamError, Raw, Say, Script, Status, Wait
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.test_core import MODEL, QUICK, attempt, run
+from tests.waiting import PATIENCE_S
 
 K = FaultKind
 HTML = b"<html><body>Welcome</body></html>"
@@ -225,7 +226,7 @@ async def test_a_resolver_that_never_answers_holds_nobody_up(monkeypatch: pytest
 
     def stuck(*_args: object, **_more: object) -> list[object]:
         asked.set()
-        answer.wait(30)
+        answer.wait(PATIENCE_S)
         raise socket.gaierror(socket.EAI_AGAIN, "gave up")
 
     monkeypatch.setattr(socket, "getaddrinfo", stuck)

@@ -16,8 +16,7 @@ from tests.engine.cores.ollama.frames import FakeModel
 from tests.engine.cores.ollama.test_core import MODEL, QUICK
 from tests.engine.kernel.helpers import QUICK as GATE_QUICK
 from tests.engine.kernel.helpers import make_kernel, seen
-
-PATIENCE_S = 30
+from tests.waiting import PATIENCE_S
 
 
 async def test_tasks_wait_while_the_server_is_down_and_end_when_it_is_back() -> None:

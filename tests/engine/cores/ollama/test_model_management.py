@@ -18,6 +18,7 @@ from engine.errors import CoreError
 from tests.engine.cores.helpers import Break, MidstreamError, Progress, Raw, Say, Script, Status, Wait, dump
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.frames import FETCHED, LAYER, FakeModel, fetch
+from tests.waiting import PATIENCE_S
 
 MODEL, BIG = "smollm2:135m", "qwen3:8b"
 EMBEDDER = "nomic-embed-text:latest"
@@ -40,7 +41,7 @@ async def core(fake: FakeOllama) -> AsyncIterator[OllamaCore]:
 
 
 async def pulled(core: OllamaCore, name: str = BIG) -> list[PullProgress]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         return [progress async for progress in core.pull(name)]
 
 
@@ -54,7 +55,7 @@ async def info(core: OllamaCore, name: str) -> ModelInfo:
 
 async def told_of_models(events: AsyncIterator[object]) -> None:
     """Wait until the core says that its models changed."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         async for event in events:
             if getattr(event, "kind", "") == "models":
                 return
@@ -252,7 +253,7 @@ class TestPulling:
         await fake.until(lambda server: any(request.path == "/api/pull" for request in server.requests))
         await core.stop(drain_s=0)
         with pytest.raises(CoreError):
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE_S):
                 await task
 
     async def test_an_answer_goes_on_beside_it(self, fake: FakeOllama, core: OllamaCore) -> None:
@@ -359,12 +360,12 @@ async def test_a_server_that_goes_in_the_middle_of_a_pull(fake: FakeOllama, core
     await fake.stop()
     with pytest.raises(CoreError, match="qwen3:8b was not pulled"):
         await task
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         async for event in events:
             if event.kind == "down":
                 break
     await fake.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         async for event in events:
             if event.kind == "up":
                 break

@@ -11,6 +11,7 @@ from engine.cores.port import SlotState
 from engine.errors import CoreError
 from tests.engine.cores.helpers import MidstreamError, Progress, Script, Status
 from tests.engine.cores.ollama.fake_server import FakeOllama
+from tests.waiting import PATIENCE_S
 
 MODEL = "tiny:latest"
 KEY = "ollama-4f1c9b7e2a5d80361b2c"
@@ -55,7 +56,7 @@ async def test_no_record_of_a_pull_tells_the_key() -> None:
         await core.start()
         fake.pulls.append((Progress(f"pulling by {KEY}"), MidstreamError(f"bad key Bearer {KEY}")))
         pull = core.pull("other")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             assert said((await anext(pull)).status) == "pulling by [key]"
             with pytest.raises(CoreError) as raised:
                 await anext(pull)

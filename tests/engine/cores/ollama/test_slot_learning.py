@@ -17,8 +17,7 @@ from tests.engine.cores.helpers import Final, Request, Say, Script, Status, Wait
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.cores.ollama.test_core import MODEL, QUICK
 from tests.engine.kernel.helpers import make_kernel
-
-PATIENT = 30
+from tests.waiting import PATIENCE_S as PATIENT
 
 
 class Streams:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.waiting import PATIENCE_S
+
 MODEL = "smollm2:135m"
 _ROOT = Path(__file__).resolve().parents[4]
 
@@ -29,7 +31,7 @@ def llama_server(key: str, slots: int = 2) -> Iterator[str]:
         finally:
             process.stdin.close()
             try:
-                process.wait(30)
+                process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
 

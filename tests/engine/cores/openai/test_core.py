@@ -29,6 +29,7 @@ from engine.testing.conformance import CoreConformance
 from tests.engine.cores.helpers import Break, Final, InThread, Raw, Request, Say, Script, Status, Wait, dump, say
 from tests.engine.cores.ollama.test_core import QUICK, run, states
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event
+from tests.waiting import PATIENCE_S
 
 MODEL, OTHER = "tiny", "tiny-2"
 TOOL = {"type": "function", "function": {"name": "add", "description": "", "parameters": {"type": "object"}}}
@@ -171,7 +172,7 @@ class TestModels:
         assert not heard.done()
         fake.overrides["/v1/models"] = Status(200, dump({"data": [{"id": MODEL}]}))
         await core.inspect()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await heard).kind == "models"
 
     async def test_a_model_that_is_not_listed_is_not_asked_for(self, fake: FakeOpenAI, core: OpenAICore) -> None:

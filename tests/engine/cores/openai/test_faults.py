@@ -40,7 +40,6 @@ from tests.engine.cores.openai.fake_server import FakeOpenAI, event, refusal
 K = FaultKind
 MODEL = "tiny"
 HTML = b"<html><body>Welcome</body></html>"
-PATIENCE_S = 30
 
 
 @pytest_asyncio.fixture

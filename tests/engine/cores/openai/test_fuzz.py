@@ -17,6 +17,7 @@ from engine.cores.openai.records import MidstreamError, StreamedAnswer, read_rec
 from engine.cores.openai.sse import frames
 from engine.cores.port import Chunk, Done
 from engine.sanitise import sanitise
+from tests.profiles import examples
 
 CAP = 200
 NAMES = st.sampled_from(
@@ -91,7 +92,7 @@ def test_any_bytes_are_events_or_a_wire_error(pieces: list[bytes]) -> None:
         assert all(len(event) <= 2 * CAP for event in events)
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.lists(RECORD | st.dictionaries(NAMES, VALUES, max_size=4) | VALUES, max_size=4))
 def test_any_records_are_an_answer_or_a_fault(stream: list[Any]) -> None:
     answer, chunks = StreamedAnswer(Quirks(), 0.0), list[Chunk]()

@@ -16,9 +16,9 @@ from tests.engine.cores.helpers import Final, Raw, Say, Wait
 from tests.engine.cores.ollama.test_core import QUICK
 from tests.engine.cores.openai.fake_server import FakeOpenAI, event, refusal
 from tests.engine.kernel.helpers import make_kernel, seen
+from tests.waiting import PATIENCE_S
 
 MODEL = "tiny"
-PATIENCE_S = 30
 
 
 async def test_tasks_wait_while_the_server_is_down_and_end_when_it_is_back() -> None:

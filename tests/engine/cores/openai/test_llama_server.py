@@ -10,7 +10,6 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from engine.cores.embedded.core import available
 from engine.cores.openai.core import OpenAICore
 from engine.cores.openai.presets import load_presets
 from engine.cores.port import Attempt, Core, Done, Fault, FaultKind, Message
@@ -21,7 +20,6 @@ from tests.engine.cores.openai.llama_server import MODEL, llama_server
 
 pytestmark = [
     pytest.mark.embedded,
-    pytest.mark.skipif(available() is not None, reason=str(available())),
 ]
 KEY = "sk-test-4f1c9b7e2a"
 

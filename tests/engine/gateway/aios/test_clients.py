@@ -22,6 +22,7 @@ from engine.gateway.config import GatewayConfig
 from tests.engine.gateway.aios.test_agents import SETUPS
 from tests.engine.gateway.helpers import served
 from tests.engine.kernel.helpers import GateCore
+from tests.waiting import PATIENCE_S
 
 POLL_LIMIT_S = 10.0
 
@@ -105,7 +106,7 @@ async def test_others_are_answered_while_fifty_wait() -> None:
         order: list[str] = []
 
         async def poll(number: int) -> None:
-            async with httpx.AsyncClient(base_url=here.url, timeout=60, verify=False, trust_env=False) as http:
+            async with httpx.AsyncClient(base_url=here.url, timeout=PATIENCE_S, verify=False, trust_env=False) as http:
                 assert (await http.get(f"/agents/{number}/status")).json()["status"] == "completed"
             order.append("poll")
 

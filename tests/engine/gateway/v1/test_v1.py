@@ -17,6 +17,7 @@ from engine.gateway.v1.events import as_json
 from engine.task import AttemptState, TaskSpec
 from tests.engine.gateway.helpers import Gateway, gateway, served
 from tests.engine.kernel.helpers import GateCore
+from tests.waiting import PATIENCE_S
 
 
 async def new(here: Gateway, **fields: Any) -> dict[str, Any]:
@@ -175,7 +176,7 @@ async def test_a_reader_that_leaves_is_forgotten() -> None:
         async with here.http.stream("GET", "/v1/events") as answer:
             await anext(frames(answer))
             assert len(bus._subscriptions) == 1
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while bus._subscriptions:
                 here.kernel.publish(Notice(0.0, "info", "anyone there?"))
                 await asyncio.sleep(0.01)
