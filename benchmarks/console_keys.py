@@ -41,9 +41,7 @@ STREAMS, PRESSES, SIZE = 8, 60, (120, 40)
 
 
 def spec(n: int) -> TaskSpec:
-    return TaskSpec(
-        agent="story_teller", prompt=f"Prompt number {n}, which tells a story of some length", priority=n % 10
-    )
+    return TaskSpec(agent="story_teller", prompt=f"Prompt number {n}, with a story of some length", priority=n % 10)
 
 
 def load(tasks: int, at: float) -> list[e.Event]:

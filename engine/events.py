@@ -39,7 +39,7 @@ class TaskAccepted:
 
 @dataclass(frozen=True, slots=True)
 class TaskRecovered:
-    """A task that an earlier run of the program left was queued again. `submitted_at` is that of its submission.
+    """A task that an earlier run of the program left was queued again. `submitted_at` is the time of its submission.
 
     In a snapshot it introduces every task that has not ended. `retry_of`: as in TaskAccepted.
     """

@@ -6,7 +6,7 @@ runs in one transaction before anything is dispatched, so a crash during recover
 A task that was running when the program died is queued again and starts from its first round. Resuming in the middle
 was rejected: an agent's state lives in the program's memory, and a model's reply can't be continued on another server.
 Its attempts stay in the history as `interrupted`; the new ones get a higher `start` number, so that (task, start,
-round, attempt) stays unique and the cost of each start can be told apart.
+round, attempt) stays unique and the cost of each start can be compared.
 
 A task that kills the program each time it runs would make every start crash. So each interruption is counted, and at
 `max_interruptions` the task fails, with the summed cost of all of its attempts.

@@ -17,46 +17,6 @@ OWN_RULES = {
     "engine/testing/test_virtual_clock.py": "its time is virtual",
     "persistence/test_activity.py": "gives a thread time to begin a read; the test holds without it, too",
 }
-IMPATIENT: set[str] = {
-    "aios_tui/cli/commands/test_bench.py",
-    "aios_tui/cli/commands/test_models.py",
-    "aios_tui/cli/commands/test_replay.py",
-    "aios_tui/cli/commands/test_serve.py",
-    "aios_tui/cli/helpers.py",
-    "aios_tui/cli/runner/test_interrupted.py",
-    "aios_tui/cli/test_output.py",
-    "aios_tui/cli/test_remote.py",
-    "aios_tui/cli/test_terminal.py",
-    "aios_tui/console/settling.py",
-    "aios_tui/console/state/test_reducer_kernel.py",
-    "aios_tui/console/test_theming.py",
-    "engine/cores/embedded/test_core.py",
-    "engine/cores/embedded/test_generation.py",
-    "engine/cores/ollama/test_core.py",
-    "engine/cores/ollama/test_fake_server.py",
-    "engine/cores/ollama/test_model_management.py",
-    "engine/cores/ollama/test_secrets.py",
-    "engine/cores/openai/test_core.py",
-    "engine/gateway/aios/test_clients.py",
-    "engine/gateway/test_fuzz.py",
-    "engine/gateway/test_guard.py",
-    "engine/gateway/v1/test_v1.py",
-    "engine/kernel/helpers.py",
-    "engine/kernel/test_core_monitor.py",
-    "engine/kernel/test_dispatch.py",
-    "engine/kernel/test_ends.py",
-    "engine/kernel/test_hold.py",
-    "engine/kernel/test_several_starts.py",
-    "engine/kernel/test_stopping.py",
-    "engine/kernel/test_unusual_ends.py",
-    "engine/replay/test_controls.py",
-    "engine/replay/test_live.py",
-    "engine/telemetry/test_otel.py",
-    "engine/telemetry/test_prometheus.py",
-    "engine/workloads/test_recorder.py",
-    "persistence/test_processes.py",
-}
-"""Files whose limits are still their own. Empty this."""
 
 
 RELEVANT = re.compile(r"timeout|wait_for|sleep")
@@ -93,9 +53,7 @@ def impatient() -> dict[str, list[tuple[int, float]]]:
 
 
 def test_limits_are_sized_for_a_slow_machine() -> None:
-    found = impatient()
-    assert {name: limits for name, limits in found.items() if name not in IMPATIENT} == {}
-    assert sorted(IMPATIENT - set(found)) == [], "these are patient now: take them off the list"
+    assert impatient() == {}
 
 
 def test_own_limits_are_found() -> None:

@@ -27,30 +27,8 @@ OPENING = re.compile(r"^\s*r?\"\"\"(What|Whether|How|Where|Why|That|Such|Of|Some
 PATTERNS = (WORDS, NAMES, OPENING)
 
 TO_CLEAN: set[str] = {
-    "aios_tui/cli",
-    "aios_tui/config",
-    "aios_tui/console",
-    "aios_tui/formatting",
-    "aios_tui/reporting",
-    "aios_tui/runtime",
-    "aios_tui/workloads",
-    "benchmarks",
-    "docs",
-    "engine",
-    "engine/agents",
-    "engine/cores",
-    "engine/gateway",
-    "engine/kernel",
-    "engine/replay",
-    "engine/scheduling",
-    "engine/telemetry",
-    "engine/workloads",
-    "persistence",
     "tests/aios_tui",
     "tests/engine",
-    "tests/persistence",
-    "tests/themes",
-    "themes",
 }
 """Folders whose owners have not been through them yet. Remove a line when its folder is clean; the test insists."""
 

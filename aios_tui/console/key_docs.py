@@ -37,6 +37,8 @@ available now is dim in the footer; pressing it shows the reason.
 
 `ctrl+q` quits the program from every screen. So does `ctrl+c` while no window is open and no text is selected."""
 
+FOOTER = "[README](../README.md) · next: [agents](agents.md)"
+
 
 def markdown() -> str:
     """Return the page `docs/keys.md`; a test keeps the file equal to it."""
@@ -54,6 +56,7 @@ def markdown() -> str:
         lines += ["", f"## {title}", *_table(rows)]
     lines += ["", "## Policies in the palette", "", "| policy | order |", "|---|---|"]
     lines += [f"| `{name}` | {description} |" for name, description in POLICIES]
+    lines += ["", "---", "", FOOTER]
     return "\n".join(lines) + "\n"
 
 

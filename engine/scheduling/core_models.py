@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class Fit(IntEnum):
-    """How an item suits a free slot. Lower is better: the values are compared.
+    """Fit of an item and a free slot. Lower is better: the values are compared.
 
     `held`: its model is in memory. `room`: its model is loaded, and none has to leave. `swap`: another model has to
     leave memory, or may have to where the limit is not known. `drain`: another one has to leave and still executes.
@@ -132,7 +132,7 @@ class CoreModels:
         return wanted is None or wanted in executing or wanted in self._held or self._refuses(wanted)
 
     def fit(self, model: str | None, executing: AbstractSet[str]) -> Fit:
-        """How well an attempt with the model suits the core while `executing` models have slots there."""
+        """Return the fit of an attempt with the model and the core while `executing` models have slots there."""
         wanted = self.own_name(model)
         if wanted is None or self._refuses(wanted):
             return Fit.HELD

@@ -43,7 +43,7 @@ class Offer(Protocol[_C_contra]):
     """A free slot. All items of one lane suit it equally."""
 
     def fit(self, item: _C_contra) -> Fit:
-        """How well the item suits it now."""
+        """Return the present fit of the item."""
 
 
 class _Choice(NamedTuple, Generic[K]):

@@ -139,7 +139,7 @@ class Placement(Generic[S]):
         return not having or core in having
 
     def fit(self, slot: S, model: str | None) -> Fit:
-        """How well an attempt with the model suits the slot, whatever is on that slot itself."""
+        """Return the fit of an attempt with the model and the slot, whatever is on that slot itself."""
         core = slot.core_name
         if not self.suits(core, model):
             return Fit.NEVER

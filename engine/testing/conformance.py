@@ -46,7 +46,7 @@ from engine.cores.port import (
 from engine.task import GenerationOptions
 
 PATIENCE_S = 120.0
-"""How long anything may take before it counts as hung: sized for 8 tokens/s on a busy machine, never a speed limit."""
+"""Seconds after which anything counts as hung: sized for 8 tokens/s on a busy machine, never a speed limit."""
 
 _numbers = count(1)
 

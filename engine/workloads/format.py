@@ -74,7 +74,7 @@ class WorkloadHeader(_Record):
 
 
 class TaskRow(_Record):
-    """One task. None takes the header's default, else that of `TaskSpec`.
+    """One task. None takes the header's default, else the default of `TaskSpec`.
 
     Attributes:
         id: the task's name in reports; the reader names those without `t1`, `t2`, ….

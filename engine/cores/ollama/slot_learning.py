@@ -42,7 +42,7 @@ class _Stream:
 
     Attributes:
         begun, first_record, last_record, ended: by our clock.
-        first_token, last_token, finished: by the server's clock; `finished` is that of its final record.
+        first_token, last_token, finished: by the server's clock; `finished` is the time of its final record.
         ahead: the requests of its model that ran when it began, if they were as many as were proven then.
     """
 

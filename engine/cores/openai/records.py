@@ -221,7 +221,7 @@ class StreamedAnswer:
             raise WireError(f"the arguments of a tool call are longer than {_MAX_ARGUMENTS} characters")
 
     def _index_of(self, piece: _Call) -> int:
-        """Return the index of a piece that has none (Gemini): that of its id, of a new call, or of the last call."""
+        """Return the index of a piece that has none (Gemini): by its id, a new call, or the last call."""
         last = max(self._calls, default=-1)
         if piece.id:
             return next((index for index, call in self._calls.items() if call.id == piece.id), last + 1)
