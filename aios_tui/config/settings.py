@@ -106,7 +106,7 @@ class Settings(BaseSettings):
     cores: CoreConfigs = Field(default_factory=dict)
     """Your own cores, a table [cores.NAME] each; see docs/cores.md."""
     core: CoreName = "auto"
-    """The cores that run tasks: auto, or any of your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…"""
+    """The cores to use: auto, or any of your cores, embedded, ollama, ollama@URL, openai@URL, presets, scripted:…"""
     model: OptionalName = None
     """The model of tasks that name none; without it the core chooses."""
     slots: Annotated[int, Field(ge=1, le=256)] | None = None

@@ -75,7 +75,7 @@ class LineList(ScrollView, LineWidget, can_focus=True):
         self.cursor = 0
         self.cursor_key: int | None = None
         self.moved: tuple[int, int] | None = None
-        """After the selected row left by itself: its key and the key of the row in its place; None after a key press."""
+        """After the selected row left: its key and the key of the row in its place; None after a key press."""
         self.moved_at = 0.0
         self._drawn: dict[int, tuple[int, bool, Line]] = {}
         self._placed: tuple[int, tuple[Placed, ...]] = (-1, ())
