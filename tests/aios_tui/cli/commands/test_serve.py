@@ -115,7 +115,7 @@ def test_agent_files_are_checked(cli: Here) -> None:
     assert (well.code, well.out) == (0, f"{good}: haiku, 1 round\n")
     ill = cli("agents", "check", str(bad), str(cli.folder / "none.toml"))
     assert ill.code == 1
-    assert "unknown place {promt}" in ill.err
+    assert "unknown placeholder {promt}" in ill.err
     assert "none.toml: No such file" in ill.err
     folder = cli.folder / "config" / "aios-tui" / "agents"
     folder.mkdir(parents=True)
