@@ -44,7 +44,6 @@ class _CoreMeter:
     swaps: Sums = field(default_factory=Sums)
     loads: Sums = field(default_factory=Sums)
     model: str | None = None
-    told_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +156,6 @@ class Meters:
         """Return the tasks done in the last minute: whole seconds and the current one."""
         return self._done.total(now)
 
-    def told_at(self, core: str) -> float:
-        """Return when a core last began to stream or ended an attempt, as its models may differ since. 0: never."""
-        meter = self._cores.get(core)
-        return 0.0 if meter is None else meter.told_at
-
     # Folds
 
     def _core(self, name: str) -> _CoreMeter:
@@ -201,7 +195,7 @@ class Meters:
             return
         core = self._core(slot.core)
         if slot.first_at is None:
-            slot.first_at = core.told_at = event.at
+            slot.first_at = event.at
             core.ttft.add(event.at, max(0.0, event.at - slot.started_at))
         slot.tokens.add(event.at, event.tokens)
         core.tokens.add(event.at, event.tokens)
@@ -212,7 +206,6 @@ class Meters:
             return
         _vacate(slot, event.at)
         core = self._core(slot.core)
-        core.told_at = event.at
         if event.fault is not None:
             core.faults.setdefault(event.fault.value, Sums()).add(event.at)
         if event.state is AttemptState.DONE and event.model is not None:

@@ -1,4 +1,4 @@
-"""What every test of the console needs: a terminal with colours, and no animations."""
+"""Set up every test of the console: a terminal with colours, and no animations."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ EMBEDDED = ModelInfo("smollm2:135m", 98_362_432, True, context_length=8192, deta
 
 
 def cores() -> Iterator[e.Event]:
-    """What each core says of itself."""
+    """Each core's own report."""
     at = NOW - 900
     yield e.KernelStateChanged(at, KernelState.RUNNING)
     yield e.PolicyChanged(at, "npps", None)
@@ -79,7 +79,7 @@ def past() -> Iterator[e.Event]:
 
 
 def gpus(cards: int = 1) -> tuple[GpuSample, ...]:
-    """Cards as the fake NVML tells them, on which an Ollama computes and something that can't be named."""
+    """Cards as the fake NVML reports them, on which an Ollama computes and something that can't be named."""
     nvml = FakeNvml(cards)
     nvml.processes = [(1, 5_800_000_000), (2, 210_000_000)]
     return GpuProbe(lambda: nvml, lambda pid: "ollama" if pid == 1 else "").sample()[0]

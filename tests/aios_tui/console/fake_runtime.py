@@ -58,11 +58,11 @@ class FakeKernel:
     def __init__(self, events: Sequence[Event] = ()) -> None:
         self.calls: list[tuple[object, ...]] = []
         self.before: list[Event] = []
-        """What a snapshot says."""
+        """The events of a snapshot."""
         self.subscription = FakeSubscription()
         self.subscription.put(*events)
         self.next_up: list[tuple[int, int]] = []
-        """What `upcoming` returns."""
+        """The result of `upcoming`."""
         self._last = 1_000
 
     async def submit(self, spec: TaskSpec) -> int:

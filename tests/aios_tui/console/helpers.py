@@ -36,7 +36,7 @@ async def opened(
 
 
 def lines(app: ConsoleApp) -> list[str]:
-    """What the screen shows, as plain lines."""
+    """Return the screen's text as plain lines."""
     width, height = app.size
     compositor = app.screen._compositor
     strips = compositor.render_strips()
@@ -44,5 +44,5 @@ def lines(app: ConsoleApp) -> list[str]:
 
 
 def text(app: ConsoleApp) -> str:
-    """What the screen shows, as one text."""
+    """Return the screen's text in one piece."""
     return "\n".join(lines(app))

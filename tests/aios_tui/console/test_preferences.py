@@ -1,4 +1,4 @@
-"""What is remembered between runs, and that a broken file costs only that."""
+"""Preferences are kept between runs; a broken file costs nothing else."""
 
 from __future__ import annotations
 

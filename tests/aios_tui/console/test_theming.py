@@ -1,4 +1,4 @@
-"""Themes in a running app: registered, chosen, remembered, reloaded live; a broken one is told and does no harm."""
+"""Themes in a running app: registered, chosen, remembered, reloaded live; a broken one is reported and does no harm."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ class Probe(App[None]):
         self, folder: Path | None = None, memory: Preferences | None = None, preferred: str | None = None
     ) -> None:
         super().__init__()
-        self.told: list[str] = []
-        self.themes = ThemeManager(self, folder=folder, preferences=memory or Preferences(), report=self.told.append)
+        self.reported: list[str] = []
+        self.themes = ThemeManager(
+            self, folder=folder, preferences=memory or Preferences(), report=self.reported.append
+        )
         self.preferred = preferred
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -93,9 +95,9 @@ async def test_an_unknown_theme_gives_the_default(name: str) -> None:
     async with app.run_test():
         app.themes.preview(name)
         assert app.theme == DEFAULT_THEME
-        assert len(app.told) == 1
-        assert "unknown theme" in app.told[0]
-        assert app.told[0].isprintable()
+        assert len(app.reported) == 1
+        assert "unknown theme" in app.reported[0]
+        assert app.reported[0].isprintable()
 
 
 async def test_a_users_theme_lives_with_its_file(tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ async def test_a_users_theme_lives_with_its_file(tmp_path: Path) -> None:
         await pilot.pause()
         assert app.shown() == NEW
         problem = "theme mine.toml: colours.background: 'blue' is not #rrggbb"
-        assert app.told == [f"{problem}; the last valid version stays in use"]
+        assert app.reported == [f"{problem}; the last valid version stays in use"]
 
         file.unlink()
         app.themes.reload()
@@ -154,8 +156,8 @@ async def test_changes_are_taken_up_live(tmp_path: Path) -> None:
         (folder / "mine.toml").write_text(MINE.replace(OLD, NEW))
         await until(lambda: app.shown() == NEW)
         (folder / "bad.toml").write_text("[/foo]")
-        await until(lambda: bool(app.told))
-        assert app.told[0].startswith("theme bad.toml: not valid TOML")
+        await until(lambda: bool(app.reported))
+        assert app.reported[0].startswith("theme bad.toml: not valid TOML")
         assert app.theme == "mine"
         stop.set()
         await watching
@@ -166,7 +168,7 @@ async def test_a_folder_that_cannot_be_is_told(tmp_path: Path) -> None:
     app = Probe(tmp_path / "file" / "themes")
     async with app.run_test():
         await app.themes.watch()
-        assert "not applied" in app.told[-1]
+        assert "not applied" in app.reported[-1]
 
 
 def test_a_themes_own_variables_come_last() -> None:

@@ -52,14 +52,14 @@ def test_a_bad_user_agent_is_named_and_the_rest_still_load(tmp_path: Path) -> No
     assert catalogue.names() == sorted([*ROUNDS, "haiku"])
     assert catalogue.get("haiku").source == str(tmp_path / "b_good.toml")
     assert len(problems) == 3
-    for problem, name, told in zip(
+    for problem, name, reported in zip(
         problems,
         ["a_bad", "c_typo", "d_twice"],
         ["not TOML", "unknown placeholder {promt}", "b_good.toml"],
         strict=True,
     ):
         assert f"{name}.toml" in problem
-        assert told in problem
+        assert reported in problem
 
 
 def test_an_unreadable_file_is_a_problem_not_a_crash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_a_users_agent_stands_before_the_built_in_one(tmp_path: Path) -> None:
 def test_an_unknown_name_is_told_with_near_ones(tmp_path: Path) -> None:
     (tmp_path / "haiku.toml").write_text(_agent("haiku", extra='author = "me"'))
     catalogue, _ = load_catalogue(tmp_path)
-    for name, told in [
+    for name, reported in [
         ("story_tellr", "did you mean story_teller?"),
         ("example/Chat", "did you mean chat?"),
         ("xyzzy", "known: chat, haiku"),
@@ -105,5 +105,5 @@ def test_an_unknown_name_is_told_with_near_ones(tmp_path: Path) -> None:
     ]:
         with pytest.raises(UsageError) as caught:
             catalogue.get(name)
-        assert told in str(caught.value)
+        assert reported in str(caught.value)
         assert len(str(caught.value)) < 300

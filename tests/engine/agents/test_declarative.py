@@ -81,7 +81,7 @@ async def test_a_failing_syscall_is_left_to_the_kernel() -> None:
 
 
 @pytest.mark.parametrize(
-    ("toml", "told"),
+    ("toml", "reported"),
     [
         (b"name = ", "not TOML"),
         (b"\xff\xfe", "not UTF-8"),
@@ -101,10 +101,10 @@ async def test_a_failing_syscall_is_left_to_the_kernel() -> None:
         (b"#" * (MAX_FILE_BYTES + 1), "longer than"),
     ],
 )
-def test_a_bad_file_is_refused_with_one_line(toml: bytes, told: str) -> None:
+def test_a_bad_file_is_refused_with_one_line(toml: bytes, reported: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_agent(toml, "here")
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -39,7 +39,7 @@ def test_doubled_braces_give_any_text_back(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         ("{}", "unknown placeholder {}"),
         ("{promt}", "unknown placeholder {promt}"),
@@ -58,10 +58,10 @@ def test_doubled_braces_give_any_text_back(text: str) -> None:
         ("{prompt{reply}}", "a single '{'"),
     ],
 )
-def test_what_is_refused(text: str, told: str) -> None:
+def test_what_is_refused(text: str, reported: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse(text, 1, NAMES)
-    assert told in str(caught.value)
+    assert reported in str(caught.value)
 
 
 def test_the_first_round_has_no_reply() -> None:

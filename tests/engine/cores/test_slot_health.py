@@ -14,7 +14,7 @@ from tests.waiting import PATIENCE_S
 
 
 class Server:
-    """Answers a probe when it is told to; `asked` has one for each probe that waits."""
+    """Answers a probe when the test lets it; `asked` has one for each probe that waits."""
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[asyncio.Future[str | None]] = asyncio.Queue()

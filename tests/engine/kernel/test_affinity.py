@@ -1,4 +1,4 @@
-"""What goes first when a core would have to load another model for it."""
+"""Order of dispatch when a core would have to load another model."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ async def test_a_slot_kept_for_a_swap_is_given_on_when_that_is_not_next_any_more
     assert not first.stopped, "the first one still executes"
     await idle()
     plan = kernel.next_swap()
-    assert (plan is None) == (by != "priority"), "what is told of the swap is true again"
+    assert (plan is None) == (by != "priority"), "the announced swap is right again"
     await kernel.stop()
 
 
@@ -330,7 +330,7 @@ async def test_tasks_submitted_before_the_start_wait_for_it() -> None:
     await kernel.stop()
 
 
-# -- what is told of it ------------------------------------------------------------------------------------------------
+# -- announcements ----------------------------------------------------------------------------------------------------
 
 
 async def test_the_next_swap_is_told() -> None:
@@ -346,8 +346,8 @@ async def test_the_next_swap_is_told() -> None:
         assert kernel.next_swap() in [*kernel.snapshot(), None]
         running.end()
         await kernel.wait(running.attempt.task)
-    told = [(plan.from_model, plan.to_model, plan.task, plan.passes_left) if plan else None for plan in planned]
-    assert told == [("a", "b", ids[1], 2), ("a", "b", ids[1], 1), ("a", "b", ids[1], 0), None]
+    reported = [(plan.from_model, plan.to_model, plan.task, plan.passes_left) if plan else None for plan in planned]
+    assert reported == [("a", "b", ids[1], 2), ("a", "b", ids[1], 1), ("a", "b", ids[1], 0), None]
     events = [event for event in subscription.drain() if isinstance(event, SwapPlanned | ModelSwapped)]
     lefts = [(event.to_model, event.passes_left) for event in events if isinstance(event, SwapPlanned)]
     assert lefts == [("b", 2), ("b", 1), ("b", 0), ("", 0)]

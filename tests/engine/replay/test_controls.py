@@ -1,4 +1,4 @@
-"""What an operator did on the way, recorded and done again: priorities, cancels, pauses."""
+"""An operator's actions, recorded and replayed: priorities, cancels, pauses."""
 
 from __future__ import annotations
 

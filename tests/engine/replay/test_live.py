@@ -134,9 +134,9 @@ async def test_pause_step_and_resume() -> None:
     given = workload(
         *(TaskRow(id=f"t{n}", at=n * 1000.0, prompt="x") for n in range(3)), TaskRow(at=2000.0, prompt="y")
     )
-    told: list[Progress] = []
+    reported: list[Progress] = []
     async with running(ScriptedCore.parse("ttft=0,tps=0")) as kernel:
-        replay = LiveReplay(kernel, given, on_progress=told.append)
+        replay = LiveReplay(kernel, given, on_progress=reported.append)
         replay.pause()
         task = asyncio.create_task(replay.run())
         await asyncio.sleep(0)
@@ -152,7 +152,7 @@ async def test_pause_step_and_resume() -> None:
         replay.speed = math.inf
         run = await task
     assert list(run.order) == [0, 1, 2, 3]
-    assert (told[-1].done, told[-1].ended, told[-1].sent) == (4, 4, 4)
+    assert (reported[-1].done, reported[-1].ended, reported[-1].sent) == (4, 4, 4)
 
 
 async def test_stop_returns_what_was_measured_so_far() -> None:

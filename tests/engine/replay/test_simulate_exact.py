@@ -189,7 +189,7 @@ def test_a_switch_re_orders_what_waits_and_touches_nothing_that_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tasks", "told"),
+    ("tasks", "reported"),
     [
         (TaskTable(array("d", [1.0, 0.0]), array("b", [0, 0]), array("d", [1.0, 1.0])), "not in order"),
         (TaskTable(array("d", [0.0]), array("b", [0]), array("d", [-1.0])), "0 or more"),
@@ -197,6 +197,6 @@ def test_a_switch_re_orders_what_waits_and_touches_nothing_that_runs() -> None:
         (TaskTable(array("d", [0.0]), array("b"), array("d", [1.0])), "column priority"),
     ],
 )
-def test_columns_that_can_not_be_are_refused(tasks: TaskTable, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+def test_columns_that_can_not_be_are_refused(tasks: TaskTable, reported: str) -> None:
+    with pytest.raises(ValueError, match=reported):
         simulate(tasks, parse_policy("fifo"))

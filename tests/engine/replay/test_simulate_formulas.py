@@ -60,7 +60,7 @@ def test_mg1_with_priorities() -> None:
     rho = 0.7
     tasks = poisson(150_000, rho, lambda rng: rng.uniform(0, 2), seed=13)
     run = simulate(tasks, parse_policy("npps"))
-    scale = (rho * (4 / 3) / 2) / rho  # W0 over that of exponential service, which is ρ
+    scale = (rho * (4 / 3) / 2) / rho  # W0 over the W0 of exponential service, ρ
     for klass, exponential, widest in zip(CLASSES, cobham(rho), (0.04, 0.04, 0.12), strict=True):
         mean, half = interval(waits(run, klass))
         assert half < widest * exponential * scale

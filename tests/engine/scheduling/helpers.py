@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 FITS = ("held", "room", "swap", "drain", "never")
-"""How an item suits a slot, best first: the naive queue's own words and order, not those of the code under test."""
+"""Fit of an item and a slot, best first: the naive queue's own words and order, not those of the code under test."""
 
 POLICIES = ["fifo", "npps", "npps:ageing=0", "npps:ageing=7.5", "npps:ageing=1000"]
 

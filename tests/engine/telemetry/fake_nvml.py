@@ -22,7 +22,7 @@ class FakeNvml:
         self.failing = failing or {}
         self.calls: list[str] = []
         self.processes: list[tuple[int, int | None]] = []
-        """What computes on every card: process ids, and bytes."""
+        """Processes on every card: process ids and bytes."""
 
     def _call(self, name: str) -> None:
         self.calls.append(name)

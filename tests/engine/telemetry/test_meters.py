@@ -73,7 +73,6 @@ def test_one_attempts_figures() -> None:
     assert (reading.strip[-3:], sum(reading.strip) * BUCKET_S) == ((10 / BUCKET_S, 0.0, 0.0), 10)
     assert meters.slot_strip("a/0", T0 + 20) == reading.strip
     assert sum(meters.slot_strip("a/1", T0 + 20)) == 0
-    assert meters.told_at("a") == T0 + 20
 
 
 def test_a_slot_that_is_not_offered_counts_only_while_it_works() -> None:

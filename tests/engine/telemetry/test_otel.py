@@ -167,7 +167,7 @@ async def test_the_four_metrics() -> None:
 
 
 async def told_by(core: Core) -> str:
-    """Where a core says it is, though nobody answers there."""
+    """The address in a core's report, though nobody answers there."""
     where = (await core.inspect()).where
     await core.stop(drain_s=0)
     return where

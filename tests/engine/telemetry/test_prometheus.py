@@ -65,7 +65,7 @@ async def exporting(core: GateCore) -> AsyncIterator[tuple[Kernel, Exports]]:
 
 
 async def scraped(made: Exports, name: str, expected: float, **labels: str) -> Samples:
-    """What is read once a sample has the value it must come to: events are folded in a later turn of the loop."""
+    """Wait until a sample has the expected value, then return the metrics: events are folded later."""
     async with asyncio.timeout(PATIENCE_S):
         while value(now := parsed(made.exposition("")[0].decode()), name, **labels) != expected:
             await asyncio.sleep(0.01)

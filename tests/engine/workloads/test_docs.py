@@ -1,4 +1,4 @@
-"""What the docs show works."""
+"""The examples in the docs work."""
 
 from __future__ import annotations
 

@@ -92,11 +92,11 @@ def test_a_link_is_not_followed_to_what_it_hides(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"), [("", "is a folder"), ("no/such/task.md", "can't be written"), ("a\0b", "can't")]
+    ("name", "reported"), [("", "is a folder"), ("no/such/task.md", "can't be written"), ("a\0b", "can't")]
 )
-def test_what_cannot_be_written_is_said_in_a_line(tmp_path: Path, name: str, told: str) -> None:
+def test_what_cannot_be_written_is_said_in_a_line(tmp_path: Path, name: str, reported: str) -> None:
     for overwrite in (False, True):
-        with pytest.raises(UsageError, match=told) as caught:
+        with pytest.raises(UsageError, match=reported) as caught:
             write_export(tmp_path / name, "x", overwrite=overwrite)
         assert "\n" not in str(caught.value)
 

@@ -54,7 +54,7 @@ class Shown:
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
-    async def told(self, words: str) -> None:
+    async def reported(self, words: str) -> None:
         await until(lambda: words in self.app.last_notice, self.pilot)
 
     async def seen(self, words: str) -> None:
@@ -128,7 +128,7 @@ async def test_a_pull_from_its_name_to_its_end() -> None:
         assert "█" in text(shown.app)
         shown.keeper.steps.put_nowait(PullProgress("success"))
         shown.keeper.steps.put_nowait(None)
-        await shown.told("n:1 is pulled")
+        await shown.reported("n:1 is pulled")
         assert shown.app.model_jobs.running == {}
 
 
@@ -138,7 +138,7 @@ async def test_x_stops_a_pull_which_closes_it() -> None:
         shown.keeper.steps.put_nowait(PullProgress("pulling 6e9f", 1, 2))
         await shown.seen("50 %")
         await shown.press("x")
-        await shown.told("pulling n:1 stopped; the next pull resumes there")
+        await shown.reported("pulling n:1 stopped; the next pull resumes there")
         await until(lambda: shown.keeper.closed == 1, shown.pilot)
         assert "50 %" not in text(shown.app)
 
@@ -155,14 +155,14 @@ async def test_a_pull_goes_on_when_the_screen_is_left() -> None:
         await shown.seen("50 %")
         await shown.press("escape")
         shown.keeper.steps.put_nowait(None)
-        await shown.told("n:1 is pulled")
+        await shown.reported("n:1 is pulled")
 
 
 async def test_a_pull_that_fails_is_one_line() -> None:
     async with models() as shown:
         await shown.press("F", *"nope", "enter")
         shown.keeper.steps.put_nowait(CoreError("nope was not pulled: the library has no such model"))
-        await shown.told("nope was not pulled: the library has no such model")
+        await shown.reported("nope was not pulled: the library has no such model")
         assert shown.app.model_jobs.running == {}
 
 
@@ -170,7 +170,7 @@ async def test_a_model_is_pulled_once_at_a_time_and_others_beside_it() -> None:
     async with models() as shown:
         for _ in range(2):
             await shown.press("F", *"one", "enter")
-        await shown.told("already pulling one")
+        await shown.reported("already pulling one")
         await shown.press("F", *"two", "enter")
         await until(lambda: len(shown.app.model_jobs.running) == 2, shown.pilot)
         assert shown.keeper.calls == [("pull", "one"), ("pull", "two")]
@@ -192,31 +192,31 @@ async def test_deleting_asks_and_keeping_is_the_first_answer() -> None:
     async with models(more=waiting) as shown:
         await shown.press("d")
         assert isinstance(shown.screen, DeleteModelScreen)
-        told = " ".join(text(shown.app).replace("│", " ").split())
-        assert "qwen3:8b 5.2 GB at ollama, loaded now, the default model; 2 queued or running tasks name it" in told
+        reported = " ".join(text(shown.app).replace("│", " ").split())
+        assert "qwen3:8b 5.2 GB at ollama, loaded now, the default model; 2 queued or running tasks name it" in reported
         await shown.press("enter")
         await shown.press("d", "y", "escape")  # only the key that is shown deletes
         assert shown.keeper.calls == []
         await shown.press("d", "d")
-        await shown.told("qwen3:8b is deleted")
+        await shown.reported("qwen3:8b is deleted")
         assert shown.keeper.calls == [("delete", "qwen3:8b")]
 
 
 async def test_loading_and_unloading() -> None:
     async with models() as shown:
         await shown.press("l")
-        await shown.told("qwen3:8b is already loaded")
+        await shown.reported("qwen3:8b is already loaded")
         await shown.press("u")
-        await shown.told("qwen3:8b is unloaded")
+        await shown.reported("qwen3:8b is unloaded")
         shown.keeper.go.clear()
         await shown.press("j", "u")
-        await shown.told("smollm2:135m is not loaded")
+        await shown.reported("smollm2:135m is not loaded")
         await shown.press("l")
         await shown.seen("loading")
         await shown.press("l")
-        await shown.told("already loading smollm2:135m")
+        await shown.reported("already loading smollm2:135m")
         shown.keeper.go.set()
-        await shown.told("smollm2:135m is loaded, in 3.20 s")
+        await shown.reported("smollm2:135m is loaded, in 3.20 s")
         assert shown.keeper.calls == [("unload", "qwen3:8b"), ("load", "smollm2:135m")]
 
 
@@ -226,15 +226,15 @@ async def test_a_load_can_be_stopped() -> None:
         await shown.press("j", "l")
         await shown.seen("loading")
         await shown.press("x")
-        await shown.told("loading smollm2:135m stopped")
+        await shown.reported("loading smollm2:135m stopped")
 
 
 async def test_another_model_answers_by_default() -> None:
     async with models() as shown:
         await shown.press("j", "asterisk")
-        await shown.told("smollm2:135m is the default model of ollama until the program ends")
+        await shown.reported("smollm2:135m is the default model of ollama until the program ends")
         await shown.press("j", "asterisk")
-        await shown.told("nomic-embed-text:latest cannot answer a prompt")
+        await shown.reported("nomic-embed-text:latest cannot answer a prompt")
         assert shown.keeper.calls == [("default", "smollm2:135m")]
 
 
@@ -246,7 +246,7 @@ async def test_the_header_says_how_far_a_pull_is_and_leaving_asks_first() -> Non
         await shown.press("escape")
         await shown.seen("↓ n:1 43 %")
         await shown.press("q")
-        await shown.told("1 pull would stop; the next resumes there. q again leaves")
+        await shown.reported("1 pull would stop; the next resumes there. q again leaves")
         assert not shown.app.leaving
         await shown.press("q")
         assert shown.app.leaving
@@ -256,7 +256,7 @@ async def test_a_refusal_is_one_line() -> None:
     async with models() as shown:
         shown.keeper.refusal = CoreError("smollm2:135m was not loaded: it needs more memory than there is")
         await shown.press("j", "l")
-        await shown.told("it needs more memory than there is")
+        await shown.reported("it needs more memory than there is")
 
 
 async def test_a_core_without_models_to_manage() -> None:
@@ -339,7 +339,7 @@ async def test_a_flood_of_progress_does_not_keep_it_from_its_keys() -> None:
         assert shown.app.screen.query_one(ModelList).cursor == 2
         assert shown.app.model_jobs.running, "the keys did not wait for the end of the flood"
         shown.keeper.steps.put_nowait(None)
-        await shown.told("n:1 is pulled")
+        await shown.reported("n:1 is pulled")
 
 
 async def test_before_the_core_has_started() -> None:

@@ -1,4 +1,4 @@
-"""How the models' screen and what it opens are drawn."""
+"""Snapshots of the models screen and the windows it opens."""
 
 from __future__ import annotations
 

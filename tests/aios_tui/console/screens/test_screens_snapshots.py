@@ -1,4 +1,4 @@
-"""How the secondary screens and the quick line look: at 80×24 and 120×40, dark and light."""
+"""Snapshots of the secondary screens and the quick line: at 80×24 and 120×40, dark and light."""
 
 from __future__ import annotations
 

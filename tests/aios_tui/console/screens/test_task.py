@@ -395,11 +395,15 @@ async def test_export_by_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         await pilot.press("o")
         await pilot.pause()
         field = app.screen.query_one("#path", Input)
-        for path, told in (("", "write the path"), (str(tmp_path), "is a folder"), ("/nowhere/[/foo]/x", "can't be")):
+        for path, reported in (
+            ("", "write the path"),
+            (str(tmp_path), "is a folder"),
+            ("/nowhere/[/foo]/x", "can't be"),
+        ):
             field.value = path
             await pilot.press("enter")
             await settle(app, pilot)
-            assert told in str(app.screen.query_one("#problem", Static).render())
+            assert reported in str(app.screen.query_one("#problem", Static).render())
         await pilot.press("escape")
         await pilot.pause()
         assert sorted(path.name for path in tmp_path.iterdir()) == ["task-7.md"]

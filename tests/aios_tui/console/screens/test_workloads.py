@@ -305,7 +305,7 @@ async def write(app: ConsoleApp, pilot: Pilot[int], line: str) -> None:
 
 
 async def test_a_recorded_session_replays_to_the_same_order(tmp_path: Path) -> None:
-    """What is done in one console, a pause and a switch of policy included, is played into another."""
+    """Actions in one console, a pause and a policy switch included, are replayed into another."""
     (tmp_path / "one").mkdir()
     (tmp_path / "two").mkdir()
     orders: list[list[str]] = []

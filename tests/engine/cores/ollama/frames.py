@@ -12,7 +12,7 @@ NDJSON, TEXT = "application/x-ndjson", "text/plain"
 _ticks = count(1)
 LAYER = "pulling b179c9523d0e"
 FETCHED = (Progress("verifying sha256 digest"), Progress("writing manifest"), Progress("success"))
-"""How a good pull ends."""
+"""The last line of a successful pull."""
 
 
 def fetch(size: int, steps: int = 4) -> tuple[Step, ...]:

@@ -365,7 +365,7 @@ class TestHealth:
 
     async def test_down_and_up_again(self, fake: FakeOllama, core: OllamaCore) -> None:
         assert isinstance((await run(core))[1], Done)
-        told = asyncio.create_task(states(core, "down", "up"))
+        reported = asyncio.create_task(states(core, "down", "up"))
         await asyncio.sleep(0)
         await fake.stop()
         _, fault = await run(core, attempt(2))
@@ -376,7 +376,7 @@ class TestHealth:
         assert not down.healthy
         assert fake.host in down.detail
         await fake.start()
-        assert (await told)[0].reason == fault.reason
+        assert (await reported)[0].reason == fault.reason
         assert core.slots()[0].state is SlotState.UP
         assert isinstance((await run(core, attempt(3)))[1], Done)
 
@@ -388,7 +388,7 @@ class TestHealth:
 
     async def test_dying_in_mid_answer_is_suspect_then_down(self, fake: FakeOllama, core: OllamaCore) -> None:
         fake.scripts.append((Say("one"), Wait()))
-        told = asyncio.create_task(states(core, "suspect", "down", "up"))
+        reported = asyncio.create_task(states(core, "suspect", "down", "up"))
         items = core.run(attempt(), core.slots()[0])
         assert await anext(items) == Chunk("text", "one")
         await fake.stop()
@@ -399,7 +399,7 @@ class TestHealth:
         while core.slots()[0].state is not SlotState.DOWN:
             await asyncio.sleep(0)
         await fake.start()
-        await told
+        await reported
 
     async def test_inspect_lists_models_with_their_memory(self, fake: FakeOllama, core: OllamaCore) -> None:
         fake.models.append(EMBEDDER)

@@ -94,7 +94,7 @@ def shape(value: Any, key: str = "") -> Any:
 
 
 def shapes(body: bytes) -> list[Any]:
-    """The shape of every line, equal ones that follow each other told once."""
+    """The shape of every line, equal neighbours listed once."""
     found: list[Any] = []
     for line in body.splitlines():
         one = shape(json.loads(line))

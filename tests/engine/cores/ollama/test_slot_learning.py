@@ -34,8 +34,8 @@ class Streams:
     def token(self, name: str, at: float) -> bool:
         return self.learner.record(name, self._record(at), self.now)
 
-    def end(self, name: str, at: float, *, waited: float = 0.0, told: bool = True) -> bool:
-        statistics = {"total_duration": int((waited + 3) * 1e9), "eval_duration": int(3e9)} if told else {}
+    def end(self, name: str, at: float, *, waited: float = 0.0, reported: bool = True) -> bool:
+        statistics = {"total_duration": int((waited + 3) * 1e9), "eval_duration": int(3e9)} if reported else {}
         last = self._record(at, done=True, **statistics)
         self.learner.record(name, last, self.now)
         return self.learner.end(name, last, self.now)
@@ -118,7 +118,7 @@ class TestProof:
 
 
 class TestRefutation:
-    def one_after_another(self, *, waited: float, told: bool = True) -> Streams:
+    def one_after_another(self, *, waited: float, reported: bool = True) -> Streams:
         here = Streams()
         here.begin("a", "b")
         here.token("a", 1.0)
@@ -126,7 +126,7 @@ class TestRefutation:
         here.end("a", 10.0)
         here.token("b", 11.0)
         here.now = 20.0
-        here.end("b", 20.0, waited=waited, told=told)
+        here.end("b", 20.0, waited=waited, reported=reported)
         return here
 
     def test_a_request_that_waited_for_another_refutes_the_trial(self) -> None:
@@ -140,7 +140,7 @@ class TestRefutation:
         assert (learner.offered, learner.settled) == (2, False)
 
     def test_without_figures_the_order_has_to_do(self) -> None:
-        assert self.one_after_another(waited=0.0, told=False).learner.settled
+        assert self.one_after_another(waited=0.0, reported=False).learner.settled
 
     def test_two_at_a_time_are_found(self) -> None:
         here = Streams()
@@ -213,10 +213,11 @@ class TestRefutation:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(None, None), ("", None), ("0", None), ("-1", None), ("x", None), (" 3 ", 3), ("9" * 9, 256)]
+    ("value", "reported"),
+    [(None, None), ("", None), ("0", None), ("-1", None), ("x", None), (" 3 ", 3), ("9" * 9, 256)],
 )
-def test_what_the_variable_says(value: str | None, told: int | None) -> None:
-    assert parallel_in(value) == told
+def test_what_the_variable_says(value: str | None, reported: int | None) -> None:
+    assert parallel_in(value) == reported
 
 
 @pytest.mark.parametrize(

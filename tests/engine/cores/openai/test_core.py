@@ -96,7 +96,7 @@ class TestWhatIsRead:
         assert isinstance(done, Done)
         assert (done.model, done.reason) == (MODEL, "stop")
         assert (done.usage.tokens_in, done.usage.tokens_out) == (13, 4)
-        assert done.usage.prefill_s > 0  # seen from here: the server tells no times
+        assert done.usage.prefill_s > 0  # measured here: the server reports no times
         assert done.usage.decode_s > 0
 
     async def test_text_is_cleaned(self, fake: FakeOpenAI, core: OpenAICore) -> None:

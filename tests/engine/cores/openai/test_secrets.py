@@ -102,9 +102,9 @@ def test_the_whole_program_keeps_it_to_itself(cli: Here, there: InThread) -> Non
     there.server.scripts += [refusal(400, f"no: {KEY}"), (Say("one"), MidstreamError(f"no: {KEY}")), refusal(401, KEY)]
     done = cli("run", "--core", "lab", "--json", "first")
     assert "[key]" in done.out, done
-    told = [done, cli("run", "--core", "lab", "second"), cli("run", "--core", "lab", "third"), cli("settings")]
-    told += [cli(name, "--core", "lab") for name in ("models", "doctor")] + [cli("history", "list"), cli("cores")]
-    assert hidden(repr(told))
+    reported = [done, cli("run", "--core", "lab", "second"), cli("run", "--core", "lab", "third"), cli("settings")]
+    reported += [cli(name, "--core", "lab") for name in ("models", "doctor")] + [cli("history", "list"), cli("cores")]
+    assert hidden(repr(reported))
     kept = [path for path in cli.folder.rglob("*") if path.is_file() and path != keys]
     assert {path.suffix for path in kept} >= {".sqlite3", ".log"}
     for path in kept:

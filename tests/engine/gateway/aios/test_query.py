@@ -27,7 +27,7 @@ TOOL = {"type": "function", "function": {"name": "weather", "description": "", "
 
 
 def asking(**data: Any) -> dict[str, Any]:
-    """What the SDK sends: `LLMQuery.model_dump()` in its envelope."""
+    """The body that the SDK sends: `LLMQuery.model_dump()` in its envelope."""
     query = {
         "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hello"}],
         "tools": [],
