@@ -234,7 +234,7 @@ async def test_another_model_answers_by_default() -> None:
         await shown.press("j", "asterisk")
         await shown.reported("smollm2:135m is the default model of ollama until the program ends")
         await shown.press("j", "asterisk")
-        await shown.reported("nomic-embed-text:latest cannot answer a prompt")
+        await shown.reported("nomic-embed-text:latest can't answer prompts")
         assert shown.keeper.calls == [("default", "smollm2:135m")]
 
 
