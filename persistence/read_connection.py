@@ -77,7 +77,8 @@ class ReadConnection:
         connection.execute("PRAGMA query_only = ON")
         version = schema.version_of(connection, self.path)
         if version < schema.newest_version():
-            raise StoreError(f"history {self.path} is of an older version: open the console on it once to update it")
+            update = "open it once with the console, `aios-tui serve` or `run` to update it"
+            raise StoreError(f"history {self.path} is of an older version: {update}")
         connection.row_factory = sqlite3.Row
 
     async def close(self) -> None:

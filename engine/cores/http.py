@@ -18,6 +18,8 @@ from engine.sanitise import one_line
 Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
 """A server's string, cleaned and cut to one line of 200 characters."""
 
+_SAFE = frozenset({"GET", "HEAD"})
+"""Methods that may be sent twice."""
 LINE_CAP = 1 << 20
 BODY_CAP = 16 << 20
 _ERROR_CAP = 64 << 10
@@ -70,9 +72,10 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         try:
             response = await self._inner.handle_async_request(outgoing)
         except httpx.RemoteProtocolError as error:
-            if "without sending a response" not in str(error):
+            if request.method not in _SAFE or "without sending a response" not in str(error):
                 raise
-            # A server may close an idle connection just as it is used again. Nothing was answered: ask once more.
+            # A server may close an idle connection just as it is used again. Only what changes nothing is asked once
+            # more: it may have worked on a prompt before it hung up, and each execution is the kernel's to count.
             response = await self._inner.handle_async_request(outgoing)
         source = cast(httpx.AsyncByteStream, response.stream)
         try:

@@ -4,7 +4,7 @@ A built-in policy is one file in `policies/` with a class under `@register(name)
 points of the group `aios_tui.policies`, as in its pyproject.toml:
 
     [project.entry-points."aios_tui.policies"]
-    lifo = "my_package.lifo:Lifo"
+    newest = "my_package.newest:Newest"
 
 The entry's name is the policy's name and its object makes a `Policy` (see `policy.py`); its keyword parameters become
 the `key=number` of a policy name. A plug-in is loaded when its policy is first named.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from engine.cores.http import StatusError, WireError, read_to_end
-from engine.cores.ollama.faults import refused_option
+from engine.cores.ollama.faults import StreamError, refused_option
 from engine.cores.ollama.records import MAX_CALLS, OllamaRecord
 from engine.cores.ollama.requests import request_of
 from engine.cores.ollama.wire import Connection
@@ -61,6 +62,7 @@ class ChatStream:
                 if len(self.calls) > MAX_CALLS:
                     raise WireError(f"it asks for more than {MAX_CALLS} tools to be called")
                 if record.done:
-                    await read_to_end(lines)
+                    with suppress(StreamError):  # the answer is complete: an error after it changes nothing
+                        await read_to_end(lines)
                     return record
         return None

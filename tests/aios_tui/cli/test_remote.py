@@ -68,7 +68,7 @@ def test_one_queue_is_shared_by_all_commands(cli: Here, service: subprocess.Pope
 
 
 def test_a_mistake_is_one_line(cli: Here, service: subprocess.Popen[str]) -> None:
-    assert cli("policy", "lifo").complaint.startswith("unknown policy 'lifo'")
+    assert cli("policy", "nosuch").complaint.startswith("unknown policy 'nosuch'")
     assert cli("submit", "x", "--agent", "stry_teller").complaint.endswith("did you mean story_teller?")
     assert cli("submit", "x", "--model", "gpt").complaint.startswith("unknown model 'gpt'")
     assert cli("submit", "x", "--priority", "12").complaint.startswith("option --priority: 12 is out of range")

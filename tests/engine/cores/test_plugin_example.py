@@ -90,6 +90,6 @@ def test_a_mistake_in_its_table_is_one_line(installed: Path, tmp_path: Path) -> 
 def test_its_policy_is_known(installed: Path, tmp_path: Path) -> None:
     if "aios_tui.policies" not in Path(registry.__file__).read_text(encoding="utf-8"):
         pytest.skip("policies are not loaded through entry points")
-    done = program(installed, tmp_path, "run", "--core", "echo", "--policy", "lifo", "--json", "one", "two")
+    done = program(installed, tmp_path, "run", "--core", "echo", "--policy", "newest", "--json", "one", "two")
     assert done.returncode == 0, done.stderr
-    assert "lifo" in done.stderr
+    assert "newest" in done.stderr

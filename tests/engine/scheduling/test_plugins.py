@@ -15,12 +15,12 @@ from tests.engine.scheduling.test_scheduler import filled
 Install = Callable[..., None]
 
 CODE = """
-class Lifo:
+class Newest:
     def __init__(self, level=0.0):
         if level < 0:
             raise ValueError("level is a number from 0 on")
         self._level = level
-        self.name = "lifo" if not level else f"lifo:level={level:g}"
+        self.name = "newest" if not level else f"newest:level={level:g}"
 
     def rank(self, item):
         return -item.arrival
@@ -28,11 +28,11 @@ class Lifo:
     def level(self, item):
         return self._level
 
-class Unnamed(Lifo):
+class Unnamed(Newest):
     def __init__(self):
         self.name = "somebody"
 
-class Rankless(Lifo):
+class Rankless(Newest):
     def __init__(self):
         self.name, self._level = "rankless", 0.0
 
@@ -79,33 +79,33 @@ def refusal(text: str) -> str:
 
 
 def test_a_policy_is_added(install: Install) -> None:
-    install("mine", lifo="Lifo")
-    assert "lifo" in policy_names()
-    policy = parse_policy("lifo")
-    assert policy.name == "lifo"
+    install("mine", newest="Newest")
+    assert "newest" in policy_names()
+    policy = parse_policy("newest")
+    assert policy.name == "newest"
     scheduler = filled("fifo", [5, 5, 5])
     scheduler.switch(policy)
     assert [item.id for item in scheduler.snapshot()] == [2, 1, 0]
 
 
 def test_it_has_parameters_and_affinity_as_any_other(install: Install) -> None:
-    install("mine", lifo="Lifo")
-    assert parse_policy("LIFO:level=2,affinity=8").name == "lifo:level=2,affinity=8"
-    assert refusal("lifo:speed=1") == "policy 'lifo:speed=1': lifo has no parameter speed"
-    assert refusal("lifo:level=-1") == "policy 'lifo:level=-1': level is a number from 0 on"
+    install("mine", newest="Newest")
+    assert parse_policy("NEWEST:level=2,affinity=8").name == "newest:level=2,affinity=8"
+    assert refusal("newest:speed=1") == "policy 'newest:speed=1': newest has no parameter speed"
+    assert refusal("newest:level=-1") == "policy 'newest:level=-1': level is a number from 0 on"
 
 
 def test_a_built_in_policy_cannot_be_replaced(install: Install) -> None:
-    install("mine", fifo="Lifo")
+    install("mine", fifo="Newest")
     assert type(parse_policy("fifo")).__name__ == "Fifo"
     assert registry.policy_problems() == {"fifo": "mine 1.0: the policy 'fifo' is built in and cannot be replaced"}
 
 
 def test_two_packages_cannot_have_one_name(install: Install) -> None:
-    install("one", lifo="Lifo")
-    install("two", lifo="Lifo")
-    assert refusal("lifo") == "one 1.0 and two 1.0: both register the policy 'lifo'; uninstall one of them"
-    assert "lifo" not in policy_names()
+    install("one", newest="Newest")
+    install("two", newest="Newest")
+    assert refusal("newest") == "one 1.0 and two 1.0: both register the policy 'newest'; uninstall one of them"
+    assert "newest" not in policy_names()
 
 
 @pytest.mark.parametrize(
@@ -130,10 +130,10 @@ def test_a_rank_that_is_no_number_is_refused(install: Install) -> None:
 
 
 def test_a_module_that_cannot_be_imported_is_one_line(install: Install) -> None:
-    install("mine", code="import nowhere_to_be_found", sick="Lifo")
+    install("mine", code="import nowhere_to_be_found", sick="Newest")
     assert "ModuleNotFoundError: No module named 'nowhere_to_be_found'" in refusal("sick")
 
 
 def test_a_name_that_no_command_line_could_give_is_a_problem(install: Install) -> None:
-    install("mine", **{"Big Name": "Lifo"})
+    install("mine", **{"Big Name": "Newest"})
     assert registry.policy_problems() == {"Big Name": "mine 1.0: 'Big Name' cannot be the name of a policy"}

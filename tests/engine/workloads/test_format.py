@@ -119,7 +119,7 @@ REFUSED: list[tuple[str, int, str]] = [
     (HEADER + TASK.replace("0.0", "1e300"), 2, "at: "),
     (HEADER + TASK.replace('"model"', '"modle"'), 2, "modle: no such field"),
     (HEADER + TASK[:40], 2, "not JSON"),
-    (HEADER + '{"kind": "control", "at": 1, "op": "policy", "policy": "lifo"}\n', 2, "unknown policy 'lifo'"),
+    (HEADER + '{"kind": "control", "at": 1, "op": "policy", "policy": "newest"}\n', 2, "unknown policy 'newest'"),
     (HEADER + '{"kind": "control", "at": 1, "op": "pause", "policy": "fifo"}\n', 2, "op 'pause' takes no policy"),
     (HEADER + '{"kind": "control", "at": 1, "op": "cancel"}\n', 2, "op 'cancel' needs task"),
     (HEADER + '{"kind": "control", "at": 1, "op": "stop"}\n', 2, "op: "),

@@ -201,7 +201,7 @@ def test_ctrl_c_leaves_no_task_of_the_replay_in_the_queue(cli: Here) -> None:
         (("nothing-such",), "no workload 'nothing-such'"),
         (("none/nothing.jsonl",), "no workload file"),
         ((".",), "is a folder"),
-        (("aios-five", "--policy", "fifo,lifo"), "lifo"),
+        (("aios-five", "--policy", "fifo,nosuch"), "nosuch"),
         (("aios-five", "--policy", "fifo,fifo"), "twice"),
         (("aios-five", "--virtual", "--speed", "2"), "--speed"),
         (("aios-five", "--virtual", "--core", "embedded"), "--core"),

@@ -55,7 +55,7 @@ def test_every_field_says_what_it_is() -> None:
         ("slots = 0\n", ["slots", "0 is out of range", "at least 1"]),
         ('slots = "many"\n', ["slots", "'many' is not a whole number"]),
         ('polcy = "fifo"\n', ["polcy", "did you mean policy?"]),
-        ('policy = "lifo"\n', ["policy", "lifo", "choose one of fifo, "]),
+        ('policy = "nosuch"\n', ["policy", "nosuch", "choose one of fifo, "]),
         ('core = "olama"\n', ["core", "olama", "ollama"]),
         ("gap_s = -1\n", ["gap_s"]),
         ("gap_s = nan\n", ["gap_s"]),

@@ -61,7 +61,7 @@ async def test_the_list_is_in_the_order_in_which_tasks_would_run() -> None:
         assert (await here.http.put("/v1/policy", json={"policy": "fifo"})).json() == {"policy": "fifo"}
         listed = (await here.http.get("/v1/tasks", params={"client": "b", "state": "queued"})).json()
         assert [each["id"] for each in listed["tasks"]] == [3, 4]
-        refused = await here.http.put("/v1/policy", json={"policy": "lifo"})
+        refused = await here.http.put("/v1/policy", json={"policy": "nosuch"})
         assert refused.status_code == 422
 
 

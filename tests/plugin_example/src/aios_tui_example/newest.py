@@ -9,10 +9,10 @@ from engine.scheduling.policy import Rankable
 
 
 @dataclass(frozen=True, slots=True)
-class Lifo:
+class Newest:
     """The latest arrival first; priorities do not count."""
 
-    name: ClassVar[str] = "lifo"
+    name: ClassVar[str] = "newest"
 
     def rank(self, item: Rankable) -> float:
         return -item.arrival
