@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from engine.sanitise import sanitise
+from persistence.connection import transaction
 from persistence.rows import Row, to_model
 
 _ABOUT = "at, workload, policy, mode, core, note, complete, tasks, metrics"
@@ -74,17 +75,9 @@ def add(connection: sqlite3.Connection, replay: NewReplay) -> int:
     core = None if replay.core is None else sanitise(replay.core)
     metrics = json.dumps(replay.metrics, allow_nan=False)
     values = (replay.at, *texts, core, sanitise(replay.note), replay.complete, replay.tasks, metrics, replay.columns)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        added = connection.execute(
-            f"INSERT INTO replays ({_ABOUT}, columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            values,
-        )
-        connection.execute("COMMIT")
-        return int(added.lastrowid or 0)
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    insert = f"INSERT INTO replays ({_ABOUT}, columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+    with transaction(connection):
+        return int(connection.execute(insert, values).lastrowid or 0)
 
 
 def delete(connection: sqlite3.Connection, replay_id: int) -> bool:
