@@ -3,7 +3,7 @@
 from persistence.activity import Activity, Share
 from persistence.history import History
 from persistence.replays import NewReplay, ReplayDetail, ReplayRow
-from persistence.rows import AttemptRow, PolicySwitchRow, PriorityChangeRow, RunRow, TaskDetail
+from persistence.rows import AttemptRow, PriorityChangeRow, RunRow, TaskDetail
 from persistence.store import SqliteStore
 
 __all__ = [
@@ -11,7 +11,6 @@ __all__ = [
     "AttemptRow",
     "History",
     "NewReplay",
-    "PolicySwitchRow",
     "PriorityChangeRow",
     "ReplayDetail",
     "ReplayRow",

@@ -13,6 +13,7 @@ from persistence.connection import transaction
 from persistence.rows import Row, to_model
 
 _ABOUT = "at, workload, policy, mode, core, note, complete, tasks, metrics"
+NEWEST = f"SELECT id, {_ABOUT} FROM replays ORDER BY id DESC LIMIT :limit"  # noqa: S608
 
 
 class NewReplay(Row):
@@ -83,15 +84,6 @@ def add(connection: sqlite3.Connection, replay: NewReplay) -> int:
 def delete(connection: sqlite3.Connection, replay_id: int) -> bool:
     """Delete a replay; False if there is none with this id. Its pages in the file are reused."""
     return connection.execute("DELETE FROM replays WHERE id = ?", (replay_id,)).rowcount == 1
-
-
-def newest(connection: sqlite3.Connection, limit: int) -> list[ReplayRow]:
-    """The newest `limit` replays, newest first."""
-    rows = connection.execute(
-        f"SELECT id, {_ABOUT} FROM replays ORDER BY id DESC LIMIT ?",  # noqa: S608
-        (limit,),
-    )
-    return [to_model(ReplayRow, dict(row)) for row in rows]
 
 
 def detail(connection: sqlite3.Connection, replay_id: int) -> ReplayDetail | None:

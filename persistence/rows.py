@@ -90,15 +90,6 @@ class PriorityChangeRow(Row):
     previous: int
 
 
-class PolicySwitchRow(Row):
-    """A switch of the policy in program run `run`; `previous` is None for the initial policy."""
-
-    at: float
-    run: int
-    policy: str
-    previous: str | None = None
-
-
 class RunRow(Row):
     """A program that owned this history. `ended_at` None: it still does, or it was killed."""
 
