@@ -28,7 +28,6 @@ from engine.kernel.dispatcher import SyscallId
 from engine.kernel.event_bus import Subscription
 from engine.kernel.lifecycle import Lifecycle
 from engine.kernel.services import Services
-from engine.kernel.slot_table import KernelSlot
 from engine.kernel.task_run import LiveTask
 from engine.kernel.task_table import TaskTable, closed_error
 from engine.sanitise import one_line
@@ -53,15 +52,7 @@ class Kernel:
         config: KernelConfig | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        self._services = services = Services(
-            cores=cores,
-            store=store,
-            policy=policy,
-            config=config,
-            now=now,
-            begin=self._begin,
-            must_wait=self._must_wait,
-        )
+        self._services = services = Services(cores=cores, store=store, policy=policy, config=config, now=now)
         self._tasks = TaskTable(services, agents)
         self._lifecycle = Lifecycle(services, self._tasks)
         self.cores = services.cores
@@ -281,12 +272,6 @@ class Kernel:
         if new.name != previous:
             self.dispatcher.switch(new)
             self._services.emit(PolicyChanged(self.now(), new.name, previous))
-
-    def _begin(self, task_id: int, slot: KernelSlot) -> None:
-        self._tasks.begin(task_id, slot)
-
-    def _must_wait(self, id_: SyscallId) -> None:
-        self._tasks.must_wait(id_)
 
     def _changeable(self, task_id: int, *, started: bool = True) -> LiveTask | None:
         """The task, unless it has ended or is about to, or the kernel is stopped, or (optionally) it has started."""
