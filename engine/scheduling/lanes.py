@@ -60,7 +60,7 @@ class LaneScheduler(Generic[K]):
     With `l` lanes that are not empty, `push` and `remove` are O(log n), `pop` and `pick` O(l log l + log n).
     """
 
-    __slots__ = ("_affinity", "_lane", "_lanes", "_policy", "_tokens", "_where")
+    __slots__ = ("_lane", "_lanes", "_tokens", "_where", "policy")
 
     def __init__(self, policy: Policy, lane: Callable[[Ready[K]], Hashable]) -> None:
         """`lane` returns the key of an item's lane; it must depend on nothing that changes while the item waits."""
@@ -68,11 +68,7 @@ class LaneScheduler(Generic[K]):
         self._tokens = count()
         self._lanes: dict[Hashable, Scheduler[K]] = {}
         self._where: dict[K, Scheduler[K]] = {}
-        self._adopt(policy)
-
-    @property
-    def policy(self) -> Policy:
-        return self._policy
+        self.policy = policy
 
     def __len__(self) -> int:
         return len(self._where)
@@ -89,7 +85,11 @@ class LaneScheduler(Generic[K]):
         """Add a ready item. Raises ValueError when its id is in the queue."""
         if item.id in self._where:
             raise ValueError(f"{item.id!r} is ready already")
-        lane = self._where[item.id] = self._lane_of(item)
+        key = self._key(item)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Scheduler(self.policy, (), self._tokens)
+        self._where[item.id] = lane
         lane.push(item)
 
     def pop(self) -> Ready[K] | None:
@@ -113,7 +113,7 @@ class LaneScheduler(Generic[K]):
         urgent one; the head then counts a pass. `now` in seconds, for affinity's bound in time from the first pass. A
         head that has to wait for a drain keeps an offer free, for itself and what the bound lets pass.
         """
-        choice = _choose(self.heads(), offers, self._policy, now)
+        choice = _choose(self.heads(), offers, self.policy, now)
         if choice is None:
             return None
         _count_pass(choice.passed, now)
@@ -126,7 +126,7 @@ class LaneScheduler(Generic[K]):
 
     def look_ahead(self) -> LookAhead[K]:
         """A copy to take items from. It is valid until the queue changes. O(l log l)."""
-        return LookAhead(self._policy, self._lanes.values())
+        return LookAhead(self.policy, self._lanes.values())
 
     def remove(self, id: K) -> Ready[K] | None:
         """Take out one item by id; None when it is not in the queue. Amortised O(1)."""
@@ -149,31 +149,21 @@ class LaneScheduler(Generic[K]):
 
     def switch(self, policy: Policy) -> None:
         """Reorder the queue by another policy, in one step. O(n)."""
-        self._adopt(policy)
-
-    def snapshot(self) -> list[Ready[K]]:
-        """The items in the order of the policy, affinity left out. O(n log n)."""
-        return [entry[3] for entry in sorted(entry for lane in self._lanes.values() for entry in lane.entries())]
-
-    def _adopt(self, policy: Policy) -> None:
-        self._policy = policy
-        self._affinity = policy if isinstance(policy, Affinity) else None
+        self.policy = policy
         lanes: dict[Hashable, list[Ready[K]]] = {}
         for item in list(self):
             lanes.setdefault(self._key(item), []).append(item)
         self._lanes = {key: Scheduler(policy, items, self._tokens) for key, items in lanes.items()}
         self._where = {item.id: lane for lane in self._lanes.values() for item in lane}
 
+    def snapshot(self) -> list[Ready[K]]:
+        """The items in the order of the policy, affinity left out. O(n log n)."""
+        return [entry[3] for entry in sorted(entry for lane in self._lanes.values() for entry in lane.entries())]
+
     def _key(self, item: Ready[K]) -> Hashable:
         # Levels decide what may pass a head, so under affinity all items of a lane have one level.
-        return self._lane(item) if self._affinity is None else (self._lane(item), self._affinity.level(item))
-
-    def _lane_of(self, item: Ready[K]) -> Scheduler[K]:
-        key = self._key(item)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Scheduler(self._policy, (), self._tokens)
-        return lane
+        lane = self._lane(item)
+        return (lane, self.policy.level(item)) if isinstance(self.policy, Affinity) else lane
 
     def _forget(self, item: Ready[K], lane: Scheduler[K]) -> None:
         del self._where[item.id]
