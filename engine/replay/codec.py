@@ -57,7 +57,7 @@ class _Header(BaseModel):
 def pack(run: Run) -> bytes:
     """Encode a run. Service is kept as executed; models and rounds are left out, as no metric uses them."""
     tasks = run.tasks
-    columns = {name: _column(run, name) for name in _COLUMNS}
+    columns = {name: getattr(tasks if where == "tasks" else run, name) for name, (where, _, _) in _COLUMNS.items()}
     plain = not tasks.ids or all(name == f"t{number}" for number, name in enumerate(tasks.ids, 1))
     header = _Header(
         policy=run.policy,
@@ -148,11 +148,6 @@ def _assembled(header: _Header, raw: bytes) -> Run:
         switches=tuple(header.switches),
         note=header.note,
     )
-
-
-def _column(run: Run, name: str) -> array[Any]:
-    column: array[Any] = getattr(run.tasks if _COLUMNS[name][0] == "tasks" else run, name)
-    return column
 
 
 def _bytes(column: array[Any], size: int) -> bytes:
