@@ -1,10 +1,10 @@
-"""Validation errors of pydantic as one line."""
+"""Validation with pydantic: the base of strict records, and errors as one line."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.sanitise import one_line
 
@@ -29,6 +29,12 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+
+
+class Strict(BaseModel):
+    """A record that can't be changed and takes no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def wording(problem: ErrorDetails) -> str:

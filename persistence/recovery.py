@@ -22,6 +22,7 @@ anywhere.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -75,14 +76,8 @@ def to_task(row: tuple[Any, ...]) -> Task:
         ValueError, TypeError, OverflowError: the row is damaged.
     """
     values = dict(zip(_COLUMNS, row, strict=True))
-    options, query = values["options"], values["query"]
-    spec = TaskSpec(
-        priority=values["asked_priority"],
-        model=values["asked_model"],
-        options=_NO_OPTIONS if options == "{}" else GenerationOptions.model_validate_json(options),
-        query=None if query is None else LlmQuery.model_validate_json(query),
-        **{name: values[name] for name in _SPEC},
-    )
+    options = values["options"]
+    spec = to_spec(values, _NO_OPTIONS if options == "{}" else GenerationOptions.model_validate_json(options))
     later = {name: values[name] for name in _LATER}
     for name in ("rounds", "attempts", "interruptions", "tokens_in", "tokens_out"):
         later[name] = int(later[name])
@@ -100,6 +95,18 @@ def to_task(row: tuple[Any, ...]) -> Task:
         held=bool(values["held"]),
         fault=None if kind is None else TaskFault(kind, fault_model, fault_core),
         **later,
+    )
+
+
+def to_spec(values: Mapping[str, Any], options: GenerationOptions) -> TaskSpec:
+    """A task as it was submitted. Raises ValidationError if its columns are damaged."""
+    query = values["query"]
+    return TaskSpec(
+        priority=values["asked_priority"],
+        model=values["asked_model"],
+        options=options,
+        query=None if query is None else LlmQuery.model_validate_json(query),
+        **{name: values[name] for name in _SPEC},
     )
 
 

@@ -9,14 +9,15 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from engine.sanitise import sanitise
+from engine.validation import Strict
 from persistence.connection import transaction
-from persistence.rows import Row, to_model
+from persistence.rows import to_model
 
 _ABOUT = "at, workload, policy, mode, core, note, complete, tasks, metrics"
 NEWEST = f"SELECT id, {_ABOUT} FROM replays ORDER BY id DESC LIMIT :limit"  # noqa: S608
 
 
-class NewReplay(Row):
+class NewReplay(Strict):
     """A replay to store.
 
     Attributes:
@@ -37,7 +38,7 @@ class NewReplay(Row):
     columns: bytes = Field(repr=False)
 
 
-class ReplayRow(Row):
+class ReplayRow(Strict):
     """A stored replay without its tasks. `metrics` is {} if a damaged file made it unreadable."""
 
     id: int
@@ -63,7 +64,7 @@ class ReplayRow(Row):
         return found if isinstance(found, dict) else {}
 
 
-class ReplayDetail(Row):
+class ReplayDetail(Strict):
     """A stored replay with its packed tasks."""
 
     row: ReplayRow

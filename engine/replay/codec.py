@@ -13,11 +13,12 @@ import zlib
 from array import array
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from engine.errors import UsageError
 from engine.replay.tables import Run, TaskTable
 from engine.sanitise import one_line
+from engine.validation import Strict
 
 _MAGIC = b"aios-run 1\n"
 MAX_BYTES = 1 << 30
@@ -38,9 +39,7 @@ _COLUMNS = {  # in the order in which they are written: name, where it is, type,
 Line = Annotated[str, AfterValidator(lambda text: one_line(text, 1000))]
 
 
-class _Header(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Header(Strict):
     policy: Line
     kind: Literal["virtual", "live"]
     slots: int = Field(ge=1)
