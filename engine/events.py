@@ -206,27 +206,6 @@ class Notice(_Event):
     text: str
 
 
-Event = (
-    KernelStateChanged
-    | PolicyChanged
-    | TaskAccepted
-    | TaskRecovered
-    | TaskStarted
-    | TaskRequeued
-    | TaskReprioritised
-    | TaskHeld
-    | SyscallReady
-    | AttemptStarted
-    | AttemptProgress
-    | AttemptEnded
-    | TaskEnded
-    | CoreChanged
-    | SlotChanged
-    | SwapPlanned
-    | ModelSwapped
-    | Notice
-)
-
 Durable = (
     PolicyChanged
     | TaskAccepted
@@ -237,4 +216,17 @@ Durable = (
     | AttemptStarted
     | AttemptEnded
     | TaskEnded
+)
+
+Event = (
+    Durable
+    | KernelStateChanged
+    | TaskRecovered
+    | SyscallReady
+    | AttemptProgress
+    | CoreChanged
+    | SlotChanged
+    | SwapPlanned
+    | ModelSwapped
+    | Notice
 )

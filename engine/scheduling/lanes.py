@@ -29,7 +29,7 @@ from bisect import insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from engine.scheduling.affinity import Affinity
 from engine.scheduling.core_models import Fit
@@ -44,14 +44,6 @@ class Offer(Protocol[_C_contra]):
 
     def fit(self, item: _C_contra) -> Fit:
         """Return the present fit of the item."""
-
-
-class _Choice(NamedTuple, Generic[K]):
-    """The item that goes next, the index of the offer that it takes, and the head that it passes, if any."""
-
-    item: Ready[K]
-    offer: int
-    passed: Ready[K] | None
 
 
 class LaneScheduler(Generic[K]):
@@ -114,11 +106,9 @@ class LaneScheduler(Generic[K]):
         head that has to wait for a drain keeps an offer free, for itself and what the bound lets pass.
         """
         choice = _choose(self.heads(), offers, self.policy, now)
-        if choice is None:
-            return None
-        _count_pass(choice.passed, now)
-        self.remove(choice.item.id)
-        return choice.item, choice.offer
+        if choice is not None:
+            self.remove(choice[0].id)
+        return choice
 
     def heads(self) -> list[Entry[K]]:
         """The head of each lane, in the order of the policy."""
@@ -193,11 +183,9 @@ class LookAhead(Generic[K]):
     def pick(self, offers: Sequence[Offer[Ready[K]]], now: float) -> tuple[Ready[K], int] | None:
         """Take the item that goes next, as `LaneScheduler.pick`."""
         choice = _choose(self._heads, offers, self.policy, now)
-        if choice is None:
-            return None
-        _count_pass(choice.passed, now)
-        at = next(n for n, entry in enumerate(self._heads) if entry[3] is choice.item)
-        return self._take(at), choice.offer
+        if choice is not None:
+            self._take(next(n for n, entry in enumerate(self._heads) if entry[3] is choice[0]))
+        return choice
 
     def _take(self, at: int) -> Ready[K]:
         item = self._heads.pop(at)[3]
@@ -214,8 +202,8 @@ class LookAhead(Generic[K]):
 
 def _choose(
     heads: Sequence[Entry[K]], offers: Sequence[Offer[Ready[K]]], policy: Policy, now: float
-) -> _Choice[K] | None:
-    """Choose among the lanes' heads, sorted by the policy; see `LaneScheduler.pick`. Changes nothing."""
+) -> tuple[Ready[K], int] | None:
+    """Choose among the lanes' heads, sorted by the policy; see `LaneScheduler.pick`. Changes nothing but passes."""
     kept: set[int] = set()
     for position, (_, _, _, head) in enumerate(heads):
         fits = sorted(
@@ -224,16 +212,19 @@ def _choose(
         if not fits:
             continue
         fit, chosen = fits[0]
-        if fit in (Fit.SWAP, Fit.DRAIN) and _may_be_passed(head, policy, now):
+        may_be_passed = isinstance(policy, Affinity) and policy.lets_pass(head.passes, head.passed_at, now)
+        if fit in (Fit.SWAP, Fit.DRAIN) and may_be_passed:
             rest = heads[position + 1 :]
             followers = {n: _first_loaded(head, rest, offers[n], policy) for _, n in fits}
             own = [(fit, n) for fit, n in fits if followers[n] is None and fit is not Fit.DRAIN]
             if own:
                 fit, chosen = own[0]
             elif passing := [(item, n) for _, n in fits if (item := followers[n]) is not None]:
-                return _Choice(*passing[0], head)
+                head.passes += 1
+                head.passed_at = now if head.passed_at is None else head.passed_at
+                return passing[0]
         if fit is not Fit.DRAIN:
-            return _Choice(head, chosen, None)
+            return head, chosen
         kept.add(chosen)
         if len(kept) == len(offers):
             return None
@@ -251,13 +242,3 @@ def _first_loaded(head: Ready[K], rest: Iterable[Entry[K]], offer: Offer[Ready[K
         if fit is not Fit.NEVER:
             least = min(least, level(item))
     return None
-
-
-def _may_be_passed(head: Ready[K], policy: Policy, now: float) -> bool:
-    return isinstance(policy, Affinity) and policy.lets_pass(head.passes, head.passed_at, now)
-
-
-def _count_pass(head: Ready[K] | None, now: float) -> None:
-    if head is not None:
-        head.passes += 1
-        head.passed_at = now if head.passed_at is None else head.passed_at
