@@ -213,7 +213,7 @@ def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *
             if not rows:
                 continue
             if coerce:
-                rows = [_storable_row(row) for row in rows]  # noqa: PLW2901
+                rows = [tuple(map(_storable, row)) for row in rows]  # noqa: PLW2901
             statement = STATEMENTS[name]
             if name == "end":
                 _index_results(connection, rows)
@@ -235,10 +235,6 @@ def _index_results(connection: sqlite3.Connection, ends: Sequence[Row]) -> None:
         "INSERT INTO tasks_words (rowid, prompt, result) VALUES (?, ?, ?)",
         [(task, prompt, results[task]) for task, prompt in known],
     )
-
-
-def _storable_row(row: Row) -> Row:
-    return tuple(_storable(value) for value in row)
 
 
 def _storable(value: Any) -> Any:

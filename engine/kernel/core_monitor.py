@@ -191,7 +191,7 @@ class CoreMonitor:
                 if event.kind == "notice":
                     self._publish(Notice(self._now(), "warning", event.reason))
                     continue
-                self._publish_slots(self._slots.apply(core, event))
+                self.publish_slots(self._slots.apply(core, event))
                 self._dispatcher.kick()
                 # An inspection may itself make a core report a change, so that one would lead to the next at once.
                 self._change(core, urgent=True)
@@ -203,18 +203,19 @@ class CoreMonitor:
 
     def update_slots(self, core: Core) -> None:
         """Read the core's slots now, without waiting for its events."""
-        self._publish_slots(self._slots.synchronise(core))
+        self.publish_slots(self._slots.synchronise(core))
 
     def quarantine(self, slot: KernelSlot, reason: str) -> None:
         """Offer a slot to no task, because an attempt that was lost may still execute on it."""
-        self._publish_slots([self._slots.quarantine(slot.slot.id, reason)])
+        self.publish_slots([self._slots.quarantine(slot.slot.id, reason)])
 
     def end_quarantine(self, slot: KernelSlot) -> None:
         """Offer a slot again: its lost attempt has ended, and its core has reported nothing else meanwhile."""
         if slot.quarantined and slot.core.name in self._followed:
-            self._publish_slots([self._slots.relieve(slot.slot.id)])
+            self.publish_slots([self._slots.relieve(slot.slot.id)])
             self._dispatcher.kick()
 
-    def _publish_slots(self, slots: Iterable[Slot]) -> None:
+    def publish_slots(self, slots: Iterable[Slot]) -> None:
+        """Publish the states of these slots."""
         for slot in slots:
             self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))

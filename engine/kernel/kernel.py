@@ -122,9 +122,8 @@ class Kernel:
             KernelStateChanged(at, self.state, self._lifecycle.history_error or ""),
             PolicyChanged(at, self.policy.name, None),
         ]
-        for kernel_slot in self.slots:
-            slot = kernel_slot.slot
-            events.append(SlotChanged(at, slot.id, slot.core, slot.state, slot.reason))
+        slots = [each.slot for each in self.slots]
+        events += [SlotChanged(at, slot.id, slot.core, slot.state, slot.reason) for slot in slots]
         events += [CoreChanged(at, info) for info in self.infos]
         events += self.dispatcher.swaps.planned.values()
         return events + self._tasks.snapshot()

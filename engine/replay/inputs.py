@@ -146,7 +146,6 @@ def _sort(made: ReplayInput) -> None:
         return array(column.typecode, [column[index] for index in order])
 
     tasks.ids = [tasks.id(index) for index in order]
-    tasks.at, tasks.service, tasks.prefill = arranged(at), arranged(tasks.service), arranged(tasks.prefill)
-    tasks.priority, tasks.rounds = arranged(tasks.priority), arranged(tasks.rounds)
-    tasks.client, tasks.model = arranged(tasks.client), arranged(tasks.model)
+    for name in ("at", "service", "prefill", "priority", "rounds", "client", "model"):
+        setattr(tasks, name, arranged(getattr(tasks, name)))
     made.input_tokens, made.output_tokens = arranged(made.input_tokens), arranged(made.output_tokens)
