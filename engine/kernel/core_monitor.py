@@ -207,12 +207,12 @@ class CoreMonitor:
 
     def quarantine(self, slot: KernelSlot, reason: str) -> None:
         """Offer a slot to no task, because an attempt that was lost may still execute on it."""
-        self.publish_slots([self._slots.quarantine(slot.slot.id, reason)])
+        self.publish_slots([self._slots.quarantine(slot, reason)])
 
     def end_quarantine(self, slot: KernelSlot) -> None:
         """Offer a slot again: its lost attempt has ended, and its core has reported nothing else meanwhile."""
         if slot.quarantined and slot.core.name in self._followed:
-            self.publish_slots([self._slots.relieve(slot.slot.id)])
+            self.publish_slots([self._slots.relieve(slot)])
             self._dispatcher.kick()
 
     def publish_slots(self, slots: Iterable[Slot]) -> None:

@@ -137,7 +137,7 @@ async def prepare(state: State) -> Bench:
         slot = slots[number % len(slots)]
         bench.dispatcher.slots.apply(slot.core, SlotEvent("down", slot.id))
     if state.lost is not None:
-        bench.dispatcher.slots.quarantine(slots[state.lost % len(slots)].id, "lost")
+        bench.dispatcher.slots.quarantine(slots[state.lost % len(slots)], "lost")
     await bench.settle()
     bench.dispatcher.admits_tasks, bench.dispatcher.admits_rounds = state.admits
     return bench
