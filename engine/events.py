@@ -14,38 +14,54 @@ from engine.task import AttemptState, KernelState, Task, TaskSpec, TaskState
 
 
 @dataclass(frozen=True, slots=True)
-class KernelStateChanged:
+class _Event:
     at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _OfTask(_Event):
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class _OfAttempt(_OfTask):
+    round: int
+    attempt: int
+    slot: str
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """The attempt: task, round, number."""
+        return self.task, self.round, self.attempt
+
+
+@dataclass(frozen=True, slots=True)
+class KernelStateChanged(_Event):
     state: KernelState
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyChanged:
-    at: float
+class PolicyChanged(_Event):
     policy: str
     previous: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskAccepted:
+class TaskAccepted(_OfTask):
     """A task was submitted and is durable. `retry_of`: the ended task whose spec it repeats."""
 
-    at: float
-    task: int
     spec: TaskSpec
     retry_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskRecovered:
+class TaskRecovered(_OfTask):
     """A task that an earlier run of the program left was queued again. `submitted_at` is the time of its submission.
 
     In a snapshot it introduces every task that has not ended. `retry_of`: as in TaskAccepted.
     """
 
-    at: float
-    task: int
     spec: TaskSpec
     priority: int
     submitted_at: float
@@ -54,59 +70,44 @@ class TaskRecovered:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskStarted:
+class TaskStarted(_OfTask):
     """A task got its first slot, and its agent starts."""
 
-    at: float
-    task: int
     dispatch_order: int
     round_total: int | None
 
 
 @dataclass(frozen=True, slots=True)
-class TaskRequeued:
+class TaskRequeued(_OfTask):
     """A running task went back to the queue, to start again, because the program was stopped."""
 
-    at: float
-    task: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class TaskReprioritised:
-    at: float
-    task: int
+class TaskReprioritised(_OfTask):
     priority: int
     previous: int
 
 
 @dataclass(frozen=True, slots=True)
-class TaskHeld:
+class TaskHeld(_OfTask):
     """A queued task was held or released. While held it is not dispatched."""
 
-    at: float
-    task: int
     held: bool
 
 
 @dataclass(frozen=True, slots=True)
-class SyscallReady:
+class SyscallReady(_OfTask):
     """A running task's next llm syscall waits for a slot."""
 
-    at: float
-    task: int
     round: int
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptStarted:
+class AttemptStarted(_OfAttempt):
     """`ready_at`: when the syscall became ready; at − ready_at is its waiting time. `prompt`: the last message."""
 
-    at: float
-    task: int
-    round: int
-    attempt: int
-    slot: str
     core: str
     model: str | None
     ready_at: float
@@ -114,14 +115,9 @@ class AttemptStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptProgress:
+class AttemptProgress(_OfAttempt):
     """A chunk of an executing attempt's stream. The history stores the reply at the end, not the chunks."""
 
-    at: float
-    task: int
-    round: int
-    attempt: int
-    slot: str
     kind: Literal["text", "thinking", "progress"]
     text: str
     tokens: int
@@ -130,14 +126,9 @@ class AttemptProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptEnded:
+class AttemptEnded(_OfAttempt):
     """The only final record of an attempt. `retry_in_s`: seconds until the next attempt; None if none follows."""
 
-    at: float
-    task: int
-    round: int
-    attempt: int
-    slot: str
     state: AttemptState
     model: str | None = None
     reply: str = ""
@@ -152,25 +143,22 @@ class AttemptEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskEnded:
+class TaskEnded(_OfTask):
     """The only final record of a task, published once it is durable. `final` is a copy that never changes."""
 
-    at: float
-    task: int
     state: TaskState
     final: Task
 
 
 @dataclass(frozen=True, slots=True)
-class CoreChanged:
+class CoreChanged(_Event):
     """A core was inspected: its health and models as they are now."""
 
-    at: float
     info: CoreInfo
 
 
 @dataclass(frozen=True, slots=True)
-class SwapPlanned:
+class SwapPlanned(_Event):
     """The next ready item, in order, for which a core has to load a model; `to_model` is empty if there is none.
 
     Attributes:
@@ -180,7 +168,6 @@ class SwapPlanned:
             if not limited.
     """
 
-    at: float
     core: str
     from_model: str
     to_model: str
@@ -190,13 +177,12 @@ class SwapPlanned:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSwapped:
+class ModelSwapped(_Event):
     """An attempt began on a core that holds one model at a time, and its model replaces another one.
 
     The time to load it is `usage.load_s` in the AttemptEnded of that attempt.
     """
 
-    at: float
     core: str
     slot: str
     task: int
@@ -205,8 +191,7 @@ class ModelSwapped:
 
 
 @dataclass(frozen=True, slots=True)
-class SlotChanged:
-    at: float
+class SlotChanged(_Event):
     slot: str
     core: str
     state: SlotState
@@ -214,34 +199,12 @@ class SlotChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(_Event):
     """A message for the operator that belongs to no task."""
 
-    at: float
     level: Literal["info", "warning", "error"]
     text: str
 
-
-Event = (
-    KernelStateChanged
-    | PolicyChanged
-    | TaskAccepted
-    | TaskRecovered
-    | TaskStarted
-    | TaskRequeued
-    | TaskReprioritised
-    | TaskHeld
-    | SyscallReady
-    | AttemptStarted
-    | AttemptProgress
-    | AttemptEnded
-    | TaskEnded
-    | CoreChanged
-    | SlotChanged
-    | SwapPlanned
-    | ModelSwapped
-    | Notice
-)
 
 Durable = (
     PolicyChanged
@@ -253,4 +216,17 @@ Durable = (
     | AttemptStarted
     | AttemptEnded
     | TaskEnded
+)
+
+Event = (
+    Durable
+    | KernelStateChanged
+    | TaskRecovered
+    | SyscallReady
+    | AttemptProgress
+    | CoreChanged
+    | SlotChanged
+    | SwapPlanned
+    | ModelSwapped
+    | Notice
 )

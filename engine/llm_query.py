@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue
 
 from engine.sanitise import one_line, sanitise
+from engine.validation import Strict
 
 MAX_MESSAGES = 2_000
 MAX_TOOLS = 256
@@ -31,20 +32,16 @@ def _line(value: Any) -> Any:
 Line = Annotated[str, BeforeValidator(_line)]
 
 
-class QueryCall(BaseModel):
+class QueryCall(Strict):
     """A tool call in an assistant's turn."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: Annotated[Line, Field(min_length=1)]
-    arguments: Annotated[dict[str, JsonValue], BeforeValidator(clean_json)] = {}
+    arguments: Annotated[dict[str, JsonValue], BeforeValidator(clean_json)] = {}  # noqa: RUF012
     id: Line = ""
 
 
-class QueryMessage(BaseModel):
+class QueryMessage(Strict):
     """One turn of the conversation. tool, call: for the role `tool`, the tool that answered and the id of the call."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     role: Literal["system", "user", "assistant", "tool"]
     content: Annotated[str, BeforeValidator(clean_json), Field(max_length=MAX_CONTENT_CHARS)]
@@ -53,7 +50,7 @@ class QueryMessage(BaseModel):
     call: Line = ""
 
 
-class LlmQuery(BaseModel):
+class LlmQuery(Strict):
     """The query of a task for the agent `kernel/query`.
 
     Attributes:
@@ -61,8 +58,6 @@ class LlmQuery(BaseModel):
         form: `text`, or `json`: the answer must be JSON. With tools, the answer may be tool calls instead.
         json_schema: the schema of the JSON; given to the model, and enforced by cores that support it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     messages: Annotated[tuple[QueryMessage, ...], Field(min_length=1, max_length=MAX_MESSAGES)]
     tools: Annotated[tuple[dict[str, JsonValue], ...], BeforeValidator(clean_json), Field(max_length=MAX_TOOLS)] = ()

@@ -5,19 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from engine.llm_query import LlmQuery, clean_json
-from engine.sanitise import one_line, sanitise
+from engine.sanitise import one_line
+from engine.validation import Strict
 
 MOST_URGENT, LEAST_URGENT, DEFAULT_PRIORITY = 0, 9, 5
 MAX_PROMPT_CHARS = 1_048_576
-
-
-def _clean(value: Any) -> Any:
-    return sanitise(value.replace("\r\n", "\n")) if isinstance(value, str) else value
 
 
 def _name(value: str) -> str:
@@ -25,7 +22,7 @@ def _name(value: str) -> str:
 
 
 Priority = Annotated[int, Field(ge=MOST_URGENT, le=LEAST_URGENT)]
-Text = Annotated[str, BeforeValidator(_clean), Field(max_length=MAX_PROMPT_CHARS)]
+Text = Annotated[str, BeforeValidator(clean_json), Field(max_length=MAX_PROMPT_CHARS)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_name)]
 
 
@@ -74,7 +71,7 @@ KeepAlive = Annotated[str, AfterValidator(_duration)]
 """Time that a model stays in memory after use: `300s`, `5m`, `1h`, `0` for no time, `-1` for ever."""
 
 
-class GenerationOptions(BaseModel):
+class GenerationOptions(Strict):
     """Options of one generation. None leaves an option to the agent, and then to the core.
 
     Attributes:
@@ -85,8 +82,6 @@ class GenerationOptions(BaseModel):
         endpoint: `chat` with the model's template; `generate`: the same with only the last message and the system
             message; `raw`: that prompt without any template.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(ge=0, le=10)] | None = None
@@ -107,15 +102,13 @@ class GenerationOptions(BaseModel):
         return base.model_copy(update=self.model_dump(exclude_none=True))
 
 
-class TaskSpec(BaseModel):
+class TaskSpec(Strict):
     """A task as an operator or client submits it.
 
     `deadline` is in seconds after submission; it is recorded, not enforced. `ref` is the submitter's own id of the
     task, `workload` the file it came from. A trace row without text has `input_tokens` instead of a prompt.
     `query` is a client's whole conversation, for the agent `kernel/query`; `prompt` is then its last message, to show.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompt: Text = ""
     agent: Name = "chat"

@@ -1,10 +1,10 @@
-"""Validation errors of pydantic as one line."""
+"""Validation with pydantic: the base of strict records, and errors as one line."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.sanitise import one_line
 
@@ -13,14 +13,10 @@ if TYPE_CHECKING:
 
 
 _KINDS = {
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_parsing": "a number",
-    "float_type": "a number",
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number"),
+    **dict.fromkeys(("bool_parsing", "bool_type"), "true or false"),
     "finite_number": "a finite number",
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
     "string_type": "text",
 }
 _BOUNDS = {
@@ -29,6 +25,12 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+
+
+class Strict(BaseModel):
+    """A record that can't be changed and takes no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def wording(problem: ErrorDetails) -> str:

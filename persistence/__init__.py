@@ -1,22 +1,18 @@
 """The history: tasks, their attempts and operator actions, in one SQLite database."""
 
-from persistence.activity import Activity, Share
+from persistence.activity import Activity
 from persistence.history import History
 from persistence.replays import NewReplay, ReplayDetail, ReplayRow
-from persistence.rows import AttemptRow, PolicySwitchRow, PriorityChangeRow, RunRow, TaskDetail
+from persistence.rows import RunRow, TaskDetail
 from persistence.store import SqliteStore
 
 __all__ = [
     "Activity",
-    "AttemptRow",
     "History",
     "NewReplay",
-    "PolicySwitchRow",
-    "PriorityChangeRow",
     "ReplayDetail",
     "ReplayRow",
     "RunRow",
-    "Share",
     "SqliteStore",
     "TaskDetail",
 ]

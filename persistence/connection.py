@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar, cast
 
 import aiosqlite
@@ -93,6 +94,19 @@ class ThreadedConnection:
         """Close the connection and end its thread."""
         async with self._lock:
             await self._connection.close()
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what the body writes; if it raises, or the commit fails, nothing of it is written."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # after some errors SQLite has rolled back by itself
+                connection.execute("ROLLBACK")
 
 
 def _read_text_leniently(connection: sqlite3.Connection) -> None:

@@ -23,7 +23,6 @@ from persistence.rows import (
     RECORD_COLUMNS,
     AgentRow,
     AttemptRow,
-    PolicySwitchRow,
     PriorityChangeRow,
     RunRow,
     TaskDetail,
@@ -36,15 +35,8 @@ from persistence.search import Search, parse
 from persistence.submissions import ACTS, COLUMNS, ActRow, Submission, to_submission
 
 # Inside the class, `list` would mean the method of History.
-Records = list[TaskRecord]
-Runs = list[RunRow]
-Switches = list[PolicySwitchRow]
-Lines = list[str]
-Replays = list[ReplayRow]
-Acts = list[ActRow]
-Timings = list[tuple[str | None, int, int, float, float]]
 T = TypeVar("T")
-Page = list[tuple[int, T]]
+Rows = list[T]
 
 _PAGE = 200  # tasks held at a time by an export
 MAX_ROWS = 2**62
@@ -113,17 +105,14 @@ class History:
         *,
         newest_first: bool = True,
         **filters: Unpack[HistoryFilter],
-    ) -> Records:
+    ) -> Rows[TaskRecord]:
         """Tasks that match the filter, in order of submission. `limit` None: all."""
         where, values = _where(filters)
         sql = (
             f"SELECT {RECORD_COLUMNS} FROM tasks {where}"  # noqa: S608  (only our own words are put in)
             f" ORDER BY id {'DESC' if newest_first else 'ASC'} LIMIT :limit OFFSET :offset"
         )
-        values |= {
-            "limit": -1 if limit is None else max(0, min(limit, MAX_ROWS)),
-            "offset": max(0, min(offset, MAX_ROWS)),
-        }
+        values |= {"limit": _limit(limit), "offset": _limit(offset)}
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
     async def show(self, task_id: int) -> TaskDetail | None:
@@ -132,13 +121,13 @@ class History:
             return None
         return await self._reader.run(lambda connection: _detail(connection, task_id))
 
-    async def search(self, text: str, limit: int = 50) -> Records:
+    async def search(self, text: str, limit: int = 50) -> Rows[TaskRecord]:
         """Tasks whose prompt and result contain all words of `text`, the last one as a prefix; best match first."""
         search = parse(text)
         if search is None:
             return []
         sql, values = _search_sql(search)
-        values["limit"] = max(0, min(limit, MAX_ROWS))
+        values["limit"] = _limit(limit)
         return await self._reader.run(lambda connection: _records(connection, sql, values))
 
     async def export(self, **filters: Unpack[HistoryFilter]) -> AsyncIterator[TaskRecord]:
@@ -161,7 +150,7 @@ class History:
         )
         after = -1
 
-        def read(connection: sqlite3.Connection) -> Page[T]:
+        def read(connection: sqlite3.Connection) -> Rows[tuple[int, T]]:
             return [(row["id"], convert(row)) for row in connection.execute(sql, values | {"after": after})]
 
         while True:
@@ -172,11 +161,10 @@ class History:
                 return
             after = page[-1][0]
 
-    async def acts(self, *, since: float | None = None, until: float | None = None) -> Acts:
+    async def acts(self, *, since: float | None = None, until: float | None = None) -> Rows[ActRow]:
         """Operator actions: policy switches before `until`, priority changes between both, oldest first."""
-        values = {"since": -math.inf if since is None else since, "until": math.inf if until is None else until}
-        rows = await self._reader.run(partial(_dicts, sql=ACTS, values=values))
-        return [to_model(ActRow, row) for row in rows]
+        since, until = -math.inf if since is None else since, math.inf if until is None else until
+        return await self._rows(ActRow, ACTS, since=since, until=until)
 
     async def counts(self) -> dict[TaskState, int]:
         """The number of tasks in each state."""
@@ -188,20 +176,14 @@ class History:
 
     async def by_agent(self) -> dict[str, AgentRow]:
         """Statistics of each agent by its plain name: with and without an author it is the same agent."""
-        rows = await self._reader.run(lambda connection: connection.execute(_BY_AGENT).fetchall())
-        return {row.agent: row for row in (to_model(AgentRow, dict(each)) for each in rows)}
+        return {row.agent: row for row in await self._rows(AgentRow, _BY_AGENT)}
 
-    async def runs(self, limit: int = 50) -> Runs:
+    async def runs(self, limit: int = 50) -> Rows[RunRow]:
         """The programs that owned this history, newest first."""
         sql = "SELECT id, pid, program, version, core, started_at, ended_at FROM runs ORDER BY id DESC LIMIT :limit"
-        return await self._rows(RunRow, sql, limit)
+        return await self._rows(RunRow, sql, limit=_limit(limit))
 
-    async def policy_switches(self, limit: int = 1000) -> Switches:
-        """Policy switches, newest first."""
-        sql = "SELECT at, run, policy, previous FROM policy_switches ORDER BY id DESC LIMIT :limit"
-        return await self._rows(PolicySwitchRow, sql, limit)
-
-    async def timings(self, limit: int | None = None) -> Timings:
+    async def timings(self, limit: int | None = None) -> Rows[tuple[str | None, int, int, float, float]]:
         """The newest successful attempts: model, tokens in and out, seconds of prefill and of decoding.
 
         `limit` None: all of them.
@@ -210,7 +192,7 @@ class History:
             "SELECT model, tokens_in, tokens_out, prefill_s, decode_s FROM attempts WHERE state = 'done'"
             " ORDER BY id DESC LIMIT :limit"
         )
-        values = {"limit": -1 if limit is None else max(0, min(limit, MAX_ROWS))}
+        values = {"limit": _limit(limit)}
         return await self._reader.run(lambda raw: [to_timing(row) for row in raw.execute(sql, values)])
 
     async def activity(self, since: float, until: float, buckets: int = 60, *, alive: bool = True) -> Activity:
@@ -222,9 +204,9 @@ class History:
             partial(activity.activity, since=since, until=until, buckets=buckets, alive=alive)
         )
 
-    async def replays(self, limit: int = 50) -> Replays:
+    async def replays(self, limit: int = 50) -> Rows[ReplayRow]:
         """Stored replays, newest first, without their tasks."""
-        return await self._reader.run(lambda raw: replays.newest(raw, max(0, min(limit, MAX_ROWS))))
+        return await self._rows(ReplayRow, replays.NEWEST, limit=_limit(limit))
 
     async def replay(self, replay_id: int) -> ReplayDetail | None:
         """One stored replay with its tasks; None if there is none with this id."""
@@ -232,7 +214,7 @@ class History:
             return None
         return await self._reader.run(lambda raw: replays.detail(raw, replay_id))
 
-    async def check(self) -> Lines:
+    async def check(self) -> Rows[str]:
         """Problems of the database, one line each; empty if it is sound. Raises StoreError if there is no database."""
         if not self.path.exists():
             raise StoreError(f"no history at {self.path}")
@@ -241,12 +223,15 @@ class History:
         except StoreError as error:
             return [str(error)]
 
-    async def _rows(self, model: type[Model], sql: str, limit: int) -> list[Model]:  # type: ignore[valid-type]
-        def read(connection: sqlite3.Connection) -> Any:
-            rows = connection.execute(sql, {"limit": max(0, min(limit, MAX_ROWS))})
-            return [to_model(model, dict(row)) for row in rows]
+    async def _rows(self, model: type[Model], sql: str, **values: float) -> Rows[Model]:
+        return await self._reader.run(
+            lambda connection: [to_model(model, dict(row)) for row in connection.execute(sql, values)]
+        )
 
-        return await self._reader.run(read)
+
+def _limit(rows: int | None) -> int:
+    """A number of rows as SQLite takes it; -1, no limit, for None."""
+    return -1 if rows is None else max(0, min(rows, MAX_ROWS))
 
 
 def _where(filters: HistoryFilter) -> tuple[str, dict[str, Any]]:
@@ -277,11 +262,7 @@ def _search_sql(search: Search) -> tuple[str, dict[str, Any]]:
     return f"SELECT {columns} FROM {source} WHERE {where} ORDER BY {order} LIMIT :limit", values  # noqa: S608
 
 
-def _dicts(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [dict(row) for row in connection.execute(sql, values)]
-
-
-def _records(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> Records:
+def _records(connection: sqlite3.Connection, sql: str, values: Mapping[str, Any]) -> Rows[TaskRecord]:
     return [to_record(row) for row in connection.execute(sql, values)]
 
 

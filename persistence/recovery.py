@@ -22,7 +22,7 @@ anywhere.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -76,14 +76,8 @@ def to_task(row: tuple[Any, ...]) -> Task:
         ValueError, TypeError, OverflowError: the row is damaged.
     """
     values = dict(zip(_COLUMNS, row, strict=True))
-    options, query = values["options"], values["query"]
-    spec = TaskSpec(
-        priority=values["asked_priority"],
-        model=values["asked_model"],
-        options=_NO_OPTIONS if options == "{}" else GenerationOptions.model_validate_json(options),
-        query=None if query is None else LlmQuery.model_validate_json(query),
-        **{name: values[name] for name in _SPEC},
-    )
+    options = values["options"]
+    spec = to_spec(values, _NO_OPTIONS if options == "{}" else GenerationOptions.model_validate_json(options))
     later = {name: values[name] for name in _LATER}
     for name in ("rounds", "attempts", "interruptions", "tokens_in", "tokens_out"):
         later[name] = int(later[name])
@@ -104,6 +98,18 @@ def to_task(row: tuple[Any, ...]) -> Task:
     )
 
 
+def to_spec(values: Mapping[str, Any], options: GenerationOptions) -> TaskSpec:
+    """A task as it was submitted. Raises ValidationError if its columns are damaged."""
+    query = values["query"]
+    return TaskSpec(
+        priority=values["asked_priority"],
+        model=values["asked_model"],
+        options=options,
+        query=None if query is None else LlmQuery.model_validate_json(query),
+        **{name: values[name] for name in _SPEC},
+    )
+
+
 def _safe(text: str | None) -> str | None:
     return None if text is None else sanitise(text)
 
@@ -117,43 +123,27 @@ def load(connection: sqlite3.Connection, task_id: int) -> Task | None:
         raise StoreError(f"task {task_id} in the history is damaged: {_reason(error)}") from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Queued:
-    queued: list[Task]
-    damaged: dict[int, str]
-
-
 def recover(connection: sqlite3.Connection, *, max_interruptions: int, run: int, at: float) -> Recovery:
     """Implement `engine.store.Store.recover` in the open transaction. `at`: now, in Unix seconds."""
     connection.execute(_INTERRUPT_ATTEMPTS, (at,))
     running = connection.execute("SELECT id, interruptions + 1 FROM tasks WHERE state = 'running' ORDER BY id")
     counts: dict[int, int] = dict(running.fetchall())
     connection.execute(_REQUEUE)
-    failed = []
+    failed: dict[int, str] = {}
+    queued: list[Task] = []
     for task, count in counts.items():
         if count >= max_interruptions:
             times = "once" if count == 1 else f"{count} times"
-            _fail(connection, task, run, at, f"interrupted {times}: the program died while it ran")
-            failed.append(task)
-    found = _queued(connection)
-    for task, reason in found.damaged.items():
-        _fail(connection, task, run, at, f"its record in the history is damaged: {reason}")
-        failed.append(task)
-    return Recovery(tuple(found.queued), frozenset(counts).difference(failed), tuple(sorted(failed)))
-
-
-def _queued(connection: sqlite3.Connection) -> _Queued:
-    found = _Queued([], {})
+            failed[task] = f"interrupted {times}: the program died while it ran"
     for row in connection.execute(f"{_SELECT} WHERE state = 'queued' ORDER BY id"):
+        task = int(row[_COLUMNS.index("id")])
         try:
-            found.queued.append(to_task(row))
+            if task not in failed:
+                queued.append(to_task(row))
         except _DAMAGES as error:
-            found.damaged[int(row[_COLUMNS.index("id")])] = _reason(error)
-    return found
-
-
-def _fail(connection: sqlite3.Connection, task: int, run: int, at: float, error: str) -> None:
-    connection.execute(_FAIL, (task, at, run, error))
+            failed[task] = f"its record in the history is damaged: {_reason(error)}"
+    connection.executemany(_FAIL, [(task, at, run, reason) for task, reason in failed.items()])
+    return Recovery(tuple(queued), frozenset(counts).difference(failed), tuple(sorted(failed)))
 
 
 def _reason(error: Exception) -> str:

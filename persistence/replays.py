@@ -9,12 +9,15 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from engine.sanitise import sanitise
-from persistence.rows import Row, to_model
+from engine.validation import Strict
+from persistence.connection import transaction
+from persistence.rows import to_model
 
 _ABOUT = "at, workload, policy, mode, core, note, complete, tasks, metrics"
+NEWEST = f"SELECT id, {_ABOUT} FROM replays ORDER BY id DESC LIMIT :limit"  # noqa: S608
 
 
-class NewReplay(Row):
+class NewReplay(Strict):
     """A replay to store.
 
     Attributes:
@@ -35,7 +38,7 @@ class NewReplay(Row):
     columns: bytes = Field(repr=False)
 
 
-class ReplayRow(Row):
+class ReplayRow(Strict):
     """A stored replay without its tasks. `metrics` is {} if a damaged file made it unreadable."""
 
     id: int
@@ -61,7 +64,7 @@ class ReplayRow(Row):
         return found if isinstance(found, dict) else {}
 
 
-class ReplayDetail(Row):
+class ReplayDetail(Strict):
     """A stored replay with its packed tasks."""
 
     row: ReplayRow
@@ -74,31 +77,14 @@ def add(connection: sqlite3.Connection, replay: NewReplay) -> int:
     core = None if replay.core is None else sanitise(replay.core)
     metrics = json.dumps(replay.metrics, allow_nan=False)
     values = (replay.at, *texts, core, sanitise(replay.note), replay.complete, replay.tasks, metrics, replay.columns)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        added = connection.execute(
-            f"INSERT INTO replays ({_ABOUT}, columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-            values,
-        )
-        connection.execute("COMMIT")
-        return int(added.lastrowid or 0)
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    insert = f"INSERT INTO replays ({_ABOUT}, columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+    with transaction(connection):
+        return int(connection.execute(insert, values).lastrowid or 0)
 
 
 def delete(connection: sqlite3.Connection, replay_id: int) -> bool:
     """Delete a replay; False if there is none with this id. Its pages in the file are reused."""
     return connection.execute("DELETE FROM replays WHERE id = ?", (replay_id,)).rowcount == 1
-
-
-def newest(connection: sqlite3.Connection, limit: int) -> list[ReplayRow]:
-    """The newest `limit` replays, newest first."""
-    rows = connection.execute(
-        f"SELECT id, {_ABOUT} FROM replays ORDER BY id DESC LIMIT ?",  # noqa: S608
-        (limit,),
-    )
-    return [to_model(ReplayRow, dict(row)) for row in rows]
 
 
 def detail(connection: sqlite3.Connection, replay_id: int) -> ReplayDetail | None:

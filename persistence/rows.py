@@ -7,11 +7,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue, ValidationError, computed_field
+from pydantic import BaseModel, BeforeValidator, JsonValue, ValidationError, computed_field
 
 from engine.llm_query import clean_json
 from engine.sanitise import one_line, sanitise
 from engine.task import AttemptState, GenerationOptions, TaskRecord
+from engine.validation import Strict
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -27,15 +28,11 @@ _PLACEHOLDERS: Mapping[str, Any] = {
 }
 
 
-class Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ToolCallRow(Row):
+class ToolCallRow(Strict):
     """A tool call that a model asked for."""
 
     name: str
-    arguments: dict[str, JsonValue] = {}
+    arguments: dict[str, JsonValue] = {}  # noqa: RUF012  (pydantic copies it)
     id: str = ""
 
 
@@ -44,7 +41,7 @@ def _calls(value: Any) -> Any:
     return clean_json(json.loads(value)) if isinstance(value, str) and value else value or ()
 
 
-class AttemptRow(Row):
+class AttemptRow(Strict):
     """One execution of a syscall. Times are Unix seconds, durations seconds.
 
     `start` counts the task's starts: after an interruption it starts again with round 1, attempt 1.
@@ -82,7 +79,7 @@ class AttemptRow(Row):
         return self.started_at - self.ready_at
 
 
-class PriorityChangeRow(Row):
+class PriorityChangeRow(Strict):
     """A change of a task's priority at `at`."""
 
     at: float
@@ -90,16 +87,7 @@ class PriorityChangeRow(Row):
     previous: int
 
 
-class PolicySwitchRow(Row):
-    """A switch of the policy in program run `run`; `previous` is None for the initial policy."""
-
-    at: float
-    run: int
-    policy: str
-    previous: str | None = None
-
-
-class RunRow(Row):
+class RunRow(Strict):
     """A program that owned this history. `ended_at` None: it still does, or it was killed."""
 
     id: int
@@ -111,7 +99,7 @@ class RunRow(Row):
     ended_at: float | None = None
 
 
-class AgentRow(Row):
+class AgentRow(Strict):
     """Statistics of an agent: tasks by end state, mean times of those that are done, in seconds, and tokens."""
 
     agent: str
@@ -126,7 +114,7 @@ class AgentRow(Row):
     last_at: float | None = None
 
 
-class TaskDetail(Row):
+class TaskDetail(Strict):
     """Everything in the history about a task. `asked_priority` and `asked_model` are those of its submission."""
 
     record: TaskRecord

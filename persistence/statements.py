@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -117,38 +117,43 @@ _FINAL_COST = attrgetter("service_s", "decode_s", "ttft_s", "tokens_in", "tokens
 _FAULT = attrgetter("kind", "model", "core")
 
 
-def _accept(event: TaskAccepted, run: int) -> Iterator[tuple[str, Row]]:
-    spec = event.spec
-    options = "{}" if spec.options == _NO_OPTIONS else spec.options.model_dump_json(exclude_none=True)
-    query = None if spec.query is None else spec.query.model_dump_json(exclude_defaults=True)
-    yield "accept", (event.task, *_SPEC(spec), options, *_SPEC_ORIGIN(spec), event.retry_of, run, event.at, query)
-    yield "index", (event.task, spec.prompt)
+def _rows(record: Record, run: int) -> Iterator[tuple[str, Row]]:
+    """The rows of one record, each with the name of its statement."""
+    match record:
+        case AttemptStarted():
+            yield "attempt", (*_ATTEMPT_KEY(record), *_ATTEMPT(record))
+        case AttemptEnded():
+            yield "attempt_end", _attempt_end(record)
+        case TaskAccepted(spec=spec):
+            options = "{}" if spec.options == _NO_OPTIONS else spec.options.model_dump_json(exclude_none=True)
+            query = None if spec.query is None else spec.query.model_dump_json(exclude_defaults=True)
+            origin = (*_SPEC_ORIGIN(spec), record.retry_of)
+            yield "accept", (record.task, *_SPEC(spec), options, *origin, run, record.at, query)
+            yield "index", (record.task, spec.prompt)
+        case TaskStarted():
+            yield "start", (record.task, record.at, record.dispatch_order, record.round_total)
+        case TaskEnded():
+            yield "end", _end(record, run)
+        case TaskRequeued():
+            yield "requeue", (record.task,)
+        case TaskReprioritised():
+            yield "priority", (record.task, record.priority)
+            yield "priority_change", (record.task, record.at, record.priority, record.previous)
+        case TaskHeld():
+            yield "hold", (record.task, int(record.held))
+        case PolicyChanged():
+            yield "policy", (record.at, run, record.policy, record.previous)
+        case CoreNamed():
+            yield "core", (record.core, run)
+        case RunEnded():
+            yield "run_end", (record.at, run)
+        case _:  # the writer drops such a record, and writes the others
+            raise TypeError(f"there are no rows for {type(record).__name__}")
 
 
-def _start(event: TaskStarted, run: int) -> Iterator[tuple[str, Row]]:
-    yield "start", (event.task, event.at, event.dispatch_order, event.round_total)
-
-
-def _requeue(event: TaskRequeued, run: int) -> Iterator[tuple[str, Row]]:
-    yield "requeue", (event.task,)
-
-
-def _priority(event: TaskReprioritised, run: int) -> Iterator[tuple[str, Row]]:
-    yield "priority", (event.task, event.priority)
-    yield "priority_change", (event.task, event.at, event.priority, event.previous)
-
-
-def _hold(event: TaskHeld, run: int) -> Iterator[tuple[str, Row]]:
-    yield "hold", (event.task, int(event.held))
-
-
-def _attempt(event: AttemptStarted, run: int) -> Iterator[tuple[str, Row]]:
-    yield "attempt", (*_ATTEMPT_KEY(event), *_ATTEMPT(event))
-
-
-def _attempt_end(event: AttemptEnded, run: int) -> Iterator[tuple[str, Row]]:
+def _attempt_end(event: AttemptEnded) -> Row:
     calls = [{"name": each.name, "arguments": each.arguments, "id": each.id} for each in event.tool_calls]
-    row = (
+    return (
         *_ATTEMPT_KEY(event),
         event.state.value,
         *_REPLY(event),
@@ -159,12 +164,11 @@ def _attempt_end(event: AttemptEnded, run: int) -> Iterator[tuple[str, Row]]:
         event.error,
         json.dumps(calls) if calls else "",  # ASCII, so that the database can refuse no character
     )
-    yield "attempt_end", row
 
 
-def _end(event: TaskEnded, run: int) -> Iterator[tuple[str, Row]]:
+def _end(event: TaskEnded, run: int) -> Row:
     task = event.final
-    row = (
+    return (
         event.task,
         event.state.value,
         task.priority,
@@ -176,34 +180,6 @@ def _end(event: TaskEnded, run: int) -> Iterator[tuple[str, Row]]:
         *_FINAL_COST(task),
         *((None, None, None) if task.fault is None else _FAULT(task.fault)),
     )
-    yield "end", row
-
-
-def _policy(event: PolicyChanged, run: int) -> Iterator[tuple[str, Row]]:
-    yield "policy", (event.at, run, event.policy, event.previous)
-
-
-def _core(event: CoreNamed, run: int) -> Iterator[tuple[str, Row]]:
-    yield "core", (event.core, run)
-
-
-def _run_end(event: RunEnded, run: int) -> Iterator[tuple[str, Row]]:
-    yield "run_end", (event.at, run)
-
-
-_ROWS: dict[type, Callable[[Any, int], Iterator[tuple[str, Row]]]] = {
-    TaskAccepted: _accept,
-    TaskStarted: _start,
-    TaskRequeued: _requeue,
-    TaskReprioritised: _priority,
-    TaskHeld: _hold,
-    AttemptStarted: _attempt,
-    AttemptEnded: _attempt_end,
-    TaskEnded: _end,
-    PolicyChanged: _policy,
-    CoreNamed: _core,
-    RunEnded: _run_end,
-}
 
 
 def _groups(records: Iterable[Record], run: int) -> Iterator[dict[str, list[Row]]]:
@@ -220,7 +196,7 @@ def _groups(records: Iterable[Record], run: int) -> Iterator[dict[str, list[Row]
             group, requeued = {name: [] for name in STATEMENTS}, set()
         if isinstance(record, TaskRequeued):
             requeued.add(record.task)
-        for name, row in _ROWS[type(record)](record, run):
+        for name, row in _rows(record, run):
             group[name].append(row)
     yield group
 
@@ -237,7 +213,7 @@ def write(connection: sqlite3.Connection, records: Iterable[Record], run: int, *
             if not rows:
                 continue
             if coerce:
-                rows = [_storable_row(row) for row in rows]  # noqa: PLW2901
+                rows = [tuple(map(_storable, row)) for row in rows]  # noqa: PLW2901
             statement = STATEMENTS[name]
             if name == "end":
                 _index_results(connection, rows)
@@ -259,10 +235,6 @@ def _index_results(connection: sqlite3.Connection, ends: Sequence[Row]) -> None:
         "INSERT INTO tasks_words (rowid, prompt, result) VALUES (?, ?, ?)",
         [(task, prompt, results[task]) for task, prompt in known],
     )
-
-
-def _storable_row(row: Row) -> Row:
-    return tuple(_storable(value) for value in row)
 
 
 def _storable(value: Any) -> Any:

@@ -38,7 +38,7 @@ from engine.files import PRIVATE_FILE, make_private_folder
 from engine.store import Recovery
 from engine.task import Task
 from persistence import errors, recovery, replays, schema
-from persistence.connection import ThreadedConnection
+from persistence.connection import ThreadedConnection, transaction
 from persistence.files import OwnerLock
 from persistence.statements import MAX_INTEGER, CoreNamed, RunEnded
 from persistence.writer import Writer
@@ -66,11 +66,6 @@ class SqliteStore:
         self._listeners: list[Callable[[str | None], None]] = []
         self._error: str | None = None
         self._closing: asyncio.Task[None] | None = None
-
-    @property
-    def run_id(self) -> int:
-        """The id of this run of the program in `runs`."""
-        return self._run
 
     @property
     def unwritten(self) -> int:
@@ -108,9 +103,9 @@ class SqliteStore:
         schema.migrate(connection, version)
         row = (os.getpid(), self._program, self._version, time.time())
         run = connection.execute("INSERT INTO runs (pid, program, version, started_at) VALUES (?, ?, ?, ?)", row)
-        last = connection.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tasks'").fetchone()[
-            0
-        ]
+        (last,) = connection.execute(
+            "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'tasks'"
+        ).fetchone()
         return run.lastrowid or 0, last
 
     async def recover(self, *, max_interruptions: int) -> Recovery:
@@ -118,14 +113,8 @@ class SqliteStore:
         await writer.commit(())  # everything given before is written then
 
         def recover(connection: sqlite3.Connection) -> Recovery:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                found = recovery.recover(connection, max_interruptions=max_interruptions, run=self._run, at=time.time())
-                connection.execute("COMMIT")
-                return found
-            finally:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
+            with transaction(connection):
+                return recovery.recover(connection, max_interruptions=max_interruptions, run=self._run, at=time.time())
 
         return await self._run_function(recover, "can't be recovered")
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from engine.llm_query import LlmQuery
 from engine.task import TaskSpec, TaskState
-from persistence.rows import Row, to_options
+from engine.validation import Strict
+from persistence.recovery import to_spec
+from persistence.rows import to_options
 
 COLUMNS = (
     "id, agent, prompt, asked_priority, asked_model, client, deadline, options, ref, workload, input_tokens,"
@@ -17,7 +18,7 @@ COLUMNS = (
 )
 
 
-class Submission(Row):
+class Submission(Strict):
     """A task as it was submitted. `spec` is None if a damaged file made it unreadable. Times: Unix seconds."""
 
     id: int
@@ -29,7 +30,7 @@ class Submission(Row):
     tokens_out: int = 0
 
 
-class ActRow(Row):
+class ActRow(Strict):
     """An operator action at `at`: a switch to `policy`, or a change of `task` to `priority`."""
 
     at: float
@@ -47,26 +48,13 @@ ACTS = (
 
 def to_submission(row: Mapping[str, Any]) -> Submission | None:
     """The submission in a row of COLUMNS; None if even its id and times can't be read."""
-    values = dict(row)
     try:
-        kept = Submission.model_validate(
-            {name: values[name] for name in Submission.model_fields if name != "spec"} | {"spec": None}
-        )
+        spec = to_spec(row, to_options(row["options"]))
     except ValidationError:
-        return None
-    return kept.model_copy(update={"spec": _spec(values)})
-
-
-def _spec(values: Mapping[str, Any]) -> TaskSpec | None:
-    same = ("agent", "prompt", "client", "deadline", "ref", "workload", "input_tokens", "output_tokens")
-    fields = {name: values[name] for name in same if values[name] is not None}
-    if values["asked_model"] is not None:
-        fields["model"] = values["asked_model"]
+        spec = None
     try:
-        if values["query"] is not None:
-            fields["query"] = LlmQuery.model_validate_json(values["query"])
-        return TaskSpec.model_validate(
-            {**fields, "priority": values["asked_priority"], "options": to_options(values["options"])}
+        return Submission.model_validate(
+            {name: row[name] for name in Submission.model_fields if name != "spec"} | {"spec": spec}
         )
     except ValidationError:
         return None

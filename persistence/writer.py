@@ -32,7 +32,7 @@ import contextlib
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,7 +40,7 @@ from engine.errors import StoreError
 from engine.sanitise import one_line
 from engine.wording import plural
 from persistence import errors
-from persistence.connection import ThreadedConnection
+from persistence.connection import ThreadedConnection, transaction
 from persistence.files import SameFile
 from persistence.statements import Record, Refused, RunEnded, all_acceptances, describe, write
 
@@ -231,13 +231,16 @@ class Writer:
     def _transaction(self, connection: sqlite3.Connection, batch: list[_Entry]) -> list[_Refusal]:
         self._same_file.check()
         try:
-            with _transaction_on(connection, self._same_file):
+            with transaction(connection):
                 write(connection, (record for entry in batch for record in entry.records), self._run)
+                self._same_file.check()
             return []
         except _RECORD_ERRORS as error:
             _LOG.warning("history %s: writing a batch of %d one by one: %s", self._path, len(batch), error)
-        with _transaction_on(connection, self._same_file):
-            return [refusal for entry in batch for refusal in self._one_by_one(connection, entry)]
+        with transaction(connection):
+            refusals = [refusal for entry in batch for refusal in self._one_by_one(connection, entry)]
+            self._same_file.check()
+        return refusals
 
     def _one_by_one(self, connection: sqlite3.Connection, entry: _Entry) -> list[_Refusal]:
         """Write the valid records of `entry`. Submissions given together are stored or refused together."""
@@ -251,16 +254,3 @@ class Writer:
                 refusals.append(_Refusal(entry, records[0], one_line(f"{type(error).__name__}: {error}")))
             connection.execute("RELEASE entry")
         return refusals
-
-
-@contextlib.contextmanager
-def _transaction_on(connection: sqlite3.Connection, same_file: SameFile) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        same_file.check()
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            with contextlib.suppress(sqlite3.Error):  # after some errors SQLite has rolled back by itself
-                connection.execute("ROLLBACK")

@@ -10,15 +10,13 @@ from typing import Protocol
 
 from aios_tui.formatting import numbers
 from aios_tui.reporting import bench_results
-from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
+from engine.replay.service_model import Rates, ServiceModel, Timing, calibrate
 from engine.wording import plural
 
 ENOUGH = 20
 """Finished attempts from which on their rates are better than assumed ones."""
 NEWEST = 1_000
 """Attempts that the console looks at, so that the rates are those of today's machine."""
-
-Timing = tuple[str | None, int, int, float, float]
 
 
 class Timings(Protocol):
@@ -59,7 +57,7 @@ async def newest_or_assumed(history: Timings) -> Calibration:
     if len(rows) < ENOUGH:
         return Calibration(ServiceModel(), f"assumed until {ENOUGH} attempts are done")
     try:
-        rates, per_model = calibrate(Observation(*row) for row in rows)
+        rates, per_model = calibrate(rows)
     except ValueError:
         return Calibration(ServiceModel(), "assumed: no attempt has token counts and times")
     counts = Counter(model for model, *_ in rows)
@@ -73,7 +71,7 @@ async def from_history(history: Timings, *, seed: int | None = None) -> Calibrat
     Raises ValueError when no attempt has token counts and times, StoreError when the history can't be read.
     """
     rows = await history.timings()
-    rates, per_model = calibrate(Observation(*row) for row in rows)
+    rates, per_model = calibrate(rows)
     models = "".join(f"; {model} {rates_text(each)}" for model, each in sorted(per_model.items()))
     service = ServiceModel(rates, per_model, use_given=False, seed=seed)
     return Calibration(service, f"calibrated from {plural(len(rows), 'attempt')}{models}")

@@ -25,6 +25,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from engine.cores.port import (
@@ -54,7 +55,7 @@ class AttemptRun:
     """Runs one attempt.
 
     Attributes:
-        started: the event that announced it.
+        started: the event that announced it. first_at: when the first token arrived, Unix seconds; None before.
         outcome: how it ended; None before that.
         abandoned: the task that reads its stream, if that did not stop within the grace.
     """
@@ -72,8 +73,9 @@ class AttemptRun:
         on_first_token: Callable[[], None] | None = None,
     ) -> None:
         self._core = core
-        self._slot = slot
         self._attempt = attempt
+        self._where = (attempt.task, attempt.round, attempt.number, slot.id)
+        self._slot = slot
         self._config = config
         self._now = now
         self._publish = publish
@@ -82,7 +84,6 @@ class AttemptRun:
         self._thinking: list[str] = []
         self._chars = 0
         self._tokens = 0
-        self._first_at: float | None = None
         self._last_text_at: float | None = None
         self._last_chunk_at: float | None = None
         self._decided: Outcome | None = None
@@ -90,22 +91,15 @@ class AttemptRun:
         self._watchdog: _Watchdog | None = None
         self.outcome: Outcome | None = None
         self.abandoned: asyncio.Task[Outcome | None] | None = None
+        self.first_at: float | None = None
         self.started = AttemptStarted(
-            at=now(),
-            task=attempt.task,
-            round=attempt.round,
-            attempt=attempt.number,
-            slot=slot.id,
+            now(),
+            *self._where,
             core=core.name,
             model=attempt.model,
             ready_at=ready_at,
             prompt=attempt.messages[-1].content if attempt.messages else "",
         )
-
-    @property
-    def first_at(self) -> float | None:
-        """When the first token arrived, Unix seconds; None before."""
-        return self._first_at
 
     def so_far(self) -> list[Event]:
         """The events from which a new subscriber rebuilds this attempt, with its text and thinking until now."""
@@ -141,27 +135,17 @@ class AttemptRun:
         at = self._now()
         outcome = self.outcome
         usage = outcome.usage if isinstance(outcome, Done) else Usage()
-        seen_s = (self._last_text_at or 0.0) - (self._first_at or 0.0)
-        usage = Usage(
-            tokens_in=usage.tokens_in,
-            tokens_out=usage.tokens_out or self._tokens,
-            load_s=usage.load_s,
-            prefill_s=usage.prefill_s,
-            decode_s=usage.decode_s or seen_s,
-        )
-        fault, error = _reason(outcome)
+        seen_s = (self._last_text_at or 0.0) - (self.first_at or 0.0)
+        implied, fault, error = _meaning(outcome)
         return AttemptEnded(
-            at=at,
-            task=self._attempt.task,
-            round=self._attempt.round,
-            attempt=self._attempt.number,
-            slot=self._slot.id,
-            state=state or _state(outcome),
+            at,
+            *self._where,
+            state=state or implied,
             model=outcome.model if isinstance(outcome, Done) else self._attempt.model,
             reply="".join(self._text),
             thinking="".join(self._thinking),
-            usage=usage,
-            ttft_s=None if self._first_at is None else self._first_at - self.started.at,
+            usage=replace(usage, tokens_out=usage.tokens_out or self._tokens, decode_s=usage.decode_s or seen_s),
+            ttft_s=None if self.first_at is None else self.first_at - self.started.at,
             service_s=at - self.started.at,
             fault=fault,
             error=error,
@@ -200,8 +184,8 @@ class AttemptRun:
             self._chars += len(text)
             self._tokens += chunk.tokens
             self._last_text_at = at
-            if self._first_at is None:
-                self._first_at = at
+            if self.first_at is None:
+                self.first_at = at
                 if self._on_first_token is not None:
                     self._on_first_token()
             chunk = Chunk(chunk.kind, text, chunk.tokens)
@@ -210,18 +194,7 @@ class AttemptRun:
         self._publish(self._progress(chunk))
 
     def _progress(self, chunk: Chunk) -> AttemptProgress:
-        return AttemptProgress(
-            at=self._now(),
-            task=self._attempt.task,
-            round=self._attempt.round,
-            attempt=self._attempt.number,
-            slot=self._slot.id,
-            kind=chunk.kind,
-            text=chunk.text,
-            tokens=chunk.tokens,
-            done=chunk.done,
-            total=chunk.total,
-        )
+        return AttemptProgress(self._now(), *self._where, chunk.kind, chunk.text, chunk.tokens, chunk.done, chunk.total)
 
     def _time_left(self) -> float | None:
         """Seconds until the next time limit, None without limits; at or below 0 the outcome has been decided."""
@@ -333,23 +306,18 @@ def _log_late_error(pump: asyncio.Task[Outcome | None]) -> None:
         log.warning("an attempt given up as lost ended with %r", pump.exception())
 
 
-def _state(outcome: Outcome | None) -> AttemptState:
+def _meaning(outcome: Outcome | None) -> tuple[AttemptState, FaultKind | None, str | None]:
+    """The state, fault and error of an attempt that ends so."""
     match outcome:
         case Done():
-            return AttemptState.DONE
+            return AttemptState.DONE, None, None
         case Cancelled():
-            return AttemptState.CANCELLED
-        case _:
-            return AttemptState.FAILED
-
-
-def _reason(outcome: Outcome | None) -> tuple[FaultKind | None, str | None]:
-    match outcome:
+            return AttemptState.CANCELLED, None, None
         case Fault(kind, reason, _):
-            return kind, one_line(reason)
+            return AttemptState.FAILED, kind, one_line(reason)
         case Rejected(reason):
-            return FaultKind.BUSY, one_line(reason)
+            return AttemptState.FAILED, FaultKind.BUSY, one_line(reason)
         case Lost(reason):
-            return FaultKind.INTERNAL, one_line(reason)
+            return AttemptState.FAILED, FaultKind.INTERNAL, one_line(reason)
         case _:
-            return None, None
+            return AttemptState.FAILED, None, None

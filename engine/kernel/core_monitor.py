@@ -12,6 +12,7 @@ task would already swap the model.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 from engine.cores.port import Core, CoreInfo, Slot, SlotEvent, SlotState
@@ -41,7 +42,7 @@ class CoreMonitor:
         self._now = now
         self.infos: dict[str, CoreInfo] = {}
         self.on_hold_changed: Callable[[], None] = lambda: None
-        self._activity: dict[str, CoreActivity] = {}
+        self._activity: defaultdict[str, CoreActivity] = defaultdict(CoreActivity)
         self._followed: dict[str, Core] = {}
         self._inspecting: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()  # cores that changed while they were inspected
@@ -67,7 +68,7 @@ class CoreMonitor:
 
     def _learn(self, core: Core, info: CoreInfo, *, up: bool, began: float) -> None:
         self.infos[info.name] = info
-        self._activity_of(core).learn(info, began=began, ended=self._now())
+        self._activity[core.name].learn(info, began=began, ended=self._now())
         self._slots.learn(info, up=up)
         self._dispatcher.kick()
         self._publish(CoreChanged(self._now(), info))
@@ -78,7 +79,7 @@ class CoreMonitor:
         if core.name not in self._followed:
             return
         self._cancel_timer(core)
-        self._activity_of(core).requested_at = self._now()
+        self._activity[core.name].requested_at = self._now()
         if core.name not in self._inspecting:
             self._inspecting[core.name] = asyncio.create_task(self._inspect_one(core), name=f"inspect {core.name}")
         else:
@@ -100,7 +101,7 @@ class CoreMonitor:
         if core.name not in self._followed or core.name in self._inspecting:
             return  # its end calls this again
         self._cancel_timer(core)
-        activity = self._activity_of(core)
+        activity = self._activity[core.name]
         activity.all_down = all(slot.slot.state is SlotState.DOWN for slot in self._slots if slot.core is core)
         due = due_at(activity)
         if due is None:
@@ -115,14 +116,11 @@ class CoreMonitor:
         if core.name in self._timers:
             self._timers.pop(core.name).cancel()
 
-    def _activity_of(self, core: Core) -> CoreActivity:
-        return self._activity.setdefault(core.name, CoreActivity())
-
     # -- reasons -------------------------------------------------------------------------------------------------------
 
     def attempt_began(self, core: Core) -> None:
         """An attempt executes on the core from now on."""
-        activity = self._activity_of(core)
+        activity = self._activity[core.name]
         activity.executing += 1
         if activity.reports and core.name not in self._timers:
             self._schedule(core)
@@ -137,12 +135,12 @@ class CoreMonitor:
         `loads`: its model had to be loaded, and which one was unloaded for it, only the core knows: unless the core was
         inspected since the first token, that is urgent.
         """
-        activity = self._activity_of(core)
+        activity = self._activity[core.name]
         activity.executing -= 1
         self._change(core, urgent=loads and (first_token_at is None or activity.began < first_token_at))
 
     def _change(self, core: Core, *, urgent: bool) -> None:
-        activity = self._activity_of(core)
+        activity = self._activity[core.name]
         if urgent:
             activity.urgent_at = self._now()
         elif activity.reports:
@@ -159,7 +157,7 @@ class CoreMonitor:
         if not (len(self._followed) > 1 or isinstance(self._dispatcher.policy, Affinity)):
             return
         now = self._now()
-        stale = [core for core in self._followed.values() if self._activity_of(core).is_stale(now)]
+        stale = [core for core in self._followed.values() if self._activity[core.name].is_stale(now)]
         if not stale or self._hold is not None:
             return
         self._held_for = {core.name for core in stale}
@@ -193,7 +191,7 @@ class CoreMonitor:
                 if event.kind == "notice":
                     self._publish(Notice(self._now(), "warning", event.reason))
                     continue
-                self._publish_slots(self._slots.apply(core, event))
+                self.publish_slots(self._slots.apply(core, event))
                 self._dispatcher.kick()
                 # An inspection may itself make a core report a change, so that one would lead to the next at once.
                 self._change(core, urgent=True)
@@ -205,18 +203,19 @@ class CoreMonitor:
 
     def update_slots(self, core: Core) -> None:
         """Read the core's slots now, without waiting for its events."""
-        self._publish_slots(self._slots.synchronise(core))
+        self.publish_slots(self._slots.synchronise(core))
 
     def quarantine(self, slot: KernelSlot, reason: str) -> None:
         """Offer a slot to no task, because an attempt that was lost may still execute on it."""
-        self._publish_slots([self._slots.quarantine(slot.slot.id, reason)])
+        self.publish_slots([self._slots.quarantine(slot, reason)])
 
     def end_quarantine(self, slot: KernelSlot) -> None:
         """Offer a slot again: its lost attempt has ended, and its core has reported nothing else meanwhile."""
         if slot.quarantined and slot.core.name in self._followed:
-            self._publish_slots([self._slots.relieve(slot.slot.id)])
+            self.publish_slots([self._slots.relieve(slot)])
             self._dispatcher.kick()
 
-    def _publish_slots(self, slots: Iterable[Slot]) -> None:
+    def publish_slots(self, slots: Iterable[Slot]) -> None:
+        """Publish the states of these slots."""
         for slot in slots:
             self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))

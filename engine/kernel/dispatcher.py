@@ -53,18 +53,14 @@ class Dispatcher:
 
     Attributes:
         admits_tasks, admits_rounds: first turns, and rounds of running tasks, are given slots now.
+        begin: called when a task gets its first slot. must_wait: called for a round that got no slot at once. Their
+            owner, the task table, sets both.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        *,
-        begin: Callable[[int, KernelSlot], None],
-        must_wait: Callable[[SyscallId], None],
-        publish: Callable[[Event], None],
-        now: Callable[[], float],
-    ) -> None:
-        """`begin` is called when a task gets its first slot, `must_wait` for a round that got no slot at once."""
+    begin: Callable[[int, KernelSlot], None]
+    must_wait: Callable[[SyscallId], None]
+
+    def __init__(self, policy: Policy, publish: Callable[[Event], None], now: Callable[[], float]) -> None:
         self.slots = SlotTable()
         self.admits_tasks = False
         self.admits_rounds = False
@@ -72,8 +68,6 @@ class Dispatcher:
         self.swaps = SwapPlanner(self._ready, self.slots, publish, now)
         self._publish = publish
         self._now = now
-        self._begin = begin
-        self._must_wait = must_wait
         self._grants: dict[SyscallId, asyncio.Future[KernelSlot]] = {}
         self._new: list[SyscallId] = []
         self._kicked = False
@@ -176,7 +170,7 @@ class Dispatcher:
             item, slot = pair
             task, round_ = item.id
             if round_ == 0:
-                self._begin(task, slot)
+                self.begin(task, slot)
             elif (granted := self._grants.pop(item.id)).cancelled():
                 self.slots.vacate(slot)  # its task was cancelled in this very step of the loop
             else:
@@ -184,7 +178,7 @@ class Dispatcher:
         new, self._new = self._new, []
         for id_ in new:
             if id_ in self._ready:
-                self._must_wait(id_)
+                self.must_wait(id_)
         self.swaps.update()
 
     def _admission(self) -> Callable[[Ready[SyscallId]], bool] | None:

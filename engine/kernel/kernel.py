@@ -28,7 +28,6 @@ from engine.kernel.dispatcher import SyscallId
 from engine.kernel.event_bus import Subscription
 from engine.kernel.lifecycle import Lifecycle
 from engine.kernel.services import Services
-from engine.kernel.slot_table import KernelSlot
 from engine.kernel.task_run import LiveTask
 from engine.kernel.task_table import TaskTable, closed_error
 from engine.sanitise import one_line
@@ -53,15 +52,7 @@ class Kernel:
         config: KernelConfig | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
-        self._services = services = Services(
-            cores=cores,
-            store=store,
-            policy=policy,
-            config=config,
-            now=now,
-            begin=self._begin,
-            must_wait=self._must_wait,
-        )
+        self._services = services = Services(cores=cores, store=store, policy=policy, config=config, now=now)
         self._tasks = TaskTable(services, agents)
         self._lifecycle = Lifecycle(services, self._tasks)
         self.cores = services.cores
@@ -131,9 +122,8 @@ class Kernel:
             KernelStateChanged(at, self.state, self._lifecycle.history_error or ""),
             PolicyChanged(at, self.policy.name, None),
         ]
-        for kernel_slot in self.slots:
-            slot = kernel_slot.slot
-            events.append(SlotChanged(at, slot.id, slot.core, slot.state, slot.reason))
+        slots = [each.slot for each in self.slots]
+        events += [SlotChanged(at, slot.id, slot.core, slot.state, slot.reason) for slot in slots]
         events += [CoreChanged(at, info) for info in self.infos]
         events += self.dispatcher.swaps.planned.values()
         return events + self._tasks.snapshot()
@@ -281,12 +271,6 @@ class Kernel:
         if new.name != previous:
             self.dispatcher.switch(new)
             self._services.emit(PolicyChanged(self.now(), new.name, previous))
-
-    def _begin(self, task_id: int, slot: KernelSlot) -> None:
-        self._tasks.begin(task_id, slot)
-
-    def _must_wait(self, id_: SyscallId) -> None:
-        self._tasks.must_wait(id_)
 
     def _changeable(self, task_id: int, *, started: bool = True) -> LiveTask | None:
         """The task, unless it has ended or is about to, or the kernel is stopped, or (optionally) it has started."""

@@ -31,7 +31,7 @@ import asyncio
 import logging
 
 from engine.errors import KernelClosed
-from engine.events import KernelStateChanged, Notice, PolicyChanged, SlotChanged
+from engine.events import KernelStateChanged, Notice, PolicyChanged
 from engine.kernel.services import Services
 from engine.kernel.task_table import TaskTable
 from engine.store import Recovery
@@ -106,9 +106,7 @@ class Lifecycle:
             asyncio.create_task(services.monitor.follow(core, events), name=f"follow {core.name}")
             for core, events in streams
         ]
-        for kernel_slot in services.slots:
-            slot = kernel_slot.slot
-            services.publish(SlotChanged(services.now(), slot.id, slot.core, slot.state, slot.reason))
+        services.monitor.publish_slots(each.slot for each in services.slots)
         services.emit(PolicyChanged(services.now(), services.dispatcher.policy.name, None))
         for task in recovery.queued:
             self._tasks.recover(task, interrupted=task.id in recovery.interrupted)

@@ -9,9 +9,8 @@ from engine.events import Durable, Event
 from engine.kernel.clock import unix_clock
 from engine.kernel.config import KernelConfig
 from engine.kernel.core_monitor import CoreMonitor
-from engine.kernel.dispatcher import Dispatcher, SyscallId
+from engine.kernel.dispatcher import Dispatcher
 from engine.kernel.event_bus import EventBus
-from engine.kernel.slot_table import KernelSlot
 from engine.scheduling import Policy
 from engine.store import Store
 
@@ -27,17 +26,14 @@ class Services:
         policy: Policy,
         config: KernelConfig | None,
         now: Callable[[], float] | None,
-        begin: Callable[[int, KernelSlot], None],
-        must_wait: Callable[[SyscallId], None],
     ) -> None:
-        """`begin` and `must_wait` are the dispatcher's callbacks; see `Dispatcher`."""
         self.cores = tuple(cores)
         self.config = config or KernelConfig()
         self.now = now or unix_clock()
         self.store = store
         self.bus = EventBus()
         self.publish: Callable[[Event], None] = self.bus.publish
-        self.dispatcher = Dispatcher(policy, begin=begin, must_wait=must_wait, publish=self.publish, now=self.now)
+        self.dispatcher = Dispatcher(policy, self.publish, self.now)
         self.slots = self.dispatcher.slots
         self.monitor = CoreMonitor(self.dispatcher, self.publish, self.now)
 

@@ -45,16 +45,14 @@ class SlotTable(Placement[KernelSlot]):
         """Return True when a slot of the core is up."""
         return any(slot.slot.state is SlotState.UP for slot in self if slot.core is core)
 
-    def quarantine(self, slot_id: str, reason: str) -> Slot:
+    def quarantine(self, slot: KernelSlot, reason: str) -> Slot:
         """Set a slot aside because its attempt is lost; returns its new state."""
-        slot = self[slot_id]
         self.start_quarantine(slot)
         self._change(slot, SlotState.SUSPECT, reason)
         return slot.slot
 
-    def relieve(self, slot_id: str) -> Slot:
+    def relieve(self, slot: KernelSlot) -> Slot:
         """End a quarantine because the lost attempt has stopped; returns the slot's new state."""
-        slot = self[slot_id]
         self.end_quarantine(slot)
         self._change(slot, SlotState.UP, "")
         return slot.slot

@@ -43,6 +43,8 @@ class TaskTable:
         self._recent: OrderedDict[int, Task] = OrderedDict()
         self._dispatched = 0
         self._idle_waiters: list[asyncio.Future[None]] = []
+        services.dispatcher.begin = self._begin
+        services.dispatcher.must_wait = self._must_wait
 
     # -- look up -------------------------------------------------------------------------------------------------------
 
@@ -135,7 +137,7 @@ class TaskTable:
 
     # -- called by the dispatcher --------------------------------------------------------------------------------------
 
-    def begin(self, task_id: int, slot: KernelSlot) -> None:
+    def _begin(self, task_id: int, slot: KernelSlot) -> None:
         """Start the task's agent, with this slot for its first round."""
         live = self._live[task_id]
         self._dispatched += 1
@@ -151,7 +153,7 @@ class TaskTable:
         # After the agent's first step: a slot that it has not used by then serves other tasks.
         asyncio.get_running_loop().call_soon(run.return_slot)
 
-    def must_wait(self, id_: SyscallId) -> None:
+    def _must_wait(self, id_: SyscallId) -> None:
         """Publish that a round got no slot at once."""
         task_id, round_ = id_
         self._services.publish(SyscallReady(self._live[task_id].waiting[round_], task_id, round_))

@@ -13,11 +13,12 @@ import zlib
 from array import array
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from engine.errors import UsageError
 from engine.replay.tables import Run, TaskTable
 from engine.sanitise import one_line
+from engine.validation import Strict
 
 _MAGIC = b"aios-run 1\n"
 MAX_BYTES = 1 << 30
@@ -38,9 +39,7 @@ _COLUMNS = {  # in the order in which they are written: name, where it is, type,
 Line = Annotated[str, AfterValidator(lambda text: one_line(text, 1000))]
 
 
-class _Header(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Header(Strict):
     policy: Line
     kind: Literal["virtual", "live"]
     slots: int = Field(ge=1)
@@ -57,7 +56,7 @@ class _Header(BaseModel):
 def pack(run: Run) -> bytes:
     """Encode a run. Service is kept as executed; models and rounds are left out, as no metric uses them."""
     tasks = run.tasks
-    columns = {name: _column(run, name) for name in _COLUMNS}
+    columns = {name: getattr(tasks if where == "tasks" else run, name) for name, (where, _, _) in _COLUMNS.items()}
     plain = not tasks.ids or all(name == f"t{number}" for number, name in enumerate(tasks.ids, 1))
     header = _Header(
         policy=run.policy,
@@ -148,11 +147,6 @@ def _assembled(header: _Header, raw: bytes) -> Run:
         switches=tuple(header.switches),
         note=header.note,
     )
-
-
-def _column(run: Run, name: str) -> array[Any]:
-    column: array[Any] = getattr(run.tasks if _COLUMNS[name][0] == "tasks" else run, name)
-    return column
 
 
 def _bytes(column: array[Any], size: int) -> bytes:

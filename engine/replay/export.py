@@ -12,18 +12,7 @@ from typing import Any
 from engine.replay.metrics import Group, Metrics
 from engine.replay.tables import Run
 
-VERSION = 1
-TASK_COLUMNS = (
-    "policy",
-    "id",
-    "priority",
-    "client",
-    "arrival_s",
-    "start_s",
-    "end_s",
-    "waiting_s",
-    "turnaround_s",
-)
+TASK_COLUMNS = ("policy", "id", "priority", "client", "arrival_s", "start_s", "end_s", "waiting_s", "turnaround_s")
 
 
 def task_rows(run: Run) -> Iterator[tuple[str, ...]]:
@@ -54,18 +43,12 @@ def as_json(metrics: Metrics, run: Run) -> dict[str, Any]:
 
     `by_priority` and `by_client` are objects by priority and client name; `note` and `switches` are the run's.
     """
-    values: dict[str, Any] = {
+    return {
         **asdict(metrics),
         "by_priority": {str(key): asdict(group) for key, group in metrics.by_priority.items()},
         "note": run.note,
         "switches": [{"at": at, "policy": policy} for at, policy in run.switches],
     }
-    return values
-
-
-def report_json(workload: str, runs: Sequence[tuple[Metrics, Run]]) -> dict[str, Any]:
-    """All of `report.json`. `version` rises when a field changes its meaning or is removed."""
-    return {"version": VERSION, "workload": workload, "runs": [as_json(metrics, run) for metrics, run in runs]}
 
 
 def compared(metrics: Sequence[Metrics]) -> list[tuple[str, list[float | None], int | None]]:
@@ -85,15 +68,9 @@ def compared(metrics: Sequence[Metrics]) -> list[tuple[str, list[float | None], 
         _compared("swaps", [m.swaps for m in metrics], min),
         _compared("Jain index", [m.jain.value if m.jain else None for m in metrics], max),
     ]
-    for label, attribute in (
-        ("waiting", "waiting"),
-        ("turnaround", "turnaround"),
-        ("slowdown", "slowdown"),
-        ("TTFT", "ttft"),
-    ):
-        unit = "" if attribute == "slowdown" else " s"
+    for label, unit in (("waiting", " s"), ("turnaround", " s"), ("slowdown", ""), ("TTFT", " s")):
         for statistic in ("mean", "p50", "p95", "p99", "max"):
-            values = [_statistic(m.overall, attribute, statistic) for m in metrics]
+            values = [_statistic(m.overall, label.lower(), statistic) for m in metrics]
             rows.append(_compared(f"{label} {statistic}{unit}", values, min))
     for priority in sorted({key for m in metrics for key in m.by_priority}):
         values = [_statistic(m.by_priority.get(priority), "waiting", "mean") for m in metrics]

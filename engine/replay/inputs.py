@@ -53,20 +53,6 @@ class _Ids:
             self.names.append(name or usual)
 
 
-class _Names:
-    """Names as indices, 0 for none."""
-
-    def __init__(self) -> None:
-        self.names = [""]
-        self._index = {"": 0}
-
-    def index(self, name: str | None) -> int:
-        known = self._index.setdefault(name or "", len(self.names))
-        if known == len(self.names):
-            self.names.append(name or "")
-        return known
-
-
 def build_input(
     items: Iterable[Item],
     defaults: Defaults | None = None,
@@ -81,7 +67,7 @@ def build_input(
     service, defaults = service or ServiceModel(), defaults or Defaults()
     tasks = TaskTable(array("d"), array("b"), array("d"))
     made = ReplayInput(tasks)
-    clients, models = _Names(), _Names()
+    clients, models = {"": 0}, {"": 0}  # the index of each name, 0 for none
     reply = service.replies()
     ids = _Ids()
     controls: list[ControlRow] = []
@@ -97,15 +83,15 @@ def build_input(
         agent = item.agent or defaults.agent or "chat"
         if agent not in rounds:
             rounds[agent] = (rounds_of(agent) if rounds_of else None) or 1
-        model = item.model or defaults.model
+        client, model = item.client or defaults.client or "", item.model or defaults.model or ""
         _add_work(made, item, model, service, reply)
         tasks.at.append(item.at)
         tasks.priority.append(DEFAULT_PRIORITY if priority is None else priority)
         tasks.rounds.append(rounds[agent])
-        tasks.client.append(clients.index(item.client or defaults.client))
-        tasks.model.append(models.index(model))
+        tasks.client.append(clients.setdefault(client, len(clients)))
+        tasks.model.append(models.setdefault(model, len(models)))
         ids.add(item.id)
-    tasks.clients, tasks.models, tasks.ids = clients.names, models.names, ids.names
+    tasks.clients, tasks.models, tasks.ids = list(clients), list(models), ids.names
     made.switches.sort(key=lambda switch: switch[0])
     _sort(made)
     _add_actions(made, controls)
@@ -160,7 +146,6 @@ def _sort(made: ReplayInput) -> None:
         return array(column.typecode, [column[index] for index in order])
 
     tasks.ids = [tasks.id(index) for index in order]
-    tasks.at, tasks.service, tasks.prefill = arranged(at), arranged(tasks.service), arranged(tasks.prefill)
-    tasks.priority, tasks.rounds = arranged(tasks.priority), arranged(tasks.rounds)
-    tasks.client, tasks.model = arranged(tasks.client), arranged(tasks.model)
+    for name in ("at", "service", "prefill", "priority", "rounds", "client", "model"):
+        setattr(tasks, name, arranged(getattr(tasks, name)))
     made.input_tokens, made.output_tokens = arranged(made.input_tokens), arranged(made.output_tokens)

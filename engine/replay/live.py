@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable
+from itertools import groupby
 
 from engine.events import AttemptEnded, ModelSwapped, TaskEnded, TaskRecovered, TaskStarted
 from engine.kernel import Kernel, Subscription
 from engine.replay.live_results import LiveResults, Progress, TaskOutcome
 from engine.replay.synthetic_prompt import MAX_TOKENS, synthetic_prompt
 from engine.replay.tables import Run
-from engine.task import TaskSpec
+from engine.task import AttemptState, TaskSpec
 from engine.workloads.format import ControlRow, Item, TaskRow
 from engine.workloads.reader import Workload
 
@@ -279,9 +280,9 @@ class LiveReplay:
             if isinstance(event, TaskStarted):
                 results.start(outcome, event.at, event.dispatch_order)
             elif isinstance(event, AttemptEnded):
-                results.count_load(event)
+                results.load_s += event.usage.load_s if event.state is AttemptState.DONE else 0.0
             elif isinstance(event, ModelSwapped):
-                results.count_swap()
+                results.swaps += 1
             else:
                 results.end(outcome, event.final)
         if events:
@@ -331,13 +332,7 @@ class LiveReplay:
 
 def _moments(items: Iterable[Item]) -> list[list[Item]]:
     """Group items that have the same time."""
-    groups: list[list[Item]] = []
-    for item in items:
-        if groups and groups[-1][0].at == item.at:
-            groups[-1].append(item)
-        else:
-            groups.append([item])
-    return groups
+    return [list(moment) for _, moment in groupby(items, key=lambda item: item.at)]
 
 
 def _checked_speed(speed: float) -> float:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 
-from engine.events import AttemptEnded
 from engine.replay.tables import UNKNOWN, Run, TaskTable
-from engine.task import AttemptState, Task, TaskSpec, TaskState
+from engine.task import Task, TaskSpec, TaskState
 
 
 @dataclass(slots=True)
@@ -45,13 +44,17 @@ class TaskOutcome:
 
 
 class LiveResults:
-    """The outcomes by the kernel's ids, in the order of submission."""
+    """The outcomes by the kernel's ids, in the order of submission.
+
+    Attributes:
+        swaps: models that left a core's memory for a task's. load_s: seconds that attempts waited for loads.
+    """
 
     def __init__(self) -> None:
         self.outcomes: dict[int, TaskOutcome] = {}
         self.started = self.done = self.failed = 0
-        self._swaps = 0
-        self._load_s = 0.0
+        self.swaps = 0
+        self.load_s = 0.0
 
     @property
     def all_ended(self) -> bool:
@@ -62,15 +65,6 @@ class LiveResults:
         if not outcome.order:
             outcome.started, outcome.order = at, order
             self.started += 1
-
-    def count_swap(self) -> None:
-        """Count a model that left a core's memory for a task's."""
-        self._swaps += 1
-
-    def count_load(self, event: AttemptEnded) -> None:
-        """Count the seconds that an attempt waited for its model to load."""
-        if event.state is AttemptState.DONE:
-            self._load_s += event.usage.load_s
 
     def end(self, outcome: TaskOutcome, final: Task | None) -> None:
         """Record the end of a task; `final` None when only the fact is known."""
@@ -111,8 +105,8 @@ class LiveResults:
             order=array("L", sorted(started, key=lambda index: outcomes[index].order)),
             ttft=array("d", [_known(outcome.final.ttft_s if outcome.final else None) for outcome in outcomes]),
             failed=frozenset(index for index, outcome in enumerate(outcomes) if outcome.failed),
-            swaps=self._swaps,
-            load_s=self._load_s,
+            swaps=self.swaps,
+            load_s=self.load_s,
             switches=switches,
             note=note,
         )

@@ -51,35 +51,28 @@ class ServiceModel:
         return self.per_model.get(model, self.rates) if model else self.rates
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """One ended attempt from the history: its tokens, and the seconds to read the prompt and to write the reply."""
-
-    model: str | None
-    tokens_in: int
-    tokens_out: int
-    prefill_s: float
-    decode_s: float
+Timing = tuple[str | None, int, int, float, float]
+"""An ended attempt: its model, tokens read and written, and the seconds to read the prompt and to write the reply."""
 
 
-def calibrate(observations: Iterable[Observation]) -> tuple[Rates, dict[str, Rates]]:
+def calibrate(timings: Iterable[Timing]) -> tuple[Rates, dict[str, Rates]]:
     """Return the rates over all models and of each model: all tokens over all seconds, so long attempts weigh more.
 
     Attempts without seconds or tokens of a kind do not count for that rate.
 
     Raises:
-        ValueError: no observation has tokens and seconds of prefill, or of decoding.
+        ValueError: no attempt has tokens and seconds of prefill, or of decoding.
     """
     sums: dict[str | None, list[float]] = {}
-    for seen in observations:
-        for key in {None, seen.model}:
+    for model, read, written, prefill_s, decode_s in timings:
+        for key in {None, model}:
             total = sums.setdefault(key, [0.0, 0.0, 0.0, 0.0])
-            if seen.tokens_in > 0 and seen.prefill_s > 0:
-                total[0] += seen.tokens_in
-                total[1] += seen.prefill_s
-            if seen.tokens_out > 0 and seen.decode_s > 0:
-                total[2] += seen.tokens_out
-                total[3] += seen.decode_s
+            if read > 0 and prefill_s > 0:
+                total[0] += read
+                total[1] += prefill_s
+            if written > 0 and decode_s > 0:
+                total[2] += written
+                total[3] += decode_s
     rates = {key: Rates(t[0] / t[1], t[2] / t[3]) for key, t in sums.items() if t[1] > 0 and t[3] > 0}
     if None not in rates:
         raise ValueError("the history holds no finished attempt with token counts and timings to calibrate from")

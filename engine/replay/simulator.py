@@ -125,8 +125,7 @@ class Simulator:
     def _arrive(self, now: float) -> None:
         tasks = self._tasks
         while self._arrived < len(tasks) and tasks.at[self._arrived] <= now:
-            index = self._arrived
-            self._queue(index)
+            self._queue(self._arrived)
             self._arrived += 1
 
     def _queue(self, index: int) -> None:

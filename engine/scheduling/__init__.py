@@ -2,7 +2,7 @@
 
 from engine.scheduling.affinity import Affinity, with_affinity_of
 from engine.scheduling.core_models import Fit
-from engine.scheduling.lanes import LaneScheduler, Offer
+from engine.scheduling.lanes import LaneScheduler
 from engine.scheduling.policy import Policy
 from engine.scheduling.registry import parse_policies, parse_policy, policy_names
 from engine.scheduling.scheduler import Ready, Scheduler
@@ -11,7 +11,6 @@ __all__ = [
     "Affinity",
     "Fit",
     "LaneScheduler",
-    "Offer",
     "Policy",
     "Ready",
     "Scheduler",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from copy import copy
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -56,15 +57,16 @@ class CoreModels:
     Attributes:
         memory: models it holds in memory at once, None if not known. At the limit a model leaves before another is
             loaded, and a model that executes can't leave.
+        several: it may have more than one model, so that a swap is possible.
         seen: it reported while a slot of it was up, so a model missing from that report is missing on the core.
     """
 
     def __init__(self) -> None:
         self.memory: int | None = None
         self.seen = False
+        self.several = True
         self._held: dict[str, None] = {}  # own names, least recently used first
         self._names: Mapping[str, str] = {}
-        self._several = True
         self._default: str | None = None
         self._reports_loaded = False  # it has reported a model in memory at least once
 
@@ -78,17 +80,10 @@ class CoreModels:
         """True if the core has reported no models, so that it may have any."""
         return not self._names
 
-    @property
-    def several(self) -> bool:
-        """True if the core may have more than one model, so that a swap is possible."""
-        return self._several
-
     def copy(self) -> CoreModels:
         """An independent copy. O(models in memory)."""
-        twin = CoreModels()
-        twin.memory, twin.seen, twin._held = self.memory, self.seen, dict(self._held)
-        twin._names, twin._several, twin._default = self._names, self._several, self._default
-        twin._reports_loaded = self._reports_loaded
+        twin = copy(self)
+        twin._held = dict(self._held)
         return twin
 
     def has(self, model: str | None) -> bool:
@@ -114,7 +109,7 @@ class CoreModels:
         self.memory = report.memory
         self._default = report.default
         self._names = report.names
-        self._several = len(set(report.names.values())) != 1
+        self.several = len(set(report.names.values())) != 1
         self._reports_loaded = self._reports_loaded or bool(report.loaded)
         if self._reports_loaded:
             in_order = [*(model for model in self._held if model in report.loaded), *report.loaded]

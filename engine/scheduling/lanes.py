@@ -29,7 +29,7 @@ from bisect import insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from engine.scheduling.affinity import Affinity
 from engine.scheduling.core_models import Fit
@@ -46,21 +46,13 @@ class Offer(Protocol[_C_contra]):
         """Return the present fit of the item."""
 
 
-class _Choice(NamedTuple, Generic[K]):
-    """The item that goes next, the index of the offer that it takes, and the head that it passes, if any."""
-
-    item: Ready[K]
-    offer: int
-    passed: Ready[K] | None
-
-
 class LaneScheduler(Generic[K]):
     """One queue under one policy, in one heap for each lane, so that items that can't run now are not searched.
 
     With `l` lanes that are not empty, `push` and `remove` are O(log n), `pop` and `pick` O(l log l + log n).
     """
 
-    __slots__ = ("_affinity", "_lane", "_lanes", "_policy", "_tokens", "_where")
+    __slots__ = ("_lane", "_lanes", "_tokens", "_where", "policy")
 
     def __init__(self, policy: Policy, lane: Callable[[Ready[K]], Hashable]) -> None:
         """`lane` returns the key of an item's lane; it must depend on nothing that changes while the item waits."""
@@ -68,11 +60,7 @@ class LaneScheduler(Generic[K]):
         self._tokens = count()
         self._lanes: dict[Hashable, Scheduler[K]] = {}
         self._where: dict[K, Scheduler[K]] = {}
-        self._adopt(policy)
-
-    @property
-    def policy(self) -> Policy:
-        return self._policy
+        self.policy = policy
 
     def __len__(self) -> int:
         return len(self._where)
@@ -89,7 +77,11 @@ class LaneScheduler(Generic[K]):
         """Add a ready item. Raises ValueError when its id is in the queue."""
         if item.id in self._where:
             raise ValueError(f"{item.id!r} is ready already")
-        lane = self._where[item.id] = self._lane_of(item)
+        key = self._key(item)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Scheduler(self.policy, (), self._tokens)
+        self._where[item.id] = lane
         lane.push(item)
 
     def pop(self) -> Ready[K] | None:
@@ -113,12 +105,10 @@ class LaneScheduler(Generic[K]):
         urgent one; the head then counts a pass. `now` in seconds, for affinity's bound in time from the first pass. A
         head that has to wait for a drain keeps an offer free, for itself and what the bound lets pass.
         """
-        choice = _choose(self.heads(), offers, self._policy, now)
-        if choice is None:
-            return None
-        _count_pass(choice.passed, now)
-        self.remove(choice.item.id)
-        return choice.item, choice.offer
+        choice = _choose(self.heads(), offers, self.policy, now)
+        if choice is not None:
+            self.remove(choice[0].id)
+        return choice
 
     def heads(self) -> list[Entry[K]]:
         """The head of each lane, in the order of the policy."""
@@ -126,7 +116,7 @@ class LaneScheduler(Generic[K]):
 
     def look_ahead(self) -> LookAhead[K]:
         """A copy to take items from. It is valid until the queue changes. O(l log l)."""
-        return LookAhead(self._policy, self._lanes.values())
+        return LookAhead(self.policy, self._lanes.values())
 
     def remove(self, id: K) -> Ready[K] | None:
         """Take out one item by id; None when it is not in the queue. Amortised O(1)."""
@@ -149,31 +139,21 @@ class LaneScheduler(Generic[K]):
 
     def switch(self, policy: Policy) -> None:
         """Reorder the queue by another policy, in one step. O(n)."""
-        self._adopt(policy)
-
-    def snapshot(self) -> list[Ready[K]]:
-        """The items in the order of the policy, affinity left out. O(n log n)."""
-        return [entry[3] for entry in sorted(entry for lane in self._lanes.values() for entry in lane.entries())]
-
-    def _adopt(self, policy: Policy) -> None:
-        self._policy = policy
-        self._affinity = policy if isinstance(policy, Affinity) else None
+        self.policy = policy
         lanes: dict[Hashable, list[Ready[K]]] = {}
         for item in list(self):
             lanes.setdefault(self._key(item), []).append(item)
         self._lanes = {key: Scheduler(policy, items, self._tokens) for key, items in lanes.items()}
         self._where = {item.id: lane for lane in self._lanes.values() for item in lane}
 
+    def snapshot(self) -> list[Ready[K]]:
+        """The items in the order of the policy, affinity left out. O(n log n)."""
+        return [entry[3] for entry in sorted(entry for lane in self._lanes.values() for entry in lane.entries())]
+
     def _key(self, item: Ready[K]) -> Hashable:
         # Levels decide what may pass a head, so under affinity all items of a lane have one level.
-        return self._lane(item) if self._affinity is None else (self._lane(item), self._affinity.level(item))
-
-    def _lane_of(self, item: Ready[K]) -> Scheduler[K]:
-        key = self._key(item)
-        lane = self._lanes.get(key)
-        if lane is None:
-            lane = self._lanes[key] = Scheduler(self._policy, (), self._tokens)
-        return lane
+        lane = self._lane(item)
+        return (lane, self.policy.level(item)) if isinstance(self.policy, Affinity) else lane
 
     def _forget(self, item: Ready[K], lane: Scheduler[K]) -> None:
         del self._where[item.id]
@@ -203,11 +183,9 @@ class LookAhead(Generic[K]):
     def pick(self, offers: Sequence[Offer[Ready[K]]], now: float) -> tuple[Ready[K], int] | None:
         """Take the item that goes next, as `LaneScheduler.pick`."""
         choice = _choose(self._heads, offers, self.policy, now)
-        if choice is None:
-            return None
-        _count_pass(choice.passed, now)
-        at = next(n for n, entry in enumerate(self._heads) if entry[3] is choice.item)
-        return self._take(at), choice.offer
+        if choice is not None:
+            self._take(next(n for n, entry in enumerate(self._heads) if entry[3] is choice[0]))
+        return choice
 
     def _take(self, at: int) -> Ready[K]:
         item = self._heads.pop(at)[3]
@@ -224,8 +202,8 @@ class LookAhead(Generic[K]):
 
 def _choose(
     heads: Sequence[Entry[K]], offers: Sequence[Offer[Ready[K]]], policy: Policy, now: float
-) -> _Choice[K] | None:
-    """Choose among the lanes' heads, sorted by the policy; see `LaneScheduler.pick`. Changes nothing."""
+) -> tuple[Ready[K], int] | None:
+    """Choose among the lanes' heads, sorted by the policy; see `LaneScheduler.pick`. Changes nothing but passes."""
     kept: set[int] = set()
     for position, (_, _, _, head) in enumerate(heads):
         fits = sorted(
@@ -234,16 +212,19 @@ def _choose(
         if not fits:
             continue
         fit, chosen = fits[0]
-        if fit in (Fit.SWAP, Fit.DRAIN) and _may_be_passed(head, policy, now):
+        may_be_passed = isinstance(policy, Affinity) and policy.lets_pass(head.passes, head.passed_at, now)
+        if fit in (Fit.SWAP, Fit.DRAIN) and may_be_passed:
             rest = heads[position + 1 :]
             followers = {n: _first_loaded(head, rest, offers[n], policy) for _, n in fits}
             own = [(fit, n) for fit, n in fits if followers[n] is None and fit is not Fit.DRAIN]
             if own:
                 fit, chosen = own[0]
             elif passing := [(item, n) for _, n in fits if (item := followers[n]) is not None]:
-                return _Choice(*passing[0], head)
+                head.passes += 1
+                head.passed_at = now if head.passed_at is None else head.passed_at
+                return passing[0]
         if fit is not Fit.DRAIN:
-            return _Choice(head, chosen, None)
+            return head, chosen
         kept.add(chosen)
         if len(kept) == len(offers):
             return None
@@ -261,13 +242,3 @@ def _first_loaded(head: Ready[K], rest: Iterable[Entry[K]], offer: Offer[Ready[K
         if fit is not Fit.NEVER:
             least = min(least, level(item))
     return None
-
-
-def _may_be_passed(head: Ready[K], policy: Policy, now: float) -> bool:
-    return isinstance(policy, Affinity) and policy.lets_pass(head.passes, head.passed_at, now)
-
-
-def _count_pass(head: Ready[K] | None, now: float) -> None:
-    if head is not None:
-        head.passes += 1
-        head.passed_at = now if head.passed_at is None else head.passed_at

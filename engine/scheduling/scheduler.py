@@ -139,7 +139,8 @@ class Scheduler(Generic[K]):
         item = self._items.pop(id, None)
         if item is not None:
             item._token = -1
-            self._compact()
+            if len(self._heap) > 2 * len(self._items) + 16:  # keep dead entries below the number of live ones
+                self._rebuild()
         return item
 
     def switch(self, policy: Policy) -> None:
@@ -150,11 +151,6 @@ class Scheduler(Generic[K]):
     def snapshot(self) -> list[Ready[K]]:
         """The items in the order in which they would leave if no other arrived. O(n log n)."""
         return [entry[3] for entry in sorted(self.entries())]
-
-    def _compact(self) -> None:
-        """Keep dead heap entries below the number of live ones."""
-        if len(self._heap) > 2 * len(self._items) + 16:
-            self._rebuild()
 
     def _rebuild(self) -> None:
         rank = self._rank

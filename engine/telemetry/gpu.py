@@ -5,13 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import psutil
 
 from engine.sanitise import one_line
 
 T = TypeVar("T")
+Nvml = Any
+"""NVML by the names of pynvml, which has no types. Each function may raise an NVMLError."""
 
 MAX_PROCESSES = 16
 _NOT_AVAILABLE = (1 << 64) - 1
@@ -51,27 +53,11 @@ class GpuSample:
     processes: tuple[GpuProcess, ...] = ()
 
 
-class Nvml(Protocol):
-    """The functions of NVML in use, named as in pynvml. Each may raise an NVMLError."""
-
-    def nvmlInit(self) -> None: ...  # noqa: N802
-    def nvmlShutdown(self) -> None: ...  # noqa: N802
-    def nvmlDeviceGetCount(self) -> int: ...  # noqa: N802
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> Any: ...  # noqa: N802
-    def nvmlDeviceGetName(self, handle: Any) -> str | bytes: ...  # noqa: N802
-    def nvmlDeviceGetUtilizationRates(self, handle: Any) -> Any: ...  # noqa: N802
-    def nvmlDeviceGetMemoryInfo(self, handle: Any) -> Any: ...  # noqa: N802
-    def nvmlDeviceGetTemperature(self, handle: Any, sensor: int) -> int: ...  # noqa: N802
-    def nvmlDeviceGetPowerUsage(self, handle: Any) -> int: ...  # noqa: N802
-    def nvmlDeviceGetComputeRunningProcesses(self, handle: Any) -> Sequence[Any]: ...  # noqa: N802
-
-
 def pynvml_library() -> Nvml:
     """Return NVML through nvidia-ml-py. Raises ImportError when that is not installed."""
     import pynvml
 
-    library: Nvml = pynvml
-    return library
+    return pynvml
 
 
 def process_name(pid: int) -> str:

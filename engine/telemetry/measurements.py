@@ -124,7 +124,7 @@ class Measurements:
                 yield from self._move(event.task, None)
                 yield event
             case e.AttemptStarted():
-                self._attempts[event.task, event.round, event.attempt] = event
+                self._attempts[event.key] = event
                 _, priority_now = self._tasks.get(event.task, (False, None))
                 yield AttemptBegan(event, max(0.0, event.at - event.ready_at), priority_now, self._catching_up)
             case e.AttemptEnded():
@@ -144,7 +144,7 @@ class Measurements:
             yield TaskCount(*to, 1)
 
     def _finished(self, event: e.AttemptEnded) -> AttemptFinished:
-        started = self._attempts.pop((event.task, event.round, event.attempt), None)
+        started = self._attempts.pop(event.key, None)
         core = event.slot.rpartition("/")[0] if started is None else started.core
         load_s = event.usage.load_s if event.usage.load_s >= LOAD_S else 0.0
         if event.state is not AttemptState.DONE:

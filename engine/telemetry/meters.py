@@ -7,6 +7,7 @@ own (`measurements.py`): they need totals and joins, this one needs windows and 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,17 +17,14 @@ from engine.cores.port import SlotState
 from engine.task import AttemptState, TaskState
 from engine.telemetry.windows import BUCKET_S, Durations, Quantiles, Samples, Sums
 
-_Key = tuple[int, int, int]
-"""Key of an attempt: task, round, number."""
-
 
 @dataclass(slots=True)
 class _SlotMeter:
-    """State of a slot. `first_at`: arrival of the running attempt's first token."""
+    """State of a slot. `running`: the key of its attempt. `first_at`: arrival of that attempt's first token."""
 
     core: str
     state: SlotState = SlotState.UP
-    running: _Key | None = None
+    running: tuple[int, int, int] | None = None
     started_at: float = 0.0
     first_at: float | None = None
     tokens: Sums = field(default_factory=Sums)
@@ -83,7 +81,7 @@ class Meters:
     __slots__ = ("_cores", "_done", "_slots")
 
     def __init__(self) -> None:
-        self._cores: dict[str, _CoreMeter] = {}
+        self._cores: defaultdict[str, _CoreMeter] = defaultdict(_CoreMeter)
         self._slots: dict[str, _SlotMeter] = {}
         self._done = Sums(1, 60)
 
@@ -96,7 +94,7 @@ class Meters:
     def resync(self, snapshot: Iterable[e.Event]) -> None:
         """Continue from a kernel's snapshot after events were lost. Running attempts follow it; measurements stay."""
         events = list(snapshot)
-        runs = {event.slot: _key(event) for event in events if isinstance(event, e.AttemptStarted)}
+        runs = {event.slot: event.key for event in events if isinstance(event, e.AttemptStarted)}
         at = max((event.at for event in events), default=0.0)
         present = {event.slot for event in events if isinstance(event, e.SlotChanged)}
         for id_, meter in self._slots.items():
@@ -110,7 +108,7 @@ class Meters:
                 self._slot_changed(event)
             elif isinstance(event, e.AttemptStarted):
                 known = self._slots.get(event.slot)
-                if known is None or known.running != _key(event):
+                if known is None or known.running != event.key:
                     self._started(event)
             elif isinstance(event, e.AttemptProgress):
                 slot = self._running(event)
@@ -158,34 +156,24 @@ class Meters:
 
     # Folds
 
-    def _core(self, name: str) -> _CoreMeter:
-        meter = self._cores.get(name)
-        if meter is None:
-            meter = self._cores[name] = _CoreMeter()
-        return meter
-
     def _running(self, event: e.AttemptProgress | e.AttemptEnded) -> _SlotMeter | None:
         """Return the slot if this attempt runs on it."""
         slot = self._slots.get(event.slot)
-        return slot if slot is not None and slot.running == (event.task, event.round, event.attempt) else None
+        return slot if slot is not None and slot.running == event.key else None
 
     def _slot_changed(self, event: e.SlotChanged) -> None:
-        slot = self._slots.get(event.slot)
-        if slot is None:
-            slot = self._slots[event.slot] = _SlotMeter(event.core)
+        slot = self._slots.setdefault(event.slot, _SlotMeter(event.core))
         slot.state = event.state
         _offer(slot, event.at)
 
     def _started(self, event: e.AttemptStarted) -> None:
-        slot = self._slots.get(event.slot)
-        if slot is None:
-            slot = self._slots[event.slot] = _SlotMeter(event.core)
+        slot = self._slots.setdefault(event.slot, _SlotMeter(event.core))
         if slot.running is not None:
             _vacate(slot, event.at)
-        slot.running, slot.started_at, slot.first_at = _key(event), event.at, None
+        slot.running, slot.started_at, slot.first_at = event.key, event.at, None
         slot.busy.begin(event.at)
         _offer(slot, event.at)
-        core = self._core(event.core)
+        core = self._cores[event.core]
         core.attempts.add(event.at)
         core.waits.add(event.at, max(0.0, event.at - event.ready_at))
 
@@ -193,7 +181,7 @@ class Meters:
         slot = self._running(event)
         if slot is None or event.kind == "progress":
             return
-        core = self._core(slot.core)
+        core = self._cores[slot.core]
         if slot.first_at is None:
             slot.first_at = event.at
             core.ttft.add(event.at, max(0.0, event.at - slot.started_at))
@@ -205,7 +193,7 @@ class Meters:
         if slot is None:
             return
         _vacate(slot, event.at)
-        core = self._core(slot.core)
+        core = self._cores[slot.core]
         if event.fault is not None:
             core.faults.setdefault(event.fault.value, Sums()).add(event.at)
         if event.state is AttemptState.DONE and event.model is not None:
@@ -219,10 +207,6 @@ class Meters:
     def _task_ended(self, event: e.TaskEnded) -> None:
         if event.state is TaskState.DONE:
             self._done.add(event.at)
-
-
-def _key(event: e.AttemptStarted) -> _Key:
-    return event.task, event.round, event.attempt
 
 
 def _vacate(slot: _SlotMeter, at: float) -> None:

@@ -146,7 +146,7 @@ class OpenTelemetryExporter:
             "aios.attempt": event.attempt,
             "aios.waiting_s": began.waiting_s,
         }
-        self._attempts[event.task, event.round, event.attempt] = self._tracer.start_span(
+        self._attempts[event.key] = self._tracer.start_span(
             f"chat {event.model}" if event.model else "chat",
             context=None if task is None else trace.set_span_in_context(task),
             kind=trace.SpanKind.CLIENT,
@@ -156,7 +156,7 @@ class OpenTelemetryExporter:
 
     def _end_attempt(self, finished: AttemptFinished) -> None:
         event = finished.event
-        span = self._attempts.pop((event.task, event.round, event.attempt), None)
+        span = self._attempts.pop(event.key, None)
         if span is None or finished.started is None:
             return
         attributes: Attributes = {

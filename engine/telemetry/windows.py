@@ -13,7 +13,6 @@ from engine.replay.metrics import quantile
 
 BUCKET_S = 5
 BUCKETS = 60
-WINDOW_S = BUCKET_S * BUCKETS
 MAX_SAMPLES = 1_000
 
 

@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, field_validator, model_validator
 
 from engine.errors import UsageError
 from engine.llm_query import LlmQuery
 from engine.sanitise import one_line
 from engine.scheduling import parse_policy
 from engine.task import DEFAULT_PRIORITY, GenerationOptions, Name, Priority, TaskSpec, Text
+from engine.validation import Strict
 
 MAX_LINE_BYTES = 1_048_576
 MAX_AT = 1e10
@@ -40,11 +41,7 @@ def _note(value: Any) -> Any:
 Note = Annotated[str | int | float | bool | None, BeforeValidator(_note)]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Defaults(_Record):
+class Defaults(Strict):
     """Values for tasks that omit them."""
 
     agent: Name | None = None
@@ -55,14 +52,14 @@ class Defaults(_Record):
     options: GenerationOptions | None = None
 
 
-class WorkloadHeader(_Record):
+class WorkloadHeader(Strict):
     """The first line. `origin` has notes for people: `what` it is, what was `assigned` and how, `licence`, `source`."""
 
     kind: Literal["workload"] = "workload"
     version: Literal[1] = 1
     seed: int | None = None
     defaults: Defaults = Defaults()
-    origin: Annotated[dict[Annotated[str, Field(max_length=100)], Note], Field(max_length=100)] = {}
+    origin: Annotated[dict[Annotated[str, Field(max_length=100)], Note], Field(max_length=100)] = {}  # noqa: RUF012
 
     def noting(self, **notes: str | float | None) -> WorkloadHeader:
         """Return a copy with more notes in its origin; an existing note is continued after a semicolon."""
@@ -73,7 +70,7 @@ class WorkloadHeader(_Record):
         return self.model_copy(update={"origin": origin})
 
 
-class TaskRow(_Record):
+class TaskRow(Strict):
     """One task. None takes the header's default, else the default of `TaskSpec`.
 
     Attributes:
@@ -139,7 +136,7 @@ _OPERANDS: Mapping[str, frozenset[str]] = {
 }
 
 
-class ControlRow(_Record):
+class ControlRow(Strict):
     """An operator's action. It has the operands that its `op` needs, and no others.
 
     `policy` switches to the policy with that canonical name. `priority`, `cancel`, `hold` and `release` act on the task
@@ -172,7 +169,7 @@ class ControlRow(_Record):
         return self
 
 
-class EndRow(_Record):
+class EndRow(Strict):
     """The last line: the number of tasks before it, and the SHA-256 of all bytes before it, in hexadecimal."""
 
     kind: Literal["end"] = "end"

@@ -39,21 +39,16 @@ class WorkloadReader:
         self._hash = hashlib.sha256()
 
     def __enter__(self) -> Self:
-        self._file = self._stack.enter_context(open_lines(self.path))
-        try:
-            self.header = self._first()
-        except BaseException as error:
-            self._stack.__exit__(type(error), error, error.__traceback__)
-            raise
+        with ExitStack() as stack:
+            self._file = stack.enter_context(open_lines(self.path))
+            first = self._next()
+            if first is None:
+                raise UsageError(f"{self.path}: is empty, not a workload")
+            if not isinstance(first, WorkloadHeader):
+                raise self._refused('a workload file starts with its header, kind "workload"')
+            self.header = first
+            self._stack = stack.pop_all()
         return self
-
-    def _first(self) -> WorkloadHeader:
-        first = self._next()
-        if first is None:
-            raise UsageError(f"{self.path}: is empty, not a workload")
-        if not isinstance(first, WorkloadHeader):
-            raise self._refused('a workload file starts with its header, kind "workload"')
-        return first
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

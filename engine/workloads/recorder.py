@@ -14,22 +14,18 @@ from engine.task import GenerationOptions, KernelState, TaskSpec, TaskState
 from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
 from engine.workloads.writer import WorkloadWriter
 
+_SAME = ("agent", "priority", "model", "client", "deadline", "input_tokens", "output_tokens", "query")
+"""Fields of TaskRow that are copied from TaskSpec under the same name."""
+
 
 def row_of(spec: TaskSpec, id: str, at: float) -> TaskRow:
     """Return the row that repeats a task."""
     return TaskRow(
         id=id,
         at=at,
-        agent=spec.agent,
         prompt=spec.prompt if spec.prompt.strip() else None,
-        priority=spec.priority,
-        model=spec.model,
-        client=spec.client,
-        deadline=spec.deadline,
         options=None if spec.options == GenerationOptions() else spec.options,
-        input_tokens=spec.input_tokens,
-        output_tokens=spec.output_tokens,
-        query=spec.query,
+        **{name: getattr(spec, name) for name in _SAME},
     )
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -49,11 +48,9 @@ def get(name: str) -> Sample:
     raise UsageError(f"no sample {name[:80]!r}: the samples are {', '.join(sample.name for sample in SAMPLES)}")
 
 
-@contextmanager
-def path_of(sample: Sample) -> Iterator[Path]:
+def path_of(sample: Sample) -> AbstractContextManager[Path]:
     """Give the sample's path; the file may exist only inside the `with`."""
-    with as_file(files("engine.workloads").joinpath("sample_files", sample.file)) as path:
-        yield path
+    return as_file(files("engine.workloads").joinpath("sample_files", sample.file))
 
 
 def copy(sample: Sample, to: Path) -> None:

@@ -191,7 +191,7 @@ async def test_flipped_bytes_never_give_more_than_a_store_error(
         damaged[data.draw(st.integers(100, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
     path.write_bytes(damaged)
     history = History(path)
-    for ask in (history.list, history.counts, history.runs, history.policy_switches, history.check):
+    for ask in (history.list, history.counts, history.runs, history.acts, history.check):
         try:
             await ask()
         except StoreError as error:

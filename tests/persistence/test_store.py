@@ -11,6 +11,7 @@ from engine.events import PolicyChanged, TaskAccepted, TaskEnded, TaskHeld, Task
 from engine.task import GenerationOptions, TaskRecord, TaskSpec, TaskState
 from persistence import History, SqliteStore
 from tests.persistence.helpers import accepted, attempt, attempt_ended, ended, started
+from tests.persistence.raw import on_connection
 
 SPEC = TaskSpec(
     prompt="Tell me a story",
@@ -69,7 +70,9 @@ async def test_a_task_from_acceptance_to_its_end_reads_back_as_its_record(store:
         assert [(change.priority, change.previous) for change in detail.priority_changes] == [(5, 2)]
         (run,) = await history.runs()
         assert (run.program, run.version, run.ended_at) == ("test", "1.2", None)
-        assert [(s.policy, s.previous, s.run) for s in await history.policy_switches()] == [("npps", "fifo", run.id)]
+        assert [each.policy for each in await history.acts() if each.policy] == ["npps"]
+        switches = await on_connection(store, lambda raw: list(raw.execute("SELECT * FROM policy_switches")))
+        assert [row[1:] for row in switches] == [(100.5, run.id, "npps", "fifo")]
         assert await history.check() == []
         assert [r.id for r in await history.search("once tim")] == [task]
         assert (await history.counts())[TaskState.DONE] == 1

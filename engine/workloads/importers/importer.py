@@ -21,7 +21,7 @@ from engine.workloads.importers.lines import Lines
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A foreign format.. `notes`: for the header's origin."""
+    """A foreign format. `notes`: for the header's origin."""
 
     title: str
     rows: Callable[[Lines], Iterator[traces.Row]]

@@ -31,11 +31,7 @@ def azure(lines: Lines) -> Iterator[Row]:
     for row in _csv(lines, AZURE):
         now = _nanoseconds(row["TIMESTAMP"], lines)
         first = now if first is None else first
-        yield {
-            "at": _offset((now - first) / 1e9, lines),
-            "input_tokens": _count(row["ContextTokens"], "ContextTokens", lines),
-            "output_tokens": _count(row["GeneratedTokens"], "GeneratedTokens", lines),
-        }
+        yield _task((now - first) / 1e9, row, AZURE[1:], lines)
 
 
 def burstgpt(lines: Lines) -> Iterator[Row]:
@@ -45,13 +41,8 @@ def burstgpt(lines: Lines) -> Iterator[Row]:
         now = _number(row["Timestamp"], "Timestamp", lines)
         first = now if first is None else first
         session = (row.get("Session ID") or "").strip()
-        yield {
-            "at": _offset(now - first, lines),
-            "input_tokens": _count(row["Request tokens"], "Request tokens", lines),
-            "output_tokens": _count(row["Response tokens"], "Response tokens", lines),
-            "model": row["Model"].strip() or None,
-            "client": f"session {session}" if session else None,
-        }
+        client = f"session {session}" if session else None
+        yield _task(now - first, row, BURSTGPT[2:], lines) | {"model": row["Model"].strip() or None, "client": client}
 
 
 def mooncake(lines: Lines) -> Iterator[Row]:
@@ -65,11 +56,7 @@ def mooncake(lines: Lines) -> Iterator[Row]:
             raise lines.refused(f"no field {missing[0]}")
         now = _number(row["timestamp"], "timestamp", lines)
         first = now if first is None else first
-        yield {
-            "at": _offset((now - first) / 1e3, lines),
-            "input_tokens": _count(row["input_length"], "input_length", lines),
-            "output_tokens": _count(row["output_length"], "output_length", lines),
-        }
+        yield _task((now - first) / 1e3, row, MOONCAKE[1:], lines)
 
 
 def json_object(text: str, lines: Lines) -> dict[str, Any]:
@@ -128,7 +115,9 @@ def _count(value: Any, field: str, lines: Lines) -> int:
     return int(number)
 
 
-def _offset(seconds: float, lines: Lines) -> float:
+def _task(seconds: float, row: Mapping[str, Any], counts: tuple[str, ...], lines: Lines) -> Row:
+    """The task of a row, `seconds` after the first one. `counts` names its fields of tokens read and written."""
     if seconds < 0:
         raise lines.refused("earlier than the first row: sort the file by time first")
-    return seconds
+    input_tokens, output_tokens = (_count(row[field], field, lines) for field in counts)
+    return {"at": seconds, "input_tokens": input_tokens, "output_tokens": output_tokens}

@@ -35,7 +35,7 @@ def test_a_quarantine_outlasts_what_the_core_has_now_but_not_its_event() -> None
     first = slots["gate/0"]
     slots.occupy(first, "a")
     slots.use(first, "a")
-    assert slots.quarantine("gate/0", "lost").state is SlotState.SUSPECT
+    assert slots.quarantine(first, "lost").state is SlotState.SUSPECT
     slots.vacate(first)
     assert slots.synchronise(core) == [] and first.slot.state is SlotState.SUSPECT
     assert slots.fit(slots["gate/1"], "b") is Fit.DRAIN
@@ -51,9 +51,9 @@ def test_a_relieved_slot_serves_again_and_its_lost_model_is_gone() -> None:
     first = slots["gate/0"]
     slots.occupy(first, "a")
     slots.use(first, "a")
-    slots.quarantine("gate/0", "lost")
+    slots.quarantine(first, "lost")
     slots.vacate(first)
-    assert slots.relieve("gate/0").state is SlotState.UP
+    assert slots.relieve(first).state is SlotState.UP
     assert not first.quarantined and slots.executing("gate") == set()
     assert slots.first_free() == [first]
 

@@ -35,13 +35,9 @@ class Bench:
 
     def __init__(self, policy: str) -> None:
         self.clock = 10.0
-        self.dispatcher = Dispatcher(
-            parse_policy(policy),
-            begin=lambda task, slot: self.granted((task, 0), slot),
-            must_wait=lambda id_: None,
-            publish=lambda event: None,
-            now=lambda: self.clock,
-        )
+        self.dispatcher = Dispatcher(parse_policy(policy), publish=lambda event: None, now=lambda: self.clock)
+        self.dispatcher.begin = lambda task, slot: self.granted((task, 0), slot)
+        self.dispatcher.must_wait = lambda id_: None
         self.dispatcher.admits_tasks = self.dispatcher.admits_rounds = True
         self.models: dict[SyscallId, str | None] = {}
         self.order: list[tuple[int, SyscallId]] = []  # (number of the grant, id)
@@ -141,7 +137,7 @@ async def prepare(state: State) -> Bench:
         slot = slots[number % len(slots)]
         bench.dispatcher.slots.apply(slot.core, SlotEvent("down", slot.id))
     if state.lost is not None:
-        bench.dispatcher.slots.quarantine(slots[state.lost % len(slots)].id, "lost")
+        bench.dispatcher.slots.quarantine(slots[state.lost % len(slots)], "lost")
     await bench.settle()
     bench.dispatcher.admits_tasks, bench.dispatcher.admits_rounds = state.admits
     return bench

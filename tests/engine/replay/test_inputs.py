@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.agents.catalogue import load_catalogue
 from engine.replay.inputs import build_input
 from engine.replay.metrics import measure
-from engine.replay.service_model import Observation, Rates, ServiceModel, calibrate
+from engine.replay.service_model import Rates, ServiceModel, Timing, calibrate
 from engine.replay.simulate import Capacity, simulate
 from engine.scheduling import parse_policy
 from engine.task import GenerationOptions
@@ -120,18 +120,18 @@ def test_priorities_help_the_urgent_on_every_sample(sample: samples.Sample) -> N
 
 
 def test_calibration_is_tokens_over_seconds() -> None:
-    seen = [
-        Observation("a", 100, 10, 1.0, 2.0),
-        Observation("a", 300, 50, 1.0, 1.0),
-        Observation("b", 10, 10, 1.0, 1.0),
-        Observation("b", 0, 10, 0.0, 1.0),
-        Observation("c", 10, 0, 1.0, 0.0),
+    seen: list[Timing] = [
+        ("a", 100, 10, 1.0, 2.0),
+        ("a", 300, 50, 1.0, 1.0),
+        ("b", 10, 10, 1.0, 1.0),
+        ("b", 0, 10, 0.0, 1.0),
+        ("c", 10, 0, 1.0, 0.0),
     ]
     overall, per_model = calibrate(seen)
     assert (overall.prefill, overall.decode) == (420 / 4, 80 / 5)
     assert per_model == {"a": Rates(200.0, 20.0), "b": Rates(10.0, 10.0)}
     with pytest.raises(ValueError, match="no finished attempt"):
-        calibrate([Observation("c", 10, 0, 1.0, 0.0)])
+        calibrate([("c", 10, 0, 1.0, 0.0)])
 
 
 def test_rates_are_positive_numbers() -> None:
