@@ -114,6 +114,11 @@ class CoreConfig(BaseModel):
 
         return load_presets()[self.kind]
 
+    @property
+    def key_name(self) -> str | None:
+        """The name of its access key: its own, else its preset's; None if it needs none."""
+        return self.key_env or (self.preset.key_env if self.preset else None)
+
     @model_validator(mode="after")
     def _fits(self) -> CoreConfig:
         for key in sorted(self.model_fields_set):
