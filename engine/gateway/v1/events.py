@@ -9,16 +9,15 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from engine.events import AttemptProgress, Event
 from engine.gateway.errors import PROBLEMS
-from engine.gateway.service import Service, service
+from engine.gateway.service import Service, Shared
 from engine.task import Task, TaskRecord, TaskSpec
 
 router = APIRouter(prefix="/v1", tags=["v1: events"], responses=PROBLEMS)
-Shared = Annotated[Service, Depends(service)]
 
 BEAT_S = 15.0
 CAPACITY = 20_000
