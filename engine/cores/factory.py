@@ -8,10 +8,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Required, TypedDict, Unpack
 
+from engine.cores.addresses import Address
 from engine.cores.api_keys import find_key
 from engine.cores.config import CoreConfig
 from engine.cores.core_spec import CoreSpec, parse_cores
-from engine.cores.ollama.address import Address, parse_address
+from engine.cores.ollama.address import parse_address
 from engine.cores.plugins import CoreSettings, make_plugin_core, plugin_package
 from engine.cores.port import Core
 from engine.errors import CoreError, UsageError

@@ -7,10 +7,10 @@ import json
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import httpx
-from pydantic import BeforeValidator
+from pydantic import BaseModel, BeforeValidator, ValidationError
 
 from engine.cores.dns import Resolver
 from engine.sanitise import one_line
@@ -18,6 +18,7 @@ from engine.sanitise import one_line
 Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
 """A server's string, cleaned and cut to one line of 200 characters."""
 
+_Answer = TypeVar("_Answer", bound=BaseModel)
 LINE_CAP = 1 << 20
 BODY_CAP = 16 << 20
 _ERROR_CAP = 64 << 10
@@ -147,6 +148,14 @@ async def whole_lines(source: AsyncIterable[bytes], cap: int) -> AsyncIterator[b
 def _check_length(buffer: bytearray, cap: int) -> None:
     if len(buffer) > cap:
         raise WireError(f"a line is longer than {cap} bytes")
+
+
+def read_as(kind: type[_Answer], body: bytes, problem: str) -> _Answer:
+    """Parse an answer. Raises WireError with the line `problem` for another shape: it is another kind of server's."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError:
+        raise WireError(problem, foreign=True) from None
 
 
 def start_of(line: bytes) -> str:

@@ -64,6 +64,11 @@ class Attempt:
     priority: int = DEFAULT_PRIORITY
     dispensable: frozenset[str] = frozenset()
 
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Its identity: `(task, round, number)`."""
+        return (self.task, self.round, self.number)
+
 
 class SlotState(StrEnum):
     """`unproven`: the server may not run this many attempts at a time; the slot is neither offered nor shown."""

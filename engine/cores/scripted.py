@@ -146,7 +146,7 @@ class ScriptedCore:
         return self._feed.events()
 
     async def cancel(self, attempt: Attempt) -> None:
-        stop = self._running.get(_key(attempt))
+        stop = self._running.get(attempt.key)
         if stop is not None and not stop.done():
             stop.set_result(None)
 
@@ -183,7 +183,7 @@ class ScriptedCore:
             return
         script = self._script(admitted)
         loop = asyncio.get_running_loop()
-        stop = self._running[_key(attempt)] = loop.create_future()
+        stop = self._running[attempt.key] = loop.create_future()
         load_s = self._load(model, loop.time())
         started_at = loop.time() + load_s
         try:
@@ -204,7 +204,7 @@ class ScriptedCore:
             usage = Usage(script.tokens_in, len(script.tokens), load_s, options.ttft, decode_s)
             yield Done(model, usage)
         finally:
-            del self._running[_key(attempt)]
+            del self._running[attempt.key]
             if not stop.done():
                 stop.set_result(None)
 
@@ -242,10 +242,6 @@ class ScriptedCore:
             cut_after=by_attempt.randrange(length) if by_attempt.random() < options.cut else None,
             stall_after=by_attempt.randrange(length) if by_attempt.random() < options.stall else None,
         )
-
-
-def _key(attempt: Attempt) -> tuple[int, int, int]:
-    return (attempt.task, attempt.round, attempt.number)
 
 
 def lacking_options(attempt: Attempt) -> dict[str, str]:

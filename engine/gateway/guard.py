@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 from fastapi.datastructures import Headers
 
-from engine.gateway.config import GatewayConfig, is_address, is_loopback
+from engine.cores.addresses import ip_of
+from engine.gateway.config import GatewayConfig, is_loopback
 from engine.gateway.errors import problem
 
 Scope = MutableMapping[str, Any]
@@ -130,7 +131,7 @@ def check_host(headers: Mapping[str, str], config: GatewayConfig) -> None:
     name = _host_name(headers.get("host", ""))
     if is_loopback(name) or name in {each.lower() for each in (config.host, *config.hosts)}:
         return
-    if not is_loopback(config.host) and is_address(name):
+    if not is_loopback(config.host) and ip_of(name):
         return
     raise Refusal(403, f"this service does not answer to the name {name[:100]!r}; the setting `hosts` can add it")
 

@@ -12,13 +12,12 @@ from typing import Annotated, Any
 import ollama
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from engine.cores.http import Line, StatusError, WireError
+from engine.cores.http import Line, StatusError, read_as
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import ModelInfo
 
 FIRST_SAFE = (0, 35, 0)
 _NEVER_S = 100 * 365 * 86_400.0
-
 _MOST = 1 << 62
 
 
@@ -73,28 +72,19 @@ class _Version(BaseModel):
 async def server_version(connection: Connection) -> str:
     """The server's version. Raises StatusError, WireError (not Ollama) and httpx's errors."""
     body = await connection.get("/api/version")
-    try:
-        return _Version.model_validate_json(body).version
-    except ValidationError:
-        raise WireError("it does not report Ollama's version", foreign=True) from None
+    return read_as(_Version, body, "it does not report Ollama's version").version
 
 
 async def installed_models(connection: Connection) -> list[Installed]:
     """Return the installed models, most recently changed first. Raises as `server_version` does."""
     body = await connection.get("/api/tags")
-    try:
-        return _Tags.model_validate_json(body).models or []
-    except ValidationError:
-        raise WireError("its list of models is not Ollama's", foreign=True) from None
+    return read_as(_Tags, body, "its list of models is not Ollama's").models or []
 
 
 async def loaded_models(connection: Connection) -> list[ModelInfo]:
     """Return the models in memory. Raises as `server_version` does."""
     body = await connection.get("/api/ps")
-    try:
-        running = _Running.model_validate_json(body).models or []
-    except ValidationError:
-        raise WireError("its list of loaded models is not Ollama's", foreign=True) from None
+    running = read_as(_Running, body, "its list of loaded models is not Ollama's").models or []
     return [
         ModelInfo(
             name=model.name or model.model,

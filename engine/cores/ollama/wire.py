@@ -16,6 +16,7 @@ from typing import Any, cast
 import httpx
 import ollama
 
+from engine.cores.addresses import Address
 from engine.cores.http import (
     LINE_CAP,
     GuardedTransport,
@@ -24,7 +25,6 @@ from engine.cores.http import (
     start_of,
     whole_lines,
 )
-from engine.cores.ollama.address import Address
 from engine.cores.ollama.faults import StreamError, web_page
 
 _PAGE_CAP = 4096

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from typing import Any, cast
 
@@ -59,12 +59,8 @@ class Connection:
         self._failures = openai.APIConnectionError
         self._line_cap = line_cap
         timeout = httpx.Timeout(read_s, connect=connect_s)
-        self._http = httpx.AsyncClient(
-            transport=OpenAITransport(url, key=key, connect_s=connect_s),
-            timeout=timeout,
-            follow_redirects=False,
-            trust_env=False,
-        )
+        transport = OpenAITransport(url, key=key, connect_s=connect_s)
+        self._http = httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
         # The key is the transport's; with one of its own the client does not look for another in the environment.
         self._client = openai.AsyncOpenAI(
             api_key="not-used",
@@ -76,7 +72,7 @@ class Connection:
 
     async def models(self) -> bytes:
         """The body of the list of models."""
-        with _Unwrapped(self._failures):
+        with _unwrapped(self._failures):
             raw = await self._client.models.with_raw_response.list()
         return bytes(raw.http_response.content)
 
@@ -93,7 +89,7 @@ class Connection:
         else:
             ask = self._client.chat.completions.with_streaming_response.create
             request = ask(model=body["model"], messages=body["messages"], stream=True, extra_body=rest)
-        with _Unwrapped(self._failures):
+        with _unwrapped(self._failures):
             response = (await request.__aenter__()).http_response
         try:
             yield self._events(response)
@@ -115,18 +111,15 @@ class Connection:
         await self._http.aclose()
 
 
-class _Unwrapped:
-    """Raises the cause in place of the client's own wrapping, which hides whether anybody was reached."""
-
-    def __init__(self, wrapping: type[Exception]) -> None:
-        self._wrapping = wrapping
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, self._wrapping) and isinstance(error.__cause__, Exception):
-            raise error.__cause__
+@contextmanager
+def _unwrapped(wrapping: type[Exception]) -> Iterator[None]:
+    """Raise the cause in place of the client's own wrapping, which hides whether anybody was reached."""
+    try:
+        yield
+    except wrapping as error:
+        if isinstance(error.__cause__, Exception):
+            raise error.__cause__  # noqa: B904  (it has a cause of its own)
+        raise
 
 
 def _kind(response: httpx.Response) -> str:
