@@ -61,11 +61,17 @@ async def discover_cores(
         *found(environ, defaults.get("keys")),
         *(CoreSpec(kind, CoreConfig(kind=kind)) for kind in sorted(plugins)),
     ]
-    others = [each for each in (*rest, *unconfigured) if not _among(each, chosen, environ)]
-    unlike = [each for index, each in enumerate(others) if not _among(each, others[:index], environ)]
-    names = [each.name for each in (*chosen, *rest)]
-    unlike = [each if each.configured else _renamed(each, names, environ) for each in unlike]
-    looks = [_look(each, True, defaults) for each in chosen] + [_look(each, False, defaults) for each in unlike]
+    names = {each.name for each in (*chosen, *rest)}
+    places = {_place(each, environ) for each in chosen}
+    others: list[CoreSpec] = []
+    for each in (*rest, *unconfigured):
+        place = _place(each, environ)
+        if place not in places:
+            places.add(place)
+            # The found Ollama is named by its address where another core has its name.
+            free = each.configured or each.name not in names
+            others.append(each if free else replace(each, name=place[1].partition("://")[2]))
+    looks = [_look(each, True, defaults) for each in chosen] + [_look(each, False, defaults) for each in others]
     seen = list(await asyncio.gather(*looks))
     if wanted is None:
         seen = await _mark_automatic(seen, defaults)
@@ -89,31 +95,18 @@ def found(environ: Mapping[str, str], keys: Path | None) -> list[CoreSpec]:
     return [CoreSpec(kind, CoreConfig(kind=kind)) for kind in ("ollama", "embedded", *keyed)]
 
 
-def _among(one: CoreSpec, others: list[CoreSpec], environ: Mapping[str, str]) -> bool:
-    return any(_place(one, environ) == _place(other, environ) for other in others)
-
-
 def _place(wanted: CoreSpec, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the identity of a core: two specs of the same kind and address are one core, whatever their names."""
     config = wanted.config
-    if config.kind == "embedded":
-        return config.kind, ""
-    if config.family == "openai":
-        from engine.cores.openai.address import parse_base_url
-
-        preset = config.preset
-        return "openai", parse_base_url(config.url or (preset.base_url if preset else "")).url
-    if config.kind == "ollama":
+    if config.kind == "ollama" and config.url is None:
         try:
-            return config.kind, parse_address(config.url or environ.get("OLLAMA_HOST")).url
+            return config.kind, parse_address(environ.get("OLLAMA_HOST")).url
         except AiosError:
             return config.kind, "OLLAMA_HOST"
-    return config.kind, wanted.name
-
-
-def _renamed(found: CoreSpec, taken: list[str], environ: Mapping[str, str]) -> CoreSpec:
-    """Name the found Ollama by its address where another core has its name."""
-    return replace(found, name=_place(found, environ)[1].partition("://")[2]) if found.name in taken else found
+    server = config.server()
+    if server is not None:
+        return config.family, server.url
+    return config.kind, "" if config.kind == "embedded" else wanted.name
 
 
 async def _mark_automatic(seen: list[DiscoveredCore], defaults: CoreDefaults) -> list[DiscoveredCore]:

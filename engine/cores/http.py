@@ -196,6 +196,6 @@ async def _status_error(response: httpx.Response) -> StatusError:
         parsed = None
     if isinstance(parsed, list) and len(parsed) == 1:  # as Gemini wraps it
         parsed = parsed[0]
-    if isinstance(parsed, dict) and parsed.get("error"):
-        return StatusError(status, error_text(parsed["error"]), ours=True, retry_after=retry_after, body=parsed)
-    return StatusError(status, one_line(text, 200), ours=False, retry_after=retry_after, body=parsed)
+    ours = isinstance(parsed, dict) and bool(parsed.get("error"))
+    message = error_text(parsed["error"]) if ours else one_line(text, 200)
+    return StatusError(status, message, ours=ours, retry_after=retry_after, body=parsed)

@@ -7,6 +7,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError
@@ -152,10 +153,8 @@ class ScriptedCore:
 
     async def inspect(self) -> CoreInfo:
         stopped, options = self._stopped, self.options
-        models = [
-            ModelInfo(name, loaded=not stopped and (not options.load or name in self._held), detail="scripted words")
-            for name in options.names
-        ]
+        loaded = () if stopped else self._held if options.load else options.names
+        models = [ModelInfo(name, loaded=name in loaded, detail="scripted words") for name in options.names]
         return CoreInfo(
             name=self._name,
             healthy=not stopped,
@@ -235,13 +234,9 @@ class ScriptedCore:
         tokens = [Chunk("thinking", word) for word in words[:thoughts]] + [Chunk("text", word) for word in replies]
         # Transient failures depend on the attempt, too, so that another one may succeed.
         by_attempt = random.Random(hashlib.sha256(seed + f"\0{attempt.round}\0{attempt.number}".encode()).digest())
-        return _Script(
-            tokens=tuple(tokens),
-            tokens_in=len(prompt.split()),
-            fails=fails,
-            cut_after=by_attempt.randrange(length) if by_attempt.random() < options.cut else None,
-            stall_after=by_attempt.randrange(length) if by_attempt.random() < options.stall else None,
-        )
+        cut_after = by_attempt.randrange(length) if by_attempt.random() < options.cut else None
+        stall_after = by_attempt.randrange(length) if by_attempt.random() < options.stall else None
+        return _Script(tuple(tokens), len(prompt.split()), fails, cut_after, stall_after)
 
 
 def lacking_options(attempt: Attempt) -> dict[str, str]:
@@ -259,12 +254,8 @@ def _before_stop(words: Sequence[str], stops: Sequence[str]) -> list[str]:
     """Return the words of the reply up to the first of the texts `stops`."""
     text = "".join(words)
     end = min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))
-    kept: list[str] = []
-    for word in words:
-        if end > 0:
-            kept.append(word[:end])
-        end -= len(word)
-    return kept
+    starts = accumulate(map(len, words), initial=0)
+    return [word[: end - start] for start, word in zip(starts, words, strict=False) if start < end]
 
 
 async def _stopped_before(stop: asyncio.Future[None], seconds: float) -> bool:

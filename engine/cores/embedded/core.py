@@ -112,9 +112,8 @@ class EmbeddedCore:
         path = await asyncio.to_thread(weights_files.find, self._weights)
         await asyncio.to_thread(weights_files.preload, path)
         slots, n_ctx, threads = len(self._slot_ids), self._n_ctx, self._threads
-        load = asyncio.ensure_future(
-            asyncio.to_thread(LoadedModel, path, slots=slots, n_ctx=n_ctx, threads=threads),
-        )
+        loading = asyncio.to_thread(LoadedModel, path, slots=slots, n_ctx=n_ctx, threads=threads)
+        load = asyncio.ensure_future(loading)
         try:
             return await asyncio.shield(load)
         except asyncio.CancelledError:

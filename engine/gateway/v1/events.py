@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -22,7 +23,6 @@ router = APIRouter(prefix="/v1", tags=["v1: events"], responses=PROBLEMS)
 BEAT_S = 15.0
 CAPACITY = 20_000
 BATCH = 200
-_KINDS: dict[type, str] = {}
 
 
 @router.get(
@@ -88,11 +88,7 @@ async def _stream(shared: Service, task: int | None, *, tokens: bool, past: bool
 
 def kind_of(event: Event) -> str:
     """Return an event's kind: `task_accepted` for `TaskAccepted`."""
-    kind = type(event)
-    if kind not in _KINDS:
-        name = kind.__name__
-        _KINDS[kind] = "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
-    return _KINDS[kind]
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
 
 
 def as_json(event: Event) -> dict[str, Any]:
