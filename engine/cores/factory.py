@@ -51,11 +51,7 @@ class CoreDefaults(TypedDict, total=False):
 
 
 async def choose_cores(
-    choice: str,
-    *,
-    configured: Mapping[str, CoreConfig] = _NONE,
-    probe_s: float = 1.0,
-    **defaults: Unpack[CoreDefaults],
+    choice: str, *, configured: Mapping[str, CoreConfig] = _NONE, probe_s: float = 1.0, **defaults: Unpack[CoreDefaults]
 ) -> list[CoreChoice]:
     """Return the cores of `choice`, at least one. None is started; the caller starts and stops them.
 
@@ -78,11 +74,7 @@ async def choose_cores(
 
 
 async def choose_core(
-    choice: str,
-    *,
-    configured: Mapping[str, CoreConfig] = _NONE,
-    probe_s: float = 1.0,
-    **defaults: Unpack[CoreDefaults],
+    choice: str, *, configured: Mapping[str, CoreConfig] = _NONE, probe_s: float = 1.0, **defaults: Unpack[CoreDefaults]
 ) -> CoreChoice:
     """Like `choose_cores`, for a choice of one core. Raises UsageError for several, too."""
     wanted = parse_cores(choice, configured)

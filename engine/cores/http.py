@@ -1,4 +1,4 @@
-"""HTTP for every model server: bounded reading, its errors, and a guarded transport without hidden queues."""
+"""HTTP for every model server: bounded reading, errors as faults, and a guarded transport without hidden queues."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import json
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
-from typing import Annotated, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import httpx
-from pydantic import BaseModel, BeforeValidator, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from engine.cores.dns import Resolver
+from engine.cores.port import Fault, FaultKind
 from engine.sanitise import one_line
-
-Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
-"""A server's string, cleaned and cut to one line of 200 characters."""
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 LINE_CAP = 1 << 20
@@ -158,6 +156,14 @@ def read_as(kind: type[_Answer], body: bytes, problem: str) -> _Answer:
         raise WireError(problem, foreign=True) from None
 
 
+def decoded(content: bytes, noun: str) -> str:
+    """Decode UTF-8. Raises WireError, naming `noun`, for anything else."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WireError(f"{noun} is not valid UTF-8") from None
+
+
 def start_of(line: bytes) -> str:
     """Return the first few characters of a line, for messages."""
     return one_line(line[:200].decode("utf-8", "replace"), 60)
@@ -199,3 +205,39 @@ async def _status_error(response: httpx.Response) -> StatusError:
     ours = isinstance(parsed, dict) and bool(parsed.get("error"))
     message = error_text(parsed["error"]) if ours else one_line(text, 200)
     return StatusError(status, message, ours=ours, retry_after=retry_after, body=parsed)
+
+
+def connection_fault(error: Exception, server: str, *, started: bool) -> Fault:
+    """Return the fault of an error that is not the server's own. `started`: part of the answer had come.
+
+    `server`: its name in messages, such as `Ollama at den:11434`. An unknown error is a bug of ours (INTERNAL).
+    """
+    match error:
+        case WireError():
+            return Fault(FaultKind.BROKEN_STREAM, f"the answer of {server} is broken: {error}", True)
+        case httpx.ReadTimeout() | httpx.WriteTimeout():
+            return Fault(FaultKind.GAP_TIMEOUT, f"{server} accepted the request and then fell silent", True)
+        case TimeoutError():
+            return Fault(FaultKind.GAP_TIMEOUT, f"{server} did not answer in time", True)
+        case httpx.TransportError() | OSError() if started:
+            return Fault(FaultKind.BROKEN_STREAM, f"the connection to {server} broke in mid-answer", True)
+        case httpx.TransportError() | OSError():
+            reason = f"{server} cannot be reached ({_cause(error)}); start it, or check its address"
+            return Fault(FaultKind.UNREACHABLE, reason, True)
+        case _:
+            reason = one_line(f"the core for {server} failed: {type(error).__name__}: {error}")
+            return Fault(FaultKind.INTERNAL, reason, False)
+
+
+def _cause(error: Exception) -> str:
+    """Return why a connection failed, in a few words. httpx words it alike for every refused one."""
+    text = one_line(str(error), 120).rstrip(".")
+    if isinstance(error, httpx.ConnectTimeout):
+        return "no answer in time"
+    if "All connection attempts failed" in text:
+        return "connection refused"
+    if "WRONG_VERSION_NUMBER" in text:
+        return "it does not speak https"
+    if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+        return "it hung up without an answer; perhaps it wants https"
+    return text or type(error).__name__

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from engine.cores.port import Attempt, Fault, FaultKind, Message
 
@@ -31,7 +30,7 @@ class OptionCheck:
         `lacking`: the options that the core cannot honour, each with the reason. Those of them that the attempt sets
         are cleared when they are dispensable or harmless; `think = false` is harmless, too.
         """
-        values = {option: _value(attempt, option) for option in lacking}
+        values = {option: getattr(attempt if option == "tools" else attempt.options, option) for option in lacking}
         asked = [option for option, value in values.items() if value not in (None, ())]
         needed = [option for option in asked if option not in attempt.dispensable]
         for option in needed:
@@ -45,10 +44,6 @@ class OptionCheck:
                 self._notify(f"core {self._core} ignores the option {option}: {lacking[option]}")
         options = attempt.options.model_copy(update=dict.fromkeys(asked)) if asked else attempt.options
         return replace(attempt, options=options)
-
-
-def _value(attempt: Attempt, option: str) -> Any:
-    return attempt.tools if option == "tools" else getattr(attempt.options, option)
 
 
 def messages_of(attempt: Attempt) -> tuple[Message, ...]:

@@ -97,7 +97,7 @@ class ScriptedCore:
 
     def __init__(self, options: ScriptedOptions | None = None, *, name: str = "scripted") -> None:
         self.options = options or ScriptedOptions()
-        self._name = name
+        self.name = name
         self._slots = tuple(Slot(f"{name}/{n}", name) for n in range(self.options.slots))
         self._running: dict[tuple[int, int, int], asyncio.Future[None]] = {}
         self._stopped = False
@@ -122,10 +122,6 @@ class ScriptedCore:
             where = ".".join(str(part) for part in first["loc"])
             what = f"unknown option, known are {known}" if first["type"] == "extra_forbidden" else first["msg"]
             raise UsageError(f"core scripted:{text}: {where}: {what}") from None
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     async def start(self) -> None:
         return
@@ -156,7 +152,7 @@ class ScriptedCore:
         loaded = () if stopped else self._held if options.load else options.names
         models = [ModelInfo(name, loaded=name in loaded, detail="scripted words") for name in options.names]
         return CoreInfo(
-            name=self._name,
+            name=self.name,
             healthy=not stopped,
             default_model=options.names[0],
             models=tuple(models),
@@ -174,7 +170,7 @@ class ScriptedCore:
             yield Fault(FaultKind.NO_MODEL, reason, retryable=False, model=attempt.model)
             return
         if self._stopped:
-            yield Fault(FaultKind.UNREACHABLE, f"{self._name}: the core is stopped", retryable=False)
+            yield Fault(FaultKind.UNREACHABLE, f"{self.name}: the core is stopped", retryable=False)
             return
         admitted = self._options.admit(attempt, lacking_options(attempt))
         if isinstance(admitted, Fault):

@@ -33,7 +33,7 @@ class ServerCore(ABC):
 
     def __init__(self, name: str, *, must_answer: bool) -> None:
         """`must_answer`: `start` raises if the server does not answer; otherwise the slots are down until it does."""
-        self._name, self._must_answer = name, must_answer
+        self.name, self._must_answer = name, must_answer
         self._calls: dict[tuple[int, int, int], Call] = {}
         self._running = self._stopped = False
 
@@ -44,10 +44,6 @@ class ServerCore(ABC):
     @abstractmethod
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     async def start(self) -> None:
         """Probe the server. Raises CoreError if it must answer and does not."""
@@ -82,7 +78,7 @@ class ServerCore(ABC):
         key = attempt.key
         if not self._running or key in self._calls:
             yield Rejected(
-                f"the {self._name} core is stopped" if not self._running else "the attempt is running already"
+                f"the {self.name} core is stopped" if not self._running else "the attempt is running already"
             )
             return
         call = Call(lambda emit: self._carry_out(attempt, emit), name=f"{slot.id} task {attempt.task}")

@@ -92,7 +92,7 @@ class OllamaCore(OllamaModelManager, ServerCore):
     async def inspect(self) -> CoreInfo:
         version = ""
         if self._stopped:
-            return self._unhealthy(f"the {self._name} core is stopped")
+            return self._unhealthy(f"the {self.name} core is stopped")
         try:
             async with asyncio.timeout(self._look_s):
                 version = await ollama_models.server_version(self._connection)
@@ -127,13 +127,13 @@ class OllamaCore(OllamaModelManager, ServerCore):
         """
         host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
         names = (host, f"{host}:{urlsplit(self.address.url).port}")
-        if self._name.partition("-")[0] != "ollama" and self._name not in names:
-            return f" --core {self._name}"
+        if self.name.partition("-")[0] != "ollama" and self.name not in names:
+            return f" --core {self.name}"
         return "" if self.address.label == _USUAL else f" --core ollama@{self.address.label}"
 
     def _unhealthy(self, detail: str) -> CoreInfo:
         return CoreInfo(
-            name=self._name,
+            name=self.name,
             healthy=False,
             default_model=self._configured or self._default,
             where=self.address.label,
@@ -175,7 +175,6 @@ class OllamaCore(OllamaModelManager, ServerCore):
             return await self._choose_default(installed, await ollama_models.loaded_models(self._connection))
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
-        """Send the request and read its stream to the end. Raises nothing but CancelledError."""
         stream: ChatStream | None = None
         last: OllamaRecord | None = None
         model, key = attempt.model, attempt.key

@@ -21,7 +21,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from engine.cores.addresses import Address
 from engine.cores.api_keys import redact
-from engine.cores.http import Line, WireError, read_as
+from engine.cores.http import WireError, read_as
 from engine.cores.model_management import ModelDetails, PullProgress
 from engine.cores.ollama import models as ollama_models
 from engine.cores.ollama.faults import fault_of, nearest_model
@@ -29,6 +29,7 @@ from engine.cores.ollama.wire import Connection
 from engine.cores.port import Fault, FaultKind, ModelInfo
 from engine.cores.slot_health import SlotHealth
 from engine.errors import CoreError
+from engine.llm_query import Line
 from engine.sanitise import one_line, sanitise
 
 _TEXT_CAP = 256 << 10
@@ -44,10 +45,8 @@ def _text(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_text)]
 
 
-class _Details(BaseModel):
+class _Details(ollama_models.Details):
     family: Line = ""
-    parameter_size: Line = ""
-    quantization_level: Line = ""
     format: Line = ""
 
 
@@ -82,7 +81,6 @@ class OllamaModelManager:
     _key: str | None
 
     async def show(self, model: str) -> ModelDetails:
-        """Return the details of a model. Raises CoreError."""
         name = checked_name(model)
         async with self._or_refusal(name, "looked up"), asyncio.timeout(self.answer_s):
             shown = read_as(
@@ -121,7 +119,6 @@ class OllamaModelManager:
         self._health.models_changed()
 
     async def delete(self, model: str) -> None:
-        """Remove an installed model. Raises CoreError."""
         name = checked_name(model)
         async with self._or_refusal(name, "deleted"), asyncio.timeout(self.answer_s):
             await self._connection.client.delete(name)

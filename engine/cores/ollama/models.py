@@ -12,9 +12,10 @@ from typing import Annotated, Any
 import ollama
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from engine.cores.http import Line, StatusError, read_as
+from engine.cores.http import StatusError, read_as
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import ModelInfo
+from engine.llm_query import Line
 
 FIRST_SAFE = (0, 35, 0)
 _NEVER_S = 100 * 365 * 86_400.0
@@ -29,7 +30,7 @@ def bounded(value: Any) -> Any:
 Count = Annotated[int | None, BeforeValidator(bounded)]
 
 
-class _Details(BaseModel):
+class Details(BaseModel):
     parameter_size: Line = ""
     quantization_level: Line = ""
 
@@ -42,7 +43,7 @@ class Installed(BaseModel):
 
     name: Line
     size: Count = None
-    details: _Details = _Details()
+    details: Details = Details()
     capabilities: list[Line] | None = None
 
 

@@ -17,7 +17,7 @@ import httpx
 import ollama
 
 from engine.cores.addresses import Address
-from engine.cores.http import LINE_CAP, Capped, GuardedTransport, WireError, error_text, start_of, whole_lines
+from engine.cores.http import LINE_CAP, Capped, GuardedTransport, WireError, decoded, error_text, start_of, whole_lines
 from engine.cores.ollama.faults import StreamError, web_page
 
 _PAGE_CAP = 4096
@@ -97,9 +97,7 @@ def _no_number(name: str) -> None:
 def clean_record(line: bytes) -> bytes:
     """Return one record as a line that the client reads as meant. Raises WireError if it is not a JSON object."""
     try:
-        record = json.loads(line.decode("utf-8"), parse_constant=_no_number)
-    except UnicodeDecodeError:
-        raise WireError("a line is not valid UTF-8") from None
+        record = json.loads(decoded(line, "a line"), parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise WireError(f"a line is not JSON: {start_of(line)}") from None
     if not isinstance(record, dict):
@@ -119,13 +117,7 @@ class Connection:
     """The official client on a guarded transport, and a plain one on the same for the fields that it drops."""
 
     def __init__(
-        self,
-        address: Address,
-        *,
-        key: str | None = None,
-        connect_s: float,
-        read_s: float,
-        line_cap: int = LINE_CAP,
+        self, address: Address, *, key: str | None = None, connect_s: float, read_s: float, line_cap: int = LINE_CAP
     ) -> None:
         shared: dict[str, Any] = {
             "timeout": httpx.Timeout(read_s, connect=connect_s),

@@ -92,7 +92,7 @@ class OpenAICore(ServerCore):
 
     async def inspect(self) -> CoreInfo:
         if self._stopped:
-            return self._info(False, f"the {self._name} core is stopped")
+            return self._info(False, f"the {self.name} core is stopped")
         reason = await self._why_down()
         if reason is not None:
             return self._info(False, reason)
@@ -103,7 +103,7 @@ class OpenAICore(ServerCore):
 
     def _info(self, healthy: bool, detail: str) -> CoreInfo:
         return CoreInfo(
-            name=self._name,
+            name=self.name,
             healthy=healthy,
             default_model=self._models.default(),
             models=self._models.models,
@@ -137,14 +137,16 @@ class OpenAICore(ServerCore):
     # Running
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
-        """Send the request and read its stream to the end. Raises nothing but CancelledError."""
         answer = self._chat.new_answer()
         admitted = self._options.admit(attempt, requests.lacking_options(attempt, self._quirks, self._title))
         if isinstance(admitted, Fault):
             return admitted
         attempt = admitted
         try:
-            model = attempt.model or self._models.default() or await self._find_default()
+            model = attempt.model or self._models.default()
+            if model is None:
+                await self._refresh()
+                model = self._models.default()
             refusal = await self._refusal(attempt, model)
             if model is None or refusal is not None:
                 return refusal or Fault(FaultKind.NO_MODEL, f"{self._server.who}: {self._models.no_default()}", False)
@@ -165,10 +167,6 @@ class OpenAICore(ServerCore):
             return None
         reason = f"model '{one_line(model, 100)}' not found; {self._models.names()}"
         return Fault(FaultKind.NO_MODEL, reason, False, model)
-
-    async def _find_default(self) -> str | None:
-        await self._refresh()
-        return self._models.default()
 
     def _done(self, answer: records.StreamedAnswer, model: str) -> Done | Fault:
         if answer.reason in ("error", "insufficient_system_resource"):

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
-from engine.cores.http import Line, StatusError, WireError, read_as
+from engine.cores.http import StatusError, WireError, read_as
 from engine.cores.openai.presets import Quirks
 from engine.cores.openai.wire import Connection
 from engine.cores.port import ModelInfo
+from engine.llm_query import Line
 from engine.sanitise import one_line
 
 

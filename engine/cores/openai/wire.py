@@ -10,7 +10,7 @@ from typing import Any, cast
 import httpx
 from pydantic import SecretStr
 
-from engine.cores.http import LINE_CAP, GuardedTransport, WireError
+from engine.cores.http import LINE_CAP, GuardedTransport, WireError, decoded
 from engine.cores.openai.sse import frames
 from engine.errors import CoreError
 
@@ -101,7 +101,7 @@ class Connection:
         if "html" in kind:
             raise WireError("it answers with a web page", foreign=True)
         if "json" in kind:  # an error, or the whole answer at once
-            yield _text(b"".join([piece async for piece in response.aiter_raw()]))
+            yield decoded(b"".join([piece async for piece in response.aiter_raw()]), "the answer")
             return
         async for data in frames(response.aiter_raw(), self._line_cap):
             yield data
@@ -125,10 +125,3 @@ def _unwrapped(wrapping: type[Exception]) -> Iterator[None]:
 def _kind(response: httpx.Response) -> str:
     """Return the content type, in small letters."""
     return str(response.headers.get("content-type", "")).lower()
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise WireError("the answer is not valid UTF-8") from None
