@@ -216,6 +216,10 @@ class ModelInfo:
         """True if it can answer a prompt, or reports no capabilities."""
         return not self.capabilities or "completion" in self.capabilities
 
+    def answers_to(self, name: str) -> bool:
+        """Return True if `name` is its name or an alias."""
+        return name == self.name or name in self.aliases
+
 
 @dataclass(frozen=True, slots=True)
 class CoreInfo:

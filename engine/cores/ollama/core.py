@@ -85,7 +85,7 @@ class OllamaCore(OllamaModelManager, ServerCore):
 
     def waiting_for(self, attempt: Attempt) -> str:
         model = attempt.model or self._configured or self._default
-        if model is None or ollama_models.spellings(model) & self._loaded:
+        if model is None or model in self._loaded:
             return ""
         return f"'{model}' was not in memory before, so it was still being loaded"
 
@@ -102,9 +102,9 @@ class OllamaCore(OllamaModelManager, ServerCore):
         except Exception as error:  # noqa: BLE001  (the port promises a report, whatever is wrong)
             return self._unhealthy(self._failed(error, started=False, probed=bool(version)).reason)
         self._health.up()
-        self._loaded = frozenset(model.name for model in loaded)
+        self._loaded = frozenset(name for model in loaded for name in (model.name, *model.aliases))
         problem = "" if default else self._no_model()
-        if self._configured and not ollama_models.has(installed, self._configured):
+        if self._configured and not any(model.answers_to(self._configured) for model in installed):
             problem = (
                 f"the default model '{self._configured}' is not installed; "
                 f"run: aios-tui models pull {self._configured}{self._core_option()}"
@@ -157,9 +157,7 @@ class OllamaCore(OllamaModelManager, ServerCore):
         fault = await self.probe(self._look_s)
         return fault.reason if fault else None
 
-    async def _choose_default(
-        self, installed: Sequence[ollama_models.Installed], loaded: Sequence[ModelInfo]
-    ) -> str | None:
+    async def _choose_default(self, installed: Sequence[ModelInfo], loaded: Sequence[ModelInfo]) -> str | None:
         """Return the default model. It stays while it is installed, so that tasks don't make the server swap."""
         if self._configured:
             return self._configured
@@ -200,8 +198,8 @@ class OllamaCore(OllamaModelManager, ServerCore):
 
     def _done(self, model: str, last: OllamaRecord, calls: Sequence[ToolCall]) -> Done:
         self._slots.answered()
-        if not ollama_models.spellings(model) & self._loaded:
-            self._loaded |= {model}
+        if model not in self._loaded:
+            self._loaded |= {model, *ollama_models.aliases(model)}
             self._health.models_changed()
         reason = last.done_reason or "stop"
         reason = "tool_calls" if calls and reason == "stop" else one_line(reason, 50)
@@ -237,5 +235,5 @@ class OllamaCore(OllamaModelManager, ServerCore):
         except (httpx.HTTPError, OSError, StatusError, WireError):
             return replace(fault, retryable=ours, model=model)
         self._health.models_changed()
-        names = [each.name for each in installed if ollama_models.generates(each)]
+        names = [each.name for each in installed if each.chats]
         return Fault(fault.kind, missing_model(model, self.address.label, names, self._core_option()), ours, model)

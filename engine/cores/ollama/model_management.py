@@ -90,7 +90,7 @@ class OllamaModelManager:
             )
             installed = await ollama_models.installed_models(self._connection)
             infos = ollama_models.describe(installed, await ollama_models.loaded_models(self._connection))
-        info = next((info for info in infos if name in (info.name, *info.aliases)), ModelInfo(name))
+        info = next((info for info in infos if info.answers_to(name)), ModelInfo(name))
         return _details(info, shown)
 
     async def pull(self, model: str) -> AsyncGenerator[PullProgress, None]:
@@ -134,8 +134,7 @@ class OllamaModelManager:
         begun = time.monotonic()
         async with self._or_refusal(name, "loaded"), asyncio.timeout(self.load_s):
             installed = await ollama_models.installed_models(self._connection)
-            names = ollama_models.spellings(name)
-            if any(each.name in names and not ollama_models.generates(each) for each in installed):
+            if any(each.answers_to(name) and not each.chats for each in installed):
                 await self._connection.client.embed(name, [], keep_alive=stay)
             elif not (await self._connection.client.generate(name, "", keep_alive=stay)).done:
                 raise WireError("it does not say that the model is loaded")
@@ -149,11 +148,10 @@ class OllamaModelManager:
         The server does so once the model has answered what it is answering; it is waited for a moment, not to the end.
         """
         name = checked_name(model)
-        names = ollama_models.spellings(name)
         async with self._or_refusal(name, "unloaded"), asyncio.timeout(self.answer_s):
             await self._connection.client.generate(name, "", keep_alive=0)
             for _ in range(_UNLOAD_LOOKS):
-                if not any(each.name in names for each in await ollama_models.loaded_models(self._connection)):
+                if not any(each.answers_to(name) for each in await ollama_models.loaded_models(self._connection)):
                     break
                 await asyncio.sleep(_UNLOAD_PAUSE_S)
         self._health.models_changed()

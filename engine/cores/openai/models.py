@@ -89,7 +89,7 @@ class ServerModels:
         return self.default() is not None or not self._quirks.lists_models or any(model.chats for model in self.models)
 
     def has(self, name: str) -> bool:
-        return any(name == model.name or name in model.aliases for model in self.models)
+        return any(model.answers_to(name) for model in self.models)
 
     def names(self) -> str:
         """List the models for a message; empty when none are known."""
