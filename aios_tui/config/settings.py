@@ -39,10 +39,10 @@ def _policy(value: str) -> str:
 
 
 def _core(value: str, info: ValidationInfo) -> str:
-    from engine.cores.factory import check_core_choice
+    from engine.cores.core_spec import parse_cores
 
     try:
-        check_core_choice(value, info.data.get("cores", {}))
+        parse_cores(value, info.data.get("cores", {}))
     except UsageError as error:
         raise ValueError(str(error)) from None
     return value

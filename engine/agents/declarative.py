@@ -25,12 +25,13 @@ import tomllib
 from dataclasses import dataclass
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.agents.protocol import AgentContext, AgentResult
 from engine.agents.template import Template, parse
 from engine.cores.port import Message
 from engine.errors import UsageError
+from engine.llm_query import Line
 from engine.sanitise import one_line
 from engine.task import GenerationOptions, Text
 from engine.validation import reason
@@ -58,10 +59,6 @@ Identifier = Annotated[
 RoundName = Annotated[str, _matching(r"[A-Za-z0-9_-]{1,64}", "a round's name is up to 64 letters, digits, '_' and '-'")]
 
 
-def _one_line(value: str) -> str:
-    return one_line(value, 200)
-
-
 def _no_blank(value: str) -> str:
     if not value.strip():
         raise ValueError("is empty")
@@ -84,7 +81,7 @@ class AgentFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Identifier
-    description: Annotated[str, BeforeValidator(lambda v: _one_line(v) if isinstance(v, str) else v)] = ""
+    description: Line = ""
     author: Identifier | None = None
     system: Text | None = None
     carry: bool = False

@@ -41,26 +41,26 @@ class QueryAgent:
         query = ctx.spec.query or LlmQuery(messages=(QueryMessage(role="user", content=ctx.spec.prompt),))
         model = ctx.tool_model() if query.tools else None
         tools = native_tools(query) if model else ()
-        conversation = messages_of(query, native=bool(tools))
+        native = bool(tools)
+        conversation = messages_of(query, native=native)
         wanted = None
         if query.form == "json" and not query.tools:  # a grammar would forbid the calls that the model may rather make
             wanted = GenerationOptions(format=query.json_schema or "json")
-        answer = await ctx.llm(conversation, options=wanted, model=model if tools else None, tools=tools)
-        if answer.tool_calls:
-            return {"agent_name": QUERY_AGENT, "result": _calls_as_text(answer.tool_calls), "rounds": 1}
-        reply = answer.text
-        if query.form == "text":
-            return {"agent_name": QUERY_AGENT, "result": reply, "rounds": 1}
-        try:
-            return {"agent_name": QUERY_AGENT, "result": _as_text(find_json(reply)), "rounds": 1}
-        except NotJsonError as error:
-            again = f"That is not valid JSON ({error}). Answer again, with the JSON only."
-        conversation = (*conversation, Message("assistant", reply), Message("user", again))
-        reply = (await ctx.llm(conversation, options=wanted, model=model if tools else None)).text
-        try:
-            return {"agent_name": QUERY_AGENT, "result": _as_text(find_json(reply)), "rounds": 2}
-        except NotJsonError as error:
-            raise AiosError(f"the model was asked for JSON twice, and gave none: {error}") from None
+        for rounds in (1, 2):
+            answer = await ctx.llm(conversation, options=wanted, model=model if native else None, tools=tools)
+            tools, result = (), answer.text
+            if answer.tool_calls:
+                result = _calls_as_text(answer.tool_calls)
+            elif query.form == "json":
+                try:
+                    result = _as_text(find_json(answer.text))
+                except NotJsonError as error:
+                    problem = str(error)
+                    again = f"That is not valid JSON ({problem}). Answer again, with the JSON only."
+                    conversation = (*conversation, Message("assistant", answer.text), Message("user", again))
+                    continue
+            return {"agent_name": QUERY_AGENT, "result": result, "rounds": rounds}
+        raise AiosError(f"the model was asked for JSON twice, and gave none: {problem}")
 
 
 def messages_of(query: LlmQuery, *, native: bool = False) -> tuple[Message, ...]:
@@ -138,8 +138,8 @@ def find_json(text: str) -> Any:
 
 def _calls_as_text(calls: Sequence[ToolCall]) -> str:
     """Return calls in the form in which models without tool support write them."""
-    named = [({"id": call.id} if call.id else {}) | {"name": call.name} for call in calls]
-    return _as_text([one | {"parameters": dict(call.arguments)} for one, call in zip(named, calls, strict=True)])
+    named = [{"id": call.id, "name": call.name, "parameters": dict(call.arguments)} for call in calls]
+    return _as_text([{key: value for key, value in call.items() if value != ""} for call in named])
 
 
 def _as_text(value: Any) -> str:

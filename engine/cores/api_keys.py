@@ -10,6 +10,8 @@ import re
 import stat
 import tomllib
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from engine.errors import UsageError
@@ -62,13 +64,8 @@ def redact(text: str, key: str | None) -> str:
     for start in range(len(text) - width + 1):
         if text[start : start + width] in windows:
             hidden[start : start + width] = b"\1" * width
-    pieces: list[str] = []
-    for position, character in enumerate(text):
-        if not hidden[position]:
-            pieces.append(character)
-        elif position == 0 or not hidden[position - 1]:
-            pieces.append(_HIDDEN)
-    return "".join(pieces)
+    runs = groupby(zip(hidden, text, strict=True), key=itemgetter(0))
+    return "".join(_HIDDEN if is_hidden else "".join(character for _, character in run) for is_hidden, run in runs)
 
 
 def without_login(address: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
+from engine.cores.addresses import Address
 from engine.cores.ollama.address import parse_address
 from engine.cores.plugins import OWN_KINDS, builtin_kinds, plugin_kinds, plugin_problems
 from engine.errors import UsageError
@@ -114,6 +115,21 @@ class CoreConfig(BaseModel):
 
         return load_presets()[self.kind]
 
+    @property
+    def key_name(self) -> str | None:
+        """The name of its access key: its own, else its preset's; None if it needs none."""
+        return self.key_env or (self.preset.key_env if self.preset else None)
+
+    def server(self) -> Address | None:
+        """Return its server's address: its own, else the usual one; None for other cores. Raises UsageError."""
+        if self.family == "ollama":
+            return parse_address(self.url)
+        if self.family != "openai":
+            return None
+        from engine.cores.openai.address import parse_base_url
+
+        return parse_base_url(self.url or (self.preset.base_url if self.preset else ""))
+
     @model_validator(mode="after")
     def _fits(self) -> CoreConfig:
         for key in sorted(self.model_fields_set):
@@ -121,13 +137,8 @@ class CoreConfig(BaseModel):
             if families is not None and self.family not in families and getattr(self, key):
                 raise ValueError(f"a core of the kind {self.kind} has no {key}")
         try:
-            if self.family == "ollama":
-                parse_address(self.url)
-            elif self.family == "openai" and self.url is not None:
-                from engine.cores.openai.address import parse_base_url
-
-                parse_base_url(self.url)
-            elif self.family == "scripted":
+            self.server()
+            if self.family == "scripted":
                 from engine.cores.scripted import ScriptedCore
 
                 ScriptedCore.parse(self.script or "")

@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from engine.cores.api_keys import without_login
 from engine.cores.config import CoreConfig, is_kind, kinds
-from engine.cores.ollama.address import parse_address
 from engine.cores.plugins import plugin_kinds, plugin_problems
 from engine.errors import UsageError
 from engine.sanitise import one_line
@@ -67,7 +66,7 @@ def _form(part: str, configured: Mapping[str, CoreConfig]) -> CoreConfig:
     word, at, address = part.partition("@")
     kind, rest = part, ""
     if part.startswith("scripted:"):
-        kind, rest = "scripted", part.removeprefix("scripted:")
+        kind, _, rest = part.partition(":")
     elif at and (word in ("ollama", "openai") or word in plugin_kinds()):
         kind, rest = word, address
     if not is_kind(kind) or (kind not in (part, "scripted") and not rest):
@@ -90,18 +89,11 @@ def _form(part: str, configured: Mapping[str, CoreConfig]) -> CoreConfig:
 def _named(wanted: list[CoreSpec], taken: set[str]) -> list[CoreSpec]:
     """Give each form a name of its own, not `taken`: its kind's, and where there are several of a kind, its host's."""
     found: dict[str, CoreSpec] = {}
-    kinds = [each.config.kind for each in wanted if not each.configured]
-    hosts = [
-        (each.config.kind, _host(each.config)[0])
-        for each in wanted
-        if not each.configured and each.config.url is not None
-    ]
+    forms = [each.config for each in wanted if not each.configured]
     for each in wanted:
         name = each.name
         if not each.configured:
-            several = kinds.count(each.config.kind) > 1
-            alike = [host for kind, host in hosts if kind == each.config.kind]
-            names = _names(each.config, several, alike)
+            names = _names(each.config, [form for form in forms if form.kind == each.config.kind])
             name = next(name for name in names if name not in found and name not in taken)
         elif name in found:
             raise UsageError(f"core {name} stands there twice")
@@ -113,25 +105,22 @@ def _named(wanted: list[CoreSpec], taken: set[str]) -> list[CoreSpec]:
     return list(found.values())
 
 
-def _names(config: CoreConfig, several: bool, hosts: list[str]) -> list[str]:
-    """Return the names it may have, the best first. `hosts` are those of its kind: two alike both get their port."""
+def _names(config: CoreConfig, forms: list[CoreConfig]) -> list[str]:
+    """Return the names it may have, the best first. `forms` are all of its kind: two on a host both get their port."""
     numbered = [f"{config.kind}-{number}" for number in range(2, 100)]
-    if config.url is None or not several:
+    if config.url is None or len(forms) == 1:
         return [config.kind, *numbered]
     host, port = _host(config)
+    hosts = [_host(form)[0] for form in forms if form.url is not None]
     alone = [host] if hosts.count(host) == 1 else []
     return [*alone, f"{host}:{port}", *numbered]
 
 
 def _host(config: CoreConfig) -> tuple[str, str]:
-    if config.family == "ollama":
-        url = parse_address(config.url).url
-    elif config.family == "plugin":
-        url = config.url if config.url and "://" in config.url else f"//{config.url}"
-    else:
-        from engine.cores.openai.address import parse_base_url
-
-        url = parse_base_url(config.url or "").url
+    server = config.server()
+    url = server.url if server else config.url or ""
+    if "://" not in url:  # a plug-in's
+        url = f"//{url}"
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)

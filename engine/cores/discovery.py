@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Unpack
 
 from engine.cores.api_keys import find_key
 from engine.cores.config import CoreConfig
 from engine.cores.core_spec import CoreSpec, parse_cores
-from engine.cores.factory import choose_cores, make_core
+from engine.cores.factory import CoreDefaults, choose_cores, make_core
 from engine.cores.ollama.address import parse_address
 from engine.cores.plugins import plugin_kinds, plugin_problems
 from engine.cores.port import CoreInfo, SlotState
@@ -43,44 +44,37 @@ class DiscoveredCore:
     info: CoreInfo = field(default_factory=lambda: CoreInfo("", False, None))
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    wanted: CoreSpec
-    chosen: bool
-    slots: int | None
-    default_model: str | None
-    environ: Mapping[str, str]
-    keys: Path | None
-
-
 async def discover_cores(
-    choice: str,
-    *,
-    configured: Mapping[str, CoreConfig],
-    slots: int | None = None,
-    default_model: str | None = None,
-    environ: Mapping[str, str],
-    keys: Path | None = None,
+    choice: str, *, configured: Mapping[str, CoreConfig], **defaults: Unpack[CoreDefaults]
 ) -> list[DiscoveredCore]:
     """Inspect every core, all at the same time; list those that tasks would run on first. Arguments: `choose_cores`.
 
     Raises:
         UsageError: the choice is none.
     """
+    environ = defaults["environ"]
     wanted = parse_cores(choice, configured)
     chosen = wanted if wanted is not None else []
     rest = [CoreSpec(name, config, True) for name, config in configured.items()]
     plugins = set(plugin_kinds()) - {each.config.kind for each in (*chosen, *rest)}
-    unconfigured = [*found(environ, keys), *(CoreSpec(kind, CoreConfig(kind=kind)) for kind in sorted(plugins))]
-    others = [each for each in (*rest, *unconfigured) if not _among(each, chosen, environ)]
-    unlike = [each for index, each in enumerate(others) if not _among(each, others[:index], environ)]
-    names = [each.name for each in (*chosen, *rest)]
-    unlike = [each if each.configured else _renamed(each, names, environ) for each in unlike]
-    looks = [_Look(each, True, slots, default_model, environ, keys) for each in chosen]
-    looks += [_Look(each, False, slots, default_model, environ, keys) for each in unlike]
-    seen = list(await asyncio.gather(*map(_look, looks)))
+    unconfigured = [
+        *found(environ, defaults.get("keys")),
+        *(CoreSpec(kind, CoreConfig(kind=kind)) for kind in sorted(plugins)),
+    ]
+    names = {each.name for each in (*chosen, *rest)}
+    places = {_place(each, environ) for each in chosen}
+    others: list[CoreSpec] = []
+    for each in (*rest, *unconfigured):
+        place = _place(each, environ)
+        if place not in places:
+            places.add(place)
+            # The found Ollama is named by its address where another core has its name.
+            free = each.configured or each.name not in names
+            others.append(each if free else replace(each, name=place[1].partition("://")[2]))
+    looks = [_look(each, True, defaults) for each in chosen] + [_look(each, False, defaults) for each in others]
+    seen = list(await asyncio.gather(*looks))
     if wanted is None:
-        seen = await _mark_automatic(seen, slots=slots, default_model=default_model, environ=environ)
+        seen = await _mark_automatic(seen, defaults)
     for kind, problem in plugin_problems().items():
         seen.append(DiscoveredCore(kind, "plug-in", configured=False, chosen=False, usable=False, problem=problem))
     return sorted(seen, key=lambda each: not each.chosen)
@@ -101,37 +95,24 @@ def found(environ: Mapping[str, str], keys: Path | None) -> list[CoreSpec]:
     return [CoreSpec(kind, CoreConfig(kind=kind)) for kind in ("ollama", "embedded", *keyed)]
 
 
-def _among(one: CoreSpec, others: list[CoreSpec], environ: Mapping[str, str]) -> bool:
-    return any(_place(one, environ) == _place(other, environ) for other in others)
-
-
 def _place(wanted: CoreSpec, environ: Mapping[str, str]) -> tuple[str, str]:
     """Return the identity of a core: two specs of the same kind and address are one core, whatever their names."""
     config = wanted.config
-    if config.kind == "embedded":
-        return config.kind, ""
-    if config.family == "openai":
-        from engine.cores.openai.address import parse_base_url
-
-        preset = config.preset
-        return "openai", parse_base_url(config.url or (preset.base_url if preset else "")).url
-    if config.kind == "ollama":
+    if config.kind == "ollama" and config.url is None:
         try:
-            return config.kind, parse_address(config.url or environ.get("OLLAMA_HOST")).url
+            return config.kind, parse_address(environ.get("OLLAMA_HOST")).url
         except AiosError:
             return config.kind, "OLLAMA_HOST"
-    return config.kind, wanted.name
+    server = config.server()
+    if server is not None:
+        return config.family, server.url
+    return config.kind, "" if config.kind == "embedded" else wanted.name
 
 
-def _renamed(found: CoreSpec, taken: list[str], environ: Mapping[str, str]) -> CoreSpec:
-    """Name the found Ollama by its address where another core has its name."""
-    return replace(found, name=_place(found, environ)[1].partition("://")[2]) if found.name in taken else found
-
-
-async def _mark_automatic(seen: list[DiscoveredCore], **given: object) -> list[DiscoveredCore]:
+async def _mark_automatic(seen: list[DiscoveredCore], defaults: CoreDefaults) -> list[DiscoveredCore]:
     """Mark the core that `auto` takes when none is configured."""
     try:
-        (taken,) = await choose_cores("auto", **given)  # type: ignore[arg-type]
+        (taken,) = await choose_cores("auto", **defaults)
     except AiosError:
         return seen
     await taken.core.stop(drain_s=0)
@@ -141,51 +122,33 @@ async def _mark_automatic(seen: list[DiscoveredCore], **given: object) -> list[D
     ]
 
 
-async def _look(look: _Look) -> DiscoveredCore:
-    wanted = look.wanted
-    kind = wanted.config.kind
+async def _look(wanted: CoreSpec, chosen: bool, defaults: CoreDefaults) -> DiscoveredCore:
+    config = wanted.config
+    seen = DiscoveredCore(wanted.name, config.kind, wanted.configured, chosen, False)
     try:
-        made = make_core(
-            wanted,
-            slots=look.slots,
-            default_model=look.default_model,
-            environ=look.environ,
-            keys=look.keys,
-            must_answer=False,
-        )
+        core = make_core(wanted, must_answer=False, **defaults).core
     except AiosError as error:
-        return DiscoveredCore(
-            wanted.name, kind, wanted.configured, look.chosen, False, str(error), key_env=_key_env(wanted)
-        )
-    core = made.core
+        return replace(seen, problem=str(error), key_env=config.key_name)
     try:
         info = await core.inspect()
         slots = sum(slot.state is not SlotState.UNPROVEN for slot in core.slots())
     except Exception as error:  # noqa: BLE001  (a plug-in may do anything)
-        problem = one_line(f"the core failed: {type(error).__name__}: {error}")
-        return DiscoveredCore(wanted.name, kind, wanted.configured, look.chosen, False, problem)
+        return replace(seen, problem=one_line(f"the core failed: {type(error).__name__}: {error}"))
     finally:
         await core.stop(drain_s=0)
-    ready = info.healthy or kind == "embedded"  # that one is made ready at the start; make_core saw that it can be
-    slots_from = "configured" if wanted.config.slots or look.slots else _source(info.slots_from)
-    return DiscoveredCore(
-        wanted.name,
-        kind,
-        wanted.configured,
-        look.chosen,
-        ready,
-        "" if kind == "embedded" else info.detail,
-        slots,
-        slots_from,
-        _key_env(wanted),
-        find_key(_key_env(wanted), environ=look.environ, file=wanted.config.key_file or look.keys) is not None,
-        info,
+    key = find_key(config.key_name, environ=defaults["environ"], file=config.key_file or defaults.get("keys"))
+    # The embedded model is made ready at the start; make_core saw that it can be.
+    embedded = config.kind == "embedded"
+    return replace(
+        seen,
+        usable=info.healthy or embedded,
+        problem="" if embedded else info.detail,
+        slots=slots,
+        slots_from="configured" if config.slots or defaults.get("slots") else _source(info.slots_from),
+        key_env=config.key_name,
+        key_set=key is not None,
+        info=info,
     )
-
-
-def _key_env(wanted: CoreSpec) -> str | None:
-    preset = wanted.config.preset
-    return wanted.config.key_env or (preset.key_env if preset else None)
 
 
 def _source(slots_from: str) -> str:

@@ -8,13 +8,14 @@ been resolved is handed on to the HTTP client.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import threading
 import time
 from contextlib import suppress
 
 import httpx
+
+from engine.cores.addresses import ip_of
 
 _FRESH_S = 30.0
 
@@ -28,7 +29,7 @@ class Resolver:
 
     async def check(self, host: str) -> None:
         """Return when the name is resolved. Raises httpx's ConnectError if there is none, ConnectTimeout in time."""
-        if _is_literal(host) or self._good_until.get(host, 0.0) > time.monotonic():
+        if ip_of(host) or self._good_until.get(host, 0.0) > time.monotonic():
             return
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[OSError | None] = loop.create_future()
@@ -57,11 +58,3 @@ class Resolver:
         if error is not None:
             raise httpx.ConnectError(f"{host}: {error.strerror or error}") from None
         self._good_until[host] = time.monotonic() + _FRESH_S
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""HTTP for every model server: bounded reading, its errors, and a guarded transport without hidden queues."""
+"""HTTP for every model server: bounded reading, errors as faults, and a guarded transport without hidden queues."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import json
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
-from typing import Annotated, Any, cast
+from typing import Any, TypeVar, cast
 
 import httpx
-from pydantic import BeforeValidator
+from pydantic import BaseModel, ValidationError
 
 from engine.cores.dns import Resolver
+from engine.cores.port import Fault, FaultKind
 from engine.sanitise import one_line
 
-Line = Annotated[str, BeforeValidator(lambda value: one_line(value, 200) if isinstance(value, str) else value)]
-"""A server's string, cleaned and cut to one line of 200 characters."""
+_Answer = TypeVar("_Answer", bound=BaseModel)
 
 _SAFE = frozenset({"GET", "HEAD"})
 """Methods that may be sent twice."""
@@ -152,6 +152,22 @@ def _check_length(buffer: bytearray, cap: int) -> None:
         raise WireError(f"a line is longer than {cap} bytes")
 
 
+def read_as(kind: type[_Answer], body: bytes, problem: str) -> _Answer:
+    """Parse an answer. Raises WireError with the line `problem` for another shape: it is another kind of server's."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError:
+        raise WireError(problem, foreign=True) from None
+
+
+def decoded(content: bytes, noun: str) -> str:
+    """Decode UTF-8. Raises WireError, naming `noun`, for anything else."""
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise WireError(f"{noun} is not valid UTF-8") from None
+
+
 def start_of(line: bytes) -> str:
     """Return the first few characters of a line, for messages."""
     return one_line(line[:200].decode("utf-8", "replace"), 60)
@@ -190,6 +206,42 @@ async def _status_error(response: httpx.Response) -> StatusError:
         parsed = None
     if isinstance(parsed, list) and len(parsed) == 1:  # as Gemini wraps it
         parsed = parsed[0]
-    if isinstance(parsed, dict) and parsed.get("error"):
-        return StatusError(status, error_text(parsed["error"]), ours=True, retry_after=retry_after, body=parsed)
-    return StatusError(status, one_line(text, 200), ours=False, retry_after=retry_after, body=parsed)
+    ours = isinstance(parsed, dict) and bool(parsed.get("error"))
+    message = error_text(parsed["error"]) if ours else one_line(text, 200)
+    return StatusError(status, message, ours=ours, retry_after=retry_after, body=parsed)
+
+
+def connection_fault(error: Exception, server: str, *, started: bool) -> Fault:
+    """Return the fault of an error that is not the server's own. `started`: part of the answer had come.
+
+    `server`: its name in messages, such as `Ollama at den:11434`. An unknown error is a bug of ours (INTERNAL).
+    """
+    match error:
+        case WireError():
+            return Fault(FaultKind.BROKEN_STREAM, f"the answer of {server} is broken: {error}", True)
+        case httpx.ReadTimeout() | httpx.WriteTimeout():
+            return Fault(FaultKind.GAP_TIMEOUT, f"{server} accepted the request and then fell silent", True)
+        case TimeoutError():
+            return Fault(FaultKind.GAP_TIMEOUT, f"{server} did not answer in time", True)
+        case httpx.TransportError() | OSError() if started:
+            return Fault(FaultKind.BROKEN_STREAM, f"the connection to {server} broke in mid-answer", True)
+        case httpx.TransportError() | OSError():
+            reason = f"{server} cannot be reached ({_cause(error)}); start it, or check its address"
+            return Fault(FaultKind.UNREACHABLE, reason, True)
+        case _:
+            reason = one_line(f"the core for {server} failed: {type(error).__name__}: {error}")
+            return Fault(FaultKind.INTERNAL, reason, False)
+
+
+def _cause(error: Exception) -> str:
+    """Return why a connection failed, in a few words. httpx words it alike for every refused one."""
+    text = one_line(str(error), 120).rstrip(".")
+    if isinstance(error, httpx.ConnectTimeout):
+        return "no answer in time"
+    if "All connection attempts failed" in text:
+        return "connection refused"
+    if "WRONG_VERSION_NUMBER" in text:
+        return "it does not speak https"
+    if isinstance(error, httpx.ReadError | httpx.RemoteProtocolError):
+        return "it hung up without an answer; perhaps it wants https"
+    return text or type(error).__name__

@@ -1,53 +1,19 @@
 """Options that a task may ask for, and what each kind of core does with them.
 
 No option is ignored silently. A core that cannot honour one refuses the attempt if the answer would have another form
-(`think`, `format`, tools …); otherwise it runs the attempt and reports once that it ignores the option. `SUPPORT` is
-the one table: the cores are tested against it, and docs/cores.md shows it. An option that the agent set and the task
-did not (`Attempt.dispensable`) is left out instead, since an agent has to run on cores that lack it.
+(`think`, `format`, tools …); otherwise it runs the attempt and reports once that it ignores the option. docs/cores.md
+has the table. An option that the agent set and the task did not (`Attempt.dispensable`) is left out instead, since an
+agent has to run on cores that lack it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from enum import StrEnum
-from typing import Any
 
 from engine.cores.port import Attempt, Fault, FaultKind, Message
 
-
-class Support(StrEnum):
-    """The values are the words on the page. DEPENDS: on the value, the model, the server or the preset."""
-
-    HONOURED = "honoured"
-    DEPENDS = "depends"
-    IGNORED = "ignored, with a notice"
-    REFUSED = "refused"
-
-
-KINDS = ("embedded", "ollama", "openai", "scripted")
-"""The columns of `SUPPORT`; a preset's column is `openai`."""
-
-_YES, _DEPENDS, _IGNORED, _REFUSED = Support
-SUPPORT: Mapping[str, tuple[Support, Support, Support, Support]] = {
-    "max_tokens": (_YES, _YES, _YES, _YES),
-    "temperature": (_YES, _YES, _DEPENDS, _IGNORED),
-    "seed": (_YES, _YES, _DEPENDS, _IGNORED),
-    "top_k": (_YES, _YES, _DEPENDS, _IGNORED),
-    "top_p": (_YES, _YES, _DEPENDS, _IGNORED),
-    "min_p": (_YES, _YES, _DEPENDS, _IGNORED),
-    "repeat_penalty": (_YES, _YES, _DEPENDS, _IGNORED),
-    "stop": (_YES, _YES, _DEPENDS, _YES),
-    "num_ctx": (_IGNORED, _YES, _IGNORED, _IGNORED),
-    "keep_alive": (_IGNORED, _YES, _IGNORED, _IGNORED),
-    "think": (_REFUSED, _DEPENDS, _DEPENDS, _YES),
-    "format": (_YES, _DEPENDS, _DEPENDS, _DEPENDS),
-    "endpoint": (_DEPENDS, _YES, _DEPENDS, _YES),
-    "tools": (_REFUSED, _DEPENDS, _DEPENDS, _REFUSED),
-}
-HARMLESS = frozenset(
-    {"temperature", "seed", "top_k", "top_p", "min_p", "repeat_penalty", "num_ctx", "keep_alive"},
-)
+HARMLESS = frozenset({"temperature", "seed", "top_k", "top_p", "min_p", "repeat_penalty", "num_ctx", "keep_alive"})
 """A core that lacks one of these ignores it with a notice: the answer keeps its form. It refuses all others."""
 
 
@@ -64,7 +30,7 @@ class OptionCheck:
         `lacking`: the options that the core cannot honour, each with the reason. Those of them that the attempt sets
         are cleared when they are dispensable or harmless; `think = false` is harmless, too.
         """
-        values = {option: _value(attempt, option) for option in lacking}
+        values = {option: getattr(attempt if option == "tools" else attempt.options, option) for option in lacking}
         asked = [option for option, value in values.items() if value not in (None, ())]
         needed = [option for option in asked if option not in attempt.dispensable]
         for option in needed:
@@ -78,10 +44,6 @@ class OptionCheck:
                 self._notify(f"core {self._core} ignores the option {option}: {lacking[option]}")
         options = attempt.options.model_copy(update=dict.fromkeys(asked)) if asked else attempt.options
         return replace(attempt, options=options)
-
-
-def _value(attempt: Attempt, option: str) -> Any:
-    return attempt.tools if option == "tools" else getattr(attempt.options, option)
 
 
 def messages_of(attempt: Attempt) -> tuple[Message, ...]:

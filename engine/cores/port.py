@@ -64,6 +64,11 @@ class Attempt:
     priority: int = DEFAULT_PRIORITY
     dispensable: frozenset[str] = frozenset()
 
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """Its identity: `(task, round, number)`."""
+        return (self.task, self.round, self.number)
+
 
 class SlotState(StrEnum):
     """`unproven`: the server may not run this many attempts at a time; the slot is neither offered nor shown."""
@@ -210,6 +215,10 @@ class ModelInfo:
     def chats(self) -> bool:
         """True if it can answer a prompt, or reports no capabilities."""
         return not self.capabilities or "completion" in self.capabilities
+
+    def answers_to(self, name: str) -> bool:
+        """Return True if `name` is its name or an alias."""
+        return name == self.name or name in self.aliases
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import hashlib
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveInt, ValidationError
@@ -96,7 +97,7 @@ class ScriptedCore:
 
     def __init__(self, options: ScriptedOptions | None = None, *, name: str = "scripted") -> None:
         self.options = options or ScriptedOptions()
-        self._name = name
+        self.name = name
         self._slots = tuple(Slot(f"{name}/{n}", name) for n in range(self.options.slots))
         self._running: dict[tuple[int, int, int], asyncio.Future[None]] = {}
         self._stopped = False
@@ -122,10 +123,6 @@ class ScriptedCore:
             what = f"unknown option, known are {known}" if first["type"] == "extra_forbidden" else first["msg"]
             raise UsageError(f"core scripted:{text}: {where}: {what}") from None
 
-    @property
-    def name(self) -> str:
-        return self._name
-
     async def start(self) -> None:
         return
 
@@ -146,18 +143,16 @@ class ScriptedCore:
         return self._feed.events()
 
     async def cancel(self, attempt: Attempt) -> None:
-        stop = self._running.get(_key(attempt))
+        stop = self._running.get(attempt.key)
         if stop is not None and not stop.done():
             stop.set_result(None)
 
     async def inspect(self) -> CoreInfo:
         stopped, options = self._stopped, self.options
-        models = [
-            ModelInfo(name, loaded=not stopped and (not options.load or name in self._held), detail="scripted words")
-            for name in options.names
-        ]
+        loaded = () if stopped else self._held if options.load else options.names
+        models = [ModelInfo(name, loaded=name in loaded, detail="scripted words") for name in options.names]
         return CoreInfo(
-            name=self._name,
+            name=self.name,
             healthy=not stopped,
             default_model=options.names[0],
             models=tuple(models),
@@ -175,7 +170,7 @@ class ScriptedCore:
             yield Fault(FaultKind.NO_MODEL, reason, retryable=False, model=attempt.model)
             return
         if self._stopped:
-            yield Fault(FaultKind.UNREACHABLE, f"{self._name}: the core is stopped", retryable=False)
+            yield Fault(FaultKind.UNREACHABLE, f"{self.name}: the core is stopped", retryable=False)
             return
         admitted = self._options.admit(attempt, lacking_options(attempt))
         if isinstance(admitted, Fault):
@@ -183,7 +178,7 @@ class ScriptedCore:
             return
         script = self._script(admitted)
         loop = asyncio.get_running_loop()
-        stop = self._running[_key(attempt)] = loop.create_future()
+        stop = self._running[attempt.key] = loop.create_future()
         load_s = self._load(model, loop.time())
         started_at = loop.time() + load_s
         try:
@@ -204,7 +199,7 @@ class ScriptedCore:
             usage = Usage(script.tokens_in, len(script.tokens), load_s, options.ttft, decode_s)
             yield Done(model, usage)
         finally:
-            del self._running[_key(attempt)]
+            del self._running[attempt.key]
             if not stop.done():
                 stop.set_result(None)
 
@@ -235,17 +230,9 @@ class ScriptedCore:
         tokens = [Chunk("thinking", word) for word in words[:thoughts]] + [Chunk("text", word) for word in replies]
         # Transient failures depend on the attempt, too, so that another one may succeed.
         by_attempt = random.Random(hashlib.sha256(seed + f"\0{attempt.round}\0{attempt.number}".encode()).digest())
-        return _Script(
-            tokens=tuple(tokens),
-            tokens_in=len(prompt.split()),
-            fails=fails,
-            cut_after=by_attempt.randrange(length) if by_attempt.random() < options.cut else None,
-            stall_after=by_attempt.randrange(length) if by_attempt.random() < options.stall else None,
-        )
-
-
-def _key(attempt: Attempt) -> tuple[int, int, int]:
-    return (attempt.task, attempt.round, attempt.number)
+        cut_after = by_attempt.randrange(length) if by_attempt.random() < options.cut else None
+        stall_after = by_attempt.randrange(length) if by_attempt.random() < options.stall else None
+        return _Script(tuple(tokens), len(prompt.split()), fails, cut_after, stall_after)
 
 
 def lacking_options(attempt: Attempt) -> dict[str, str]:
@@ -263,12 +250,8 @@ def _before_stop(words: Sequence[str], stops: Sequence[str]) -> list[str]:
     """Return the words of the reply up to the first of the texts `stops`."""
     text = "".join(words)
     end = min((place for stop in stops if (place := text.find(stop)) >= 0), default=len(text))
-    kept: list[str] = []
-    for word in words:
-        if end > 0:
-            kept.append(word[:end])
-        end -= len(word)
-    return kept
+    starts = accumulate(map(len, words), initial=0)
+    return [word[: end - start] for start, word in zip(starts, words, strict=False) if start < end]
 
 
 async def _stopped_before(stop: asyncio.Future[None], seconds: float) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
 
-from engine.cores.port import Attempt, Chunk, Outcome, Rejected, Slot, SlotEvent
+from engine.cores.port import Attempt, Chunk, Fault, FaultKind, Outcome, Rejected, Slot, SlotEvent
 from engine.cores.slot_health import SlotHealth
 from engine.cores.stream_call import Call, Emit
 from engine.errors import CoreError
@@ -14,17 +15,25 @@ from engine.errors import CoreError
 _CLOSE_S = 5.0
 
 
+class Closable(Protocol):
+    """A connection to a server."""
+
+    async def close(self) -> None:
+        """Close it; no request follows."""
+
+
 class ServerCore(ABC):
     """A core whose models are a server's. A subclass speaks the server's protocol.
 
-    The subclass makes `_health`, whose probe is `_why_down`.
+    The subclass makes `_connection`, and `_health`, whose probe is `_why_down`.
     """
 
     _health: SlotHealth
+    _connection: Closable
 
     def __init__(self, name: str, *, must_answer: bool) -> None:
         """`must_answer`: `start` raises if the server does not answer; otherwise the slots are down until it does."""
-        self._name, self._must_answer = name, must_answer
+        self.name, self._must_answer = name, must_answer
         self._calls: dict[tuple[int, int, int], Call] = {}
         self._running = self._stopped = False
 
@@ -35,14 +44,6 @@ class ServerCore(ABC):
     @abstractmethod
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
         """Send the request and read its stream to the end. Raises nothing but CancelledError."""
-
-    @abstractmethod
-    async def _hang_up(self) -> None:
-        """Close the connections; no request follows."""
-
-    @property
-    def name(self) -> str:
-        return self._name
 
     async def start(self) -> None:
         """Probe the server. Raises CoreError if it must answer and does not."""
@@ -65,7 +66,7 @@ class ServerCore(ABC):
         for call in calls:
             await call.cancel(_CLOSE_S)
         await self._health.close()
-        await self._hang_up()
+        await self._connection.close()
 
     def slots(self) -> Sequence[Slot]:
         return self._health.slots()
@@ -74,10 +75,10 @@ class ServerCore(ABC):
         return self._health.events()
 
     async def run(self, attempt: Attempt, slot: Slot) -> AsyncIterator[Chunk | Outcome]:
-        key = (attempt.task, attempt.round, attempt.number)
+        key = attempt.key
         if not self._running or key in self._calls:
             yield Rejected(
-                f"the {self._name} core is stopped" if not self._running else "the attempt is running already"
+                f"the {self.name} core is stopped" if not self._running else "the attempt is running already"
             )
             return
         call = Call(lambda emit: self._carry_out(attempt, emit), name=f"{slot.id} task {attempt.task}")
@@ -91,7 +92,12 @@ class ServerCore(ABC):
             self._calls.pop(key, None)
             await call.cancel(_CLOSE_S)
 
+    def _broke_off(self, reason: str) -> Fault:
+        """Return the fault of a stream that ended without its last record; the server is suspect."""
+        self._health.fail("suspect", reason)
+        return Fault(FaultKind.BROKEN_STREAM, reason, True)
+
     async def cancel(self, attempt: Attempt) -> None:
-        call = self._calls.get((attempt.task, attempt.round, attempt.number))
+        call = self._calls.get(attempt.key)
         if call is not None:
             await call.cancel(_CLOSE_S)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 
 from engine.agents.protocol import Agents
-from engine.gateway import docs_page, errors, metrics
+from engine.gateway import docs_page, errors
 from engine.gateway.aios import agents as aios_agents
 from engine.gateway.aios import components, llms, query
 from engine.gateway.config import GatewayConfig
@@ -21,6 +21,9 @@ The kernel of aios-tui. Routes without a version are those of AIOS, for its clie
 Every error is `{"detail": "one clear line"}`.
 """
 
+Exposition = Callable[[str], tuple[bytes, str]]
+"""Maps the `Accept` header to Prometheus' text and its content type."""
+
 
 def make_app(
     kernel: Kernel,
@@ -29,7 +32,7 @@ def make_app(
     config: GatewayConfig,
     *,
     version: str = "0",
-    exposition: metrics.Exposition | None = None,
+    exposition: Exposition | None = None,
 ) -> FastAPI:
     """Return the application; its `state.service` is the `Service` behind it.
 
@@ -40,8 +43,8 @@ def make_app(
     for part in (components, aios_agents, llms, query, tasks, control, events):
         app.include_router(part.router)
     if exposition is not None:
-        app.include_router(metrics.router(exposition))
-    app.include_router(docs_page.router(app))
+        _add_metrics(app, exposition)
+    docs_page.add(app)
     errors.install(app)
     if config.origins:
         app.add_middleware(
@@ -51,3 +54,11 @@ def make_app(
             allow_headers=["authorization", "content-type", "x-client"],
         )
     return app
+
+
+def _add_metrics(app: FastAPI, exposition: Exposition) -> None:
+    @app.get("/metrics", tags=["monitoring"], response_class=Response, responses=errors.PROBLEMS)
+    async def metrics(request: Request) -> Response:
+        """Return the kernel's counters, gauges and histograms in Prometheus' text format."""
+        body, content_type = exposition(request.headers.get("accept", ""))
+        return Response(body, headers={"content-type": content_type})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from engine.cores.addresses import ip_of
 from engine.errors import UsageError
 
 MIN_TOKEN_CHARS = 16
@@ -51,16 +51,5 @@ class GatewayConfig:
 
 def is_loopback(host: str) -> bool:
     """Return True when `host` is an address or a name of this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower().rstrip(".") in ("localhost", "ip6-localhost")
-
-
-def is_address(host: str) -> bool:
-    """Return True when `host` is an IP address."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    ip = ip_of(host)
+    return ip.is_loopback if ip is not None else host.lower().rstrip(".") in ("localhost", "ip6-localhost")

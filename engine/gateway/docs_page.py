@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -24,15 +24,12 @@ text-align: left; vertical-align: top } h2 { margin-top: 2rem } b { display: inl
 Node = Mapping[str, Any]
 
 
-def router(app: FastAPI) -> APIRouter:
-    """Return a router with `/docs` for `app`."""
-    made = APIRouter()
+def add(app: FastAPI) -> None:
+    """Add the route `/docs` to `app`."""
 
-    @made.get("/docs", include_in_schema=False)
+    @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
         return HTMLResponse(page(app.openapi()), headers={"content-security-policy": POLICY})
-
-    return made
 
 
 def page(document: Node) -> str:

@@ -22,8 +22,9 @@ class Problem(BaseModel):
     detail: str
 
 
-def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    descriptions = {
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "description": description}
+    for status, description in {
         400: "The request can't be parsed",
         401: "The token is missing or wrong",
         403: "The host name or the web page's origin is not allowed",
@@ -34,11 +35,8 @@ def _responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
         422: "A field is invalid",
         429: "Too many requests",
         503: "The service is stopping, or can't write its history",
-    }
-    return {status: {"model": Problem, "description": descriptions[status]} for status in statuses}
-
-
-PROBLEMS = _responses(400, 401, 403, 404, 408, 409, 413, 422, 429, 503)
+    }.items()
+}
 """The errors that every route may return, for the API's description."""
 
 
@@ -70,11 +68,10 @@ def problem(status: int, detail: str) -> JSONResponse:
 
 def _reason(error: RequestValidationError) -> str:
     """Word the first error as for files and options, without `body` in front of the field."""
-    found = [dict(each) for each in error.errors()]
-    for each in found:
-        each["loc"] = tuple(each["loc"])[1:] if len(each["loc"]) > 1 else each["loc"]
+    found = error.errors()
     first = found[0]
-    where = ".".join(str(part) for part in first["loc"])
+    loc = first["loc"][1:] if len(first["loc"]) > 1 else first["loc"]
+    where = ".".join(str(part) for part in loc)
     message = str(first["msg"]).removeprefix("Value error, ")
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return f"{where}: {message}{more}" if where else message

@@ -6,15 +6,18 @@ import asyncio
 import base64
 import binascii
 import hmac
-import json
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.gateway.config import GatewayConfig, is_address, is_loopback
+from fastapi.datastructures import Headers
+
+from engine.cores.addresses import ip_of
+from engine.gateway.config import GatewayConfig, is_loopback
+from engine.gateway.errors import problem
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -56,20 +59,24 @@ class Guard:
         try:
             headers = _headers(scope)
             if not self._trusted:
-                self._rates.count(_address(scope))
+                self._rates.count(str(scope["client"][0]) if scope.get("client") else "?")
                 check_host(headers, self._config)
                 check_origin(headers, self._config)
                 if scope["method"] != "OPTIONS":  # a browser's preflight request carries no token
                     check_token(headers, self._config.token)
             body = await self._body(headers, receive)
         except Refusal as refusal:
-            await _refuse(send, refusal)
+            response = problem(refusal.status, str(refusal))
+            response.headers.update(dict(refusal.headers))
+            if refusal.status in (408, 413):
+                response.headers["connection"] = "close"
+            await response(scope, receive, send)
             return
         except ConnectionError:
             return
         await self._app(scope, _receive_body(body, receive), send)
 
-    async def _body(self, headers: dict[str, str], receive: Receive) -> bytes:
+    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         limit = self._config.max_body_bytes
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:20]) > limit:
@@ -116,20 +123,20 @@ class RateLimiter:
             raise Refusal(429, f"too many requests: at most {self._rate:g} a second", [("retry-after", str(wait))])
 
 
-def check_host(headers: dict[str, str], config: GatewayConfig) -> None:
+def check_host(headers: Mapping[str, str], config: GatewayConfig) -> None:
     """Refuse a request for another host name: a web page whose name was pointed at us (DNS rebinding).
 
     An address can't be pointed elsewhere, so addresses pass where the service is open to other machines.
     """
     name = _host_name(headers.get("host", ""))
-    if is_loopback(name) or name in _names(config):
+    if is_loopback(name) or name in {each.lower() for each in (config.host, *config.hosts)}:
         return
-    if not is_loopback(config.host) and is_address(name):
+    if not is_loopback(config.host) and ip_of(name):
         return
     raise Refusal(403, f"this service does not answer to the name {name[:100]!r}; the setting `hosts` can add it")
 
 
-def check_origin(headers: dict[str, str], config: GatewayConfig) -> None:
+def check_origin(headers: Mapping[str, str], config: GatewayConfig) -> None:
     """Refuse requests of web pages of another origin: a browser lets them send, though not read the answer."""
     origin = headers.get("origin")
     if origin is None or origin in config.origins:
@@ -138,7 +145,7 @@ def check_origin(headers: dict[str, str], config: GatewayConfig) -> None:
         raise Refusal(403, "web pages of another origin may not use this service; the setting `origins` can allow one")
 
 
-def check_token(headers: dict[str, str], token: str | None) -> None:
+def check_token(headers: Mapping[str, str], token: str | None) -> None:
     """Refuse requests without the token: `Authorization: Bearer TOKEN`, or the password of `http://any:TOKEN@…`."""
     if token is None:
         return
@@ -163,10 +170,6 @@ def basic_credentials(authorization: str) -> tuple[str, str]:
     return user, password
 
 
-def _names(config: GatewayConfig) -> set[str]:
-    return {name.lower() for name in (config.host, *config.hosts)}
-
-
 def _host_name(host: str) -> str:
     """Return the name in a Host header, without port and brackets."""
     host = host.strip().lower()
@@ -175,19 +178,11 @@ def _host_name(host: str) -> str:
     return host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() and ":" in host else host
 
 
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else "?"
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name = raw_name.decode("latin-1")
-        if name == "host" and name in found:
-            raise Refusal(400, "more than one Host header")
-        found[name] = raw_value.decode("latin-1")
-    return found
+def _headers(scope: Scope) -> Headers:
+    headers = Headers(scope=scope)
+    if len(headers.getlist("host")) > 1:
+        raise Refusal(400, "more than one Host header")
+    return headers
 
 
 def _too_large(limit: int) -> Refusal:
@@ -195,23 +190,9 @@ def _too_large(limit: int) -> Refusal:
 
 
 def _receive_body(body: bytes, receive: Receive) -> Receive:
-    delivered = False
+    first = iter([{"type": "http.request", "body": body, "more_body": False}])
 
     async def receive_body() -> Message:
-        nonlocal delivered
-        if delivered:
-            return await receive()
-        delivered = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        return next(first, None) or await receive()
 
     return receive_body
-
-
-async def _refuse(send: Send, refusal: Refusal) -> None:
-    body = json.dumps({"detail": str(refusal)}).encode()
-    headers = [("content-type", "application/json"), ("content-length", str(len(body))), *refusal.headers]
-    if refusal.status in (408, 413):
-        headers.append(("connection", "close"))
-    raw = [(name.encode(), value.encode()) for name, value in headers]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": raw})
-    await send({"type": "http.response.body", "body": body})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import HTTPException, Request
+from fastapi import Depends, HTTPException, Request
 from pydantic import ValidationError
 
 from engine.agents.protocol import Agents
@@ -79,17 +79,16 @@ class Service:
         return list(dict.fromkeys(model.name for info in self.kernel.infos for model in info.models))
 
     def _has(self, name: str) -> bool:
-        infos = self.kernel.infos
-        known = set(self.models())
-        unsure = not known or not all(info.healthy and info.models for info in infos)
+        known = self.models()
+        unsure = not known or not all(info.healthy and info.models for info in self.kernel.infos)
         return unsure or name in known or f"{name}:latest" in known
 
     # -- tasks ---------------------------------------------------------------------------------------------------------
 
     async def submit(self, values: dict[str, Any]) -> int:
-        """Submit a task and return its id. 404 for an unknown agent, 422 for an invalid field."""
+        """Submit a task and return its id; None is a value's default. 404 for an unknown agent, 422 for a bad field."""
         try:
-            spec = TaskSpec.model_validate(values)
+            spec = TaskSpec.model_validate({name: value for name, value in values.items() if value is not None})
         except ValidationError as error:
             raise HTTPException(422, reason(error)) from None
         try:
@@ -133,6 +132,9 @@ async def service(request: Request) -> Service:
     """Return the request's gateway, for `Depends`. Async, because FastAPI runs sync dependencies in a thread."""
     found: Service = request.app.state.service
     return found
+
+
+Shared = Annotated[Service, Depends(service)]
 
 
 def client_of(request: Request, named: str | None = None) -> str:

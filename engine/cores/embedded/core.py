@@ -112,9 +112,8 @@ class EmbeddedCore:
         path = await asyncio.to_thread(weights_files.find, self._weights)
         await asyncio.to_thread(weights_files.preload, path)
         slots, n_ctx, threads = len(self._slot_ids), self._n_ctx, self._threads
-        load = asyncio.ensure_future(
-            asyncio.to_thread(LoadedModel, path, slots=slots, n_ctx=n_ctx, threads=threads),
-        )
+        loading = asyncio.to_thread(LoadedModel, path, slots=slots, n_ctx=n_ctx, threads=threads)
+        load = asyncio.ensure_future(loading)
         try:
             return await asyncio.shield(load)
         except asyncio.CancelledError:
@@ -195,12 +194,8 @@ class EmbeddedCore:
     def _refuse(self, attempt: Attempt, slot: Slot) -> Outcome | None:
         if attempt.model not in (None, MODEL):
             asked = one_line(attempt.model or "", 100)
-            return Fault(
-                FaultKind.NO_MODEL,
-                f"model '{asked}' not found; installed: {MODEL}",
-                retryable=False,
-                model=attempt.model,
-            )
+            reason = f"model '{asked}' not found; installed: {MODEL}"
+            return Fault(FaultKind.NO_MODEL, reason, retryable=False, model=attempt.model)
         if slot.id not in self._slot_ids:
             return Rejected(f"the embedded core has no slot {slot.id}")
         if slot.id in self._running and not self._running[slot.id][1].ended.is_set():
@@ -209,9 +204,8 @@ class EmbeddedCore:
 
     async def cancel(self, attempt: Attempt) -> None:
         """Stop the attempt, and return when the model has: at once, or in half a second while it reads a prompt."""
-        key = (attempt.task, attempt.round, attempt.number)
         for running, generation in list(self._running.values()):
-            if (running.task, running.round, running.number) == key:
+            if running.key == attempt.key:
                 generation.cancel()
                 await generation.ended.wait()
 

@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from engine.cores.addresses import Address
 from engine.cores.http import LINE_CAP, StatusError, WireError
 from engine.cores.ollama import models as ollama_models
-from engine.cores.ollama.address import Address, key_for, parse_address
+from engine.cores.ollama.address import key_for, parse_address
 from engine.cores.ollama.chat_stream import ChatStream
 from engine.cores.ollama.faults import is_foreign, missing_model
 from engine.cores.ollama.model_management import OllamaModelManager
@@ -23,17 +24,7 @@ from engine.cores.ollama.records import OllamaRecord
 from engine.cores.ollama.requests import UnfitError
 from engine.cores.ollama.slots import ServerSlots
 from engine.cores.ollama.wire import Connection
-from engine.cores.port import (
-    Attempt,
-    CoreInfo,
-    Done,
-    Fault,
-    FaultKind,
-    ModelInfo,
-    Outcome,
-    Rejected,
-    ToolCall,
-)
+from engine.cores.port import Attempt, CoreInfo, Done, Fault, FaultKind, ModelInfo, Outcome, Rejected, ToolCall
 from engine.cores.server_core import ServerCore
 from engine.cores.stream_call import Emit
 from engine.sanitise import one_line
@@ -58,6 +49,8 @@ class OllamaCore(OllamaModelManager, ServerCore):
         api_key: the key for this server, instead of the one in `environ`.
         why: the reason why it was chosen, for `inspect`.
     """
+
+    _connection: Connection
 
     def __init__(
         self,
@@ -92,14 +85,14 @@ class OllamaCore(OllamaModelManager, ServerCore):
 
     def waiting_for(self, attempt: Attempt) -> str:
         model = attempt.model or self._configured or self._default
-        if model is None or ollama_models.spellings(model) & self._loaded:
+        if model is None or model in self._loaded:
             return ""
         return f"'{model}' was not in memory before, so it was still being loaded"
 
     async def inspect(self) -> CoreInfo:
-        where, version = self.address.label, ""
+        version = ""
         if self._stopped:
-            return self._unhealthy(f"the {self._name} core is stopped")
+            return self._unhealthy(f"the {self.name} core is stopped")
         try:
             async with asyncio.timeout(self._look_s):
                 version = await ollama_models.server_version(self._connection)
@@ -109,23 +102,23 @@ class OllamaCore(OllamaModelManager, ServerCore):
         except Exception as error:  # noqa: BLE001  (the port promises a report, whatever is wrong)
             return self._unhealthy(self._failed(error, started=False, probed=bool(version)).reason)
         self._health.up()
-        self._loaded = frozenset(model.name for model in loaded)
-        problem = "" if default else f"Ollama at {where} has no model that can chat; {self._fetch_advice()}"
-        if self._configured and not ollama_models.has(installed, self._configured):
+        self._loaded = frozenset(name for model in loaded for name in (model.name, *model.aliases))
+        problem = "" if default else self._no_model()
+        if self._configured and not any(model.answers_to(self._configured) for model in installed):
             problem = (
                 f"the default model '{self._configured}' is not installed; "
                 f"run: aios-tui models pull {self._configured}{self._core_option()}"
             )
-        return self._info(
+        return replace(
+            self._unhealthy("; ".join(filter(None, (problem, ollama_models.version_warning(version))))),
             healthy=default is not None,
-            default=default,
             models=ollama_models.describe(installed, loaded),
             version=version,
-            detail="; ".join(filter(None, (problem, ollama_models.version_warning(version)))),
         )
 
-    def _fetch_advice(self) -> str:
-        return f"fetch one, such as: aios-tui models pull {_SMALL_MODEL}{self._core_option()}"
+    def _no_model(self) -> str:
+        advice = f"fetch one, such as: aios-tui models pull {_SMALL_MODEL}{self._core_option()}"
+        return f"Ollama at {self.address.label} has no model that can chat; {advice}"
 
     def _core_option(self) -> str:
         """Return the `--core` option that selects this core; empty if it is the default.
@@ -133,27 +126,16 @@ class OllamaCore(OllamaModelManager, ServerCore):
         A name that was made of the kind or the host of a form is unknown to `--core`; its address is not.
         """
         host = f"[{self.address.host}]" if ":" in self.address.host else self.address.host
-        made = self._name.partition("-")[0] == "ollama" or self._name in (
-            host,
-            f"{host}:{urlsplit(self.address.url).port}",
-        )
-        if not made:
-            return f" --core {self._name}"
+        names = (host, f"{host}:{urlsplit(self.address.url).port}")
+        if self.name.partition("-")[0] != "ollama" and self.name not in names:
+            return f" --core {self.name}"
         return "" if self.address.label == _USUAL else f" --core ollama@{self.address.label}"
 
     def _unhealthy(self, detail: str) -> CoreInfo:
-        default = self._configured or self._default
-        return self._info(healthy=False, default=default, detail=detail)
-
-    def _info(
-        self, *, healthy: bool, default: str | None, detail: str, models: tuple[ModelInfo, ...] = (), version: str = ""
-    ) -> CoreInfo:
         return CoreInfo(
-            name=self._name,
-            healthy=healthy,
-            default_model=default,
-            models=models,
-            version=version,
+            name=self.name,
+            healthy=False,
+            default_model=self._configured or self._default,
             where=self.address.label,
             why=self.why,
             detail=detail,
@@ -171,16 +153,11 @@ class OllamaCore(OllamaModelManager, ServerCore):
             return self._fault(error, started=False)
         return None
 
-    async def _hang_up(self) -> None:
-        await self._connection.close()
-
     async def _why_down(self) -> str | None:
         fault = await self.probe(self._look_s)
         return fault.reason if fault else None
 
-    async def _choose_default(
-        self, installed: Sequence[ollama_models.Installed], loaded: Sequence[ModelInfo]
-    ) -> str | None:
+    async def _choose_default(self, installed: Sequence[ModelInfo], loaded: Sequence[ModelInfo]) -> str | None:
         """Return the default model. It stays while it is installed, so that tasks don't make the server swap."""
         if self._configured:
             return self._configured
@@ -196,18 +173,13 @@ class OllamaCore(OllamaModelManager, ServerCore):
             return await self._choose_default(installed, await ollama_models.loaded_models(self._connection))
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
-        """Send the request and read its stream to the end. Raises nothing but CancelledError."""
         stream: ChatStream | None = None
         last: OllamaRecord | None = None
-        model, key = attempt.model, (attempt.task, attempt.round, attempt.number)
+        model, key = attempt.model, attempt.key
         try:
             model = model or await self._default_model()
             if model is None:
-                return Fault(
-                    FaultKind.NO_MODEL,
-                    f"Ollama at {self.address.label} has no model that can chat; {self._fetch_advice()}",
-                    False,
-                )
+                return Fault(FaultKind.NO_MODEL, self._no_model(), False)
             stream = ChatStream(self._connection, model, attempt, self._slots.begun(key, model))
             last = await stream.run(emit)
             if last is not None:
@@ -222,22 +194,16 @@ class OllamaCore(OllamaModelManager, ServerCore):
             return await self._missing(attempt, model or "", fault) if fault.kind is FaultKind.NO_MODEL else fault
         finally:
             self._slots.ended(key, last)
-        reason = f"Ollama at {self.address.label} ended the stream without its final record"
-        self._health.fail("suspect", reason)
-        return Fault(FaultKind.BROKEN_STREAM, reason, True)
+        return self._broke_off(f"Ollama at {self.address.label} ended the stream without its final record")
 
     def _done(self, model: str, last: OllamaRecord, calls: Sequence[ToolCall]) -> Done:
         self._slots.answered()
-        if not ollama_models.spellings(model) & self._loaded:
-            self._loaded |= {model}
+        if model not in self._loaded:
+            self._loaded |= {model, *ollama_models.aliases(model)}
             self._health.models_changed()
         reason = last.done_reason or "stop"
-        return Done(
-            last.model or model,
-            last.usage(),
-            "tool_calls" if calls and reason == "stop" else one_line(reason, 50),
-            tuple(calls),
-        )
+        reason = "tool_calls" if calls and reason == "stop" else one_line(reason, 50)
+        return Done(last.model or model, last.usage(), reason, tuple(calls))
 
     def _failed(self, error: Exception, *, started: bool, probed: bool = False) -> Fault:
         """Return the fault of `error`, after the slots were changed by it.
@@ -269,5 +235,5 @@ class OllamaCore(OllamaModelManager, ServerCore):
         except (httpx.HTTPError, OSError, StatusError, WireError):
             return replace(fault, retryable=ours, model=model)
         self._health.models_changed()
-        names = [each.name for each in installed if ollama_models.generates(each)]
+        names = [each.name for each in installed if each.chats]
         return Fault(fault.kind, missing_model(model, self.address.label, names, self._core_option()), ours, model)

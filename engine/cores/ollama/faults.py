@@ -13,9 +13,8 @@ import httpx
 import ollama
 from pydantic import ValidationError
 
-from engine.cores.http import StatusError, WireError
+from engine.cores.http import StatusError, WireError, connection_fault
 from engine.cores.port import Fault, FaultKind
-from engine.cores.server_faults import connection_fault
 from engine.sanitise import one_line
 from engine.wording import nearest
 
@@ -40,9 +39,9 @@ def fault_of(error: Exception, where: str, *, started: bool) -> Fault:
         case WireError(foreign=True):
             fault = _foreign(where, str(error))
         case StreamError():
-            fault = _stopped(server, one_line(str(error), 300))
+            fault = _failed(one_line(str(error), 300), f"{server} stopped")
         case ollama.ResponseError():  # as the client raises it in a pull
-            fault = _stopped(server, one_line(str(error.error), 300))
+            fault = _failed(one_line(str(error.error), 300), f"{server} stopped")
         case ValidationError() | RecursionError():
             fault = Fault(FaultKind.BROKEN_STREAM, f"{server} sent a record of the wrong shape", True)
         case httpx.RemoteProtocolError() if not started and "illegal" in str(error):
@@ -126,10 +125,6 @@ _INSTEAD = {
     "tools": "take a model that can call tools",
     "format": "see the option format",
 }
-
-
-def _stopped(server: str, said: str) -> Fault:
-    return _failed(said, f"{server} stopped")
 
 
 def _failed(said: str, where: str) -> Fault:

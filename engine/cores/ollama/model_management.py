@@ -9,26 +9,27 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, cast
 
 import httpx
 import ollama
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field
 
+from engine.cores.addresses import Address
 from engine.cores.api_keys import redact
-from engine.cores.http import Line, WireError
+from engine.cores.http import WireError, read_as
 from engine.cores.model_management import ModelDetails, PullProgress
 from engine.cores.ollama import models as ollama_models
-from engine.cores.ollama.address import Address
 from engine.cores.ollama.faults import fault_of, nearest_model
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import Fault, FaultKind, ModelInfo
 from engine.cores.slot_health import SlotHealth
 from engine.errors import CoreError
+from engine.llm_query import Line
 from engine.sanitise import one_line, sanitise
 
 _TEXT_CAP = 256 << 10
@@ -44,10 +45,8 @@ def _text(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_text)]
 
 
-class _Details(BaseModel):
+class _Details(ollama_models.Details):
     family: Line = ""
-    parameter_size: Line = ""
-    quantization_level: Line = ""
     format: Line = ""
 
 
@@ -82,16 +81,16 @@ class OllamaModelManager:
     _key: str | None
 
     async def show(self, model: str) -> ModelDetails:
-        """Return the details of a model. Raises CoreError."""
         name = checked_name(model)
-        try:
-            async with asyncio.timeout(self.answer_s):
-                body = await self._connection.post("/api/show", {"model": name})
-                shown = _read(body)
-                infos = await self._infos()
-        except Exception as error:  # noqa: BLE001  (whatever is wrong, one line of it)
-            raise await self._refusal(name, "looked up", error) from None
-        info = next((info for info in infos if name in (info.name, *info.aliases)), ModelInfo(name))
+        async with self._or_refusal(name, "looked up"), asyncio.timeout(self.answer_s):
+            shown = read_as(
+                _Shown,
+                await self._connection.post("/api/show", {"model": name}),
+                "what it says of the model is not Ollama's",
+            )
+            installed = await ollama_models.installed_models(self._connection)
+            infos = ollama_models.describe(installed, await ollama_models.loaded_models(self._connection))
+        info = next((info for info in infos if info.answers_to(name)), ModelInfo(name))
         return _details(info, shown)
 
     async def pull(self, model: str) -> AsyncGenerator[PullProgress, None]:
@@ -120,13 +119,9 @@ class OllamaModelManager:
         self._health.models_changed()
 
     async def delete(self, model: str) -> None:
-        """Remove an installed model. Raises CoreError."""
         name = checked_name(model)
-        try:
-            async with asyncio.timeout(self.answer_s):
-                await self._connection.client.delete(name)
-        except Exception as error:  # noqa: BLE001  (whatever is wrong, one line of it)
-            raise await self._refusal(name, "deleted", error) from None
+        async with self._or_refusal(name, "deleted"), asyncio.timeout(self.answer_s):
+            await self._connection.client.delete(name)
         self._health.models_changed()
 
     async def load(self, model: str, keep_alive: str | None = None) -> float:
@@ -137,11 +132,12 @@ class OllamaModelManager:
         """
         name, stay = checked_name(model), keep_alive_value(keep_alive)
         begun = time.monotonic()
-        try:
-            async with asyncio.timeout(self.load_s):
-                await self._load(name, stay)
-        except Exception as error:  # noqa: BLE001  (whatever is wrong, one line of it)
-            raise await self._refusal(name, "loaded", error) from None
+        async with self._or_refusal(name, "loaded"), asyncio.timeout(self.load_s):
+            installed = await ollama_models.installed_models(self._connection)
+            if any(each.answers_to(name) and not each.chats for each in installed):
+                await self._connection.client.embed(name, [], keep_alive=stay)
+            elif not (await self._connection.client.generate(name, "", keep_alive=stay)).done:
+                raise WireError("it does not say that the model is loaded")
         took = time.monotonic() - begun
         self._health.models_changed()
         return took
@@ -152,15 +148,12 @@ class OllamaModelManager:
         The server does so once the model has answered what it is answering; it is waited for a moment, not to the end.
         """
         name = checked_name(model)
-        try:
-            async with asyncio.timeout(self.answer_s):
-                await self._connection.client.generate(name, "", keep_alive=0)
-                for _ in range(_UNLOAD_LOOKS):
-                    if not await self._is_loaded(name):
-                        break
-                    await asyncio.sleep(_UNLOAD_PAUSE_S)
-        except Exception as error:  # noqa: BLE001  (whatever is wrong, one line of it)
-            raise await self._refusal(name, "unloaded", error) from None
+        async with self._or_refusal(name, "unloaded"), asyncio.timeout(self.answer_s):
+            await self._connection.client.generate(name, "", keep_alive=0)
+            for _ in range(_UNLOAD_LOOKS):
+                if not any(each.answers_to(name) for each in await ollama_models.loaded_models(self._connection)):
+                    break
+                await asyncio.sleep(_UNLOAD_PAUSE_S)
         self._health.models_changed()
 
     def choose_default(self, model: str) -> None:
@@ -168,26 +161,13 @@ class OllamaModelManager:
         self._configured = checked_name(model)
         self._health.models_changed()
 
-    async def _load(self, name: str, stay: str | float | None) -> None:
-        if await self._embeds_only(name):
-            await self._connection.client.embed(name, [], keep_alive=stay)
-            return
-        loaded = await self._connection.client.generate(name, "", keep_alive=stay)
-        if not loaded.done:
-            raise WireError("it does not say that the model is loaded")
-
-    async def _infos(self) -> tuple[ModelInfo, ...]:
-        installed = await ollama_models.installed_models(self._connection)
-        return ollama_models.describe(installed, await ollama_models.loaded_models(self._connection))
-
-    async def _is_loaded(self, name: str) -> bool:
-        names = ollama_models.spellings(name)
-        return any(model.name in names for model in await ollama_models.loaded_models(self._connection))
-
-    async def _embeds_only(self, name: str) -> bool:
-        names = ollama_models.spellings(name)
-        installed = await ollama_models.installed_models(self._connection)
-        return any(model.name in names and not ollama_models.generates(model) for model in installed)
+    @asynccontextmanager
+    async def _or_refusal(self, name: str, done: str) -> AsyncIterator[None]:
+        """Raise any error as the CoreError of `_refusal`."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  (whatever is wrong, one line of it)
+            raise await self._refusal(name, done, error) from None
 
     def _fault(self, error: Exception, *, started: bool) -> Fault:
         """Return the fault of `error`, without the key, which a server may repeat."""
@@ -217,12 +197,11 @@ class OllamaModelManager:
 
     async def _nearest(self, name: str) -> str | None:
         """Return the installed name most like this one; None if none is alike, or the server does not answer."""
-        try:
+        with suppress(Exception):  # it is only a hint
             async with asyncio.timeout(self.answer_s):
                 names = [model.name for model in await ollama_models.installed_models(self._connection)]
-        except Exception:  # noqa: BLE001  (it is only a hint)
-            return None
-        return nearest_model(name, names)
+                return nearest_model(name, names)
+        return None
 
 
 def checked_name(model: str) -> str:
@@ -240,13 +219,6 @@ def keep_alive_value(keep_alive: str | None) -> str | float | None:
     except ValueError:
         return keep_alive
     return seconds if math.isfinite(seconds) else keep_alive
-
-
-def _read(body: bytes) -> _Shown:
-    try:
-        return _Shown.model_validate_json(body)
-    except ValidationError:
-        raise WireError("what it says of the model is not Ollama's", foreign=True) from None
 
 
 def _details(info: ModelInfo, shown: _Shown) -> ModelDetails:

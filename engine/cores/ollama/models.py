@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import ollama
 from pydantic import BaseModel, BeforeValidator, ValidationError
 
-from engine.cores.http import Line, StatusError, WireError
+from engine.cores.http import StatusError, read_as
 from engine.cores.ollama.wire import Connection
 from engine.cores.port import ModelInfo
+from engine.llm_query import Line
 
 FIRST_SAFE = (0, 35, 0)
 _NEVER_S = 100 * 365 * 86_400.0
-
 _MOST = 1 << 62
 
 
@@ -30,12 +30,12 @@ def bounded(value: Any) -> Any:
 Count = Annotated[int | None, BeforeValidator(bounded)]
 
 
-class _Details(BaseModel):
+class Details(BaseModel):
     parameter_size: Line = ""
     quantization_level: Line = ""
 
 
-class Installed(BaseModel):
+class _Installed(BaseModel):
     """One entry of `/api/tags`. `capabilities` is None from an old server.
 
     Parsed here, because the official client drops the capabilities.
@@ -43,12 +43,12 @@ class Installed(BaseModel):
 
     name: Line
     size: Count = None
-    details: _Details = _Details()
+    details: Details = Details()
     capabilities: list[Line] | None = None
 
 
 class _Tags(BaseModel):
-    models: list[Installed] | None = None
+    models: list[_Installed] | None = None
 
 
 class _Loaded(BaseModel):
@@ -73,28 +73,27 @@ class _Version(BaseModel):
 async def server_version(connection: Connection) -> str:
     """The server's version. Raises StatusError, WireError (not Ollama) and httpx's errors."""
     body = await connection.get("/api/version")
-    try:
-        return _Version.model_validate_json(body).version
-    except ValidationError:
-        raise WireError("it does not report Ollama's version", foreign=True) from None
+    return read_as(_Version, body, "it does not report Ollama's version").version
 
 
-async def installed_models(connection: Connection) -> list[Installed]:
+async def installed_models(connection: Connection) -> list[ModelInfo]:
     """Return the installed models, most recently changed first. Raises as `server_version` does."""
     body = await connection.get("/api/tags")
-    try:
-        return _Tags.model_validate_json(body).models or []
-    except ValidationError:
-        raise WireError("its list of models is not Ollama's", foreign=True) from None
+    return [_info(model) for model in read_as(_Tags, body, "its list of models is not Ollama's").models or []]
+
+
+def _info(model: _Installed) -> ModelInfo:
+    capabilities = None if model.capabilities is None else tuple(model.capabilities)
+    info = ModelInfo(model.name, model.size, aliases=aliases(model.name), capabilities=capabilities)
+    kind = "thinking" if "thinking" in (capabilities or ()) else ""
+    words = (model.details.parameter_size, model.details.quantization_level, kind if info.chats else "embeddings only")
+    return replace(info, detail=" ".join(filter(None, words)))
 
 
 async def loaded_models(connection: Connection) -> list[ModelInfo]:
     """Return the models in memory. Raises as `server_version` does."""
     body = await connection.get("/api/ps")
-    try:
-        running = _Running.model_validate_json(body).models or []
-    except ValidationError:
-        raise WireError("its list of loaded models is not Ollama's", foreign=True) from None
+    running = read_as(_Running, body, "its list of loaded models is not Ollama's").models or []
     return [
         ModelInfo(
             name=model.name or model.model,
@@ -103,6 +102,7 @@ async def loaded_models(connection: Connection) -> list[ModelInfo]:
             size_vram=model.size_vram,
             expires_at=_expiry(model.expires_at),
             context_length=model.context_length,
+            aliases=aliases(model.name or model.model),
         )
         for model in running
         if model.name or model.model
@@ -120,27 +120,14 @@ def unix_seconds(moment: datetime | None) -> float | None:
     return moment.timestamp() if moment is not None and 1970 <= moment.year < 9999 else None
 
 
-def describe(installed: Sequence[Installed], loaded: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
+def describe(installed: Sequence[ModelInfo], loaded: Sequence[ModelInfo]) -> tuple[ModelInfo, ...]:
     """Combine installed and loaded models, the installed ones first, in the server's order."""
     in_memory = {model.name: model for model in loaded}
     infos = []
     for model in installed:
-        now = in_memory.pop(model.name, None) or ModelInfo(model.name)
-        words = [model.details.parameter_size, model.details.quantization_level]
-        if not generates(model):
-            words.append("embeddings only")
-        elif "thinking" in (model.capabilities or ()):
-            words.append("thinking")
-        infos.append(
-            replace(
-                now,
-                size=model.size,
-                detail=" ".join(filter(None, words)),
-                aliases=aliases(model.name),
-                capabilities=None if model.capabilities is None else tuple(model.capabilities),
-            )
-        )
-    return (*infos, *(replace(model, aliases=aliases(model.name)) for model in in_memory.values()))
+        now = in_memory.pop(model.name, model)
+        infos.append(replace(now, size=model.size, detail=model.detail, capabilities=model.capabilities))
+    return (*infos, *in_memory.values())
 
 
 def aliases(name: str) -> tuple[str, ...]:
@@ -149,33 +136,19 @@ def aliases(name: str) -> tuple[str, ...]:
     return () if bare == name else (bare,)
 
 
-def generates(model: Installed) -> bool:
-    """True if it can chat, or reports no capabilities."""
-    return not model.capabilities or "completion" in model.capabilities
-
-
-def spellings(name: str) -> set[str]:
-    """Return the names under which the server may list `name`: a missing tag means `latest`."""
-    return {name} if ":" in name.rpartition("/")[2] else {name, f"{name}:latest"}
-
-
-def has(installed: Sequence[Installed], name: str) -> bool:
-    return any(model.name in spellings(name) for model in installed)
-
-
 async def choose_default(
-    connection: Connection, installed: Sequence[Installed], loaded: Sequence[ModelInfo]
+    connection: Connection, installed: Sequence[ModelInfo], loaded: Sequence[ModelInfo]
 ) -> str | None:
     """Return the first loaded model that can chat, else the most recently changed one that can, else None."""
     in_memory = [model.name for model in loaded]
     ordered = sorted(installed, key=lambda m: in_memory.index(m.name) if m.name in in_memory else len(in_memory))
     for model in ordered:
-        if generates(await _with_capabilities(connection, model)):
+        if (await _with_capabilities(connection, model)).chats:
             return model.name
     return None
 
 
-async def _with_capabilities(connection: Connection, model: Installed) -> Installed:
+async def _with_capabilities(connection: Connection, model: ModelInfo) -> ModelInfo:
     """Return `model` with its capabilities; an older server is asked for them by name."""
     if model.capabilities is not None:
         return model
@@ -183,7 +156,7 @@ async def _with_capabilities(connection: Connection, model: Installed) -> Instal
         shown = await connection.client.show(model.name)
     except (StatusError, ollama.ResponseError, ValidationError, ValueError):
         return model
-    return model.model_copy(update={"capabilities": shown.capabilities})
+    return replace(model, capabilities=None if shown.capabilities is None else tuple(shown.capabilities))
 
 
 def version_warning(version: str) -> str:

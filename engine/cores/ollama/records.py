@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, model_validator
 
-from engine.cores.http import Line
 from engine.cores.port import Chunk, ToolCall, Usage
 from engine.cores.tool_arguments import check_json
-from engine.llm_query import clean_json
+from engine.llm_query import Line, clean_json
 from engine.sanitise import sanitise
 
 MAX_CALLS = 256

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 
-from engine.cores.ollama.address import Address
+from engine.cores.addresses import Address
 from engine.cores.ollama.records import OllamaRecord
 from engine.cores.ollama.slot_learning import SlotLearner, parallel_in
 from engine.cores.slot_health import SlotHealth

@@ -16,15 +16,8 @@ from typing import Any, cast
 import httpx
 import ollama
 
-from engine.cores.http import (
-    LINE_CAP,
-    GuardedTransport,
-    WireError,
-    error_text,
-    start_of,
-    whole_lines,
-)
-from engine.cores.ollama.address import Address
+from engine.cores.addresses import Address
+from engine.cores.http import LINE_CAP, Capped, GuardedTransport, WireError, decoded, error_text, start_of, whole_lines
 from engine.cores.ollama.faults import StreamError, web_page
 
 _PAGE_CAP = 4096
@@ -47,7 +40,16 @@ class OllamaTransport(GuardedTransport):
         return request
 
     async def _check(self, response: httpx.Response) -> None:
-        await _refuse_page(response)
+        """Raise WireError for a successful answer in HTML: it comes from a proxy, or from another kind of server."""
+        if "html" not in response.headers.get("content-type", "").lower():
+            return
+        start = b""
+        async for piece in cast(httpx.AsyncByteStream, response.stream):
+            start += piece
+            if len(start) > _PAGE_CAP:
+                break
+        page = web_page(start[:_PAGE_CAP].decode("utf-8", "replace")) or "a web page"
+        raise WireError(f"it answers with {page}, as a proxy or a sign-in page does", foreign=True)
 
     def _body(
         self, request: httpx.Request, response: httpx.Response, source: httpx.AsyncByteStream
@@ -57,31 +59,12 @@ class OllamaTransport(GuardedTransport):
         return super()._body(request, response, source)
 
 
-async def _refuse_page(response: httpx.Response) -> None:
-    """Raise WireError for a successful answer in HTML: it comes from a proxy, or from another kind of server."""
-    if "html" not in response.headers.get("content-type", "").lower():
-        return
-    start = b""
-    async for piece in cast(httpx.AsyncByteStream, response.stream):
-        start += piece
-        if len(start) > _PAGE_CAP:
-            break
-    page = web_page(start[:_PAGE_CAP].decode("utf-8", "replace")) or "a web page"
-    raise WireError(f"it answers with {page}, as a proxy or a sign-in page does", foreign=True)
-
-
-class _Lines(httpx.AsyncByteStream):
+class _Lines(Capped):
     """Newline-delimited JSON objects, each yielded whole as one safe line; at most `cap` bytes a line."""
-
-    def __init__(self, source: httpx.AsyncByteStream, cap: int) -> None:
-        self._source, self._cap = source, cap
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for line in split_lines(self._source, self._cap):
             yield clean_record(line)
-
-    async def aclose(self) -> None:
-        await self._source.aclose()
 
 
 async def split_lines(source: AsyncIterable[bytes], cap: int) -> AsyncIterator[bytes]:
@@ -114,9 +97,7 @@ def _no_number(name: str) -> None:
 def clean_record(line: bytes) -> bytes:
     """Return one record as a line that the client reads as meant. Raises WireError if it is not a JSON object."""
     try:
-        record = json.loads(line.decode("utf-8"), parse_constant=_no_number)
-    except UnicodeDecodeError:
-        raise WireError("a line is not valid UTF-8") from None
+        record = json.loads(decoded(line, "a line"), parse_constant=_no_number)
     except (ValueError, RecursionError):
         raise WireError(f"a line is not JSON: {start_of(line)}") from None
     if not isinstance(record, dict):
@@ -136,24 +117,17 @@ class Connection:
     """The official client on a guarded transport, and a plain one on the same for the fields that it drops."""
 
     def __init__(
-        self,
-        address: Address,
-        *,
-        key: str | None = None,
-        connect_s: float,
-        read_s: float,
-        line_cap: int = LINE_CAP,
+        self, address: Address, *, key: str | None = None, connect_s: float, read_s: float, line_cap: int = LINE_CAP
     ) -> None:
-        guard = OllamaTransport(address.url, key=key, connect_s=connect_s, line_cap=line_cap)
-        timeout = httpx.Timeout(read_s, connect=connect_s)
-        headers = {"Accept-Encoding": "identity"}
-        self.client = ollama.AsyncClient(
-            address.url, timeout=timeout, follow_redirects=False, trust_env=False, headers=headers, transport=guard
-        )
-        self._plain = httpx.AsyncClient(
-            base_url=address.url, timeout=timeout, follow_redirects=False, trust_env=False, headers=headers,
-            transport=guard,
-        )  # fmt: skip
+        shared: dict[str, Any] = {
+            "timeout": httpx.Timeout(read_s, connect=connect_s),
+            "headers": {"Accept-Encoding": "identity"},
+            "transport": OllamaTransport(address.url, key=key, connect_s=connect_s, line_cap=line_cap),
+            "follow_redirects": False,
+            "trust_env": False,
+        }
+        self.client = ollama.AsyncClient(address.url, **shared)
+        self._plain = httpx.AsyncClient(base_url=address.url, **shared)
 
     async def get(self, path: str) -> bytes:
         """The body of a GET. Raises StatusError, WireError and httpx's errors."""

@@ -19,19 +19,11 @@ from engine.cores.openai import records, requests
 from engine.cores.openai.address import parse_base_url
 from engine.cores.openai.chat_stream import ChatClient
 from engine.cores.openai.faults import ServerName, outcome_of, rest_of
+from engine.cores.openai.models import ServerModels
 from engine.cores.openai.presets import Preset, Quirks
-from engine.cores.openai.server_models import ServerModels
 from engine.cores.openai.wire import Connection
 from engine.cores.options import OptionCheck
-from engine.cores.port import (
-    Attempt,
-    CoreInfo,
-    Done,
-    Fault,
-    FaultKind,
-    Outcome,
-    Rejected,
-)
+from engine.cores.port import Attempt, CoreInfo, Done, Fault, FaultKind, Outcome, Rejected
 from engine.cores.server_core import ServerCore
 from engine.cores.slot_health import SlotHealth
 from engine.cores.stream_call import Emit
@@ -100,7 +92,7 @@ class OpenAICore(ServerCore):
 
     async def inspect(self) -> CoreInfo:
         if self._stopped:
-            return self._info(False, f"the {self._name} core is stopped")
+            return self._info(False, f"the {self.name} core is stopped")
         reason = await self._why_down()
         if reason is not None:
             return self._info(False, reason)
@@ -111,7 +103,7 @@ class OpenAICore(ServerCore):
 
     def _info(self, healthy: bool, detail: str) -> CoreInfo:
         return CoreInfo(
-            name=self._name,
+            name=self.name,
             healthy=healthy,
             default_model=self._models.default(),
             models=self._models.models,
@@ -123,39 +115,38 @@ class OpenAICore(ServerCore):
         )
 
     def _exposed(self) -> str:
-        if self._key is None or self.address.private:
-            return ""
-        return "its key goes over an unencrypted connection; use https"
-
-    async def _hang_up(self) -> None:
-        await self._connection.close()
+        exposed = self._key is not None and not self.address.private
+        return "its key goes over an unencrypted connection; use https" if exposed else ""
 
     async def _why_down(self) -> str | None:
         """List the models. Return None if the server answers as it should, else the reason, without the key."""
         if self._hosted and self._key is None:
             return f"{self._server.who} needs a key; {self._server.set_key} in the environment or in {FILE_NAME}"
         try:
-            async with asyncio.timeout(self._look_s):
-                await self._refresh()
+            await self._refresh()
         except Exception as error:  # noqa: BLE001  (any failure is an answer here)
             return self._outcome(error, started=False).reason
         return None
 
     async def _refresh(self) -> None:
-        if await self._models.refresh():
+        async with asyncio.timeout(self._look_s):
+            changed = await self._models.refresh()
+        if changed:
             self._health.models_changed()
 
     # Running
 
     async def _carry_out(self, attempt: Attempt, emit: Emit) -> Outcome:
-        """Send the request and read its stream to the end. Raises nothing but CancelledError."""
         answer = self._chat.new_answer()
         admitted = self._options.admit(attempt, requests.lacking_options(attempt, self._quirks, self._title))
         if isinstance(admitted, Fault):
             return admitted
         attempt = admitted
         try:
-            model = attempt.model or self._models.default() or await self._find_default()
+            model = attempt.model or self._models.default()
+            if model is None:
+                await self._refresh()
+                model = self._models.default()
             refusal = await self._refusal(attempt, model)
             if model is None or refusal is not None:
                 return refusal or Fault(FaultKind.NO_MODEL, f"{self._server.who}: {self._models.no_default()}", False)
@@ -164,26 +155,18 @@ class OpenAICore(ServerCore):
                 return self._done(answer, model)
         except Exception as error:  # noqa: BLE001  (the port promises an outcome, whatever is wrong)
             return await self._failed(error, attempt, started=answer.started)
-        reason = f"{self._server.who} ended the stream without saying why it stopped"
-        self._health.fail("suspect", reason)
-        return Fault(FaultKind.BROKEN_STREAM, reason, True)
+        return self._broke_off(f"{self._server.who} ended the stream without saying why it stopped")
 
     async def _refusal(self, attempt: Attempt, model: str | None) -> Fault | None:
         """Return the fault of a name that the server does not list but would answer to; else None."""
         if model is None or attempt.model is None or not self._quirks.ignores_model or not self._quirks.lists_models:
             return None
         if not self._models.has(model):
-            async with asyncio.timeout(self._look_s):
-                await self._refresh()
+            await self._refresh()
         if self._models.has(model):
             return None
         reason = f"model '{one_line(model, 100)}' not found; {self._models.names()}"
         return Fault(FaultKind.NO_MODEL, reason, False, model)
-
-    async def _find_default(self) -> str | None:
-        async with asyncio.timeout(self._look_s):
-            await self._refresh()
-        return self._models.default()
 
     def _done(self, answer: records.StreamedAnswer, model: str) -> Done | Fault:
         if answer.reason in ("error", "insufficient_system_resource"):
@@ -198,7 +181,7 @@ class OpenAICore(ServerCore):
             self._health.rest(rest_of(error) if isinstance(error, StatusError) else 0.0, outcome.reason)
         elif outcome.kind is FaultKind.UNREACHABLE:
             self._health.fail("down", outcome.reason)
-        elif outcome.kind is FaultKind.BROKEN_STREAM and not _of_the_model(error):
+        elif outcome.kind is FaultKind.BROKEN_STREAM and not isinstance(error, records.BadCallError):
             self._health.fail("suspect", outcome.reason)
         elif outcome.kind is FaultKind.REFUSED and isinstance(error, StatusError) and error.status == 401:
             self._health.fail("down", outcome.reason)
@@ -209,8 +192,7 @@ class OpenAICore(ServerCore):
     async def _missing(self, attempt: Attempt, fault: Fault) -> Fault:
         """Return the fault of a missing model, with its name and the models that are there."""
         with suppress(httpx.HTTPError, OSError, StatusError, WireError):
-            async with asyncio.timeout(self._look_s):
-                await self._refresh()
+            await self._refresh()
         model = attempt.model or self._models.default()
         asked = one_line(model or "", 100)
         reason = fault.reason if asked in fault.reason else f"model '{asked}' not found: {fault.reason}"
@@ -222,8 +204,3 @@ class OpenAICore(ServerCore):
 
     def _clean(self, text: str) -> str:
         return redact(text, self._key.get_secret_value() if self._key else None)
-
-
-def _of_the_model(error: Exception) -> bool:
-    """Return True if the model failed, not its server: invalid tool calls."""
-    return isinstance(error, records.BadCallError)

@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from engine.cores.http import StatusError, WireError, error_text
+from engine.cores.http import StatusError, WireError, connection_fault, error_text
 from engine.cores.openai.records import MidstreamError
 from engine.cores.port import Fault, FaultKind, Rejected
-from engine.cores.server_faults import connection_fault
 from engine.sanitise import one_line
 
 LONGEST_REST_S = 60.0

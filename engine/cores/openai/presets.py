@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -78,4 +78,12 @@ class Preset(BaseModel):
 def load_presets() -> Mapping[str, Preset]:
     """Return the presets by name, in the order of their file."""
     text = files("engine.cores.openai").joinpath("presets.toml").read_text(encoding="utf-8")
-    return MappingProxyType({name: Preset(name=name, **fields) for name, fields in tomllib.loads(text).items()})
+    return MappingProxyType({name: _preset(name, fields) for name, fields in tomllib.loads(text).items()})
+
+
+def _preset(name: str, fields: dict[str, Any]) -> Preset:
+    """Return a preset. A provider knows its models' names, and the first one it lists may be its dearest."""
+    own = not fields["hosted"]
+    return Preset(
+        name=name, **fields | {"quirks": {"ignores_model": own, "picks_first": own} | fields.get("quirks", {})}
+    )

@@ -62,14 +62,11 @@ def body_of(
         "top_p": options.top_p,
         "stop": list(options.stop) if options.stop else None,
         "response_format": _format(options.format, quirks),
-    }
+    } | {name: getattr(options, option) for option, name in quirks.extensions.items()}
     body |= {name: value for name, value in named.items() if value is not None}
     if options.max_tokens is not None:
         # `/completions` never had the newer name.
         body["max_tokens" if is_raw(attempt) else quirks.token_limit] = options.max_tokens
-    for option, name in quirks.extensions.items():
-        if (value := getattr(options, option)) is not None:
-            body[name] = value
     if options.think is not None:
         body |= _thinking(options.think, quirks)
     if quirks.stream_options:
@@ -85,10 +82,9 @@ def learnt(quirks: Quirks, refusal: str) -> Quirks | None:
     """Return the quirks without the field that a server refused, or with its other name; None for another refusal."""
     if quirks.stream_options and "stream_options" in refusal:
         return quirks.model_copy(update={"stream_options": False})
-    if quirks.token_limit == "max_tokens" and "max_completion_tokens" in refusal:  # noqa: S105
-        return quirks.model_copy(update={"token_limit": "max_completion_tokens"})
-    if quirks.token_limit == "max_completion_tokens" and "max_completion_tokens" in refusal:  # noqa: S105
-        return quirks.model_copy(update={"token_limit": "max_tokens"})
+    if "max_completion_tokens" in refusal:
+        names = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+        return quirks.model_copy(update={"token_limit": names[quirks.token_limit]})
     return None
 
 

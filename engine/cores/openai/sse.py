@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
 
-from engine.cores.http import WireError, start_of, whole_lines
+from engine.cores.http import WireError, decoded, start_of, whole_lines
 
 FRAME_CAP = 4 << 20
 
@@ -26,7 +26,7 @@ async def frames(source: AsyncIterable[bytes], line_cap: int, frame_cap: int = F
         if first:
             content, first = content.removeprefix(b"\xef\xbb\xbf"), False
         if content.startswith(b"data:") and complete:
-            text = _decode(content[5:].removeprefix(b" "))
+            text = decoded(content[5:].removeprefix(b" "), "a line")
             size += len(text) + 1  # an empty one takes room, too
             if size > frame_cap:
                 raise WireError(f"an event is longer than {frame_cap} characters")
@@ -38,10 +38,3 @@ async def frames(source: AsyncIterable[bytes], line_cap: int, frame_cap: int = F
             data, size = [], 0
     if data:  # some servers leave the last blank line out
         yield "\n".join(data)
-
-
-def _decode(content: bytes) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise WireError("a line is not valid UTF-8") from None

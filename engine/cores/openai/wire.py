@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from importlib.util import find_spec
 from typing import Any, cast
 
 import httpx
 from pydantic import SecretStr
 
-from engine.cores.http import LINE_CAP, GuardedTransport, WireError
+from engine.cores.http import LINE_CAP, GuardedTransport, WireError, decoded
 from engine.cores.openai.sse import frames
 from engine.errors import CoreError
 
@@ -59,12 +59,8 @@ class Connection:
         self._failures = openai.APIConnectionError
         self._line_cap = line_cap
         timeout = httpx.Timeout(read_s, connect=connect_s)
-        self._http = httpx.AsyncClient(
-            transport=OpenAITransport(url, key=key, connect_s=connect_s),
-            timeout=timeout,
-            follow_redirects=False,
-            trust_env=False,
-        )
+        transport = OpenAITransport(url, key=key, connect_s=connect_s)
+        self._http = httpx.AsyncClient(transport=transport, timeout=timeout, follow_redirects=False, trust_env=False)
         # The key is the transport's; with one of its own the client does not look for another in the environment.
         self._client = openai.AsyncOpenAI(
             api_key="not-used",
@@ -76,7 +72,7 @@ class Connection:
 
     async def models(self) -> bytes:
         """The body of the list of models."""
-        with _Unwrapped(self._failures):
+        with _unwrapped(self._failures):
             raw = await self._client.models.with_raw_response.list()
         return bytes(raw.http_response.content)
 
@@ -93,7 +89,7 @@ class Connection:
         else:
             ask = self._client.chat.completions.with_streaming_response.create
             request = ask(model=body["model"], messages=body["messages"], stream=True, extra_body=rest)
-        with _Unwrapped(self._failures):
+        with _unwrapped(self._failures):
             response = (await request.__aenter__()).http_response
         try:
             yield self._events(response)
@@ -105,7 +101,7 @@ class Connection:
         if "html" in kind:
             raise WireError("it answers with a web page", foreign=True)
         if "json" in kind:  # an error, or the whole answer at once
-            yield _text(b"".join([piece async for piece in response.aiter_raw()]))
+            yield decoded(b"".join([piece async for piece in response.aiter_raw()]), "the answer")
             return
         async for data in frames(response.aiter_raw(), self._line_cap):
             yield data
@@ -115,27 +111,17 @@ class Connection:
         await self._http.aclose()
 
 
-class _Unwrapped:
-    """Raises the cause in place of the client's own wrapping, which hides whether anybody was reached."""
-
-    def __init__(self, wrapping: type[Exception]) -> None:
-        self._wrapping = wrapping
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, self._wrapping) and isinstance(error.__cause__, Exception):
-            raise error.__cause__
+@contextmanager
+def _unwrapped(wrapping: type[Exception]) -> Iterator[None]:
+    """Raise the cause in place of the client's own wrapping, which hides whether anybody was reached."""
+    try:
+        yield
+    except wrapping as error:
+        if isinstance(error.__cause__, Exception):
+            raise error.__cause__  # noqa: B904  (it has a cause of its own)
+        raise
 
 
 def _kind(response: httpx.Response) -> str:
     """Return the content type, in small letters."""
     return str(response.headers.get("content-type", "")).lower()
-
-
-def _text(body: bytes) -> str:
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError:
-        raise WireError("the answer is not valid UTF-8") from None

@@ -7,17 +7,16 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.gateway.aios.components import MaxTokens
 from engine.gateway.errors import PROBLEMS, Problem
-from engine.gateway.service import MAX_ID, Service, client_of, service
+from engine.gateway.service import MAX_ID, Service, Shared, client_of
 from engine.task import Name, Priority, Task, TaskRecord, TaskState, Text
 
 router = APIRouter(prefix="/agents", tags=["AIOS: agents"], responses=PROBLEMS)
-Shared = Annotated[Service, Depends(service)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False, le=1e9)]
 
 MAX_LISTED = 1000
@@ -106,10 +105,10 @@ async def submit(given: AgentSubmission, request: Request, shared: Shared) -> Ac
             "prompt": given.agent_config.task,
             "model": await shared.model(given.model) or own.model,
             "client": name,
+            "priority": given.priority,
             "deadline": given.deadline,
             "options": {"max_tokens": given.max_new_tokens or own.max_tokens},
         }
-        | ({} if given.priority is None else {"priority": given.priority})
     )
     return AcceptedExecution(execution_id=task_id, message=f"Agent {given.agent_id} submitted for execution")
 
@@ -120,11 +119,7 @@ _END_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get(
-    "/{execution_id}/status",
-    response_model=Execution,
-    responses=_END_RESPONSES,
-)
+@router.get("/{execution_id}/status", response_model=Execution, responses=_END_RESPONSES)
 async def status(
     execution_id: Annotated[int, Path(ge=0, le=MAX_ID)],
     shared: Shared,

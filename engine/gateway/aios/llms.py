@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.gateway.errors import PROBLEMS
-from engine.gateway.service import Service, client_of, service
+from engine.gateway.service import Shared, client_of
 from engine.task import Name
 
 router = APIRouter(tags=["AIOS: models"], responses=PROBLEMS)
-Shared = Annotated[Service, Depends(service)]
 
 
 class LlmChoice(BaseModel):

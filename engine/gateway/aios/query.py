@@ -5,28 +5,21 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, HTTPException, Request
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from engine.agents.query import QUERY_AGENT, tool_calls
 from engine.gateway.aios.agents import CANCELLED, FAILED, Seconds
 from engine.gateway.aios.components import MaxTokens
 from engine.gateway.aios.llms import LlmChoice
+from engine.gateway.clients import Client
 from engine.gateway.errors import PROBLEMS
-from engine.gateway.service import Service, client_of, service
+from engine.gateway.service import Service, Shared, client_of
 from engine.llm_query import MAX_MESSAGES, MAX_TOOLS, LlmQuery
 from engine.task import Name, Priority, Task, TaskState
 from engine.validation import reason
 
 router = APIRouter(tags=["AIOS: query"], responses=PROBLEMS)
-Shared = Annotated[Service, Depends(service)]
-
-ACTIONS = {
-    "chat": "text",
-    "chat_with_json_output": "json",
-    "chat_with_tool_call_output": "text",
-    "tool_use": "text",
-}
 
 OTHERS = ("memory", "storage", "tool")
 """AIOS query types that this kernel does not support yet."""
@@ -144,20 +137,20 @@ class QueryAnswer(BaseModel):
 @router.post("/query")
 async def query(given: QueryRequest, request: Request, shared: Shared) -> QueryAnswer:
     """Run one llm call on a conversation and wait for the answer. Other query types are refused."""
-    data = given.query_data
-    llm_query = _query(data)
-    client = client_of(request, given.client) if given.client else given.agent_name
+    data, llm_query = given.query_data, _query(given.query_data)
+    client = client_of(request, given.client)
+    own = shared.clients.get(client)
     task_id = await shared.submit(
         {
             "agent": QUERY_AGENT,
             "prompt": data.messages[-1].content,
             "query": llm_query,
-            "model": await _model(shared, data, client_of(request, given.client)),
-            "client": client,
+            "model": await _model(shared, data, own),
+            "client": client if given.client else given.agent_name,
+            "priority": given.priority,
             "deadline": given.deadline,
-            "options": _options(shared, data, client_of(request, given.client)),
+            "options": {"max_tokens": data.max_new_tokens or own.max_tokens, "temperature": data.temperature},
         }
-        | ({} if given.priority is None else {"priority": given.priority})
     )
     ended = await shared.end_of(task_id, None)
     if ended is None:
@@ -189,7 +182,7 @@ def _message(each: ChatMessage) -> dict[str, Any]:
 
 def _form(data: LlmQueryData) -> tuple[str, dict[str, Any] | None]:
     wanted = data.response_format
-    form = ACTIONS[data.action_type]
+    form = "json" if data.action_type == "chat_with_json_output" else "text"
     if not wanted or wanted.get("type") == "text":
         return form, None
     if wanted.get("type") == "json_schema":
@@ -199,18 +192,10 @@ def _form(data: LlmQueryData) -> tuple[str, dict[str, Any] | None]:
     return "json", None if wanted.get("type") == "json_object" else wanted
 
 
-async def _model(shared: Service, data: LlmQueryData, client: str) -> str | None:
+async def _model(shared: Service, data: LlmQueryData, own: Client) -> str | None:
     """Return the first llm of the query, else of the client's selection, else of its setup."""
-    own = shared.clients.get(client)
     names = [choice.name for choice in data.llms or []] or [choice["name"] for choice in own.selected]
     return await shared.model(names[0]) if names else own.model
-
-
-def _options(shared: Service, data: LlmQueryData, client: str) -> dict[str, Any]:
-    return {
-        "max_tokens": data.max_new_tokens or shared.clients.get(client).max_tokens,
-        "temperature": data.temperature,
-    }
 
 
 def _answer(llm_query: LlmQuery, task: Task) -> QueryAnswer:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from engine.gateway.errors import PROBLEMS
-from engine.gateway.service import Service, service
+from engine.gateway.service import Service, Shared
 from engine.task import KernelState
 
 router = APIRouter(prefix="/v1", tags=["v1: kernel"], responses=PROBLEMS)
-Shared = Annotated[Service, Depends(service)]
 
 
 class CoreStatus(BaseModel):

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from engine.events import AttemptProgress, Event
 from engine.gateway.errors import PROBLEMS
-from engine.gateway.service import Service, service
+from engine.gateway.service import Service, Shared
 from engine.task import Task, TaskRecord, TaskSpec
 
 router = APIRouter(prefix="/v1", tags=["v1: events"], responses=PROBLEMS)
-Shared = Annotated[Service, Depends(service)]
 
 BEAT_S = 15.0
 CAPACITY = 20_000
 BATCH = 200
-_KINDS: dict[type, str] = {}
 
 
 @router.get(
@@ -89,11 +88,7 @@ async def _stream(shared: Service, task: int | None, *, tokens: bool, past: bool
 
 def kind_of(event: Event) -> str:
     """Return an event's kind: `task_accepted` for `TaskAccepted`."""
-    kind = type(event)
-    if kind not in _KINDS:
-        name = kind.__name__
-        _KINDS[kind] = "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
-    return _KINDS[kind]
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(event).__name__).lower()
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request
+from fastapi import APIRouter, HTTPException, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.gateway.aios.agents import Seconds
 from engine.gateway.aios.components import MaxTokens
 from engine.gateway.errors import PROBLEMS
-from engine.gateway.service import MAX_ID, Service, client_of, service
+from engine.gateway.service import MAX_ID, Service, Shared, client_of
 from engine.sanitise import one_line
 from engine.task import GenerationOptions, Name, Priority, Task, TaskRecord, TaskState, Text
 
 MAX_LISTED = 10_000
 
 router = APIRouter(prefix="/v1/tasks", tags=["v1: tasks"], responses=PROBLEMS)
-Shared = Annotated[Service, Depends(service)]
 TaskId = Annotated[int, Path(ge=1, le=MAX_ID)]
 Wait = Annotated[float, Query(ge=0, le=3600, description="Longest wait for the task's end, in seconds")]
 
@@ -68,10 +67,8 @@ class TaskList(BaseModel):
 @router.post("", status_code=201)
 async def submit(new: NewTask, request: Request, shared: Shared) -> TaskRecord:
     """Submit a task. The task is durable before the answer is sent."""
-    values = new.model_dump(exclude_none=True, exclude={"client"})
-    task_id = await shared.submit(
-        values | {"model": await shared.model(new.model), "client": client_of(request, new.client)}
-    )
+    own = {"model": await shared.model(new.model), "client": client_of(request, new.client)}
+    task_id = await shared.submit(new.model_dump() | own)
     return TaskRecord.of(await shared.task(task_id))
 
 

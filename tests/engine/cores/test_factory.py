@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from engine.cores.core_spec import parse_cores
 from engine.cores.embedded import core as embedded
 from engine.cores.embedded.core import EmbeddedCore
-from engine.cores.factory import check_core_choice, choose_core
+from engine.cores.factory import choose_core
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Core
 from engine.cores.scripted import ScriptedCore
@@ -156,7 +157,7 @@ class TestNamed:
     "choice", ["auto", " auto ", "embedded", "ollama", "ollama@gpu-box", "scripted", "scripted:seed=1"]
 )
 def test_good_choices(choice: str) -> None:
-    check_core_choice(choice)
+    parse_cores(choice, {})
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_good_choices(choice: str) -> None:
 )
 async def test_bad_choices(choice: str) -> None:
     with pytest.raises(UsageError) as checked:
-        check_core_choice(choice)
+        parse_cores(choice, {})
     assert "\n" not in str(checked.value)
     assert "\x1b" not in str(checked.value)
     with pytest.raises(UsageError):
@@ -183,7 +184,7 @@ async def test_no_slots() -> None:
 
 def test_checking_a_choice_loads_no_client() -> None:
     program = (
-        "import sys; from engine.cores.factory import check_core_choice; check_core_choice('ollama@x');"
+        "import sys; from engine.cores.core_spec import parse_cores; parse_cores('ollama@x', {});"
         "sys.exit(bool({'ollama', 'httpx', 'xllamacpp'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,40 @@ from engine.cores import scripted
 from engine.cores.embedded import requests as embedded
 from engine.cores.openai import requests as openai
 from engine.cores.openai.presets import Quirks, load_presets
-from engine.cores.options import HARMLESS, KINDS, SUPPORT, OptionCheck, Support, messages_of
+from engine.cores.options import HARMLESS, OptionCheck, messages_of
 from engine.cores.port import Attempt, Fault, FaultKind, Message
 from engine.task import GenerationOptions
 
+
+class Support(StrEnum):
+    """The values are the words on the page. DEPENDS: on the value, the model, the server or the preset."""
+
+    HONOURED = "honoured"
+    DEPENDS = "depends"
+    IGNORED = "ignored, with a notice"
+    REFUSED = "refused"
+
+
+KINDS = ("embedded", "ollama", "openai", "scripted")
+"""The columns of `SUPPORT`; a preset's column is `openai`."""
+
+_YES, _DEPENDS, _IGNORED, _REFUSED = Support
+SUPPORT: Mapping[str, tuple[Support, Support, Support, Support]] = {
+    "max_tokens": (_YES, _YES, _YES, _YES),
+    "temperature": (_YES, _YES, _DEPENDS, _IGNORED),
+    "seed": (_YES, _YES, _DEPENDS, _IGNORED),
+    "top_k": (_YES, _YES, _DEPENDS, _IGNORED),
+    "top_p": (_YES, _YES, _DEPENDS, _IGNORED),
+    "min_p": (_YES, _YES, _DEPENDS, _IGNORED),
+    "repeat_penalty": (_YES, _YES, _DEPENDS, _IGNORED),
+    "stop": (_YES, _YES, _DEPENDS, _YES),
+    "num_ctx": (_IGNORED, _YES, _IGNORED, _IGNORED),
+    "keep_alive": (_IGNORED, _YES, _IGNORED, _IGNORED),
+    "think": (_REFUSED, _DEPENDS, _DEPENDS, _YES),
+    "format": (_YES, _DEPENDS, _DEPENDS, _DEPENDS),
+    "endpoint": (_DEPENDS, _YES, _DEPENDS, _YES),
+    "tools": (_REFUSED, _DEPENDS, _DEPENDS, _REFUSED),
+}
 PAGE = Path(__file__).parents[3] / "docs" / "cores.md"
 TOOL: Mapping[str, Any] = {"type": "function", "function": {"name": "add", "parameters": {"type": "object"}}}
 EXTREME: dict[str, Any] = {
