@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_json, print_note
 from aios_tui.cli.progress import stderr_is_terminal
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ LINE_EVERY_S = 5.0
 
 
 @contextmanager
-def pull_progress(core: str, model: str, out: Output, *, as_json: bool) -> Iterator[Report]:
+def pull_progress(core: str, model: str, *, as_json: bool) -> Iterator[Report]:
     """Provide a function to call with each step: it prints JSON, draws bars on a terminal, or prints messages."""
     if as_json:
-        yield _print_records(core, model, out)
+        yield _print_records(core, model)
     elif stderr_is_terminal():
         with _new_bars() as bars:
             yield _draw_bars(bars)
     else:
-        yield _print_messages(out)
+        yield _print_messages()
 
 
-def _print_messages(out: Output) -> Report:
+def _print_messages() -> Report:
     """Print a message for each step, and for a long one every few seconds."""
     status, printed_at = "", 0.0
 
@@ -46,12 +46,12 @@ def _print_messages(out: Output) -> Report:
         now = time.monotonic()
         if step.status != status or now - printed_at >= LINE_EVERY_S:
             status, printed_at = step.status, now
-            out.note(progress_text(step))
+            print_note(progress_text(step))
 
     return report
 
 
-def _print_records(core: str, model: str, out: Output) -> Report:
+def _print_records(core: str, model: str) -> Report:
     """Print a JSON line for each step that differs from the one before."""
     last: PullProgress | None = None
 
@@ -59,7 +59,7 @@ def _print_records(core: str, model: str, out: Output) -> Report:
         nonlocal last
         if step != last:
             last = step
-            out.print_json({"core": core, "model": model, **asdict(step)})
+            print_json({"core": core, "model": model, **asdict(step)})
 
     return report
 

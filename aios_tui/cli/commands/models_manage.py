@@ -14,7 +14,7 @@ import click
 
 from aios_tui.cli.exit_codes import OK, USAGE, CommandFailed
 from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output, duration
+from aios_tui.cli.output import duration, print_json, print_line, print_note
 from aios_tui.cli.pull_progress import pull_progress
 from engine.errors import CoreError, UsageError
 from engine.sanitise import one_line
@@ -136,15 +136,14 @@ def show(name: str, as_json: bool) -> None:
         from aios_tui.formatting.models import details
 
         shown = await core.manager.show(name)
-        out = Output()
         if as_json:
             values: dict[str, Any] = asdict(shown)
-            out.print_json({"core": core.core.name, **values.pop("info"), **values})
+            print_json({"core": core.core.name, **values.pop("info"), **values})
             return
-        out.print(shown.info.name)
+        print_line(shown.info.name)
         for label, text in details(shown, time.time()):
             for number, line in enumerate(text.splitlines() or [""]):
-                out.print(f"  {label if number == 0 else '':<12} {line}")
+                print_line(f"  {label if number == 0 else '':<12} {line}")
 
     _with_core(work, having=name)
 
@@ -157,15 +156,14 @@ def pull(name: str, as_json: bool) -> None:
     """
 
     async def work(core: ManagingCore) -> None:
-        out = Output()
-        with pull_progress(core.core.name, name, out, as_json=as_json) as report:
+        with pull_progress(core.core.name, name, as_json=as_json) as report:
             async with aclosing(core.manager.pull(name)) as steps:
                 async for step in steps:
                     report(step)
         if not as_json:
             found = await core.find_model(name)
-            out.note("pulled" if found is None or found.size is None else f"pulled, {_format_size(found.size)}")
-            out.print(name if found is None else found.name)
+            print_note("pulled" if found is None or found.size is None else f"pulled, {_format_size(found.size)}")
+            print_line(name if found is None else found.name)
 
     _with_core(work)
 
@@ -178,7 +176,7 @@ def rm(name: str, yes: bool, as_json: bool) -> int:
         if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
             raise click.UsageError("no terminal to ask on: give --yes to delete it")
         if question and not click.confirm(question, err=True):
-            Output().note("not deleted")
+            print_note("not deleted")
             return USAGE
 
     async def work(core: ManagingCore) -> None:
@@ -218,7 +216,7 @@ def load(name: str, keep_alive: str | None, as_json: bool) -> None:
 
         seconds = await core.manager.load(name, keep_alive)
         if (found := await core.find_model(name)) is not None:
-            Output().note("; ".join(filter(None, (memory(found, time.time()), warning(found)))))
+            print_note("; ".join(filter(None, (memory(found, time.time()), warning(found)))))
         _print_done(
             core, found.name if found else name, f"loaded in {duration(seconds)}", as_json=as_json, seconds=seconds
         )
@@ -238,7 +236,7 @@ def unload(name: str, as_json: bool) -> None:
         found = await core.find_model(name)
         busy = found is not None and found.loaded
         if busy:
-            Output().note("it is still answering, and is unloaded when that has ended")
+            print_note("it is still answering, and is unloaded when that has ended")
         _print_done(core, found.name if found else name, "to be unloaded" if busy else "unloaded", as_json=as_json)
 
     _with_core(work, having=name)
@@ -251,9 +249,9 @@ def _print_done(core: ManagingCore, model: str, done: str, *, as_json: bool, sec
     """Print the line of data that says what was done."""
     if as_json:
         took = {} if seconds is None else {"seconds": round(seconds, 3)}
-        Output().print_json({"core": core.core.name, "model": model, "done": done, **took})
+        print_json({"core": core.core.name, "model": model, "done": done, **took})
     else:
-        Output().print(f"{model} {done}")
+        print_line(f"{model} {done}")
 
 
 def _format_size(count: int) -> str:

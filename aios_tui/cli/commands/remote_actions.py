@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from aios_tui.cli.options import json_option, settings_options
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_json, print_line
 from aios_tui.cli.remote import change_tasks, connect, print_kernel
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -91,6 +91,6 @@ def policy(name: str | None, as_json: bool) -> None:
     with connect() as remote:
         current = remote.get("/v1/policy") if name is None else remote.put("/v1/policy", {"policy": name})
     if as_json:
-        Output().print_json(current)
+        print_json(current)
     else:
-        Output().print(current["policy"])
+        print_line(current["policy"])

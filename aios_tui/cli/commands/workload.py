@@ -12,7 +12,7 @@ import click
 
 from aios_tui.cli.command_group import CommandGroup
 from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_json, print_line, print_note
 from engine.errors import UsageError
 from engine.sanitise import one_line
 from engine.wording import plural
@@ -127,14 +127,13 @@ def show(workload: str, as_json: bool) -> None:
     from aios_tui.cli.workload_summary import summary_lines, summary_record
     from engine.workloads.summary import summarise
 
-    out = Output()
     with _open_readers([workload]) as (reader,):
         summary = summarise(reader)
         if as_json:
-            out.print_json(summary_record(reader.path.name, summary))
+            print_json(summary_record(reader.path.name, summary))
         else:
             for line in summary_lines(reader.path.name, summary):
-                out.print(line)
+                print_line(line)
 
 
 @workload.command()
@@ -190,16 +189,15 @@ def samples(name: str | None, output: Path | None) -> None:
     """List the sample workloads of the program, or copy one."""
     from engine.workloads.samples import SAMPLES, copy, get
 
-    out = Output()
     if output is None:
         for sample in SAMPLES if name is None else [get(name)]:
-            out.print(f"{sample.name:<14} {sample.description}")
+            print_line(f"{sample.name:<14} {sample.description}")
         return
     if name is None:
         raise click.UsageError("which sample? give its NAME")
     _check_free(output, force=False)
     copy(get(name), output)
-    out.note(f"written to {output}")
+    print_note(f"written to {output}")
 
 
 @contextmanager
@@ -220,7 +218,7 @@ def _save(output: Path, force: bool, header: WorkloadHeader, items: Iterable[Ite
 
     _check_free(output, force)
     count = save(output, header, items)
-    Output().note(f"{plural(count, 'task')} written to {output}")
+    print_note(f"{plural(count, 'task')} written to {output}")
 
 
 def _check_free(path: Path, force: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aios_tui.cli.exit_codes import FAILED, INTERRUPTED, OK
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_note
 from aios_tui.cli.progress import counting_bar
 from aios_tui.cli.runner.replay_keep import keep_runs
 from aios_tui.cli.runner.replay_plan import ReplayPlan
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 
-async def run_live(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results | None, int]:
+async def run_live(plan: ReplayPlan, path: Path) -> tuple[Results | None, int]:
     """Replay the plan's workload under each of its policies; on ctrl-C return what was measured so far.
 
     Returns the results, None when no task was sent, and the exit code.
@@ -46,7 +46,7 @@ async def run_live(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results |
     notes: list[str] = []
     with Stopper() as stopper:
         for policy in policies:
-            replay = _PolicyRun(plan, workload, policy, out)
+            replay = _PolicyRun(plan, workload, policy)
             try:
                 run, complete = await replay.play(stopper)
             except Interrupted:
@@ -55,7 +55,7 @@ async def run_live(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results |
             except AiosError as error:
                 if not runs:
                     raise
-                out.note(f"{policy} was not run: {error}")  # the runs before it are reported all the same
+                print_note(f"{policy} was not run: {error}")  # the runs before it are reported all the same
                 code = FAILED
                 break
             runs.append((run, complete))
@@ -64,7 +64,7 @@ async def run_live(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results |
                 code = stopper.code or FAILED
                 break
     if not runs:
-        out.note("interrupted before any task was sent")
+        print_note("interrupted before any task was sent")
         return None, code
     if any(_failures(run, workload) for run, _ in runs):
         code = code or FAILED
@@ -86,11 +86,10 @@ def _failures(run: Run, workload: Workload) -> int:
 class _PolicyRun:
     """One run under one policy, with its own runtime, kernel and core."""
 
-    def __init__(self, plan: ReplayPlan, workload: Workload, policy: str, out: Output) -> None:
+    def __init__(self, plan: ReplayPlan, workload: Workload, policy: str) -> None:
         self._plan = plan
         self._workload = workload
         self._policy = policy
-        self._out = out
         self.notes: list[str] = []
 
     async def play(self, stopper: Stopper) -> tuple[Run, bool]:
@@ -103,7 +102,7 @@ class _PolicyRun:
             await stopper.run(runtime.start(recover=False))
             infos = await stopper.run(runtime.kernel.inspect())
             for line in runtime.describe_cores():
-                self._out.note(f"{self._policy} on {line}")
+                print_note(f"{self._policy} on {line}")
             replay = LiveReplay(
                 runtime.kernel,
                 self._workload,
@@ -121,7 +120,7 @@ class _PolicyRun:
             await asyncio.gather(*cancelling)
             if self._plan.keep:
                 results = gather(self._workload.name, [(run, complete)]).results
-                await keep_runs(runtime.store, self._workload.name, results, self._out, runtime.core_names)
+                await keep_runs(runtime.store, self._workload.name, results, runtime.core_names)
             return run, complete
         finally:
             await runtime.close()
@@ -135,11 +134,11 @@ class _PolicyRun:
                 await stopper.run(replay.run())
                 return True
             except Interrupted:
-                self._out.note("interrupted: the tasks that had not ended are cancelled")
+                print_note("interrupted: the tasks that had not ended are cancelled")
             except AiosError as error:
                 if not replay.task_ids:
                     raise
-                self._out.note(f"stopped: {error}")
+                print_note(f"stopped: {error}")
         return False
 
     def _override(self, spec: TaskSpec) -> TaskSpec:

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from aios_tui.cli.exit_codes import OK
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_note
 from aios_tui.cli.runner.replay_keep import keep_virtual
 from aios_tui.cli.runner.replay_plan import ReplayPlan
 from aios_tui.config import paths
@@ -22,16 +22,16 @@ from engine.wording import plural
 from persistence import History, SqliteStore
 
 
-async def run_virtual(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results, int]:
+async def run_virtual(plan: ReplayPlan, path: Path) -> tuple[Results, int]:
     """Simulate the plan's workload under each of its policies. Returns the results and the exit code.
 
     The code is 0: a simulated task fails only when the workload cancels it.
     """
     results = await asyncio.to_thread(_simulate, plan, path, await _calibrate(plan))
     for note in results.notes:
-        out.note(note)
+        print_note(note)
     if plan.keep:
-        await keep_virtual(SqliteStore(plan.settings.db, program="replay"), results, out)
+        await keep_virtual(SqliteStore(plan.settings.db, program="replay"), results)
     return results, OK
 
 
