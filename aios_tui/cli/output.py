@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 import click
 
@@ -63,9 +63,14 @@ class OutputLost(Exception):
         self.closed = isinstance(cause, BrokenPipeError)
 
 
+def are_terminals(*streams: TextIO | None) -> bool:
+    """Return True when all of these standard streams, None for a closed one, are a terminal."""
+    return all(stream is not None and stream.isatty() for stream in streams)
+
+
 def has_terminal() -> bool:
     """Return True when stdin, stdout and stderr, which the console draws on, are all a terminal."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return are_terminals(sys.stdin, sys.stdout, sys.stderr)
 
 
 def standard_input() -> BinaryIO:

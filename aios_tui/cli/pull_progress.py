@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from aios_tui.cli.output import print_json, print_note
-from aios_tui.cli.progress import stderr_is_terminal
+from aios_tui.cli.output import are_terminals, print_json, print_note
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -28,7 +28,7 @@ def pull_progress(core: str, model: str, *, as_json: bool) -> Iterator[Report]:
     """Provide a function to call with each step: it prints JSON, draws bars on a terminal, or prints messages."""
     if as_json:
         yield _print_records(core, model)
-    elif stderr_is_terminal():
+    elif are_terminals(sys.stderr):
         with _new_bars() as bars:
             yield _draw_bars(bars)
     else:

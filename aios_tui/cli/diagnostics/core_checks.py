@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from aios_tui.cli.diagnostics.check import Check
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
 from engine.cores.discovery import DiscoveredCore, discover_cores
@@ -12,6 +13,16 @@ from engine.errors import AiosError
 from engine.wording import plural
 
 _NOTHING = "start Ollama, `aios-tui models fetch` for the embedded model, or choose another core with --core"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`; `advice` says what to do about it."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    advice: str = ""
 
 
 async def core_checks(settings: Settings) -> list[Check]:

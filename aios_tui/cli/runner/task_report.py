@@ -7,7 +7,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from aios_tui.cli.output import duration, print_line, print_note, task_json
+from aios_tui.cli.output import are_terminals, duration, print_line, print_note, task_json
 from aios_tui.cli.progress import counting_bar
 from engine.sanitise import one_line
 from engine.task import TaskRecord, TaskState
@@ -59,7 +59,7 @@ class TaskReport(AbstractContextManager["TaskReport"]):
         """Print the result of a task that has ended, and count it."""
         self._counts[record.state] += 1
         self._ended = time.monotonic()  # what follows, such as sending telemetry, is not part of the run
-        shared = self._bar if sys.stdout is not None and sys.stdout.isatty() else None
+        shared = self._bar if are_terminals(sys.stdout) else None
         if shared is not None:
             shared.stop()  # stdout and the bar share a terminal: clear the line
         if self._as_json:
