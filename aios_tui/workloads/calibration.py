@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from aios_tui.formatting import numbers
 from aios_tui.reporting import bench_results
@@ -19,13 +18,7 @@ NEWEST = 1_000
 """Attempts that the console looks at, so that the rates are those of today's machine."""
 
 Timing = tuple[str | None, int, int, float, float]
-
-
-class Timings(Protocol):
-    """The part of the history that calibration needs."""
-
-    async def timings(self, limit: int | None = None) -> Sequence[Timing]:
-        """Return model, tokens in and out, seconds of prefill and decoding of done attempts, newest first."""
+"""Model, tokens in and out, seconds of prefill and decoding of a done attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +43,11 @@ def rates_text(rates: Rates) -> str:
     return f"prefill {numbers.rate(rates.prefill)}, decode {numbers.rate(rates.decode)} tok/s"
 
 
-async def newest_or_assumed(history: Timings) -> Calibration:
-    """Return the rates of the newest attempts, or the assumed ones until there are enough. Raises StoreError.
+def newest_or_assumed(rows: Sequence[Timing]) -> Calibration:
+    """Return the rates of the newest attempts, or the assumed ones until there are enough.
 
     A model has rates of its own once it has enough attempts.
     """
-    rows = await history.timings(NEWEST)
     if len(rows) < ENOUGH:
         return Calibration(ServiceModel(), f"assumed until {ENOUGH} attempts are done")
     try:
@@ -67,12 +59,11 @@ async def newest_or_assumed(history: Timings) -> Calibration:
     return Calibration(ServiceModel(rates, own), f"measured: the newest {len(rows):,} attempts")
 
 
-async def from_history(history: Timings, *, seed: int | None = None) -> Calibration:
+def from_history(rows: Sequence[Timing], *, seed: int | None = None) -> Calibration:
     """Return the rates of all attempts and of each model; they replace service times in the workload.
 
-    Raises ValueError when no attempt has token counts and times, StoreError when the history can't be read.
+    Raises ValueError when no attempt has token counts and times.
     """
-    rows = await history.timings()
     rates, per_model = calibrate(Observation(*row) for row in rows)
     models = "".join(f"; {model} {rates_text(each)}" for model, each in sorted(per_model.items()))
     service = ServiceModel(rates, per_model, use_given=False, seed=seed)

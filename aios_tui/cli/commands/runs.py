@@ -65,7 +65,7 @@ def show(ids: tuple[int, ...], report: Path | None, as_json: bool) -> None:
     none: list[ReplayDetail | None] = []
     details = [detail for detail in read_history(query, none) if detail is not None]
     _check_found(ids, [detail.row.id for detail in details])
-    from aios_tui.cli.runner.replay_output import print_results, write_report
+    from aios_tui.cli.runner.replay_results import print_results, write_report
 
     results = _gather_results(details)
     if report is not None:

@@ -203,7 +203,7 @@ def samples(name: str | None, output: Path | None) -> None:
 @contextmanager
 def _open_readers(names: Iterable[str]) -> Iterator[list[WorkloadReader]]:
     """Provide readers of the named workloads. Raises UsageError."""
-    from aios_tui.workloads.files import find_workload
+    from aios_tui.workloads.catalogue import find_workload
     from engine.workloads.reader import WorkloadReader
 
     folder = load_settings().settings.workloads_folder

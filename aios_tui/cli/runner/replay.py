@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aios_tui.cli.runner.replay_output import print_results, write_report
 from aios_tui.cli.runner.replay_plan import ReplayPlan
+from aios_tui.cli.runner.replay_results import print_results, write_report
 from aios_tui.reporting.results import Results
-from aios_tui.workloads.files import find_workload
+from aios_tui.workloads.catalogue import find_workload
 
 
 async def run_replay(plan: ReplayPlan) -> int:

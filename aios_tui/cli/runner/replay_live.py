@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from aios_tui.cli.exit_codes import FAILED, INTERRUPTED, OK
 from aios_tui.cli.output import print_note
 from aios_tui.cli.progress import counting_bar
-from aios_tui.cli.runner.replay_keep import keep_runs
 from aios_tui.cli.runner.replay_plan import ReplayPlan
+from aios_tui.cli.runner.replay_results import keep_runs
 from aios_tui.cli.runner.signals import Interrupted, Stopper
 from aios_tui.reporting.results import Results, gather
 from aios_tui.runtime.runtime import Runtime

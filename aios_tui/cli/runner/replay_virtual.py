@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aios_tui.cli.exit_codes import OK
 from aios_tui.cli.output import print_note
-from aios_tui.cli.runner.replay_keep import keep_virtual
 from aios_tui.cli.runner.replay_plan import ReplayPlan
+from aios_tui.cli.runner.replay_results import keep_virtual
 from aios_tui.config import paths
 from aios_tui.reporting.results import Results, gather
 from aios_tui.workloads.calibration import Calibration, from_bench, from_history
@@ -87,6 +87,6 @@ async def _calibrate(plan: ReplayPlan) -> Calibration:
         return await asyncio.to_thread(from_bench, paths.bench_file(), core, plan.settings.slots or 1, seed=plan.seed)
     try:
         async with History(plan.settings.db) as history:
-            return await from_history(history, seed=plan.seed)
+            return from_history(await history.timings(), seed=plan.seed)
     except ValueError as error:
         raise UsageError(f"--calibrate: {error}") from None

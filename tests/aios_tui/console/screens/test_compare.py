@@ -16,12 +16,13 @@ from aios_tui.console.app import ConsoleApp
 from aios_tui.console.screens.compare import CompareScreen, RunList
 from aios_tui.console.widgets.comparison_plots import Plot
 from aios_tui.reporting.comparison import LETTERS, measured, suggested
-from aios_tui.reporting.run_store import HistoryRuns, MemoryRuns, StoredRun, plain_name
+from aios_tui.reporting.run_store import HistoryRuns, StoredRun, plain_name
 from aios_tui.runtime.runtime import Runtime
 from engine.errors import StoreError, UsageError
 from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.generated_runs import POLICIES, kept, made
 from tests.aios_tui.console.helpers import opened, text
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.scene import NOW
 from tests.aios_tui.console.settling import settle
 
