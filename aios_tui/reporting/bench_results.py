@@ -8,47 +8,17 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.benchmark import Level
+from engine.benchmark import Level, Measured
 from engine.errors import UsageError
 from engine.files import file_error, write_private_text
 from engine.replay.service_model import Rates
 from engine.validation import reason
 
 MAX_BYTES = 4 << 20
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Figures(_Row):
-    """Median, lowest and highest measured value."""
-
-    median: _Seconds
-    low: _Seconds
-    high: _Seconds
-
-
-class BenchLevel(_Row):
-    """See `engine.benchmark.Level`: seconds, and tokens a second."""
-
-    streams: Annotated[int, Field(ge=1)]
-    runs: Annotated[int, Field(ge=1)]
-    ttft_s: Figures
-    tpot_s: Figures
-    stream_tps: Figures
-    total_tps: Figures
-    prompt_tps: Figures
-    at_once: int
-    tokens_in: float
-    tokens_out: float
-
-    @classmethod
-    def of(cls, level: Level) -> BenchLevel:
-        """Convert a measured level."""
-        return cls.model_validate(level, from_attributes=True)
 
 
 class BenchResult(_Row):
@@ -60,10 +30,10 @@ class BenchResult(_Row):
     model: str
     version: str = ""
     where: str = ""
-    load_s: _Seconds | None = None
-    levels: Annotated[tuple[BenchLevel, ...], Field(min_length=1)]
+    load_s: Measured | None = None
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
 
-    def level(self, streams: int) -> BenchLevel:
+    def level(self, streams: int) -> Level:
         """Return the level with `streams` streams, else the next fewer, else the fewest."""
         fewer = [each for each in self.levels if each.streams <= streams]
         return max(fewer, key=lambda each: each.streams) if fewer else min(self.levels, key=lambda each: each.streams)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aios_tui.reporting.bench_results import BenchLevel, BenchResult, keep, rates_of, read
+from aios_tui.reporting.bench_results import BenchResult, keep, rates_of, read
 from engine.benchmark import BenchReply, Work, level, load_time, measure, overlap, warm_up
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Outcome, Slot, Usage
@@ -122,7 +122,7 @@ async def test_the_load_is_that_of_a_model_that_was_taken_out_of_memory() -> Non
 
 def bench(core: str, model: str, at: float, *, tps: float = 50.0) -> BenchResult:
     levels = [
-        BenchLevel.of(level(n, [[reply(0, 1, 1 + 10 * n / tps)] * n])) for n in (1, 2, 4)
+        level(n, [[reply(0, 1, 1 + 10 * n / tps)] * n]) for n in (1, 2, 4)
     ]  # 11 tokens: 10 after the first, tps / n of them a second; 100 of the prompt in a second
     return BenchResult(at=at, core=core, kind="ollama", model=model, load_s=2.5, levels=tuple(levels))
 

@@ -12,8 +12,8 @@ from aios_tui.cli.runner.signals import Interrupted, Stopper
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
 from aios_tui.reporting import bench_results
-from aios_tui.reporting.bench_results import BenchLevel, BenchResult, Figures
-from engine.benchmark import MOST_STREAMS, BenchReply, Work, level, load_time, measure, overlap, warm_up
+from aios_tui.reporting.bench_results import BenchResult
+from engine.benchmark import MOST_STREAMS, BenchReply, Level, Spread, Work, level, load_time, measure, overlap, warm_up
 from engine.cores.core_spec import CoreSpec
 from engine.cores.factory import choose_core, make_core
 from engine.cores.port import Core, CoreInfo
@@ -189,7 +189,7 @@ class _Measurement:
             version=self._info.version,
             where=self._info.where,
             load_s=self._load_s,
-            levels=tuple(BenchLevel.of(each) for each in levels),
+            levels=tuple(levels),
         )
 
 
@@ -216,7 +216,7 @@ def _format_limit(bench: BenchResult) -> str:
     return f"of {top.streams} requests in flight the server ran {found} at a time: slots = {found} is its real number"
 
 
-def _row(measured: BenchLevel) -> tuple[str, ...]:
+def _row(measured: Level) -> tuple[str, ...]:
     return (
         str(measured.streams),
         _format_spread(measured.ttft_s, 2),
@@ -228,5 +228,5 @@ def _row(measured: BenchLevel) -> tuple[str, ...]:
     )
 
 
-def _format_spread(figures: Figures, digits: int) -> str:
+def _format_spread(figures: Spread, digits: int) -> str:
     return f"{figures.median:.{digits}f} ({figures.low:.{digits}f}–{figures.high:.{digits}f})"
