@@ -73,22 +73,11 @@ SERVING: Mapping[str, dict[str, Any]] = {
     "metrics": {"is_flag": True, "default": None, "help": "Serve Prometheus metrics at /metrics."},
 }
 _FLAGS = {"aliases": "--alias"}
-_RECORD = {"record": {"type": Path, "metavar": "FILE", "help": "Record submissions and changes as a workload file."}}
 
 
 def settings_options(*shown: str) -> Callable[[_F], _F]:
     """Add the options of all settings; `--help` lists those named in `shown`. `load_settings` reads what was given."""
     return _stored_options({name: {**given, "hidden": name not in shown} for name, given in SETTINGS.items()})
-
-
-def serving_options(command: _F) -> _F:
-    """Add the options of the HTTP service; `load_settings` reads what was given."""
-    return _stored_options(SERVING)(command)
-
-
-def record_option(command: _F) -> _F:
-    """Add `--record`; call `take_option` for it before `load_settings`."""
-    return _stored_options(_RECORD)(command)
 
 
 def json_option(help: str) -> Callable[[_F], _F]:
@@ -115,6 +104,14 @@ def _stored_options(options: Mapping[str, dict[str, Any]]) -> Callable[[_F], _F]
         return wrapped  # type: ignore[return-value]
 
     return decorate
+
+
+serving_options = _stored_options(SERVING)
+"""Adds the options of the HTTP service; `load_settings` reads what was given."""
+record_option = _stored_options(
+    {"record": {"type": Path, "metavar": "FILE", "help": "Record submissions and changes as a workload file."}}
+)
+"""Adds `--record`; call `take_option` for it before `load_settings`."""
 
 
 def _parse_alias(text: str) -> tuple[str, str]:

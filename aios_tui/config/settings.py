@@ -171,7 +171,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use no sources here: `load_settings` reads them itself, to know where each value comes from."""
+        """Use no sources here: `read_settings` reads them itself, to know where each value comes from."""
         return (init_settings,)
 
     def core_arguments(self) -> CoreArguments:
@@ -213,24 +213,13 @@ class Loaded:
     config: Path
 
 
-def load_settings(
-    options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Loaded:
-    """Read settings. `options` are the command line's; None means not given.
-
-    Raises:
-        UsageError: a file, variable or option is invalid; one line with the place, the key and the reason.
-    """
-    loaded, problems = read_settings(options, config=config, environ=environ)
-    if problems:
-        raise UsageError(problems[0])
-    return loaded
-
-
 def read_settings(
     options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> tuple[Loaded, list[str]]:
-    """Like `load_settings`, but invalid values fall back to defaults; each is a line in the returned list."""
+    """Read settings. `options` are the command line's; None means not given.
+
+    Invalid values fall back to defaults; each is a line in the returned list, with the place, the key and the reason.
+    """
     environ = os.environ if environ is None else environ
     named = config or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
     path = (named or paths.default_config()).expanduser().absolute()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -66,24 +66,20 @@ def keep(path: Path, bench: BenchResult) -> None:
     write_private_text(path, _File(cores=cores).model_dump_json(indent=1) + "\n")
 
 
-def rates_of(
-    benches: Iterable[BenchResult], core: str | None, streams: int
-) -> tuple[Rates, dict[str, Rates], list[BenchResult]]:
-    """Return rates for all models, those of each, and the results used: the newest per model, only of `core` if given.
+def newest(benches: Sequence[BenchResult], core: str | None) -> dict[str, BenchResult]:
+    """Return the newest result per model, only of `core` if given; the newest of all is first.
 
-    The rates for all models are those of the newest result. Raises UsageError when there is none.
+    `benches`: newest first. Raises UsageError when there is none.
     """
-    known = list(benches)
-    newest: dict[str, BenchResult] = {}
-    for bench in known:
+    found: dict[str, BenchResult] = {}
+    for bench in benches:
         if core in (None, bench.core):
-            newest.setdefault(bench.model, bench)
-    if not newest:
-        cores = ", ".join(dict.fromkeys(bench.core for bench in known))
+            found.setdefault(bench.model, bench)
+    if not found:
+        cores = ", ".join(dict.fromkeys(bench.core for bench in benches))
         where = f"core {core} has no benchmark; there are {cores}" if cores else "there is no benchmark yet"
         raise UsageError(f"{where}: run `aios-tui bench CORE` first")
-    used = list(newest.values())
-    return used[0].rates(streams), {model: bench.rates(streams) for model, bench in newest.items()}, used
+    return found
 
 
 def _read(path: Path) -> _File:

@@ -75,11 +75,12 @@ def from_bench(path: Path, core: str | None, slots: int, *, seed: int | None = N
 
     Raises UsageError when no benchmark fits or the file can't be read.
     """
-    rates, per_model, used = bench_results.rates_of(bench_results.read(path), core, slots)
+    used = bench_results.newest(bench_results.read(path), core)
+    rates = {model: bench.rates(slots) for model, bench in used.items()}
     listed = "; ".join(
-        f"{bench.model} on {bench.core}, measured at {bench.level(slots).streams} at a time, {rates_text(own)}"
-        for bench, own in ((each, each.rates(slots)) for each in used)
+        f"{model} on {bench.core}, measured at {bench.level(slots).streams} at a time, {rates_text(rates[model])}"
+        for model, bench in used.items()
     )
-    service = ServiceModel(rates, per_model, use_given=False, seed=seed)
-    load_s = {bench.model: bench.load_s for bench in used if bench.load_s is not None}
+    service = ServiceModel(next(iter(rates.values())), rates, use_given=False, seed=seed)
+    load_s = {model: bench.load_s for model, bench in used.items() if bench.load_s is not None}
     return Calibration(service, f"calibrated from bench: {listed}", load_s)

@@ -45,11 +45,7 @@ class BenchPlan:
 
 
 async def run_bench(plan: BenchPlan) -> int:
-    """Carry out `plan`. Returns the exit code.
-
-    Raises:
-        AiosError: nothing was measured.
-    """
+    """Carry out `plan`. Returns the exit code. Raises AiosError: nothing was measured."""
     spec = await _find_core(plan)
     most = max(plan.streams or (*DEFAULT_STREAMS, spec.config.slots or 1))
     core = _make_core(plan, spec, MOST_STREAMS if _seeks_limit(plan, spec) else most)
