@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
 from engine.sanitise import one_line
@@ -33,29 +33,14 @@ class StoredRun:
     complete: bool = True
 
 
-class Runs(Protocol):
-    """A store of runs."""
-
-    async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
-        """Store a run and return its id. Raises AiosError."""
-
-    async def listed(self) -> Sequence[StoredRun]:
-        """Return the stored runs, newest first. Raises AiosError."""
-
-    async def load(self, id: int) -> Run:
-        """Return a run with its tasks. Raises AiosError when it was deleted or can't be read."""
-
-    async def delete(self, id: int) -> None:
-        """Delete a run. Raises AiosError."""
-
-
-class HistoryRuns:
-    """Runs in the history, among those of `aios-tui replay`."""
+class Runs:
+    """Runs in the history, among those of `aios-tui replay`. Every method raises AiosError when it fails."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
+        """Store a run and return its id."""
         core = self._runtime.core_names if run.kind == "live" else None
         if core is not None:
             run.note = f"core {core}, {run.note}"
@@ -68,6 +53,7 @@ class HistoryRuns:
         return await self._runtime.store.keep_replay(await asyncio.to_thread(packed))
 
     async def listed(self) -> Sequence[StoredRun]:
+        """Return the stored runs, newest first."""
         rows = await self._runtime.history.replays(LISTED)
         return [
             StoredRun(row.id, row.at, one_line(row.workload, 100), one_line(row.policy, 60), one_line(row.mode, 12),
@@ -76,6 +62,7 @@ class HistoryRuns:
         ]  # fmt: skip
 
     async def load(self, id: int) -> Run:
+        """Return a run with its tasks."""
         from engine.replay.codec import unpack
 
         found = await self._runtime.history.replay(id)
@@ -84,6 +71,7 @@ class HistoryRuns:
         return await asyncio.to_thread(unpack, found.columns)
 
     async def delete(self, id: int) -> None:
+        """Delete a run."""
         await self._runtime.store.delete_replay(id)
 
 

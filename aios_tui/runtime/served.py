@@ -53,18 +53,16 @@ class ServedRuntime(Runtime):
 
     async def close(self, *, drain_s: float = 0.0) -> None:
         serving, self._service_start = self._service_start, None
+        for each in filter(None, (serving, self._watching)):
+            each.cancel()
+            await asyncio.wait({each})
         if serving is not None:
-            serving.cancel()
-            await asyncio.wait({serving})
             await asyncio.to_thread(discovery.withdraw, self.settings.db)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
         server, self._server = self._server, None
         if server is not None:
             await server.stop()
-        for each in self._sockets:
-            each.close()
+        for listening in self._sockets:
+            listening.close()
         await super().close(drain_s=drain_s)
 
     async def _serve(self) -> str | None:

@@ -37,7 +37,7 @@ async def _run_console(settings: Settings, sockets: list[socket.socket], record:
     from aios_tui.config import paths
     from aios_tui.console.app import run_console
     from aios_tui.console.preferences import Preferences
-    from aios_tui.reporting.run_store import HistoryRuns
+    from aios_tui.reporting.run_store import Runs
     from aios_tui.runtime.served import ServedRuntime
 
     runtime = ServedRuntime(settings, sockets)
@@ -49,7 +49,7 @@ async def _run_console(settings: Settings, sockets: list[socket.socket], record:
             preferences=Preferences(paths.state_folder() / "console.json"),
             themes_folder=settings.themes_folder,
             workloads_folder=settings.workloads_folder,
-            runs=HistoryRuns(runtime),
+            runs=Runs(runtime),
             theme=settings.theme,
         )
     finally:

@@ -14,7 +14,7 @@ import click
 from aios_tui.cli.command_group import CommandGroup
 from aios_tui.cli.exit_codes import CommandFailed
 from aios_tui.cli.history_access import read_history
-from aios_tui.cli.options import json_option, settings_options
+from aios_tui.cli.options import json_option, settings_options, with_options
 from aios_tui.cli.output import duration, local_time, print_line, print_note, task_json
 from engine.sanitise import one_line
 from engine.wording import plural
@@ -40,28 +40,23 @@ def _parse_time(ctx: click.Context, param: click.Parameter, value: str | None) -
         raise click.BadParameter(text, ctx, param) from None
 
 
-def _filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--until", callback=_parse_time, metavar="TIME", help="Only tasks submitted before TIME."),
-        click.option(
-            "--since",
-            callback=_parse_time,
-            metavar="TIME",
-            help="Only tasks submitted since TIME: 2h, 3d, 2026-11-22T14:00.",
-        ),
-        click.option("--client", metavar="NAME", help="Only tasks of this client."),
-        click.option("--agent", metavar="AGENT", help="Only tasks of this agent."),
-        click.option(
-            "--state",
-            type=click.Choice(_STATES),
-            metavar="STATE",
-            help=f"Only tasks in this state: {', '.join(_STATES)}.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
+_filter_options = with_options(
+    click.option(
+        "--state",
+        type=click.Choice(_STATES),
+        metavar="STATE",
+        help=f"Only tasks in this state: {', '.join(_STATES)}.",
+    ),
+    click.option("--agent", metavar="AGENT", help="Only tasks of this agent."),
+    click.option("--client", metavar="NAME", help="Only tasks of this client."),
+    click.option(
+        "--since",
+        callback=_parse_time,
+        metavar="TIME",
+        help="Only tasks submitted since TIME: 2h, 3d, 2026-11-22T14:00.",
+    ),
+    click.option("--until", callback=_parse_time, metavar="TIME", help="Only tasks submitted before TIME."),
+)
 _limit_option = click.option(
     "--limit", type=click.IntRange(min=1), default=50, metavar="N", help="At most N tasks; 50 by default."
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from aios_tui.cli.exit_codes import OK, USAGE, CommandFailed
-from aios_tui.cli.options import json_option, load_settings, settings_options
+from aios_tui.cli.options import json_option, load_settings, settings_options, with_options
 from aios_tui.cli.output import are_terminals, duration, print_json, print_line, print_note
 from aios_tui.cli.pull_progress import pull_progress
 from engine.errors import CoreError, UsageError
@@ -135,13 +135,9 @@ def _on_core(*, installed: bool = True) -> Callable[[Callable[..., Awaitable[Non
 def _model_command(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], click.Command]:
     """Create a subcommand of `models` with the argument NAME, `options`, `--json` and the settings that pick a core."""
 
-    def decorate(command: Callable[..., Any]) -> click.Command:
-        argument = click.argument("name", metavar="NAME")
-        for option in (settings_options("config", "core"), json_option("Print JSON lines."), *options, argument):
-            command = option(command)
-        return click.command()(command)
-
-    return decorate
+    argument, json = click.argument("name", metavar="NAME"), json_option("Print JSON lines.")
+    add = with_options(argument, *options, json, settings_options("config", "core"))
+    return lambda command: click.command()(add(command))
 
 
 @_model_command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aios_tui.cli.command_group import CommandGroup
-from aios_tui.cli.options import json_option, load_settings, settings_options
+from aios_tui.cli.options import json_option, load_settings, settings_options, with_options
 from aios_tui.cli.output import print_json, print_line, print_note
 from engine.errors import UsageError
 from engine.sanitise import one_line
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from engine.workloads.reader import WorkloadReader
 
 
-def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    command = click.option("--force", is_flag=True, help="Replace an existing file.")(command)
-    return click.option(
+_output_options = with_options(
+    click.option(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="The new file; .gz or .zst compresses it."
-    )(command)
-
-
+    ),
+    click.option("--force", is_flag=True, help="Replace an existing file."),
+)
 _seed_option = click.option(
     "--seed", type=int, default=0, metavar="N", help="Random seed, 0 by default; the same seed makes the same file."
 )

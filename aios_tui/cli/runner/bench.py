@@ -13,7 +13,7 @@ from aios_tui.config import paths
 from aios_tui.config.settings import Settings
 from aios_tui.reporting import bench_results
 from aios_tui.reporting.bench_results import BenchResult
-from engine.benchmark import MOST_STREAMS, BenchReply, Level, Spread, Work, level, load_time, measure, overlap, warm_up
+from engine.benchmark import MOST_STREAMS, BenchReply, Level, Work, level, load_time, measure, overlap, warm_up
 from engine.cores.core_spec import CoreSpec
 from engine.cores.factory import choose_core, make_core
 from engine.cores.port import Core, CoreInfo
@@ -163,14 +163,8 @@ class _Measurement:
 
     def _work(self) -> Work:
         plan = self._plan
-        return Work(
-            self._model,
-            plan.tokens,
-            plan.prompt_tokens,
-            plan.runs,
-            plan.settings.first_token_s or None,
-            plan.settings.gap_s or None,
-        )
+        limits = plan.settings.first_token_s or None, plan.settings.gap_s or None
+        return Work(self._model, plan.tokens, plan.prompt_tokens, plan.runs, *limits)
 
     def result(self) -> BenchResult | None:
         """Return what was measured, None when nothing was."""
@@ -213,16 +207,7 @@ def _format_limit(bench: BenchResult) -> str:
 
 
 def _row(measured: Level) -> tuple[str, ...]:
-    return (
-        str(measured.streams),
-        _format_spread(measured.ttft_s, 2),
-        _format_spread(measured.tpot_s, 4),
-        _format_spread(measured.stream_tps, 1),
-        _format_spread(measured.total_tps, 1),
-        _format_spread(measured.prompt_tps, 0),
-        str(measured.at_once),
-    )
-
-
-def _format_spread(figures: Spread, digits: int) -> str:
-    return f"{figures.median:.{digits}f} ({figures.low:.{digits}f}–{figures.high:.{digits}f})"
+    digits = {"ttft_s": 2, "tpot_s": 4, "stream_tps": 1, "total_tps": 1, "prompt_tps": 0}
+    spreads = [(getattr(measured, name), places) for name, places in digits.items()]
+    shown = (f"{each.median:.{n}f} ({each.low:.{n}f}–{each.high:.{n}f})" for each, n in spreads)
+    return str(measured.streams), *shown, str(measured.at_once)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aios_tui.reporting.run_store import StoredRun
+from aios_tui.reporting.run_store import Runs, StoredRun
 from engine.errors import UsageError
 from engine.replay.tables import Run
 from engine.sanitise import one_line
 
 
-class MemoryRuns:
+class MemoryRuns(Runs):
     """Runs in memory, until the program ends."""
 
     def __init__(self) -> None:
