@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,6 @@ async def run_live(plan: ReplayPlan, path: Path) -> tuple[Results | None, int]:
     runs: list[tuple[Run, bool]] = []
     policies = [policy.name for policy in plan.policies] or [_first_policy(workload) or plan.settings.policy]
     code = OK
-    notes: list[str] = []
     with Stopper() as stopper:
         for policy in policies:
             replay = _PolicyRun(plan, workload, policy)
@@ -59,7 +59,6 @@ async def run_live(plan: ReplayPlan, path: Path) -> tuple[Results | None, int]:
                 code = FAILED
                 break
             runs.append((run, complete))
-            notes += [note for note in replay.notes if note not in notes]
             if not complete:
                 code = stopper.code or FAILED
                 break
@@ -68,7 +67,7 @@ async def run_live(plan: ReplayPlan, path: Path) -> tuple[Results | None, int]:
         return None, code
     if any(_failures(run, workload) for run, _ in runs):
         code = code or FAILED
-    return gather(path.name, runs, notes), code
+    return gather(path.name, runs), code
 
 
 def _first_policy(workload: Workload) -> str | None:
@@ -83,14 +82,13 @@ def _failures(run: Run, workload: Workload) -> int:
     return sum(run.tasks.ids[index] not in planned for index in run.failed)
 
 
+@dataclass(frozen=True, slots=True)
 class _PolicyRun:
     """One run under one policy, with its own runtime, kernel and core."""
 
-    def __init__(self, plan: ReplayPlan, workload: Workload, policy: str) -> None:
-        self._plan = plan
-        self._workload = workload
-        self._policy = policy
-        self.notes: list[str] = []
+    _plan: ReplayPlan
+    _workload: Workload
+    _policy: str
 
     async def play(self, stopper: Stopper) -> tuple[Run, bool]:
         """Return the run, and True if it is complete. Raises Interrupted when no task was sent."""
