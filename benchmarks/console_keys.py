@@ -36,6 +36,7 @@ from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.task import KernelState, TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeRuntime, FakeSubscription
+from tests.aios_tui.console.memory_runs import MemoryRuns
 
 STREAMS, PRESSES, SIZE = 8, 60, (120, 40)
 
@@ -130,7 +131,7 @@ def _columns(rows: list[tuple[float, float]]) -> Sample:
 
 async def console(tasks: int, *, streams: bool) -> tuple[Sample, Sample, float]:
     runtime = FakeRuntime(load(tasks, time.time()))
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     started = time.process_time()
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause()

@@ -12,7 +12,10 @@ import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
+from typing import Annotated
 from uuid import uuid4
+
+from pydantic import Field
 
 from engine.cores.model_management import model_manager_of
 from engine.cores.port import Attempt, Chunk, Core, Done, Message, Slot
@@ -23,6 +26,7 @@ from engine.task import GenerationOptions
 MOST_STREAMS = 16
 """Highest number of streams tried when searching for the number that a server runs at a time."""
 _NUMBERS = itertools.count(1)
+Measured = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,11 @@ class BenchReply:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median, lowest and highest of some values."""
+    """Median, lowest and highest of some values, none of them negative."""
 
-    median: float
-    low: float
-    high: float
+    median: Measured
+    low: Measured
+    high: Measured
 
     @classmethod
     def of(cls, values: Iterable[float]) -> Spread:
@@ -80,8 +84,8 @@ class Level:
         tokens_in, tokens_out: medians per reply.
     """
 
-    streams: int
-    runs: int
+    streams: Annotated[int, Field(ge=1)]
+    runs: Annotated[int, Field(ge=1)]
     ttft_s: Spread
     tpot_s: Spread
     stream_tps: Spread

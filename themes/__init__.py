@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 from themes.model import PRIORITIES, Colours, Theme, ThemeError, load_theme
@@ -24,9 +23,8 @@ __all__ = [
 
 def builtin_themes() -> tuple[Theme, ...]:
     """Return the built-in themes, the default one first. Works from a wheel and from a checkout."""
-    resources = (item for item in files("themes").iterdir() if item.name.endswith(".toml"))
-    themes = sorted((load_theme(item) for item in resources), key=lambda theme: theme.name)
-    return tuple(sorted(themes, key=lambda theme: theme.name != DEFAULT_THEME))
+    themes = map(load_theme, Path(__file__).parent.glob("*.toml"))
+    return tuple(sorted(themes, key=lambda theme: (theme.name != DEFAULT_THEME, theme.name)))
 
 
 def load_files(folder: Path) -> tuple[dict[str, Theme], dict[str, ThemeError]]:

@@ -5,10 +5,10 @@ A theme file names every colour that the console uses, as `#rrggbb`; none is der
 
 from __future__ import annotations
 
+import re
 import tomllib
-from os import PathLike
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,28 +18,12 @@ MAX_BYTES = 65_536
 _TEXT_STYLES = frozenset({"none", "bold", "dim", "italic", "reverse", "strike", "underline"})
 
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+_SHADED_COLOUR = re.compile(r"#[0-9a-fA-F]{6}( (100|0?[0-9]?[0-9])%)?")
 VariableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,59}$")]
 
 
 class ThemeError(Exception):
     """A theme file is invalid. `str(error)` is one line: file, field, reason."""
-
-
-class Readable(Protocol):
-    """The part of a path that reading a theme needs: a `Path`, or a resource inside an installed package."""
-
-    @property
-    def name(self) -> str: ...
-
-    def read_bytes(self) -> bytes: ...
-
-
-def _read_limited(source: Readable) -> bytes:
-    """Return the file's bytes, at most one more than allowed."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    return source.read_bytes()
 
 
 def _printable(text: str) -> str:
@@ -91,39 +75,27 @@ class Theme(BaseModel):
             if name.endswith("-style"):
                 if not value or not set(value.split()) <= _TEXT_STYLES:
                     raise ValueError(f"variables.{name}: use words of {', '.join(sorted(_TEXT_STYLES))}")
-            elif not _is_colour(value):
+            elif not _SHADED_COLOUR.fullmatch(value):
                 raise ValueError(f"variables.{name}: use a colour as #rrggbb, or #rrggbb with a percentage")
         return self
 
 
-def _is_colour(value: str) -> bool:
-    colour, _, share = value.partition(" ")
-    hexadecimal = len(colour) == 7 and colour[0] == "#" and all(c in "0123456789abcdefABCDEF" for c in colour[1:])
-    if not hexadecimal or not share:
-        return hexadecimal and " " not in value
-    number = share.removesuffix("%")
-    return share.endswith("%") and number.isascii() and number.isdigit() and len(number) <= 3 and int(number) <= 100
-
-
-def load_theme(path: Readable | str | PathLike[str]) -> Theme:
+def load_theme(path: Path) -> Theme:
     """Read and check one theme file. Raises ThemeError."""
-    source: Readable = Path(path) if isinstance(path, str | PathLike) else path
     try:
-        raw = _read_limited(source)
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ThemeError(f"{path.name}: larger than {MAX_BYTES // 1024} KiB")
+        return Theme.model_validate(tomllib.loads(raw.decode("utf-8")))
     except OSError as error:
-        raise ThemeError(f"{source.name}: can't be read: {error.strerror or error}") from error
-    if len(raw) > MAX_BYTES:
-        raise ThemeError(f"{source.name}: larger than {MAX_BYTES // 1024} KiB")
-    try:
-        data = tomllib.loads(raw.decode("utf-8"))
+        raise ThemeError(f"{path.name}: can't be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise ThemeError(f"{source.name}: not UTF-8 text") from error
+        raise ThemeError(f"{path.name}: not UTF-8 text") from error
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise ThemeError(f"{source.name}: not valid TOML: {error}") from error
-    try:
-        return Theme.model_validate(data)
+        raise ThemeError(f"{path.name}: not valid TOML: {error}") from error
     except ValidationError as error:
-        raise ThemeError(f"{source.name}: {_first_problem(error)}") from error
+        raise ThemeError(f"{path.name}: {_first_problem(error)}") from error
 
 
 def _first_problem(error: ValidationError) -> str:

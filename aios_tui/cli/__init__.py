@@ -54,9 +54,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _print_error(text: str) -> None:
-    from aios_tui.cli.output import Output
+    from aios_tui.cli.output import print_error
 
-    Output().error(text)
+    print_error(text)
 
 
 def _flush(stream: TextIO | None) -> OSError | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from aios_tui.cli.options import complete, saved_settings
+from aios_tui.cli.options import complete, saved_settings, with_options
 from engine.files import file_error
 from engine.sanitise import one_line
 from engine.wording import did_you_mean
@@ -77,9 +77,7 @@ def task_options(command: _F) -> _F:
         given = {name: kwargs.pop(name, None) for name in GENERATION}
         return command(*args, options=_parse_options(given), **kwargs)
 
-    for option in reversed((*_TASK, *GENERATION.values())):
-        wrapped = option(wrapped)
-    return wrapped  # type: ignore[return-value]
+    return with_options(*_TASK, *GENERATION.values())(wrapped)  # type: ignore[return-value]
 
 
 def flag_of(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from aios_tui.cli.options import load_settings
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_note
 
 if TYPE_CHECKING:
     from persistence import History
@@ -24,7 +24,7 @@ def read_history(query: Callable[[History], Awaitable[T]], default: T) -> T:
     loaded = load_settings()
     path = loaded.settings.db
     if "db" not in loaded.origins and not path.exists():
-        Output().note(f"no history yet: {path}")
+        print_note(f"no history yet: {path}")
         return default
 
     async def read() -> T:

@@ -7,7 +7,7 @@ Every command accepts every setting's option, before or after its name, so that 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
+from functools import reduce, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,11 @@ _META = "aios_tui.options"
 def complete(words: Callable[[], Iterable[str]]) -> Callable[[click.Context, click.Parameter, str], list[str]]:
     """Return a shell completion that offers `words()`."""
     return lambda ctx, param, incomplete: [word for word in dict.fromkeys(words()) if word.startswith(incomplete)]
+
+
+def with_options(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    """Add click options and arguments, listed in the order of the help."""
+    return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
 def saved_settings() -> Settings:
@@ -73,22 +78,11 @@ SERVING: Mapping[str, dict[str, Any]] = {
     "metrics": {"is_flag": True, "default": None, "help": "Serve Prometheus metrics at /metrics."},
 }
 _FLAGS = {"aliases": "--alias"}
-_RECORD = {"record": {"type": Path, "metavar": "FILE", "help": "Record submissions and changes as a workload file."}}
 
 
 def settings_options(*shown: str) -> Callable[[_F], _F]:
     """Add the options of all settings; `--help` lists those named in `shown`. `load_settings` reads what was given."""
     return _stored_options({name: {**given, "hidden": name not in shown} for name, given in SETTINGS.items()})
-
-
-def serving_options(command: _F) -> _F:
-    """Add the options of the HTTP service; `load_settings` reads what was given."""
-    return _stored_options(SERVING)(command)
-
-
-def record_option(command: _F) -> _F:
-    """Add `--record`; call `take_option` for it before `load_settings`."""
-    return _stored_options(_RECORD)(command)
 
 
 def json_option(help: str) -> Callable[[_F], _F]:
@@ -110,11 +104,19 @@ def _stored_options(options: Mapping[str, dict[str, Any]]) -> Callable[[_F], _F]
                     given_options()[name] = value
             return command(*args, **kwargs)
 
-        for name, given in reversed(list(options.items())):
-            wrapped = click.option(_FLAGS.get(name, f"--{name.replace('_', '-')}"), name, **given)(wrapped)
-        return wrapped  # type: ignore[return-value]
+        flags = {name: _FLAGS.get(name, f"--{name.replace('_', '-')}") for name in options}
+        added = with_options(*(click.option(flags[name], name, **given) for name, given in options.items()))
+        return added(wrapped)  # type: ignore[return-value]
 
     return decorate
+
+
+serving_options = _stored_options(SERVING)
+"""Adds the options of the HTTP service; `load_settings` reads what was given."""
+record_option = _stored_options(
+    {"record": {"type": Path, "metavar": "FILE", "help": "Record submissions and changes as a workload file."}}
+)
+"""Adds `--record`; call `take_option` for it before `load_settings`."""
 
 
 def _parse_alias(text: str) -> tuple[str, str]:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+
+import click
 
 from engine.errors import UsageError
 from engine.sanitise import one_line, sanitise
@@ -60,9 +63,14 @@ class OutputLost(Exception):
         self.closed = isinstance(cause, BrokenPipeError)
 
 
+def are_terminals(*streams: TextIO | None) -> bool:
+    """Return True when all of these standard streams, None for a closed one, are a terminal."""
+    return all(stream is not None and stream.isatty() for stream in streams)
+
+
 def has_terminal() -> bool:
     """Return True when stdin, stdout and stderr, which the console draws on, are all a terminal."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+    return are_terminals(sys.stdin, sys.stdout, sys.stderr)
 
 
 def standard_input() -> BinaryIO:
@@ -72,47 +80,37 @@ def standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-class Output:
-    """Write lines, flushed one by one and sanitised, in UTF-8 whatever the locale says."""
+def print_line(text: str = "") -> None:
+    """Print one or more lines of data to stdout, sanitised, in UTF-8 whatever the locale says. Raises OutputLost."""
+    _write(sanitise(text).encode("utf-8", "replace"))
 
-    def print(self, text: str = "") -> None:
-        """Print one or more lines of data to stdout. Raises OutputLost when that is no longer possible."""
-        if sys.stdout is None:
-            return
-        data = f"{sanitise(text)}\n"
-        buffer = getattr(sys.stdout, "buffer", None)
-        try:
-            if buffer is None:
-                sys.stdout.write(data)
-            else:
-                buffer.write(data.encode("utf-8", "replace"))
-            sys.stdout.flush()
-        except OSError as error:
-            raise OutputLost(error) from None
 
-    def print_json(self, value: Any) -> None:
-        """Print `value` as one JSON line. Raises OutputLost."""
-        self.print(json.dumps(value, ensure_ascii=False))
+def print_json(value: Any) -> None:
+    """Print `value` as one JSON line. Raises OutputLost."""
+    print_line(json.dumps(value, ensure_ascii=False))
 
-    def print_plot(self, text: str) -> None:
-        """Print plots that the program drew itself, with their colours, on a terminal. Raises OutputLost."""
-        try:
-            print(text, flush=True)  # noqa: T201
-        except OSError as error:
-            raise OutputLost(error) from None
 
-    def note(self, text: str) -> None:
-        """Print a message for people to stderr; one that is closed or full is no reason to stop."""
-        if sys.stderr is None:  # `print` would take stdout in its place
-            return
-        try:
-            print(one_line(text, 1000), file=sys.stderr, flush=True)  # noqa: T201
-        except (OSError, ValueError):
-            return
+def print_plot(text: str) -> None:
+    """Print plots that the program drew itself, with their colours, on a terminal. Raises OutputLost."""
+    _write(text)
 
-    def error(self, text: object) -> None:
-        """Print an error message to stderr, after the program's name."""
-        self.note(f"aios-tui: {text}")
+
+def _write(text: str | bytes) -> None:
+    try:
+        click.echo(text)  # flushes
+    except OSError as error:
+        raise OutputLost(error) from None
+
+
+def print_note(text: str) -> None:
+    """Print a message for people to stderr; one that is closed or full is no reason to stop."""
+    with suppress(OSError, ValueError):
+        click.echo(one_line(text, 1000), err=True)
+
+
+def print_error(text: object) -> None:
+    """Print an error message to stderr, after the program's name."""
+    print_note(f"aios-tui: {text}")
 
 
 def table_lines(rows: Sequence[Sequence[str]], *, left: int = 1) -> Iterator[str]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from aios_tui.cli.output import are_terminals
+
 if TYPE_CHECKING:
     from rich.progress import Progress
-
-
-def stderr_is_terminal() -> bool:
-    """Return True when a progress bar can be drawn."""
-    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def counting_bar(label: str, *, total: int | None, width: int | None = 40, with_text: bool = False) -> Progress | None:
@@ -19,7 +16,7 @@ def counting_bar(label: str, *, total: int | None, width: int | None = 40, with_
 
     It has one task; `with_text` shows that task's description after the bar.
     """
-    if not stderr_is_terminal():
+    if not are_terminals(sys.stderr):
         return None
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from aios_tui.cli.output import Output
-from aios_tui.cli.progress import stderr_is_terminal
+from aios_tui.cli.output import are_terminals, print_json, print_note
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -24,44 +24,33 @@ LINE_EVERY_S = 5.0
 
 
 @contextmanager
-def pull_progress(core: str, model: str, out: Output, *, as_json: bool) -> Iterator[Report]:
-    """Provide a function to call with each step: it prints JSON, draws bars on a terminal, or prints messages."""
-    if as_json:
-        yield _print_records(core, model, out)
-    elif stderr_is_terminal():
+def pull_progress(core: str, model: str, *, as_json: bool) -> Iterator[Report]:
+    """Provide a function to call with each step of a pull.
+
+    It prints a JSON line for each step that differs from the one before, or draws bars on a terminal, or prints a
+    message for each step, and for a long one every few seconds.
+    """
+    if not as_json and are_terminals(sys.stderr):
         with _new_bars() as bars:
             yield _draw_bars(bars)
-    else:
-        yield _print_messages(out)
+        return
+    from aios_tui.formatting.models import progress_text
 
-
-def _print_messages(out: Output) -> Report:
-    """Print a message for each step, and for a long one every few seconds."""
-    status, printed_at = "", 0.0
-
-    def report(step: PullProgress) -> None:
-        nonlocal status, printed_at
-        from aios_tui.formatting.models import progress_text
-
-        now = time.monotonic()
-        if step.status != status or now - printed_at >= LINE_EVERY_S:
-            status, printed_at = step.status, now
-            out.note(progress_text(step))
-
-    return report
-
-
-def _print_records(core: str, model: str, out: Output) -> Report:
-    """Print a JSON line for each step that differs from the one before."""
     last: PullProgress | None = None
+    printed_at = 0.0
 
     def report(step: PullProgress) -> None:
-        nonlocal last
-        if step != last:
-            last = step
-            out.print_json({"core": core, "model": model, **asdict(step)})
+        nonlocal last, printed_at
+        now = time.monotonic()
+        if as_json:
+            if step != last:
+                print_json({"core": core, "model": model, **asdict(step)})
+        elif last is None or step.status != last.status or now - printed_at >= LINE_EVERY_S:
+            printed_at = now
+            print_note(progress_text(step))
+        last = step
 
-    return report
+    yield report
 
 
 def _new_bars() -> Progress:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aios_tui.cli.exit_codes import FAILED, OK
-from aios_tui.cli.output import Output, duration, task_json
+from aios_tui.cli.output import duration, print_error, print_json, print_line, task_json
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
@@ -27,26 +27,25 @@ def change_tasks(
     """Post `action` for each task, and print `done(record)` or the record. Returns FAILED if one was refused."""
     from engine.errors import UsageError
 
-    out = Output()
     code = OK
     with connect() as remote:
         for task_id in ids:
             try:
                 record = remote.post(f"/v1/tasks/{task_id}/{action}", body)
             except UsageError as error:
-                out.error(error if f"task {task_id}" in str(error) else f"task {task_id}: {error}")
+                print_error(error if f"task {task_id}" in str(error) else f"task {task_id}: {error}")
                 code = FAILED
             else:
-                out.print(task_json(record) if as_json else f"task {task_id} {done(record)}")
+                print_line(task_json(record) if as_json else f"task {task_id} {done(record)}")
     return code
 
 
 def print_kernel(kernel: dict[str, Any], *, as_json: bool) -> None:
     """Print the kernel's state, policy and task counts."""
     if as_json:
-        Output().print_json(kernel)
+        print_json(kernel)
     else:
-        Output().print(
+        print_line(
             f"{kernel['state']}, policy {kernel['policy']}, {kernel['queued']} queued, {kernel['running']} running"
         )
 

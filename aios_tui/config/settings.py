@@ -9,8 +9,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
 
 from aios_tui.config import paths
 from aios_tui.config.sources import from_environment, from_file
@@ -98,10 +106,10 @@ class CoreArguments(MakingArguments):
     configured: Mapping[str, CoreConfig]
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings. Each one is a key of the TOML file, and an `AIOS_TUI_` variable in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
     cores: CoreConfigs = Field(default_factory=dict)
     """Your own cores, a table [cores.NAME] each; see docs/cores.md."""
@@ -162,18 +170,6 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe messages in the log file. Prompts and replies are never logged."""
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use no sources here: `load_settings` reads them itself, to know where each value comes from."""
-        return (init_settings,)
-
     def core_arguments(self) -> CoreArguments:
         """Return the cores' part of the settings, with this process's environment."""
         return {"configured": self.cores, **self.making_arguments()}
@@ -213,24 +209,13 @@ class Loaded:
     config: Path
 
 
-def load_settings(
-    options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Loaded:
-    """Read settings. `options` are the command line's; None means not given.
-
-    Raises:
-        UsageError: a file, variable or option is invalid; one line with the place, the key and the reason.
-    """
-    loaded, problems = read_settings(options, config=config, environ=environ)
-    if problems:
-        raise UsageError(problems[0])
-    return loaded
-
-
 def read_settings(
     options: Mapping[str, Any] | None = None, *, config: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> tuple[Loaded, list[str]]:
-    """Like `load_settings`, but invalid values fall back to defaults; each is a line in the returned list."""
+    """Read settings. `options` are the command line's; None means not given.
+
+    Invalid values fall back to defaults; each is a line in the returned list, with the place, the key and the reason.
+    """
     environ = os.environ if environ is None else environ
     named = config or (Path(environ[f"{PREFIX}CONFIG"]) if environ.get(f"{PREFIX}CONFIG") else None)
     path = (named or paths.default_config()).expanduser().absolute()
@@ -242,7 +227,7 @@ def read_settings(
             from_file(path, Settings.model_fields, problems, required=named is not None),
             lambda key: f"settings file {path}",
         ),
-        (from_environment(environ, Settings, PREFIX, problems), lambda key: f"{PREFIX}{key.upper()}"),
+        (from_environment(environ, Settings.model_fields, PREFIX, problems), lambda key: f"{PREFIX}{key.upper()}"),
         ({key: value for key, value in (options or {}).items() if value is not None}, _option),
     ):
         values |= found

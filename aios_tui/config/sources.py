@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsError
-
 from engine.sanitise import one_line
 from engine.wording import nearest
 
 MAX_FILE_BYTES = 1 << 20
-LISTS = ("hosts", "origins")
-"""Keys with a list; in the environment their values are JSON arrays."""
+LISTS, TABLES = ("hosts", "origins"), ("aliases", "cores")
+"""Keys with a list or table; in the environment their values are JSON."""
 PATHS = ("db", "agents_folder", "themes_folder", "workloads_folder")
 """Keys whose values in the file may be relative to its folder."""
 
@@ -49,7 +48,7 @@ def from_file(path: Path, known: Collection[str], problems: list[str], *, requir
 
 
 def from_environment(
-    environ: Mapping[str, str], settings: type[BaseSettings], prefix: str, problems: list[str]
+    environ: Mapping[str, str], known: Collection[str], prefix: str, problems: list[str]
 ) -> dict[str, Any]:
     """Return the variables' values and add a line to `problems` per error. Lists and tables are JSON."""
     variables = {key.upper(): value for key, value in environ.items() if key.upper().startswith(prefix)}
@@ -57,13 +56,11 @@ def from_environment(
     found: dict[str, Any] = {}
     for variable, value in variables.items():
         key = variable.removeprefix(prefix).lower()
-        if not _is_known(key, "environment", lambda key: f"{prefix}{key.upper()}", settings.model_fields, problems):
+        if not _is_known(key, "environment", lambda key: f"{prefix}{key.upper()}", known, problems):
             continue
-        source = EnvSettingsSource(settings, env_prefix=prefix)
-        source.env_vars = {variable.lower(): value}
         try:
-            found |= source()
-        except SettingsError:
+            found[key] = json.loads(value) if key in (*LISTS, *TABLES) else value
+        except (ValueError, RecursionError):
             example = '["first", "second"]' if key in LISTS else '{"name": "value"}'
             problems.append(f"{variable}: not JSON; write it as {variable}='{example}'")
     return found

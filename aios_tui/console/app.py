@@ -51,7 +51,7 @@ from aios_tui.console.textual_internals.paste_parser import pastes_without_escap
 from aios_tui.console.textual_internals.terminal_stream import with_current_size, writes_survive_hangup
 from aios_tui.console.theming import ThemeManager, variable_defaults
 from aios_tui.console.widgets.footer import NOTICE_S
-from aios_tui.reporting.run_store import MemoryRuns, Runs
+from aios_tui.reporting.run_store import Runs
 from engine.errors import AiosError
 from engine.sanitise import one_line
 from engine.task import TaskSpec, TaskState
@@ -89,7 +89,7 @@ class ConsoleApp(ConsoleBase):
         preferences: Preferences | None = None,
         themes_folder: Path | None = None,
         workloads_folder: Path | None = None,
-        runs: Runs | None = None,
+        runs: Runs,
         theme: str | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -103,7 +103,7 @@ class ConsoleApp(ConsoleBase):
             report=lambda text: self.notify(text, severity="warning"),
         )
         self.workloads_folder = workloads_folder
-        self.runs: Runs = runs or MemoryRuns()
+        self.runs = runs
         self.model_jobs = ModelJobs(self)
         self.replaying: ReplayJob | None = None
         self.now = now

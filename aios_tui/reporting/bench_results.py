@@ -2,53 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine.benchmark import Level
+from engine.benchmark import Level, Measured
 from engine.errors import UsageError
 from engine.files import file_error, write_private_text
 from engine.replay.service_model import Rates
 from engine.validation import reason
 
 MAX_BYTES = 4 << 20
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Row(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Figures(_Row):
-    """Median, lowest and highest measured value."""
-
-    median: _Seconds
-    low: _Seconds
-    high: _Seconds
-
-
-class BenchLevel(_Row):
-    """See `engine.benchmark.Level`: seconds, and tokens a second."""
-
-    streams: Annotated[int, Field(ge=1)]
-    runs: Annotated[int, Field(ge=1)]
-    ttft_s: Figures
-    tpot_s: Figures
-    stream_tps: Figures
-    total_tps: Figures
-    prompt_tps: Figures
-    at_once: int
-    tokens_in: float
-    tokens_out: float
-
-    @classmethod
-    def of(cls, level: Level) -> BenchLevel:
-        """Convert a measured level."""
-        return cls.model_validate(level, from_attributes=True)
 
 
 class BenchResult(_Row):
@@ -60,10 +30,10 @@ class BenchResult(_Row):
     model: str
     version: str = ""
     where: str = ""
-    load_s: _Seconds | None = None
-    levels: Annotated[tuple[BenchLevel, ...], Field(min_length=1)]
+    load_s: Measured | None = None
+    levels: Annotated[tuple[Level, ...], Field(min_length=1)]
 
-    def level(self, streams: int) -> BenchLevel:
+    def level(self, streams: int) -> Level:
         """Return the level with `streams` streams, else the next fewer, else the fewest."""
         fewer = [each for each in self.levels if each.streams <= streams]
         return max(fewer, key=lambda each: each.streams) if fewer else min(self.levels, key=lambda each: each.streams)
@@ -96,24 +66,20 @@ def keep(path: Path, bench: BenchResult) -> None:
     write_private_text(path, _File(cores=cores).model_dump_json(indent=1) + "\n")
 
 
-def rates_of(
-    benches: Iterable[BenchResult], core: str | None, streams: int
-) -> tuple[Rates, dict[str, Rates], list[BenchResult]]:
-    """Return rates for all models, those of each, and the results used: the newest per model, only of `core` if given.
+def newest(benches: Sequence[BenchResult], core: str | None) -> dict[str, BenchResult]:
+    """Return the newest result per model, only of `core` if given; the newest of all is first.
 
-    The rates for all models are those of the newest result. Raises UsageError when there is none.
+    `benches`: newest first. Raises UsageError when there is none.
     """
-    known = list(benches)
-    newest: dict[str, BenchResult] = {}
-    for bench in known:
+    found: dict[str, BenchResult] = {}
+    for bench in benches:
         if core in (None, bench.core):
-            newest.setdefault(bench.model, bench)
-    if not newest:
-        cores = ", ".join(dict.fromkeys(bench.core for bench in known))
+            found.setdefault(bench.model, bench)
+    if not found:
+        cores = ", ".join(dict.fromkeys(bench.core for bench in benches))
         where = f"core {core} has no benchmark; there are {cores}" if cores else "there is no benchmark yet"
         raise UsageError(f"{where}: run `aios-tui bench CORE` first")
-    used = list(newest.values())
-    return used[0].rates(streams), {model: bench.rates(streams) for model, bench in newest.items()}, used
+    return found
 
 
 def _read(path: Path) -> _File:

@@ -36,11 +36,6 @@ class Results:
         """True when every run is complete."""
         return all(result.complete for result in self.results)
 
-    @property
-    def failed(self) -> int:
-        """Number of failed tasks over all runs."""
-        return sum(result.metrics.failed for result in self.results)
-
 
 def gather(workload: str, runs: Iterable[tuple[Run, bool]], notes: Iterable[str] = ()) -> Results:
     """Measure `runs`, each with True if it is complete; runs of the same policy get a number."""

@@ -1,16 +1,17 @@
-"""Stored runs, to be compared: in the history or in memory."""
+"""Stored runs, to be compared."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from engine.errors import UsageError
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
+    from aios_tui.reporting.results import Result
     from aios_tui.runtime.runtime import Runtime
     from engine.replay.tables import Run
     from persistence import NewReplay
@@ -32,65 +33,27 @@ class StoredRun:
     complete: bool = True
 
 
-class Runs(Protocol):
-    """A store of runs."""
-
-    async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
-        """Store a run and return its id. Raises AiosError."""
-
-    async def listed(self) -> Sequence[StoredRun]:
-        """Return the stored runs, newest first. Raises AiosError."""
-
-    async def load(self, id: int) -> Run:
-        """Return a run with its tasks. Raises AiosError when it was deleted or can't be read."""
-
-    async def delete(self, id: int) -> None:
-        """Delete a run. Raises AiosError."""
-
-
-class MemoryRuns:
-    """Runs in memory, until the program ends."""
-
-    def __init__(self) -> None:
-        self._runs: dict[int, tuple[StoredRun, Run]] = {}
-        self._last = 0
-
-    async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
-        self._last += 1
-        stored = StoredRun(
-            self._last, at, one_line(workload, 100), run.policy, run.kind, len(run.tasks), run.note, complete
-        )
-        self._runs[stored.id] = stored, run
-        return stored.id
-
-    async def listed(self) -> Sequence[StoredRun]:
-        return [stored for stored, _ in reversed(self._runs.values())]
-
-    async def load(self, id: int) -> Run:
-        if id not in self._runs:
-            raise UsageError(f"there is no run {id} any more")
-        return self._runs[id][1]
-
-    async def delete(self, id: int) -> None:
-        self._runs.pop(id, None)
-
-
-class HistoryRuns:
-    """Runs in the history, among those of `aios-tui replay`."""
+class Runs:
+    """Runs in the history, among those of `aios-tui replay`. Every method raises AiosError when it fails."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
     async def keep(self, workload: str, run: Run, *, at: float, complete: bool = True) -> int:
-        if run.kind == "live":
-            run.note = f"core {self._runtime.core_names}, {run.note}"
-        new = await asyncio.to_thread(_packed, workload, run, at, complete, self._core(run))
-        return await self._runtime.store.keep_replay(new)
+        """Store a run and return its id."""
+        core = self._runtime.core_names if run.kind == "live" else None
+        if core is not None:
+            run.note = f"core {core}, {run.note}"
 
-    def _core(self, run: Run) -> str | None:
-        return self._runtime.core_names if run.kind == "live" else None
+        def packed() -> NewReplay:
+            from aios_tui.reporting.results import gather
+
+            return new_replay(workload, *gather(workload, [(run, complete)]).results, at=at, core=core)
+
+        return await self._runtime.store.keep_replay(await asyncio.to_thread(packed))
 
     async def listed(self) -> Sequence[StoredRun]:
+        """Return the stored runs, newest first."""
         rows = await self._runtime.history.replays(LISTED)
         return [
             StoredRun(row.id, row.at, one_line(row.workload, 100), one_line(row.policy, 60), one_line(row.mode, 12),
@@ -99,6 +62,7 @@ class HistoryRuns:
         ]  # fmt: skip
 
     async def load(self, id: int) -> Run:
+        """Return a run with its tasks."""
         from engine.replay.codec import unpack
 
         found = await self._runtime.history.replay(id)
@@ -107,15 +71,28 @@ class HistoryRuns:
         return await asyncio.to_thread(unpack, found.columns)
 
     async def delete(self, id: int) -> None:
+        """Delete a run."""
         await self._runtime.store.delete_replay(id)
 
 
-def _packed(workload: str, run: Run, at: float, complete: bool, core: str | None) -> NewReplay:
-    from aios_tui.reporting.results import gather
-    from aios_tui.reporting.run_record import new_replay
+def new_replay(workload: str, result: Result, *, at: float, core: str | None = None) -> NewReplay:
+    """Return the row that stores a run in the history. `at`: Unix seconds; `core`: None in virtual time."""
+    from aios_tui.reporting.schema import run_report
+    from engine.replay.codec import pack
+    from persistence import NewReplay
 
-    (result,) = gather(workload, [(run, complete)]).results
-    return new_replay(workload, result, at=at, core=core)
+    return NewReplay(
+        at=at,
+        workload=workload,
+        policy=result.run.policy,
+        mode=result.run.kind,
+        core=core,
+        note=result.run.note,
+        complete=result.complete,
+        tasks=result.metrics.n,
+        metrics=run_report(result).model_dump(mode="json"),
+        columns=pack(result.run),
+    )
 
 
 def plain_name(workload: str) -> str:

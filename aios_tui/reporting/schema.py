@@ -11,50 +11,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aios_tui.reporting.results import Result, Results
 from engine.replay.export import as_json
+from engine.replay.metrics import Group, Jain
 
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Measured = Annotated[float, Field(ge=0)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class DistributionReport(_Part):
-    """Mean, quantiles (linear between order statistics) and maximum of `n` values."""
-
-    n: Annotated[int, Field(ge=1)]
-    mean: Number
-    p50: Number
-    p95: Number
-    p99: Number
-    max: Number
-
-
-class GroupReport(_Part):
-    """Distributions over all tasks, or those of one priority or client."""
-
-    n: Count
-    waiting: DistributionReport | None
-    turnaround: DistributionReport | None
-    slowdown: DistributionReport | None
-    ttft: DistributionReport | None
-
-
-class JainReport(_Part):
-    """Jain's index over `n` values; `over` names them."""
-
-    value: Number
-    n: Count
-    over: str
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)  # also for the dataclasses in it
 
 
 class Switch(_Part):
     """A switch of policy, `at` seconds from the start."""
 
-    at: Number
+    at: float
     policy: str
 
 
@@ -70,17 +40,17 @@ class RunReport(_Part):
     n: Count
     done: Count
     failed: Count
-    makespan: Seconds
-    throughput: Share
-    utilisation: Share
-    oldest_wait: Seconds
+    makespan: Measured
+    throughput: Measured
+    utilisation: Measured
+    oldest_wait: Measured
     inversions: Count
     swaps: Count
-    load_s: Seconds
-    jain: JainReport | None
-    overall: GroupReport
-    by_priority: dict[Annotated[str, Field(pattern=r"^[0-9]$")], GroupReport]
-    by_client: dict[str, GroupReport]
+    load_s: Measured
+    jain: Jain | None
+    overall: Group
+    by_priority: dict[Annotated[str, Field(pattern=r"^[0-9]$")], Group]
+    by_client: dict[str, Group]
     switches: list[Switch]
 
 

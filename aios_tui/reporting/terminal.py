@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from typing import Any
 
 import plotext
 
@@ -12,52 +11,38 @@ from engine.replay.metrics import queue_length, waiting_cdf
 from engine.sanitise import one_line
 
 _COLOURS = ("blue", "orange", "green", "magenta", "cyan", "yellow", "red")
-_MARKERS = ("braille", "dot", "sd", "hd", "fhd", "x", "+")
+_Series = list[tuple[str, list[tuple[float, float]]]]
 
 
 def plots(results: Results, width: int | None = None, height: int = 14) -> str:
     """Return two plots, one below the other, with colours. `width` in columns; None for the terminal's."""
     width = max(30, min(width or shutil.get_terminal_size().columns, 120))
-    cdf = [(name, waiting_cdf(run, 200)) for name, run in _runs(results)]
-    queue = [(name, [(x, float(y)) for x, y in queue_length(run, 200)]) for name, run in _runs(results)]
+    runs = [(one_line(result.name, 30), result.run) for result in results.results]
+    cdf = [(name, [(x, 100 * y) for x, y in waiting_cdf(run, 200)]) for name, run in runs]
+    queue = [(name, [(x, float(y)) for x, y in queue_length(run, 200)]) for name, run in runs]
     drawn = []
     if _spread(cdf):
         title = "waiting time: % of tasks that waited at most so many seconds"
-        drawn.append(_plot(title, _percent(cdf), width, height, 100))
+        drawn.append(_plot(title, cdf, width, height, 100))
     if _spread(queue):
         drawn.append(_plot("queue: tasks waiting, by seconds from the start", queue, width, height))
     return "\n".join(drawn)
 
 
-def _runs(results: Results) -> list[tuple[str, Any]]:
-    return [(one_line(result.name, 30), result.run) for result in results.results]
-
-
-def _spread(series: list[tuple[str, list[tuple[float, float]]]]) -> bool:
+def _spread(series: _Series) -> bool:
     """Return True when a series has more than one point."""
     return any(len({x for x, _ in points}) > 1 for _, points in series)
 
 
-def _percent(series: list[tuple[str, list[tuple[float, float]]]]) -> list[tuple[str, list[tuple[float, float]]]]:
-    return [(name, [(x, 100 * y) for x, y in points]) for name, points in series]
-
-
-def _plot(
-    title: str, series: list[tuple[str, list[tuple[float, float]]]], width: int, height: int, top: int | None = None
-) -> str:
+def _plot(title: str, series: _Series, width: int, height: int, top: int | None = None) -> str:
     plotext.clear_figure()
     plotext.theme("clear")
     plotext.plotsize(width, height)
     plotext.title(title)
     for index, (name, points) in enumerate(series):
         if points:
-            plotext.plot(
-                [x for x, _ in points],
-                [y for _, y in points],
-                label=name,
-                color=_COLOURS[index % len(_COLOURS)],
-                marker=_MARKERS[0],
-            )
+            colour = _COLOURS[index % len(_COLOURS)]
+            plotext.plot(*zip(*points, strict=True), label=name, color=colour, marker="braille")
     if top is not None:
         plotext.ylim(0, top)
         plotext.yticks([0, top / 4, top / 2, top * 3 / 4, top])

@@ -126,22 +126,20 @@ def find(settings: Settings) -> Remote:
             f"no console or service runs on the history {settings.db}: start one with aios-tui or aios-tui serve"
         )
     where = f"the console or service with process id {found.pid}"
-    if found.socket is not None:
-        transport = httpx.HTTPTransport(uds=str(found.socket))
-        return Remote(
-            httpx.Client(transport=transport, base_url="http://localhost", headers=headers, timeout=ANSWER_S), where
-        )
-    return Remote(_client(found.url or "", headers), where)
+    if found.socket is None:
+        return Remote(_client(found.url or "", headers), where)
+    transport = httpx.HTTPTransport(uds=str(found.socket))
+    return Remote(_client("http://localhost", headers, transport), where)
 
 
-def _client(url: str, headers: dict[str, str]) -> httpx.Client:
+def _client(url: str, headers: dict[str, str], transport: httpx.BaseTransport | None = None) -> httpx.Client:
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:
         parsed = httpx.URL("")
     if parsed.scheme not in ("http", "https") or not parsed.host:
         raise UsageError(f"service {one_line(url, 100)!r} is not of the form http://HOST:PORT")
-    return httpx.Client(base_url=url, headers=headers, timeout=ANSWER_S, trust_env=False)
+    return httpx.Client(base_url=url, headers=headers, timeout=ANSWER_S, transport=transport, trust_env=False)
 
 
 def _raise_for_status(answer: httpx.Response) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aios_tui import __version__
@@ -26,13 +26,6 @@ CAPACITY = 1_000_000
 """Events kept while the fold is busy: a hundred thousand tasks can be accepted in one step."""
 SLICE = 1_000
 """Events folded before the loop runs something else."""
-
-
-def missing_package(feature: str, package: str, extra: str) -> str:
-    """Return one line on how to get an optional package. The name aios-tui is not on the package index."""
-    return (
-        f"{feature} needs {package}: run `make install` in the checkout, or install the wheel with its extra `{extra}`"
-    )
 
 
 class Exporter(Protocol):
@@ -59,11 +52,13 @@ class Exports:
     def open(self) -> None:
         """Load the libraries and make the exporters; blocks. Raises UsageError when a library is not installed."""
         if self.served and self._settings.metrics:
-            module = _load("engine.telemetry.prometheus", "metrics", "prometheus-client", "prometheus_client")
+            needed = ("the setting metrics", "prometheus-client", "metrics")
+            module = load_optional("engine.telemetry.prometheus", *needed, {"prometheus_client"})
             self._prometheus = module.PrometheusExporter(version=__version__)
             self._exporters.append(self._prometheus)
         if self._settings.otel:
-            module = _load("engine.telemetry.otel", "otel", "the OpenTelemetry SDK", "opentelemetry")
+            needed = ("the setting otel", "the OpenTelemetry SDK", "otel")
+            module = load_optional("engine.telemetry.otel", *needed, {"opentelemetry"})
             endpoint = self._settings.otel if isinstance(self._settings.otel, str) else None
             self._otel = module.exporting(endpoint, version=__version__)
             self._exporters.append(self._otel)
@@ -118,10 +113,15 @@ class Exports:
                     self._exporters.remove(exporter)
 
 
-def _load(module: str, extra: str, package: str, top: str) -> Any:
+def load_optional(module: str, feature: str, package: str, extra: str, tops: Set[str]) -> Any:
+    """Import a module that needs an optional package, whose modules are `tops`.
+
+    Raises UsageError with one line on how to get the package; the name aios-tui is not on the package index.
+    """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == top:
-            raise UsageError(missing_package(f"the setting {extra}", package, extra)) from None
+        if (error.name or "").partition(".")[0] in tops:
+            how = f"run `make install` in the checkout, or install the wheel with its extra `{extra}`"
+            raise UsageError(f"{feature} needs {package}: {how}") from None
         raise

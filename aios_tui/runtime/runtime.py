@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Literal
 
@@ -204,18 +205,17 @@ class Runtime:
             StoreError: the last records can't be written; everything is closed all the same.
         """
         self._closed, self._kernel = True, None
-        try:
+        async with AsyncExitStack() as closing:  # calls the last one first, and all of them whatever happens
+            closing.callback(self.telemetry.close)
+            closing.push_async_callback(self.history.close)
+            closing.push_async_callback(self.store.close)
+            closing.push_async_callback(self._end_recording)
+            closing.push_async_callback(self.exports.close)
             if self._starting is not None:
                 await self._starting.stop(drain_s=drain_s)
-        finally:
-            try:
-                await self.exports.close()
-                await self.stop_recording()
-            except UsageError as error:
-                log.warning("%s", error)
-            finally:
-                try:
-                    await self.store.close()
-                finally:
-                    await self.history.close()
-                    self.telemetry.close()
+
+    async def _end_recording(self) -> None:
+        try:
+            await self.stop_recording()
+        except UsageError as error:
+            log.warning("%s", error)

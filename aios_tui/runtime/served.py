@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 import socket
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from aios_tui import __version__
 from aios_tui.config.settings import Settings
 from aios_tui.runtime import discovery
-from aios_tui.runtime.exporters import missing_package
+from aios_tui.runtime.exporters import load_optional
 from aios_tui.runtime.runtime import Runtime
 from engine.errors import AiosError, UsageError
 from engine.events import Notice
@@ -54,26 +53,24 @@ class ServedRuntime(Runtime):
 
     async def close(self, *, drain_s: float = 0.0) -> None:
         serving, self._service_start = self._service_start, None
+        for each in filter(None, (serving, self._watching)):
+            each.cancel()
+            await asyncio.wait({each})
         if serving is not None:
-            serving.cancel()
-            await asyncio.wait({serving})
             await asyncio.to_thread(discovery.withdraw, self.settings.db)
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
         server, self._server = self._server, None
         if server is not None:
             await server.stop()
-        for each in self._sockets:
-            each.close()
+        for listening in self._sockets:
+            listening.close()
         await super().close(drain_s=drain_s)
 
     async def _serve(self) -> str | None:
         # Loading the libraries takes time and would block the console's keys on the loop.
-        make_app, server_type = await asyncio.to_thread(_load)
+        app_module, server_module = await asyncio.to_thread(_load)
         config = gateway_config(self.settings)
         config.check()
-        app = make_app(
+        app = app_module.make_app(
             self.kernel,
             lambda: self.agents,
             self.history,
@@ -81,7 +78,7 @@ class ServedRuntime(Runtime):
             version=__version__,
             exposition=self.exports.exposition,
         )
-        self._server = server = server_type(app, config)
+        self._server = server = server_module.GatewayServer(app, config)
         own = await asyncio.to_thread(discovery.own_socket, self.settings.db)
         if own is not None:
             await server.serve([own], trusted=True)
@@ -128,10 +125,9 @@ def gateway_config(settings: Settings) -> GatewayConfig:
 def open_sockets(settings: Settings) -> list[socket.socket]:
     """Listen on the port. Raises UsageError: it is in use, needs a token, or libraries are missing; one line."""
     gateway_config(settings).check()
-    _load()
-    from engine.gateway.server import listen
-
-    return listen(settings.host, settings.port)
+    _, server_module = _load()
+    sockets: list[socket.socket] = server_module.listen(settings.host, settings.port)
+    return sockets
 
 
 def url_of(host: str, port: int) -> str:
@@ -140,12 +136,6 @@ def url_of(host: str, port: int) -> str:
     return f"http://{name}:{port}"
 
 
-def _load() -> tuple[Any, type[GatewayServer]]:
-    try:
-        app = importlib.import_module("engine.gateway.app")
-        server = importlib.import_module("engine.gateway.server")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("fastapi", "uvicorn", "starlette"):
-            raise UsageError(missing_package("the HTTP service", "fastapi and uvicorn", "serve")) from None
-        raise
-    return app.make_app, server.GatewayServer
+def _load() -> tuple[Any, Any]:
+    needed = ("the HTTP service", "fastapi and uvicorn", "serve", {"fastapi", "uvicorn", "starlette"})
+    return load_optional("engine.gateway.app", *needed), load_optional("engine.gateway.server", *needed)

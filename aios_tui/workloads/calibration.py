@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from aios_tui.formatting import numbers
 from aios_tui.reporting import bench_results
@@ -17,13 +16,6 @@ ENOUGH = 20
 """Finished attempts from which on their rates are better than assumed ones."""
 NEWEST = 1_000
 """Attempts that the console looks at, so that the rates are those of today's machine."""
-
-
-class Timings(Protocol):
-    """The part of the history that calibration needs."""
-
-    async def timings(self, limit: int | None = None) -> Sequence[Timing]:
-        """Return model, tokens in and out, seconds of prefill and decoding of done attempts, newest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +40,11 @@ def rates_text(rates: Rates) -> str:
     return f"prefill {numbers.rate(rates.prefill)}, decode {numbers.rate(rates.decode)} tok/s"
 
 
-async def newest_or_assumed(history: Timings) -> Calibration:
-    """Return the rates of the newest attempts, or the assumed ones until there are enough. Raises StoreError.
+def newest_or_assumed(rows: Sequence[Timing]) -> Calibration:
+    """Return the rates of the newest attempts, or the assumed ones until there are enough.
 
     A model has rates of its own once it has enough attempts.
     """
-    rows = await history.timings(NEWEST)
     if len(rows) < ENOUGH:
         return Calibration(ServiceModel(), f"assumed until {ENOUGH} attempts are done")
     try:
@@ -65,12 +56,11 @@ async def newest_or_assumed(history: Timings) -> Calibration:
     return Calibration(ServiceModel(rates, own), f"measured: the newest {len(rows):,} attempts")
 
 
-async def from_history(history: Timings, *, seed: int | None = None) -> Calibration:
+def from_history(rows: Sequence[Timing], *, seed: int | None = None) -> Calibration:
     """Return the rates of all attempts and of each model; they replace service times in the workload.
 
-    Raises ValueError when no attempt has token counts and times, StoreError when the history can't be read.
+    Raises ValueError when no attempt has token counts and times.
     """
-    rows = await history.timings()
     rates, per_model = calibrate(rows)
     models = "".join(f"; {model} {rates_text(each)}" for model, each in sorted(per_model.items()))
     service = ServiceModel(rates, per_model, use_given=False, seed=seed)
@@ -82,11 +72,12 @@ def from_bench(path: Path, core: str | None, slots: int, *, seed: int | None = N
 
     Raises UsageError when no benchmark fits or the file can't be read.
     """
-    rates, per_model, used = bench_results.rates_of(bench_results.read(path), core, slots)
+    used = bench_results.newest(bench_results.read(path), core)
+    rates = {model: bench.rates(slots) for model, bench in used.items()}
     listed = "; ".join(
-        f"{bench.model} on {bench.core}, measured at {bench.level(slots).streams} at a time, {rates_text(own)}"
-        for bench, own in ((each, each.rates(slots)) for each in used)
+        f"{model} on {bench.core}, measured at {bench.level(slots).streams} at a time, {rates_text(rates[model])}"
+        for model, bench in used.items()
     )
-    service = ServiceModel(rates, per_model, use_given=False, seed=seed)
-    load_s = {bench.model: bench.load_s for bench in used if bench.load_s is not None}
+    service = ServiceModel(next(iter(rates.values())), rates, use_given=False, seed=seed)
+    load_s = {model: bench.load_s for model, bench in used.items() if bench.load_s is not None}
     return Calibration(service, f"calibrated from bench: {listed}", load_s)

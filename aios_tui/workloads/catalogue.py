@@ -1,17 +1,18 @@
-"""The workloads to choose from: packaged samples and the user's files."""
+"""The workloads to choose from: packaged samples and the user's files, also by name."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from aios_tui.workloads.files import files_in
 from engine.errors import UsageError
 from engine.sanitise import one_line
 from engine.workloads import samples
+from engine.workloads.compression import SUFFIXES
 from engine.workloads.reader import Workload, WorkloadReader, load
 from engine.workloads.samples import Sample
 from engine.workloads.summary import Summary, summarise
@@ -61,7 +62,7 @@ def packaged() -> list[CatalogueEntry]:
 def found_in(folder: Path | None) -> list[CatalogueEntry]:
     """Return the workload files in a folder, newest first, at most MAX_FILES; none when it does not exist. Blocks."""
     found: list[tuple[float, CatalogueEntry]] = []
-    for path in files_in(folder) if folder is not None else ():
+    for path in _files_in(folder) if folder is not None else ():
         try:
             stat = path.stat()
         except OSError:  # deleted meanwhile
@@ -73,6 +74,45 @@ def found_in(folder: Path | None) -> list[CatalogueEntry]:
             )
     newest = sorted(found, key=lambda pair: (-pair[0], pair[1].name))
     return [entry for _, entry in newest[:MAX_FILES]]
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the workload files in a folder, by name; none when it does not exist."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry) for entry in entries if entry.name.endswith(SUFFIXES) and entry.is_file())
+    except OSError:
+        return []
+
+
+@contextmanager
+def find_workload(name: str, folder: Path) -> Iterator[Path]:
+    """Give the file called `name`: a path, a file in `folder` with or without its suffix, or a sample.
+
+    Raises:
+        UsageError: neither a file nor a sample has that name.
+    """
+    path = Path(name).expanduser()
+    if path.exists() or len(path.parts) > 1 or path.is_absolute():
+        if not path.exists():
+            raise UsageError(f"no workload file {one_line(name, 200)}")
+        if path.is_dir():
+            raise UsageError(f"{one_line(name, 200)} is a folder, not a workload file")
+        yield path
+        return
+    for suffix in ("", *SUFFIXES):
+        candidate = folder / f"{name}{suffix}"
+        if candidate.is_file():
+            yield candidate
+            return
+    try:
+        sample = samples.get(name)
+    except UsageError:
+        known = ", ".join(each.name for each in samples.SAMPLES)
+        shown = one_line(name, 80)
+        raise UsageError(f"no workload {shown!r}: no such file here or in {folder}; the samples are {known}") from None
+    with samples.path_of(sample) as found:
+        yield found
 
 
 def at_path(text: str) -> CatalogueEntry:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aios_tui.reporting.bench_results import BenchLevel, BenchResult, keep, rates_of, read
+from aios_tui.reporting.bench_results import BenchResult, keep, newest, read
 from engine.benchmark import BenchReply, Work, level, load_time, measure, overlap, warm_up
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import Attempt, Chunk, Done, Fault, FaultKind, Outcome, Slot, Usage
@@ -122,7 +122,7 @@ async def test_the_load_is_that_of_a_model_that_was_taken_out_of_memory() -> Non
 
 def bench(core: str, model: str, at: float, *, tps: float = 50.0) -> BenchResult:
     levels = [
-        BenchLevel.of(level(n, [[reply(0, 1, 1 + 10 * n / tps)] * n])) for n in (1, 2, 4)
+        level(n, [[reply(0, 1, 1 + 10 * n / tps)] * n]) for n in (1, 2, 4)
     ]  # 11 tokens: 10 after the first, tps / n of them a second; 100 of the prompt in a second
     return BenchResult(at=at, core=core, kind="ollama", model=model, load_s=2.5, levels=tuple(levels))
 
@@ -142,20 +142,23 @@ def test_results_are_kept_by_core_and_model_for_the_owner_alone(tmp_path: Path) 
 
 def test_rates_are_those_of_the_level_that_fits() -> None:
     known = [bench("den", "red", 4, tps=80), bench("attic", "red", 3, tps=20), bench("den", "blue", 2, tps=40)]
-    rates, per_model, used = rates_of(known, None, 2)
-    assert rates == Rates(100.0, 40.0)
-    assert per_model == {"red": Rates(100.0, 40.0), "blue": Rates(100.0, 20.0)}
-    assert [(each.core, each.model) for each in used] == [("den", "red"), ("den", "blue")]
-    assert rates_of(known, "attic", 1)[0] == Rates(100.0, 20.0)
-    assert rates_of(known, "attic", 3)[0] == Rates(100.0, 10.0)  # measured at 2, not at 3
-    assert rates_of(known, "attic", 64)[0] == Rates(100.0, 5.0)
+    used = newest(known, None)
+    assert {model: each.rates(2) for model, each in used.items()} == {
+        "red": Rates(100.0, 40.0),
+        "blue": Rates(100.0, 20.0),
+    }
+    assert [(each.core, each.model) for each in used.values()] == [("den", "red"), ("den", "blue")]
+    red = newest(known, "attic")["red"]
+    assert red.rates(1) == Rates(100.0, 20.0)
+    assert red.rates(3) == Rates(100.0, 10.0)  # measured at 2, not at 3
+    assert red.rates(64) == Rates(100.0, 5.0)
 
 
 def test_what_was_never_measured_is_said() -> None:
     with pytest.raises(UsageError, match="there is no benchmark yet"):
-        rates_of([], None, 1)
+        newest([], None)
     with pytest.raises(UsageError, match="core shed has no benchmark; there are den"):
-        rates_of([bench("den", "red", 1)], "shed", 1)
+        newest([bench("den", "red", 1)], "shed")
 
 
 def test_a_damaged_file_is_one_line_and_is_not_overwritten(tmp_path: Path) -> None:

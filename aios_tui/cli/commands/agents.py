@@ -10,7 +10,7 @@ import click
 
 from aios_tui.cli.exit_codes import FAILED, OK
 from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output, duration, local_time
+from aios_tui.cli.output import duration, local_time, print_json, print_line, print_note
 from engine.sanitise import one_line
 from engine.wording import plural
 
@@ -45,18 +45,17 @@ def list_agents(as_json: bool) -> int:
     settings = load_settings().settings
     catalogue, problems = load_catalogue(settings.agents_folder)
     results = _read_results(settings.db)
-    out = Output()
     for agent in catalogue.agents():
         record = _record(agent, results.get(agent.name))
         if as_json:
-            out.print_json(record)
+            print_json(record)
         else:
             rounds, tasks = plural(agent.round_total, "round"), plural(record["so_far"]["tasks"], "task")
-            out.print(f"{agent.name:<20}  {rounds:<9}  {tasks:<11}  {one_line(agent.description, 100)}")
+            print_line(f"{agent.name:<20}  {rounds:<9}  {tasks:<11}  {one_line(agent.description, 100)}")
     if not as_json:
-        out.note(f"your own agents: one TOML file each in {settings.agents_folder}")
+        print_note(f"your own agents: one TOML file each in {settings.agents_folder}")
     for problem in problems:
-        out.note(problem)
+        print_note(problem)
     return FAILED if problems else OK
 
 
@@ -71,19 +70,18 @@ def show(name: str, as_json: bool) -> None:
     settings = load_settings().settings
     agent = load_catalogue(settings.agents_folder)[0].find(name)
     record = _record(agent, _read_results(settings.db).get(agent.name))
-    out = Output()
     if as_json:
-        out.print_json(record | {"prompts": list(agent.prompts), "system": agent.system})
+        print_json(record | {"prompts": list(agent.prompts), "system": agent.system})
         return
-    out.print(f"{agent.name}{f' by {agent.author}' if agent.author else ''}: {one_line(agent.description, 200)}")
-    out.print(f"from      {agent.source}")
+    print_line(f"{agent.name}{f' by {agent.author}' if agent.author else ''}: {one_line(agent.description, 200)}")
+    print_line(f"from      {agent.source}")
     if defaults := _format_options(record["options"]):
-        out.print(f"defaults  {defaults}")
-    out.print(f"so far    {_format_results(record['so_far'])}")
+        print_line(f"defaults  {defaults}")
+    print_line(f"so far    {_format_results(record['so_far'])}")
     if agent.system:
-        out.print(f"\nsystem\n{_indent(agent.system)}")
+        print_line(f"\nsystem\n{_indent(agent.system)}")
     for number, prompt in enumerate(agent.prompts, 1):
-        out.print(f"\nround {number} of {agent.round_total}\n{_indent(prompt)}")
+        print_line(f"\nround {number} of {agent.round_total}\n{_indent(prompt)}")
 
 
 @agents.command()
@@ -98,15 +96,14 @@ def check(files: tuple[Path, ...]) -> int:
     from engine.agents.declarative import MAX_FILE_BYTES, parse_agent
     from engine.errors import UsageError
 
-    out = Output()
     if not files:
         folder = load_settings().settings.agents_folder
         catalogue, problems = load_catalogue(folder)
         for agent in catalogue.agents():
             if agent.source.startswith(str(folder)):
-                out.print(f"{agent.source}: {agent.name}, {plural(agent.round_total, 'round')}")
+                print_line(f"{agent.source}: {agent.name}, {plural(agent.round_total, 'round')}")
         for problem in problems:
-            out.note(problem)
+            print_note(problem)
         return FAILED if problems else OK
     code = OK
     for path in files:
@@ -114,10 +111,10 @@ def check(files: tuple[Path, ...]) -> int:
             with path.open("rb") as file:
                 agent = parse_agent(file.read(MAX_FILE_BYTES + 1), str(path))
         except (UsageError, OSError) as error:
-            out.note(f"agent file {path}: {getattr(error, 'strerror', None) or error}")
+            print_note(f"agent file {path}: {getattr(error, 'strerror', None) or error}")
             code = FAILED
         else:
-            out.print(f"{path}: {agent.name}, {plural(agent.round_total, 'round')}")
+            print_line(f"{path}: {agent.name}, {plural(agent.round_total, 'round')}")
     return code
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from aios_tui.cli.options import settings_options
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_line
 
 
 @click.command()
@@ -25,4 +25,4 @@ def completion(ctx: click.Context, /, shell: str) -> None:
     found = get_completion_class(shell)
     if found is None:
         raise click.UsageError(f"no completion for {shell}")
-    Output().print(found(ctx.find_root().command, {}, "aios-tui", "_AIOS_TUI_COMPLETE").source())
+    print_line(found(ctx.find_root().command, {}, "aios-tui", "_AIOS_TUI_COMPLETE").source())

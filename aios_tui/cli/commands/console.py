@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from aios_tui.cli.exit_codes import USAGE
 from aios_tui.cli.options import given_options, load_settings, take_option
-from aios_tui.cli.output import Output, has_terminal
+from aios_tui.cli.output import has_terminal, print_error
 
 if TYPE_CHECKING:
     import socket
@@ -23,7 +23,7 @@ def open_console(listen: int | None = None) -> int:
     record = take_option("record")
     settings = load_settings().settings
     if not has_terminal():
-        Output().error("the console needs a terminal; for scripts there is `aios-tui run`")
+        print_error("the console needs a terminal; for scripts there is `aios-tui run`")
         return USAGE
     sockets = []
     if listen is not None:
@@ -37,7 +37,7 @@ async def _run_console(settings: Settings, sockets: list[socket.socket], record:
     from aios_tui.config import paths
     from aios_tui.console.app import run_console
     from aios_tui.console.preferences import Preferences
-    from aios_tui.reporting.run_store import HistoryRuns
+    from aios_tui.reporting.run_store import Runs
     from aios_tui.runtime.served import ServedRuntime
 
     runtime = ServedRuntime(settings, sockets)
@@ -49,7 +49,7 @@ async def _run_console(settings: Settings, sockets: list[socket.socket], record:
             preferences=Preferences(paths.state_folder() / "console.json"),
             themes_folder=settings.themes_folder,
             workloads_folder=settings.workloads_folder,
-            runs=HistoryRuns(runtime),
+            runs=Runs(runtime),
             theme=settings.theme,
         )
     finally:

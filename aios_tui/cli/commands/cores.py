@@ -9,7 +9,7 @@ import click
 
 from aios_tui.cli.exit_codes import FAILED, OK, USAGE
 from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output, table_lines
+from aios_tui.cli.output import print_json, print_line, print_note, table_lines
 
 if TYPE_CHECKING:
     from engine.cores.discovery import DiscoveredCore
@@ -29,19 +29,18 @@ def cores(as_json: bool) -> int:
 
     settings = load_settings().settings
     found = asyncio.run(discover_cores(settings.core, **settings.core_arguments()))
-    out = Output()
     if as_json:
         for core in found:
-            out.print_json(_record(core))
+            print_json(_record(core))
     else:
         head, *rows = table_lines([_HEAD, *map(_row, found)], left=len(_HEAD))
-        out.print(head)
+        print_line(head)
         for core, row in zip(found, rows, strict=True):
-            out.print(f"{row}\n   {core.problem}" if core.problem else row)
+            print_line(f"{row}\n   {core.problem}" if core.problem else row)
     usable = [core.usable for core in found if core.chosen]
     if not any(usable):
         if not usable:
-            out.note("no core to run tasks on: start Ollama, or run `aios-tui models fetch` for the embedded model")
+            print_note("no core to run tasks on: start Ollama, or run `aios-tui models fetch` for the embedded model")
         return USAGE
     return OK if all(usable) else FAILED
 

@@ -8,7 +8,7 @@ import click
 
 from aios_tui.cli.exit_codes import FAILED, OK
 from aios_tui.cli.options import json_option, read_settings, settings_options
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_json, print_line
 
 
 @click.command()
@@ -22,14 +22,13 @@ def doctor(as_json: bool) -> int:
     """
     from aios_tui.cli.diagnostics.all_checks import all_checks
 
-    out = Output()
     code = OK
     for check in asyncio.run(all_checks(*read_settings(check_theme=False))):
         if check.state == "fail":
             code = FAILED
         if as_json:
-            out.print_json({"check": check.name, "state": check.state, "detail": check.detail, "advice": check.advice})
+            print_json({"check": check.name, "state": check.state, "detail": check.detail, "advice": check.advice})
         else:
             advice = f" → {check.advice}" if check.advice else ""
-            out.print(f"{check.state:<4}  {check.name:<9}  {check.detail}{advice}")
+            print_line(f"{check.state:<4}  {check.name:<9}  {check.detail}{advice}")
     return code

@@ -14,8 +14,8 @@ import click
 from aios_tui.cli.command_group import CommandGroup
 from aios_tui.cli.exit_codes import CommandFailed
 from aios_tui.cli.history_access import read_history
-from aios_tui.cli.options import json_option, settings_options
-from aios_tui.cli.output import Output, duration, local_time, task_json
+from aios_tui.cli.options import json_option, settings_options, with_options
+from aios_tui.cli.output import duration, local_time, print_line, print_note, task_json
 from engine.sanitise import one_line
 from engine.wording import plural
 
@@ -40,28 +40,23 @@ def _parse_time(ctx: click.Context, param: click.Parameter, value: str | None) -
         raise click.BadParameter(text, ctx, param) from None
 
 
-def _filter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.option("--until", callback=_parse_time, metavar="TIME", help="Only tasks submitted before TIME."),
-        click.option(
-            "--since",
-            callback=_parse_time,
-            metavar="TIME",
-            help="Only tasks submitted since TIME: 2h, 3d, 2026-11-22T14:00.",
-        ),
-        click.option("--client", metavar="NAME", help="Only tasks of this client."),
-        click.option("--agent", metavar="AGENT", help="Only tasks of this agent."),
-        click.option(
-            "--state",
-            type=click.Choice(_STATES),
-            metavar="STATE",
-            help=f"Only tasks in this state: {', '.join(_STATES)}.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
+_filter_options = with_options(
+    click.option(
+        "--state",
+        type=click.Choice(_STATES),
+        metavar="STATE",
+        help=f"Only tasks in this state: {', '.join(_STATES)}.",
+    ),
+    click.option("--agent", metavar="AGENT", help="Only tasks of this agent."),
+    click.option("--client", metavar="NAME", help="Only tasks of this client."),
+    click.option(
+        "--since",
+        callback=_parse_time,
+        metavar="TIME",
+        help="Only tasks submitted since TIME: 2h, 3d, 2026-11-22T14:00.",
+    ),
+    click.option("--until", callback=_parse_time, metavar="TIME", help="Only tasks submitted before TIME."),
+)
 _limit_option = click.option(
     "--limit", type=click.IntRange(min=1), default=50, metavar="N", help="At most N tasks; 50 by default."
 )
@@ -111,9 +106,9 @@ def show(task: int, as_json: bool) -> None:
     if detail is None:
         raise CommandFailed(f"there is no task {task}")
     if as_json:
-        Output().print(detail.model_dump_json())
+        print_line(detail.model_dump_json())
     else:
-        _print_detail(Output(), detail)
+        _print_detail(detail)
 
 
 @history.command()
@@ -132,7 +127,7 @@ def export(output: Path | None, workload: bool, **filters: Any) -> None:
     async def write(history: History) -> int | None:
         if output is None:
             async for record in history.export(**filters):
-                Output().print(task_json(record))
+                print_line(task_json(record))
             return None
         if workload:
             from aios_tui.cli.commands.history_workload import write_workload
@@ -143,7 +138,7 @@ def export(output: Path | None, workload: bool, **filters: Any) -> None:
     count = read_history(write, None)
     if count is not None:
         replay = f"; replay them with `aios-tui replay {output}`" if workload else ""
-        Output().note(f"{plural(count, 'task')} written to {output}{replay}")
+        print_note(f"{plural(count, 'task')} written to {output}{replay}")
 
 
 @history.command()
@@ -162,7 +157,7 @@ def metrics(since: float | None, until: float | None, as_json: bool) -> None:
         raise click.UsageError("--since must be before --until")
     measured = read_history(lambda history: history_metrics.measure_history(history, since, until), None)
     if measured is not None:
-        history_metrics.print_measures(Output(), measured, as_json=as_json)
+        history_metrics.print_measures(measured, as_json=as_json)
 
 
 async def _write_file(records: AsyncIterator[TaskRecord], path: Path) -> int:
@@ -190,13 +185,12 @@ def _with_state(filters: dict[str, Any]) -> dict[str, Any]:
 
 def _print_tasks(query: Callable[[History], Awaitable[Sequence[TaskRecord]]], as_json: bool) -> None:
     records: Sequence[TaskRecord] = read_history(query, ())
-    out = Output()
     if not as_json and records:
-        out.print(f"{'id':>6}  {'submitted':<16}  {'state':<9}  {'agent':<18}  pri  {'took':>8}  prompt")
+        print_line(f"{'id':>6}  {'submitted':<16}  {'state':<9}  {'agent':<18}  pri  {'took':>8}  prompt")
     for record in records:
-        out.print(task_json(record) if as_json else _row(record))
+        print_line(task_json(record) if as_json else _row(record))
     if not records:
-        out.note("no task found")
+        print_note("no task found")
 
 
 def _row(record: TaskRecord) -> str:
@@ -207,32 +201,32 @@ def _row(record: TaskRecord) -> str:
     )
 
 
-def _print_detail(out: Output, detail: TaskDetail) -> None:
+def _print_detail(detail: TaskDetail) -> None:
     from aios_tui.cli.runner.task_report import format_heading
     from aios_tui.console.state.task_details import tool_call_text
 
     task = detail.record
     retries = sum(each.attempt > 1 for each in detail.attempts)
-    out.print(format_heading(task))
+    print_line(format_heading(task))
     submitted, started, ended = (
         local_time(at, "seconds") for at in (task.submitted_at, task.started_at, task.ended_at)
     )
-    out.print(f"submitted {submitted}, started {started}, ended {ended}")
-    out.print(
+    print_line(f"submitted {submitted}, started {started}, ended {ended}")
+    print_line(
         f"priority {task.priority}, {f'retries {retries}, ' if retries else ''}interruptions {detail.interruptions}, "
         f"tokens {task.tokens_in} in, {task.tokens_out} out, first token after {duration(task.ttft_s)}"
     )
-    out.print(f"\n{task.prompt.strip()}")
+    print_line(f"\n{task.prompt.strip()}")
     for each in detail.attempts:
-        out.print(
+        print_line(
             f"\n── round {each.round}, attempt {each.attempt}: {each.state} on {each.slot}, "
             f"waited {duration(each.waiting_s)}, took {duration(each.service_s)}"
         )
         if each.error:
-            out.print(f"{each.fault or 'error'}: {each.error}")
+            print_line(f"{each.fault or 'error'}: {each.error}")
         if each.reply:
-            out.print(each.reply.strip())
+            print_line(each.reply.strip())
         for call in each.tool_calls:
-            out.print(tool_call_text(call))
+            print_line(tool_call_text(call))
     if task.error:
-        out.print(f"\n{task.state}: {task.error}")
+        print_line(f"\n{task.state}: {task.error}")

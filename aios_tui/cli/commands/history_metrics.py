@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from aios_tui.cli.output import duration, table_lines
+from aios_tui.cli.output import duration, print_json, print_line, print_note, table_lines
 from aios_tui.reporting.history_metrics import Measure, Measures, measure
 from engine.wording import plural
 
 if TYPE_CHECKING:
-    from aios_tui.cli.output import Output
     from persistence import History, RunRow
 
 BUCKETS = 60
@@ -36,17 +35,17 @@ def _is_running(run: RunRow) -> bool:
         return False
 
 
-def print_measures(out: Output, measures: Measures, *, as_json: bool) -> None:
+def print_measures(measures: Measures, *, as_json: bool) -> None:
     """Print a table, or one JSON object with every curve."""
     if as_json:
-        out.print_json(measures.record())
+        print_json(measures.record())
         return
     span = duration(measures.until - measures.since)
-    out.note(f"of {span} a program ran for {duration(measures.running_s)}; {plural(measures.slots, 'slot')} seen")
+    print_note(f"of {span} a program ran for {duration(measures.running_s)}; {plural(measures.slots, 'slot')} seen")
     rows = [_COLUMNS, _row("all", measures.all)]
     rows += [_row(f"priority {level}", one) for level, one in measures.by_priority.items()]
     for line in table_lines(rows):
-        out.print(line)
+        print_line(line)
 
 
 def _row(name: str, one: Measure) -> tuple[str, ...]:

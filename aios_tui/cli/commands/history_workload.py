@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from aios_tui.cli.output import local_time
 from engine.task import TaskState
 from engine.workloads.compression import create
 from engine.workloads.format import WorkloadHeader
@@ -55,6 +55,6 @@ def _format_filters(filters: dict[str, Any]) -> str:
     parts = []
     for name, value in filters.items():
         if value is not None:
-            shown = datetime.fromtimestamp(value).isoformat(" ", "seconds") if name in ("since", "until") else value
+            shown = local_time(value, "seconds") if name in ("since", "until") else value
             parts.append(f"{name} {shown}")
     return f": {', '.join(parts)}" if parts else ""

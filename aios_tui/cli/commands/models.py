@@ -12,7 +12,7 @@ import click
 from aios_tui.cli.commands import models_manage
 from aios_tui.cli.exit_codes import OK, USAGE
 from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_json, print_line, print_note
 
 if TYPE_CHECKING:
     from aios_tui.config.settings import Settings
@@ -31,15 +31,14 @@ def models(ctx: click.Context, /, as_json: bool) -> int:
     if ctx.invoked_subcommand is not None:
         return OK
     infos = asyncio.run(_inspect_cores(load_settings().settings))
-    out = Output()
     for info in infos:
         for model in info.models:
             if as_json:
-                out.print_json({"core": info.name, "default": _is_default(model, info), **asdict(model)})
+                print_json({"core": info.name, "default": _is_default(model, info), **asdict(model)})
             else:
-                out.print((f"{info.name:<12}  " if len(infos) > 1 else "") + _format_row(model, info))
+                print_line((f"{info.name:<12}  " if len(infos) > 1 else "") + _format_row(model, info))
         health = "; ".join(filter(None, (info.why if info.models else "", info.detail)))
-        out.note(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {health}")
+        print_note(f"core {info.name}{f' {info.version}' if info.version else ''}, {info.where}: {health}")
     return OK if any(info.models for info in infos) else USAGE
 
 
@@ -58,14 +57,13 @@ def fetch() -> None:
     from engine.cores.embedded.weights_fetch import fetch_weights
     from engine.errors import CoreError
 
-    out = Output()
     try:
         path = weights.find()
         weights.verify(path)
-        out.note("the weights are there and intact")
+        print_note("the weights are there and intact")
     except CoreError:  # none, or damaged
-        path = fetch_weights(progress=out.note)
-    out.print(str(path))
+        path = fetch_weights(progress=print_note)
+    print_line(str(path))
 
 
 async def _inspect_cores(settings: Settings) -> list[CoreInfo]:

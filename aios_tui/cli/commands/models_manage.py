@@ -8,13 +8,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from aios_tui.cli.exit_codes import OK, USAGE, CommandFailed
-from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output, duration
+from aios_tui.cli.options import json_option, load_settings, settings_options, with_options
+from aios_tui.cli.output import are_terminals, duration, print_json, print_line, print_note
 from aios_tui.cli.pull_progress import pull_progress
 from engine.errors import CoreError, UsageError
 from engine.sanitise import one_line
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from aios_tui.config.settings import Settings
     from engine.cores.model_management import ModelManager
     from engine.cores.port import Core, ModelInfo
+
+T = TypeVar("T")
 
 PROBE_S = 5.0
 """Seconds that `auto` waits for an Ollama server to answer."""
@@ -103,145 +106,133 @@ async def _pick_core(cores: list[ManagingCore], having: str | None, settings: Se
     return holders[0]
 
 
-def _with_core(work: Callable[[ManagingCore], Awaitable[None]], *, having: str | None = None) -> None:
-    """Run `work` on the managing core. Raises CommandFailed when the server refuses or breaks off."""
+def _with_core(having: str | None, work: Callable[[ManagingCore], Awaitable[T]]) -> T:
+    """Return the result of `work` on the managing core. Raises CommandFailed when the server refuses or breaks off."""
 
-    async def run() -> None:
+    async def run() -> T:
         async with managing_core(load_settings().settings, having) as core:
-            await work(core)
+            return await work(core)
 
     try:
-        asyncio.run(run())
+        return asyncio.run(run())
     except CoreError as error:
         raise CommandFailed(str(error)) from None
+
+
+def _on_core(*, installed: bool = True) -> Callable[[Callable[..., Awaitable[None]]], Callable[..., None]]:
+    """Run a coroutine on the managing core, its first argument; if `installed`, on the one that has the model."""
+
+    def decorate(work: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+        @wraps(work)
+        def command(name: str, **given: Any) -> None:
+            _with_core(name if installed else None, lambda core: work(core, name, **given))
+
+        return command
+
+    return decorate
 
 
 def _model_command(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], click.Command]:
     """Create a subcommand of `models` with the argument NAME, `options`, `--json` and the settings that pick a core."""
 
-    def decorate(command: Callable[..., Any]) -> click.Command:
-        argument = click.argument("name", metavar="NAME")
-        for option in (settings_options("config", "core"), json_option("Print JSON lines."), *options, argument):
-            command = option(command)
-        return click.command()(command)
-
-    return decorate
+    argument, json = click.argument("name", metavar="NAME"), json_option("Print JSON lines.")
+    add = with_options(argument, *options, json, settings_options("config", "core"))
+    return lambda command: click.command()(add(command))
 
 
 @_model_command()
-def show(name: str, as_json: bool) -> None:
+@_on_core()
+async def show(core: ManagingCore, name: str, *, as_json: bool) -> None:
     """Show a model: family, size, context, template and more."""
+    from aios_tui.formatting.models import details
 
-    async def work(core: ManagingCore) -> None:
-        from aios_tui.formatting.models import details
-
-        shown = await core.manager.show(name)
-        out = Output()
-        if as_json:
-            values: dict[str, Any] = asdict(shown)
-            out.print_json({"core": core.core.name, **values.pop("info"), **values})
-            return
-        out.print(shown.info.name)
-        for label, text in details(shown, time.time()):
-            for number, line in enumerate(text.splitlines() or [""]):
-                out.print(f"  {label if number == 0 else '':<12} {line}")
-
-    _with_core(work, having=name)
+    shown = await core.manager.show(name)
+    if as_json:
+        values: dict[str, Any] = asdict(shown)
+        print_json({"core": core.core.name, **values.pop("info"), **values})
+        return
+    print_line(shown.info.name)
+    for label, text in details(shown, time.time()):
+        for number, line in enumerate(text.splitlines() or [""]):
+            print_line(f"  {label if number == 0 else '':<12} {line}")
 
 
 @_model_command()
-def pull(name: str, as_json: bool) -> None:
+@_on_core(installed=False)
+async def pull(core: ManagingCore, name: str, *, as_json: bool) -> None:
     """Download a model to the server.
 
     Ctrl-C stops the download, and the next pull resumes it.
     """
+    with pull_progress(core.core.name, name, as_json=as_json) as report:
+        async with aclosing(core.manager.pull(name)) as steps:
+            async for step in steps:
+                report(step)
+    if not as_json:
+        found = await core.find_model(name)
+        print_note("pulled" if found is None or found.size is None else f"pulled, {_format_size(found.size)}")
+        print_line(name if found is None else found.name)
 
-    async def work(core: ManagingCore) -> None:
-        out = Output()
-        with pull_progress(core.core.name, name, out, as_json=as_json) as report:
-            async with aclosing(core.manager.pull(name)) as steps:
-                async for step in steps:
-                    report(step)
-        if not as_json:
-            found = await core.find_model(name)
-            out.note("pulled" if found is None or found.size is None else f"pulled, {_format_size(found.size)}")
-            out.print(name if found is None else found.name)
 
-    _with_core(work)
+async def _delete(core: ManagingCore, name: str, *, as_json: bool) -> None:
+    found = await core.find_model(name)
+    full_name = found.name if found else name
+    await core.manager.delete(full_name)
+    _print_done(core, full_name, "deleted", as_json=as_json)
+
+
+async def _question(core: ManagingCore, name: str) -> str:
+    """Return the question to ask before deletion; empty for an unknown model, which deleting it reports better."""
+    found = await core.find_model(name)
+    if found is None:
+        return ""
+    size = "" if found.size is None else f", {_format_size(found.size)}"
+    loaded = ", in memory now," if found.loaded else ""
+    return one_line(f"Delete {found.name}{size}{loaded} at {(await core.core.inspect()).where}?", 300)
 
 
 @_model_command(click.option("--yes", is_flag=True, help="Do not ask."))
-def rm(name: str, yes: bool, as_json: bool) -> int:
+def rm(name: str, *, yes: bool, as_json: bool) -> int:
     """Delete an installed model, after asking."""
-    if not yes:
-        question = _ask_question(name)
-        if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr)):
+    if not yes:  # asks outside the event loop, where ctrl-C ends the question
+        question = _with_core(name, lambda core: _question(core, name))
+        if not are_terminals(sys.stdin, sys.stderr):
             raise click.UsageError("no terminal to ask on: give --yes to delete it")
         if question and not click.confirm(question, err=True):
-            Output().note("not deleted")
+            print_note("not deleted")
             return USAGE
-
-    async def work(core: ManagingCore) -> None:
-        found = await core.find_model(name)
-        full_name = found.name if found else name
-        await core.manager.delete(full_name)
-        _print_done(core, full_name, "deleted", as_json=as_json)
-
-    _with_core(work, having=name)
+    _with_core(name, lambda core: _delete(core, name, as_json=as_json))
     return OK
-
-
-def _ask_question(name: str) -> str:
-    """Return the question to ask before deletion; empty for an unknown model, which deleting it reports better."""
-    question = ""
-
-    async def work(core: ManagingCore) -> None:
-        nonlocal question
-        found = await core.find_model(name)
-        if found is not None:
-            size = "" if found.size is None else f", {_format_size(found.size)}"
-            loaded = ", in memory now," if found.loaded else ""
-            question = one_line(f"Delete {found.name}{size}{loaded} at {(await core.core.inspect()).where}?", 300)
-
-    _with_core(work, having=name)
-    return question
 
 
 @_model_command(
     click.option("--keep-alive", metavar="TIME", help="Unload it when unused for TIME: seconds, 10m, 24h; -1: never.")
 )
-def load(name: str, keep_alive: str | None, as_json: bool) -> None:
+@_on_core()
+async def load(core: ManagingCore, name: str, *, keep_alive: str | None, as_json: bool) -> None:
     """Load a model into memory now."""
+    from aios_tui.formatting.models import memory, warning
 
-    async def work(core: ManagingCore) -> None:
-        from aios_tui.formatting.models import memory, warning
-
-        seconds = await core.manager.load(name, keep_alive)
-        if (found := await core.find_model(name)) is not None:
-            Output().note("; ".join(filter(None, (memory(found, time.time()), warning(found)))))
-        _print_done(
-            core, found.name if found else name, f"loaded in {duration(seconds)}", as_json=as_json, seconds=seconds
-        )
-
-    _with_core(work, having=name)
+    seconds = await core.manager.load(name, keep_alive)
+    if (found := await core.find_model(name)) is not None:
+        print_note("; ".join(filter(None, (memory(found, time.time()), warning(found)))))
+    done = f"loaded in {duration(seconds)}"
+    _print_done(core, found.name if found else name, done, as_json=as_json, seconds=seconds)
 
 
 @_model_command()
-def unload(name: str, as_json: bool) -> None:
+@_on_core()
+async def unload(core: ManagingCore, name: str, *, as_json: bool) -> None:
     """Remove a model from memory.
 
     One that is answering is removed when its requests have ended.
     """
-
-    async def work(core: ManagingCore) -> None:
-        await core.manager.unload(name)
-        found = await core.find_model(name)
-        busy = found is not None and found.loaded
-        if busy:
-            Output().note("it is still answering, and is unloaded when that has ended")
-        _print_done(core, found.name if found else name, "to be unloaded" if busy else "unloaded", as_json=as_json)
-
-    _with_core(work, having=name)
+    await core.manager.unload(name)
+    found = await core.find_model(name)
+    busy = found is not None and found.loaded
+    if busy:
+        print_note("it is still answering, and is unloaded when that has ended")
+    _print_done(core, found.name if found else name, "to be unloaded" if busy else "unloaded", as_json=as_json)
 
 
 COMMANDS = (show, pull, rm, load, unload)
@@ -251,9 +242,9 @@ def _print_done(core: ManagingCore, model: str, done: str, *, as_json: bool, sec
     """Print the line of data that says what was done."""
     if as_json:
         took = {} if seconds is None else {"seconds": round(seconds, 3)}
-        Output().print_json({"core": core.core.name, "model": model, "done": done, **took})
+        print_json({"core": core.core.name, "model": model, "done": done, **took})
     else:
-        Output().print(f"{model} {done}")
+        print_line(f"{model} {done}")
 
 
 def _format_size(count: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from aios_tui.cli.options import json_option, settings_options
-from aios_tui.cli.output import Output, task_json
+from aios_tui.cli.output import print_line, print_note, task_json
 from aios_tui.cli.remote import connect, print_kernel, task_row
 
 
@@ -17,7 +17,6 @@ from aios_tui.cli.remote import connect, print_kernel, task_row
 @settings_options("config", "db")
 def ps(ended: int, limit: int, client: str | None, as_json: bool) -> None:
     """List the tasks of the running console or service: running, queued in dispatch order, and held."""
-    out = Output()
     with connect() as remote:
         kernel = remote.get("/v1/kernel")
         listed = remote.get("/v1/tasks", ended=ended, limit=limit, client=client)
@@ -26,8 +25,8 @@ def ps(ended: int, limit: int, client: str | None, as_json: bool) -> None:
         ready = record["state"] == "queued" and not record.get("held")
         place += ready
         shown = place if ready and client is None else None
-        out.print(task_json(record) if as_json else task_row(record, shown))
+        print_line(task_json(record) if as_json else task_row(record, shown))
     if more := listed.get("more", 0):
-        out.note(f"{more} more queued; --limit N lists more")
+        print_note(f"{more} more queued; --limit N lists more")
     if not as_json:
         print_kernel(kernel, as_json=False)

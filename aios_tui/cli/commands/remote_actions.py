@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from aios_tui.cli.options import json_option, settings_options
-from aios_tui.cli.output import Output
+from aios_tui.cli.options import json_option, settings_options, with_options
+from aios_tui.cli.output import print_json, print_line
 from aios_tui.cli.remote import change_tasks, connect, print_kernel
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -24,11 +24,8 @@ def _task_command(name: str, past: str, help: str, *options: Decorator) -> click
         return change_tasks(ids, name, lambda _: past, as_json=as_json, body=body)
 
     argument = click.argument("ids", metavar="ID…", type=click.IntRange(1), nargs=-1, required=True)
-    decorators: list[Decorator] = [settings_options("config", "db"), json_option("Print one JSON line per task.")]
-    decorators += [*options, argument]
-    decorated: Callable[..., Any] = command
-    for decorator in decorators:
-        decorated = decorator(decorated)
+    json = json_option("Print one JSON line per task.")
+    decorated = with_options(argument, *options, json, settings_options("config", "db"))(command)
     codes = f"Exit code 1 when a task can't be {past}, 2 when no console or service runs."
     return click.command(name, help=f"{help}\n\n{codes}")(decorated)
 
@@ -91,6 +88,6 @@ def policy(name: str | None, as_json: bool) -> None:
     with connect() as remote:
         current = remote.get("/v1/policy") if name is None else remote.put("/v1/policy", {"policy": name})
     if as_json:
-        Output().print_json(current)
+        print_json(current)
     else:
-        Output().print(current["policy"])
+        print_line(current["policy"])

@@ -12,7 +12,7 @@ import click
 from aios_tui.cli.exit_codes import CommandFailed
 from aios_tui.cli.history_access import read_history
 from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output, duration, local_time
+from aios_tui.cli.output import duration, local_time, print_json, print_line, print_note
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
@@ -38,16 +38,15 @@ def runs(ctx: click.Context, /) -> None:
 def list_runs(limit: int, as_json: bool) -> None:
     """List runs, newest first."""
     rows: Sequence[ReplayRow] = read_history(lambda history: history.replays(limit), [])
-    out = Output()
     if not as_json and rows:
-        out.print(f"{'id':>5}  {'when':<16}  {'mode':<7}  {'tasks':>9}  {'waiting':>9}  {'policy':<16}  workload")
+        print_line(f"{'id':>5}  {'when':<16}  {'mode':<7}  {'tasks':>9}  {'waiting':>9}  {'policy':<16}  workload")
     for row in rows:
         if as_json:
-            out.print_json(row.model_dump())
+            print_json(row.model_dump())
         else:
-            out.print(_format_row(row))
+            print_line(_format_row(row))
     if not rows:
-        out.note("no run is saved")
+        print_note("no run is saved")
 
 
 @runs.command()
@@ -66,13 +65,12 @@ def show(ids: tuple[int, ...], report: Path | None, as_json: bool) -> None:
     none: list[ReplayDetail | None] = []
     details = [detail for detail in read_history(query, none) if detail is not None]
     _check_found(ids, [detail.row.id for detail in details])
-    from aios_tui.cli.runner.replay_output import print_results, write_report
+    from aios_tui.cli.runner.replay_results import print_results, write_report
 
     results = _gather_results(details)
-    out = Output()
     if report is not None:
-        write_report(report, results, out)
-    print_results(results, out, as_json=as_json)
+        write_report(report, results)
+    print_results(results, as_json=as_json)
 
 
 @runs.command()
@@ -85,7 +83,7 @@ def delete(ids: tuple[int, ...]) -> None:
         raise click.UsageError(f"no history at {path}")
     deleted = asyncio.run(_delete(path, ids))
     if deleted:
-        Output().note(f"{len(deleted)} deleted")
+        print_note(f"{len(deleted)} deleted")
     _check_found(ids, deleted)
 
 

@@ -8,7 +8,7 @@ import click
 
 from aios_tui.cli.exit_codes import OK, USAGE
 from aios_tui.cli.options import SETTINGS, json_option, read_settings, settings_options
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_error, print_json, print_line
 
 if TYPE_CHECKING:
     from aios_tui.config.settings import Loaded
@@ -26,14 +26,13 @@ def settings(as_json: bool) -> int:
     An invalid one is reported on stderr, and printed with its default; the exit code is 2 then.
     """
     loaded, problems = read_settings()
-    out = Output()
-    _print_settings(loaded, out, as_json=as_json)
+    _print_settings(loaded, as_json=as_json)
     for problem in problems:
-        out.error(problem)
+        print_error(problem)
     return USAGE if problems else OK
 
 
-def _print_settings(loaded: Loaded, out: Output, *, as_json: bool) -> None:
+def _print_settings(loaded: Loaded, *, as_json: bool) -> None:
     from aios_tui.config import paths
     from aios_tui.config.toml_text import toml_text
 
@@ -44,12 +43,12 @@ def _print_settings(loaded: Loaded, out: Output, *, as_json: bool) -> None:
             key: {"value": value, "from": loaded.origins.get(key, "default"), "help": fields[key].description or ""}
             for key, value in values.items()
         }
-        out.print_json({"config": str(loaded.config), "log": str(paths.log_file()), "settings": found})
+        print_json({"config": str(loaded.config), "log": str(paths.log_file()), "settings": found})
         return
     absent = "" if loaded.config.exists() else "   (does not exist)"
-    out.print(f"settings file  {loaded.config}{absent}")
-    out.print(f"log            {paths.log_file()}")
-    out.print()
+    print_line(f"settings file  {loaded.config}{absent}")
+    print_line(f"log            {paths.log_file()}")
+    print_line()
     values["cores"] = ", ".join(loaded.settings.cores)
     shown = {key: toml_text(value) for key, value in values.items()}
     first = max(len(key) for key in shown) + 2
@@ -57,6 +56,6 @@ def _print_settings(loaded: Loaded, out: Output, *, as_json: bool) -> None:
     for key, value in shown.items():
         origin = loaded.origins.get(key, "default")
         if len(value) <= widest:
-            out.print(f"{key:<{first}}{value:<{widest}}  {origin}")
+            print_line(f"{key:<{first}}{value:<{widest}}  {origin}")
         else:  # the origin goes to its column on the next line
-            out.print(f"{key:<{first}}{value}\n{'':<{first + widest}}  {origin}")
+            print_line(f"{key:<{first}}{value}\n{'':<{first + widest}}  {origin}")

@@ -9,7 +9,7 @@ import click
 from aios_tui.cli.exit_codes import FAILED, OK, CommandFailed
 from aios_tui.cli.generation_options import task_options
 from aios_tui.cli.options import given_options, has_model_option, json_option, settings_options
-from aios_tui.cli.output import Output, task_json
+from aios_tui.cli.output import print_line, print_note, task_json
 from aios_tui.cli.remote import connect, task_row
 from engine.wording import plural
 
@@ -41,7 +41,6 @@ def submit(prompts: tuple[str, ...], wait: bool, as_json: bool, **task: Any) -> 
     if has_model_option():
         defaults["model"] = given_options()["model"]
     specs, _ = read_tasks(prompts, defaults)
-    out = Output()
     code = OK
     ids: list[int] = []
     with connect() as remote:
@@ -49,17 +48,17 @@ def submit(prompts: tuple[str, ...], wait: bool, as_json: bool, **task: Any) -> 
             record = _post(remote, spec, before=len(ids))
             ids.append(record["id"])
             if not wait:
-                out.print(task_json(record) if as_json else str(record["id"]))
+                print_line(task_json(record) if as_json else str(record["id"]))
         for task_id in ids if wait else ():
             record = remote.wait(task_id)
             if record["state"] != "done":
                 code = FAILED
             if as_json:
-                out.print(task_json(record))
+                print_line(task_json(record))
             elif record["state"] == "done":
-                out.print(record["result"] or "")
+                print_line(record["result"] or "")
             else:
-                out.note(f"{task_row(record)}: {record['error'] or record['state']}")
+                print_note(f"{task_row(record)}: {record['error'] or record['state']}")
     return code
 
 

@@ -9,7 +9,7 @@ import click
 
 from aios_tui.cli.exit_codes import CommandFailed
 from aios_tui.cli.options import json_option, settings_options
-from aios_tui.cli.output import Output, duration
+from aios_tui.cli.output import duration, print_json, print_line, print_note
 from aios_tui.cli.remote import connect
 from engine.sanitise import one_line
 
@@ -25,19 +25,18 @@ if TYPE_CHECKING:
 @settings_options("config", "db")
 def watch(task: int | None, tokens: bool, past: bool, as_json: bool) -> None:
     """Follow the events of the running console or service until it stops; ctrl-C ends it."""
-    out = Output()
     with connect() as remote:
         if task is not None and _find_task(remote, task)["ended_at"] is not None:
-            out.note(f"task {task} has ended; see `aios-tui history show {task}`")
+            print_note(f"task {task} has ended; see `aios-tui history show {task}`")
             return
         for event in remote.events(task=task, tokens=tokens and as_json, past=past):
             if as_json:
-                out.print_json({"event": event.kind} | event.data)
+                print_json({"event": event.kind} | event.data)
             elif text := format_event(event):
-                out.print(f"{time.strftime('%H:%M:%S', time.localtime(event.data.get('at')))}  {text}")
+                print_line(f"{time.strftime('%H:%M:%S', time.localtime(event.data.get('at')))}  {text}")
             if task is not None and event.kind == "task_ended":
                 return
-    out.note("the service has stopped")
+    print_note("the service has stopped")
 
 
 def _find_task(remote: Remote, task: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aios_tui.cli.command_group import CommandGroup
-from aios_tui.cli.options import json_option, load_settings, settings_options
-from aios_tui.cli.output import Output
+from aios_tui.cli.options import json_option, load_settings, settings_options, with_options
+from aios_tui.cli.output import print_json, print_line, print_note
 from engine.errors import UsageError
 from engine.sanitise import one_line
 from engine.wording import plural
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
     from engine.workloads.reader import WorkloadReader
 
 
-def _output_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    command = click.option("--force", is_flag=True, help="Replace an existing file.")(command)
-    return click.option(
+_output_options = with_options(
+    click.option(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="The new file; .gz or .zst compresses it."
-    )(command)
-
-
+    ),
+    click.option("--force", is_flag=True, help="Replace an existing file."),
+)
 _seed_option = click.option(
     "--seed", type=int, default=0, metavar="N", help="Random seed, 0 by default; the same seed makes the same file."
 )
@@ -127,14 +126,13 @@ def show(workload: str, as_json: bool) -> None:
     from aios_tui.cli.workload_summary import summary_lines, summary_record
     from engine.workloads.summary import summarise
 
-    out = Output()
     with _open_readers([workload]) as (reader,):
         summary = summarise(reader)
         if as_json:
-            out.print_json(summary_record(reader.path.name, summary))
+            print_json(summary_record(reader.path.name, summary))
         else:
             for line in summary_lines(reader.path.name, summary):
-                out.print(line)
+                print_line(line)
 
 
 @workload.command()
@@ -190,22 +188,21 @@ def samples(name: str | None, output: Path | None) -> None:
     """List the sample workloads of the program, or copy one."""
     from engine.workloads.samples import SAMPLES, copy, get
 
-    out = Output()
     if output is None:
         for sample in SAMPLES if name is None else [get(name)]:
-            out.print(f"{sample.name:<14} {sample.description}")
+            print_line(f"{sample.name:<14} {sample.description}")
         return
     if name is None:
         raise click.UsageError("which sample? give its NAME")
     _check_free(output, force=False)
     copy(get(name), output)
-    out.note(f"written to {output}")
+    print_note(f"written to {output}")
 
 
 @contextmanager
 def _open_readers(names: Iterable[str]) -> Iterator[list[WorkloadReader]]:
     """Provide readers of the named workloads. Raises UsageError."""
-    from aios_tui.workloads.files import find_workload
+    from aios_tui.workloads.catalogue import find_workload
     from engine.workloads.reader import WorkloadReader
 
     folder = load_settings().settings.workloads_folder
@@ -220,7 +217,7 @@ def _save(output: Path, force: bool, header: WorkloadHeader, items: Iterable[Ite
 
     _check_free(output, force)
     count = save(output, header, items)
-    Output().note(f"{plural(count, 'task')} written to {output}")
+    print_note(f"{plural(count, 'task')} written to {output}")
 
 
 def _check_free(path: Path, force: bool) -> None:

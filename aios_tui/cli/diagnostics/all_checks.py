@@ -14,8 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from aios_tui import __version__
-from aios_tui.cli.diagnostics.check import Check
-from aios_tui.cli.diagnostics.core_checks import core_checks
+from aios_tui.cli.diagnostics.core_checks import Check, core_checks
 from aios_tui.cli.options import unknown_theme
 from aios_tui.cli.output import has_terminal
 from aios_tui.config import paths

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
-from aios_tui.cli.diagnostics.check import Check
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
 from engine.cores.discovery import DiscoveredCore, discover_cores
@@ -12,6 +13,16 @@ from engine.errors import AiosError
 from engine.wording import plural
 
 _NOTHING = "start Ollama, `aios-tui models fetch` for the embedded model, or choose another core with --core"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `doctor`; `advice` says what to do about it."""
+
+    name: str
+    state: Literal["ok", "warn", "fail"]
+    detail: str
+    advice: str = ""
 
 
 async def core_checks(settings: Settings) -> list[Check]:
@@ -41,29 +52,20 @@ def _keys() -> Check:
 def _checks(cores: Sequence[DiscoveredCore]) -> Iterator[Check]:
     other_usable = any(core.chosen and core.usable for core in cores)
     for core in cores:
-        if core.chosen or core.configured:
-            yield _check_configured(core, alone=not other_usable)
+        named = core.chosen or core.configured  # by the settings; the others were discovered
+        if core.usable and (named or core.kind != "embedded"):
+            yield Check("core" if named else core.kind, "warn" if core.problem else "ok", _summary(core), core.problem)
+        elif named:
+            problem = f"{core.name}: {core.problem or 'not healthy'}"
+            if core.chosen and not other_usable:
+                yield Check("core", "fail", problem, "or choose another with --core")
+            else:
+                yield Check("core", "warn", problem, "its tasks wait until it is available" if core.chosen else "")
+        elif core.problem.startswith("OLLAMA_HOST"):
+            yield Check(core.kind, "fail", core.problem, "fix OLLAMA_HOST")
         elif core.kind != "embedded":  # it has a check of its own
-            yield _check_discovered(core)
-
-
-def _check_configured(core: DiscoveredCore, *, alone: bool) -> Check:
-    """Check a core that tasks run on or that is configured; `alone` when no other core can run tasks."""
-    if core.usable:
-        return Check("core", "warn" if core.problem else "ok", _summary(core), core.problem)
-    problem = f"{core.name}: {core.problem or 'not healthy'}"
-    if core.chosen and alone:
-        return Check("core", "fail", problem, "or choose another with --core")
-    return Check("core", "warn", problem, "its tasks wait until it is available" if core.chosen else "")
-
-
-def _check_discovered(core: DiscoveredCore) -> Check:
-    """Check a core that was discovered, and that no setting names."""
-    if core.usable:
-        return Check(core.kind, "warn" if core.problem else "ok", _summary(core), core.problem)
-    if core.problem.startswith("OLLAMA_HOST"):
-        return Check(core.kind, "fail", core.problem, "fix OLLAMA_HOST")
-    return Check(core.kind, "warn", core.problem or "not healthy", "ignore it unless you want to use this core")
+            advice = "ignore it unless you want to use this core"
+            yield Check(core.kind, "warn", core.problem or "not healthy", advice)
 
 
 def _summary(core: DiscoveredCore) -> str:

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aios_tui.cli.exit_codes import FAILED, INTERRUPTED, OK
-from aios_tui.cli.output import Output, table_lines
+from aios_tui.cli.output import print_line, print_note, table_lines
 from aios_tui.cli.runner.signals import Interrupted, Stopper
 from aios_tui.config import paths
 from aios_tui.config.settings import Settings
 from aios_tui.reporting import bench_results
-from aios_tui.reporting.bench_results import BenchLevel, BenchResult, Figures
-from engine.benchmark import MOST_STREAMS, BenchReply, Work, level, load_time, measure, overlap, warm_up
+from aios_tui.reporting.bench_results import BenchResult
+from engine.benchmark import MOST_STREAMS, BenchReply, Level, Work, level, load_time, measure, overlap, warm_up
 from engine.cores.core_spec import CoreSpec
 from engine.cores.factory import choose_core, make_core
 from engine.cores.port import Core, CoreInfo
@@ -45,32 +45,27 @@ class BenchPlan:
 
 
 async def run_bench(plan: BenchPlan) -> int:
-    """Carry out `plan`. Returns the exit code.
-
-    Raises:
-        AiosError: nothing was measured.
-    """
-    out = Output()
+    """Carry out `plan`. Returns the exit code. Raises AiosError: nothing was measured."""
     spec = await _find_core(plan)
     most = max(plan.streams or (*DEFAULT_STREAMS, spec.config.slots or 1))
     core = _make_core(plan, spec, MOST_STREAMS if _seeks_limit(plan, spec) else most)
     with Stopper() as stopper:
-        measurement = _Measurement(plan, spec, core, out)
+        measurement = _Measurement(plan, spec, core)
         try:
             code = await measurement.run(stopper)
         finally:
             await core.stop(drain_s=0)
     bench = measurement.result()
     if bench is None:
-        out.note("nothing was measured")
+        print_note("nothing was measured")
         return code
     bench_results.keep(paths.bench_file(), bench)
     if plan.as_json:
-        out.print(bench.model_dump_json())
+        print_line(bench.model_dump_json())
     else:
         for line in _format_result(bench):
-            out.print(line)
-    out.note(f"saved in {paths.bench_file()}; `aios-tui replay --virtual --calibrate bench:{bench.core}` uses it")
+            print_line(line)
+    print_note(f"saved in {paths.bench_file()}; `aios-tui replay --virtual --calibrate bench:{bench.core}` uses it")
     return code
 
 
@@ -102,8 +97,8 @@ def _make_core(plan: BenchPlan, spec: CoreSpec, slots: int) -> Core:
 class _Measurement:
     """Measure one number of streams after the other; `result` is what has been measured so far."""
 
-    def __init__(self, plan: BenchPlan, spec: CoreSpec, core: Core, out: Output) -> None:
-        self._plan, self._spec, self._core, self._out = plan, spec, core, out
+    def __init__(self, plan: BenchPlan, spec: CoreSpec, core: Core) -> None:
+        self._plan, self._spec, self._core = plan, spec, core
         self._info: CoreInfo | None = None
         self._model = ""
         self._load_s: float | None = None
@@ -114,12 +109,12 @@ class _Measurement:
         try:
             await stopper.run(self._measure())
         except Interrupted:
-            self._out.note("interrupted")
+            print_note("interrupted")
             return stopper.code or INTERRUPTED
         except CoreError as error:
             if not any(self._batches.values()):
                 raise
-            self._out.note(f"stopped: {error}")
+            print_note(f"stopped: {error}")
             return FAILED
         return OK
 
@@ -132,7 +127,7 @@ class _Measurement:
         if not self._model:
             raise CoreError(info.detail or f"core {self._core.name} has no default model; name one with --model")
         work = self._work()
-        self._out.note(f"measuring core {self._core.name}, {self._model}, {info.where}")
+        print_note(f"measuring core {self._core.name}, {self._model}, {info.where}")
         if self._spec.config.family == "embedded":
             self._load_s = started
         else:
@@ -142,16 +137,16 @@ class _Measurement:
             batches = self._batches[streams] = []
             async for batch in measure(self._core, streams, work):
                 batches.append(batch)
-                self._out.note(f"{plural(streams, 'stream')}, run {len(batches)} of {self._plan.runs}")
+                print_note(f"{plural(streams, 'stream')}, run {len(batches)} of {self._plan.runs}")
 
     async def _measure_load(self) -> None:
         try:
             self._load_s = await load_time(self._core, self._model)
         except CoreError as error:
-            self._out.note(f"load time not measured: {error}")
+            print_note(f"load time not measured: {error}")
         else:
             if self._load_s is not None:
-                self._out.note(f"loaded in {self._load_s:.2f} s")
+                print_note(f"loaded in {self._load_s:.2f} s")
 
     def _stream_counts(self) -> Iterator[int]:
         """Yield the numbers of streams to measure; for Ollama, doubled until the server runs no more at once."""
@@ -168,14 +163,8 @@ class _Measurement:
 
     def _work(self) -> Work:
         plan = self._plan
-        return Work(
-            self._model,
-            plan.tokens,
-            plan.prompt_tokens,
-            plan.runs,
-            plan.settings.first_token_s or None,
-            plan.settings.gap_s or None,
-        )
+        limits = plan.settings.first_token_s or None, plan.settings.gap_s or None
+        return Work(self._model, plan.tokens, plan.prompt_tokens, plan.runs, *limits)
 
     def result(self) -> BenchResult | None:
         """Return what was measured, None when nothing was."""
@@ -190,7 +179,7 @@ class _Measurement:
             version=self._info.version,
             where=self._info.where,
             load_s=self._load_s,
-            levels=tuple(BenchLevel.of(each) for each in levels),
+            levels=tuple(levels),
         )
 
 
@@ -217,17 +206,8 @@ def _format_limit(bench: BenchResult) -> str:
     return f"of {top.streams} requests in flight the server ran {found} at a time: slots = {found} is its real number"
 
 
-def _row(measured: BenchLevel) -> tuple[str, ...]:
-    return (
-        str(measured.streams),
-        _format_spread(measured.ttft_s, 2),
-        _format_spread(measured.tpot_s, 4),
-        _format_spread(measured.stream_tps, 1),
-        _format_spread(measured.total_tps, 1),
-        _format_spread(measured.prompt_tps, 0),
-        str(measured.at_once),
-    )
-
-
-def _format_spread(figures: Figures, digits: int) -> str:
-    return f"{figures.median:.{digits}f} ({figures.low:.{digits}f}–{figures.high:.{digits}f})"
+def _row(measured: Level) -> tuple[str, ...]:
+    digits = {"ttft_s": 2, "tpot_s": 4, "stream_tps": 1, "total_tps": 1, "prompt_tps": 0}
+    spreads = [(getattr(measured, name), places) for name, places in digits.items()]
+    shown = (f"{each.median:.{n}f} ({each.low:.{n}f}–{each.high:.{n}f})" for each, n in spreads)
+    return str(measured.streams), *shown, str(measured.at_once)

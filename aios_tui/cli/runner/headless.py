@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from aios_tui.cli.exit_codes import FAILED, INTERRUPTED, OK
-from aios_tui.cli.output import Output, OutputLost
+from aios_tui.cli.output import OutputLost, print_note
 from aios_tui.cli.runner.signals import Interrupted, Stopper
 from aios_tui.cli.runner.task_report import TaskReport
 from aios_tui.config.settings import Settings
@@ -40,20 +40,19 @@ async def run_headless(
     """
     runtime = Runtime(settings)
     runtime.record_to = record
-    out = Output()
     with Stopper() as stopper:
         try:
             await runtime.open()
             for problem in runtime.agent_problems:
-                out.note(problem)
+                print_note(problem)
             _check_agents(runtime, specs or (), origins)
             recovery = await stopper.run(runtime.start(recover=specs is None, paused=True))
-            pending = await _accept(runtime, specs, recovery, out, origins)
-            with TaskReport(out, total=len(pending) + len(recovery.failed), as_json=as_json) as report:
+            pending = await _accept(runtime, specs, recovery, origins)
+            with TaskReport(total=len(pending) + len(recovery.failed), as_json=as_json) as report:
                 await _report_failed(runtime, recovery.failed, report)
                 return await _run(runtime, stopper, pending, report)
         except Interrupted:
-            out.note("interrupted before any task was accepted")
+            print_note("interrupted before any task was accepted")
             return stopper.code or INTERRUPTED
         finally:
             await runtime.close()
@@ -81,18 +80,18 @@ async def _run(runtime: Runtime, stopper: Stopper, pending: dict[int, TaskSpec],
 
 
 async def _accept(
-    runtime: Runtime, specs: Sequence[TaskSpec] | None, recovery: Recovery, out: Output, origins: Sequence[str]
+    runtime: Runtime, specs: Sequence[TaskSpec] | None, recovery: Recovery, origins: Sequence[str]
 ) -> dict[int, TaskSpec]:
     """Submit all tasks to the paused kernel, before the first is dispatched. Returns those to run, by id."""
     infos = await runtime.kernel.inspect()
     for line in runtime.describe_cores():
-        out.note(line)
+        print_note(line)
     if specs is None:
-        out.note(_format_recovery(recovery))
+        print_note(_format_recovery(recovery))
         return {task.id: task.spec for task in recovery.queued if not task.held}  # nobody here could release the others
     _check_models(specs, infos, origins)
     ids = await runtime.kernel.submit_many(specs)
-    out.note(f"{len(ids)} accepted, policy {runtime.kernel.policy.name}")
+    print_note(f"{len(ids)} accepted, policy {runtime.kernel.policy.name}")
     return dict(zip(ids, specs, strict=True))
 
 

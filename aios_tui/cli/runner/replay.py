@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from aios_tui.cli.output import Output
-from aios_tui.cli.runner.replay_output import print_results, write_report
 from aios_tui.cli.runner.replay_plan import ReplayPlan
+from aios_tui.cli.runner.replay_results import print_results, write_report
 from aios_tui.reporting.results import Results
-from aios_tui.workloads.files import find_workload
+from aios_tui.workloads.catalogue import find_workload
 
 
 async def run_replay(plan: ReplayPlan) -> int:
@@ -19,19 +18,18 @@ async def run_replay(plan: ReplayPlan) -> int:
         from aios_tui.reporting.folder import prepare
 
         prepare(plan.report)
-    out = Output()
     results: Results | None
     with find_workload(plan.workload, plan.settings.workloads_folder) as path:
         if plan.virtual:
             from aios_tui.cli.runner.replay_virtual import run_virtual
 
-            results, code = await run_virtual(plan, path, out)
+            results, code = await run_virtual(plan, path)
         else:
             from aios_tui.cli.runner.replay_live import run_live
 
-            results, code = await run_live(plan, path, out)
+            results, code = await run_live(plan, path)
     if results is not None:
         if plan.report is not None:
-            write_report(plan.report, results, out)
-        print_results(results, out, as_json=plan.as_json)
+            write_report(plan.report, results)
+        print_results(results, as_json=plan.as_json)
     return code

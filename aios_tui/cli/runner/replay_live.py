@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aios_tui.cli.exit_codes import FAILED, INTERRUPTED, OK
-from aios_tui.cli.output import Output
+from aios_tui.cli.output import print_note
 from aios_tui.cli.progress import counting_bar
-from aios_tui.cli.runner.replay_keep import keep_runs
 from aios_tui.cli.runner.replay_plan import ReplayPlan
+from aios_tui.cli.runner.replay_results import keep_runs
 from aios_tui.cli.runner.signals import Interrupted, Stopper
 from aios_tui.reporting.results import Results, gather
 from aios_tui.runtime.runtime import Runtime
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
 
-async def run_live(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results | None, int]:
+async def run_live(plan: ReplayPlan, path: Path) -> tuple[Results | None, int]:
     """Replay the plan's workload under each of its policies; on ctrl-C return what was measured so far.
 
     Returns the results, None when no task was sent, and the exit code.
@@ -43,10 +44,9 @@ async def run_live(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results |
     runs: list[tuple[Run, bool]] = []
     policies = [policy.name for policy in plan.policies] or [_first_policy(workload) or plan.settings.policy]
     code = OK
-    notes: list[str] = []
     with Stopper() as stopper:
         for policy in policies:
-            replay = _PolicyRun(plan, workload, policy, out)
+            replay = _PolicyRun(plan, workload, policy)
             try:
                 run, complete = await replay.play(stopper)
             except Interrupted:
@@ -55,20 +55,19 @@ async def run_live(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results |
             except AiosError as error:
                 if not runs:
                     raise
-                out.note(f"{policy} was not run: {error}")  # the runs before it are reported all the same
+                print_note(f"{policy} was not run: {error}")  # the runs before it are reported all the same
                 code = FAILED
                 break
             runs.append((run, complete))
-            notes += [note for note in replay.notes if note not in notes]
             if not complete:
                 code = stopper.code or FAILED
                 break
     if not runs:
-        out.note("interrupted before any task was sent")
+        print_note("interrupted before any task was sent")
         return None, code
     if any(_failures(run, workload) for run, _ in runs):
         code = code or FAILED
-    return gather(path.name, runs, notes), code
+    return gather(path.name, runs), code
 
 
 def _first_policy(workload: Workload) -> str | None:
@@ -83,15 +82,13 @@ def _failures(run: Run, workload: Workload) -> int:
     return sum(run.tasks.ids[index] not in planned for index in run.failed)
 
 
+@dataclass(frozen=True, slots=True)
 class _PolicyRun:
     """One run under one policy, with its own runtime, kernel and core."""
 
-    def __init__(self, plan: ReplayPlan, workload: Workload, policy: str, out: Output) -> None:
-        self._plan = plan
-        self._workload = workload
-        self._policy = policy
-        self._out = out
-        self.notes: list[str] = []
+    _plan: ReplayPlan
+    _workload: Workload
+    _policy: str
 
     async def play(self, stopper: Stopper) -> tuple[Run, bool]:
         """Return the run, and True if it is complete. Raises Interrupted when no task was sent."""
@@ -103,7 +100,7 @@ class _PolicyRun:
             await stopper.run(runtime.start(recover=False))
             infos = await stopper.run(runtime.kernel.inspect())
             for line in runtime.describe_cores():
-                self._out.note(f"{self._policy} on {line}")
+                print_note(f"{self._policy} on {line}")
             replay = LiveReplay(
                 runtime.kernel,
                 self._workload,
@@ -121,7 +118,7 @@ class _PolicyRun:
             await asyncio.gather(*cancelling)
             if self._plan.keep:
                 results = gather(self._workload.name, [(run, complete)]).results
-                await keep_runs(runtime.store, self._workload.name, results, self._out, runtime.core_names)
+                await keep_runs(runtime.store, self._workload.name, results, runtime.core_names)
             return run, complete
         finally:
             await runtime.close()
@@ -135,11 +132,11 @@ class _PolicyRun:
                 await stopper.run(replay.run())
                 return True
             except Interrupted:
-                self._out.note("interrupted: the tasks that had not ended are cancelled")
+                print_note("interrupted: the tasks that had not ended are cancelled")
             except AiosError as error:
                 if not replay.task_ids:
                     raise
-                self._out.note(f"stopped: {error}")
+                print_note(f"stopped: {error}")
         return False
 
     def _override(self, spec: TaskSpec) -> TaskSpec:

@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 from aios_tui.cli.exit_codes import OK
-from aios_tui.cli.output import Output
-from aios_tui.cli.runner.replay_keep import keep_virtual
+from aios_tui.cli.output import print_note
 from aios_tui.cli.runner.replay_plan import ReplayPlan
+from aios_tui.cli.runner.replay_results import keep_virtual
 from aios_tui.config import paths
 from aios_tui.reporting.results import Results, gather
 from aios_tui.workloads.calibration import Calibration, from_bench, from_history
@@ -22,16 +22,16 @@ from engine.wording import plural
 from persistence import History, SqliteStore
 
 
-async def run_virtual(plan: ReplayPlan, path: Path, out: Output) -> tuple[Results, int]:
+async def run_virtual(plan: ReplayPlan, path: Path) -> tuple[Results, int]:
     """Simulate the plan's workload under each of its policies. Returns the results and the exit code.
 
     The code is 0: a simulated task fails only when the workload cancels it.
     """
     results = await asyncio.to_thread(_simulate, plan, path, await _calibrate(plan))
     for note in results.notes:
-        out.note(note)
+        print_note(note)
     if plan.keep:
-        await keep_virtual(SqliteStore(plan.settings.db, program="replay"), results, out)
+        await keep_virtual(SqliteStore(plan.settings.db, program="replay"), results)
     return results, OK
 
 
@@ -87,6 +87,6 @@ async def _calibrate(plan: ReplayPlan) -> Calibration:
         return await asyncio.to_thread(from_bench, paths.bench_file(), core, plan.settings.slots or 1, seed=plan.seed)
     try:
         async with History(plan.settings.db) as history:
-            return await from_history(history, seed=plan.seed)
+            return from_history(await history.timings(), seed=plan.seed)
     except ValueError as error:
         raise UsageError(f"--calibrate: {error}") from None

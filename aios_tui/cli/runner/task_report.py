@@ -7,7 +7,7 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
-from aios_tui.cli.output import Output, duration, task_json
+from aios_tui.cli.output import are_terminals, duration, print_line, print_note, task_json
 from aios_tui.cli.progress import counting_bar
 from engine.sanitise import one_line
 from engine.task import TaskRecord, TaskState
@@ -24,8 +24,7 @@ class TaskReport(AbstractContextManager["TaskReport"]):
         bad: number of tasks that failed or were cancelled.
     """
 
-    def __init__(self, out: Output, *, total: int, as_json: bool) -> None:
-        self._out = out
+    def __init__(self, *, total: int, as_json: bool) -> None:
         self._total = total
         self._as_json = as_json
         self._counts = dict.fromkeys((TaskState.DONE, TaskState.FAILED, TaskState.CANCELLED), 0)
@@ -54,17 +53,17 @@ class TaskReport(AbstractContextManager["TaskReport"]):
 
             self._bar.console.print(Text(one_line(text, 1000)))
         else:
-            self._out.note(text)
+            print_note(text)
 
     def add(self, record: TaskRecord) -> None:
         """Print the result of a task that has ended, and count it."""
         self._counts[record.state] += 1
         self._ended = time.monotonic()  # what follows, such as sending telemetry, is not part of the run
-        shared = self._bar if sys.stdout is not None and sys.stdout.isatty() else None
+        shared = self._bar if are_terminals(sys.stdout) else None
         if shared is not None:
             shared.stop()  # stdout and the bar share a terminal: clear the line
         if self._as_json:
-            self._out.print(task_json(record))
+            print_line(task_json(record))
         else:
             self._print_result(record)
         if self._bar is not None:
@@ -74,13 +73,13 @@ class TaskReport(AbstractContextManager["TaskReport"]):
 
     def _print_result(self, record: TaskRecord) -> None:
         if self._total > 1:
-            self._out.print(format_heading(record))
+            print_line(format_heading(record))
         if record.state is TaskState.DONE:
-            self._out.print((record.result or "").strip())
+            print_line((record.result or "").strip())
         else:
             self.note(f"task {record.id} {record.state}: {record.error or 'no reason given'}")
         if self._total > 1:
-            self._out.print()
+            print_line()
 
     def finish(self) -> None:
         """Remove the bar, and print the counts and the time."""

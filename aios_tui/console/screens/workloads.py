@@ -24,7 +24,7 @@ from aios_tui.console.widgets.hint_bar import Flow, Hints, hint
 from aios_tui.console.widgets.workload_list import WorkloadDetails, WorkloadList
 from aios_tui.console.widgets.workload_summary import head_of, switches_text
 from aios_tui.workloads import catalogue
-from aios_tui.workloads.calibration import ASSUMED, newest_or_assumed, rates_text
+from aios_tui.workloads.calibration import ASSUMED, NEWEST, newest_or_assumed, rates_text
 from aios_tui.workloads.catalogue import CatalogueEntry
 from aios_tui.workloads.simulation import SimulationSetup, round_counter, simulate_policies
 from engine.errors import AiosError, UsageError
@@ -127,7 +127,7 @@ class WorkloadScreen(ConsoleScreen[None]):
     async def _measure(self) -> None:
         """Measure the models' speed from the history, for simulations; unknown speeds stay assumed."""
         try:
-            self.measured = await newest_or_assumed(self.console.runtime.history)
+            self.measured = newest_or_assumed(await self.console.runtime.history.timings(NEWEST))
         except AiosError as error:
             self._show_problem(str(error))
         rates = f"{rates_text(self.measured.service.rates)}  {self.measured.origin}"

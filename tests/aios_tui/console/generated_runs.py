@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from aios_tui.reporting.run_store import MemoryRuns
 from engine.replay.inputs import build_input
 from engine.replay.simulate import Capacity, simulate
 from engine.replay.tables import Run
 from engine.scheduling import parse_policy
 from engine.workloads.generate import TaskClass, generate
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.scene import NOW
 
 POLICIES = ("fifo", "npps", "npps:ageing=60")

@@ -12,12 +12,13 @@ from aios_tui.console.app import ConsoleApp
 from engine.events import Event
 from tests.aios_tui.console import scene
 from tests.aios_tui.console.fake_runtime import FakeRuntime
+from tests.aios_tui.console.memory_runs import MemoryRuns
 
 
 def app_over(events: Sequence[Event] | None = None, **runtime: Any) -> ConsoleApp:
     """A console whose clock stands at the scene's moment."""
     fake = FakeRuntime(scene.whole() if events is None else events, **runtime)
-    return ConsoleApp(fake, now=lambda: scene.NOW)
+    return ConsoleApp(fake, now=lambda: scene.NOW, runs=MemoryRuns())
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from aios_tui.config.settings import Settings
 from aios_tui.console.app import ConsoleApp
 from aios_tui.runtime.runtime import Runtime
 from engine.task import TaskSpec
+from tests.aios_tui.console.memory_runs import MemoryRuns
 
 FONT_FACE = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 """Fonts that a viewer would fetch from the network; the picture does with the viewer's own."""
@@ -49,7 +50,7 @@ async def draw(file: Path, theme: str | None) -> None:
         )
         runtime = Runtime(settings)
         await runtime.open()
-        app = ConsoleApp(runtime)
+        app = ConsoleApp(runtime, runs=MemoryRuns())
         try:
             async with app.run_test(size=(120, 36)) as pilot:
                 while not app.live:

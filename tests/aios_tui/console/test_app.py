@@ -7,12 +7,13 @@ import asyncio
 from aios_tui.console.app import ConsoleApp
 from engine.task import TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeRuntime
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.settling import until
 
 
 async def test_the_console_opens_and_q_leaves_it_with_the_session_closed() -> None:
     runtime = FakeRuntime()
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert app.live
@@ -25,7 +26,7 @@ async def test_the_console_opens_and_q_leaves_it_with_the_session_closed() -> No
 async def test_a_task_can_be_written_while_the_core_starts() -> None:
     gate = asyncio.Event()
     runtime = FakeRuntime(gate=gate)
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await pilot.press("i", *"quit, xylophone", "enter")
         assert not app.live

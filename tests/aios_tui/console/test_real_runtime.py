@@ -20,6 +20,7 @@ from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.runtime.runtime import Runtime
 from engine.task import KernelState, TaskState
 from tests.aios_tui.console.helpers import lines
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.waiting import within
 
 QUICK = "scripted:ttft=0,tps=0,tokens=5"
@@ -33,7 +34,7 @@ class RecordingApp(ConsoleApp):
 
     def __init__(self, runtime: ConsoleRuntime) -> None:
         self.notices = [""]
-        super().__init__(runtime)
+        super().__init__(runtime, runs=MemoryRuns())
 
     @property
     def last_notice(self) -> str:

@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from aios_tui.config.settings import load_settings
 from aios_tui.runtime.runtime import Runtime
 from engine.cores.port import CoreInfo, SlotState
 from engine.events import Event, SlotChanged
 from engine.kernel import Kernel
 from engine.task import Task, TaskSpec, TaskState
 from persistence import History
+from tests.aios_tui.config.helpers import load_settings
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.waiting import PATIENCE_S
 

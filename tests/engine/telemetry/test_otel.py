@@ -20,7 +20,7 @@ from opentelemetry.semconv._incubating.attributes import gen_ai_attributes
 from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.trace import SpanKind, StatusCode
 
-from aios_tui.config.settings import Settings, load_settings
+from aios_tui.config.settings import Settings
 from aios_tui.runtime.exporters import Exports
 from aios_tui.runtime.runtime import Runtime
 from engine import events as e
@@ -33,6 +33,7 @@ from engine.kernel import Kernel
 from engine.task import AttemptState, Task, TaskSpec, TaskState
 from engine.telemetry.measurements import Measurement, Measurements
 from engine.telemetry.otel import OpenTelemetryExporter
+from tests.aios_tui.config.helpers import load_settings
 from tests.engine.kernel.helpers import GateCore, make_kernel
 from tests.engine.telemetry.collector import Collector
 from tests.waiting import PATIENCE_S

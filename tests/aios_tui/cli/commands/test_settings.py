@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aios_tui.config.settings import Settings, load_settings
+from aios_tui.config.settings import Settings
 from engine.errors import UsageError
 from engine.kernel import KernelConfig
 from tests.aios_tui.cli.helpers import Here
+from tests.aios_tui.config.helpers import load_settings
 
 
 def written(folder: Path, text: str | bytes) -> Path:

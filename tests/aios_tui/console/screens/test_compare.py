@@ -16,12 +16,13 @@ from aios_tui.console.app import ConsoleApp
 from aios_tui.console.screens.compare import CompareScreen, RunList
 from aios_tui.console.widgets.comparison_plots import Plot
 from aios_tui.reporting.comparison import LETTERS, measured, suggested
-from aios_tui.reporting.run_store import HistoryRuns, MemoryRuns, StoredRun, plain_name
+from aios_tui.reporting.run_store import Runs, StoredRun, plain_name
 from aios_tui.runtime.runtime import Runtime
 from engine.errors import StoreError, UsageError
 from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.generated_runs import POLICIES, kept, made
 from tests.aios_tui.console.helpers import opened, text
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.scene import NOW
 from tests.aios_tui.console.settling import settle
 
@@ -225,14 +226,14 @@ async def test_runs_are_kept_in_the_history_and_there_next_time(tmp_path: Path) 
     await first.open()
     try:
         run = made("npps", count=50)
-        id_ = await HistoryRuns(first).keep("evening.jsonl", run, at=NOW, complete=False)
-        other = await HistoryRuns(first).keep("evening.jsonl", made("fifo", count=50), at=NOW)
+        id_ = await Runs(first).keep("evening.jsonl", run, at=NOW, complete=False)
+        other = await Runs(first).keep("evening.jsonl", made("fifo", count=50), at=NOW)
     finally:
         await first.close()
     second = Runtime(settings)
     await second.open()
     try:
-        runs = HistoryRuns(second)
+        runs = Runs(second)
         listed = await runs.listed()
         assert [(each.id, each.policy, each.tasks, each.complete) for each in listed] == [
             (other, "fifo", 50, True),

@@ -15,12 +15,13 @@ from aios_tui.console.screen_keys import SCREENS, Scope
 from aios_tui.console.screens.help import HelpScreen
 from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.helpers import opened
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.screen_text import screen_text
 from tests.aios_tui.console.settling import until
 
 
 async def test_every_action_is_there_with_its_key() -> None:
-    app = ConsoleApp(FakeRuntime())
+    app = ConsoleApp(FakeRuntime(), runs=MemoryRuns())
     async with app.run_test(size=(120, 90)) as pilot:
         await pilot.pause()
         await pilot.press("question_mark")
@@ -36,7 +37,7 @@ async def test_every_action_is_there_with_its_key() -> None:
 async def test_files_are_told_as_they_are() -> None:
     runtime = FakeRuntime()
     runtime.settings = Settings(db=Path("/tmp/[/foo]/\x1b]0;x\x07aios.db"))  # type: ignore[attr-defined]
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     async with app.run_test(size=(100, 90)) as pilot:
         await pilot.pause()
         app.push_screen(HelpScreen("main", "results"))
@@ -49,7 +50,7 @@ async def test_files_are_told_as_they_are() -> None:
 
 @pytest.mark.parametrize("key", ["escape", "q", "question_mark"])
 async def test_it_scrolls_and_closes(key: str) -> None:
-    app = ConsoleApp(FakeRuntime())
+    app = ConsoleApp(FakeRuntime(), runs=MemoryRuns())
     async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
         await pilot.press("question_mark")

@@ -12,6 +12,7 @@ from aios_tui.console.app import ConsoleApp
 from engine.telemetry import GpuProcess, GpuSample
 from tests.aios_tui.console import fake_cluster, scene
 from tests.aios_tui.console.fake_runtime import GIB, FakeRuntime, FakeTelemetry
+from tests.aios_tui.console.memory_runs import MemoryRuns
 
 Compare = Callable[..., bool]
 
@@ -23,7 +24,7 @@ def console(theme: str = "aios-dark", *, gpu: bool = False, **runtime: Any) -> C
             0, "NVIDIA RTX 2000", 87.0, 6 * GIB, 8 * GIB, 61.0, 48.0, (GpuProcess(1, "ollama", 5 * GIB),)
         )
         fake.telemetry = FakeTelemetry((sample,))
-    return ConsoleApp(fake, theme=theme, now=lambda: scene.NOW)
+    return ConsoleApp(fake, theme=theme, now=lambda: scene.NOW, runs=MemoryRuns())
 
 
 def three_cores(theme: str = "aios-dark", *, cards: int = 1) -> ConsoleApp:

@@ -26,6 +26,7 @@ from tests.aios_tui.console import scene
 from tests.aios_tui.console.fake_runtime import FakeHistory, FakeRuntime
 from tests.aios_tui.console.generated_history import day
 from tests.aios_tui.console.helpers import lines, text
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.scene import NOW
 from tests.aios_tui.console.settling import settle, until
 from tests.persistence.generated_activity import Made, MadeAttempt, MadeTask
@@ -40,7 +41,7 @@ def console(made: Made | None = None, theme: str = "aios-dark") -> tuple[Console
     history = FakeHistory()
     history.made = day() if made is None else made
     runtime.history = history
-    return ConsoleApp(runtime, theme=theme, now=lambda: NOW), history
+    return ConsoleApp(runtime, theme=theme, now=lambda: NOW, runs=MemoryRuns()), history
 
 
 @asynccontextmanager
@@ -222,7 +223,7 @@ async def test_over_a_real_session(tmp_path: Path) -> None:
     )
     runtime = Runtime(settings)
     await runtime.open()
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     try:
         async with app.run_test(size=(120, 40)) as pilot:
             await until(lambda: app.live, pilot)

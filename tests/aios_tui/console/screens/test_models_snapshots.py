@@ -22,6 +22,7 @@ from engine.events import CoreChanged
 from tests.aios_tui.console import scene
 from tests.aios_tui.console.fake_model_manager import BIG, INFO, FakeKeeper
 from tests.aios_tui.console.fake_runtime import FakeKernel, FakeRuntime
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.settling import settle
 
 ATTIC = CoreInfo(
@@ -37,7 +38,7 @@ class Compare(Protocol):
 def console(theme: str = "aios-dark") -> ConsoleApp:
     runtime = FakeRuntime([*scene.up(), CoreChanged(scene.NOW, INFO), CoreChanged(scene.NOW, ATTIC)])
     cast(FakeKernel, runtime.kernel).cores = cast(Sequence[Core], (FakeKeeper(), FakeKeeper("attic")))
-    return ConsoleApp(runtime, theme=theme, now=lambda: scene.NOW)
+    return ConsoleApp(runtime, theme=theme, now=lambda: scene.NOW, runs=MemoryRuns())
 
 
 async def _models(pilot: Pilot[Any]) -> ConsoleApp:

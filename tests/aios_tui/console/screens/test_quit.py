@@ -11,6 +11,7 @@ from engine.events import TaskAccepted, TaskStarted
 from engine.task import TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.helpers import opened
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.settling import until
 
 
@@ -27,7 +28,7 @@ from tests.aios_tui.console.settling import until
     ],
 )
 async def test_every_key_answers(keys: list[str], choice: Choice | None) -> None:
-    app = ConsoleApp(FakeRuntime())
+    app = ConsoleApp(FakeRuntime(), runs=MemoryRuns())
     answers: list[Choice | None] = []
     async with app.run_test() as pilot:
         await pilot.pause()
@@ -41,7 +42,7 @@ async def test_every_key_answers(keys: list[str], choice: Choice | None) -> None
 async def test_it_is_asked_while_a_task_runs_and_says_how_many() -> None:
     spec = TaskSpec(prompt="x")
     runtime = FakeRuntime([TaskAccepted(0.0, 1, spec), TaskAccepted(0.0, 2, spec), TaskStarted(1.0, 1, 1, 1)])
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     async with app.run_test(size=(40, 10)) as pilot:
         await pilot.pause()
         await pilot.press("q")

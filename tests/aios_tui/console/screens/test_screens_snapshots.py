@@ -27,6 +27,7 @@ from engine.task import TaskSpec, TaskState
 from persistence.rows import AgentRow
 from tests.aios_tui.console import sample_tasks
 from tests.aios_tui.console.fake_runtime import FakeHistory, FakeRuntime
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.sample_tasks import START, Attempt, Facts
 from tests.aios_tui.console.settling import settle
 from tests.aios_tui.console.widgets.test_quick_line import Probe
@@ -81,7 +82,7 @@ def console(theme: str) -> ConsoleApp:
     preferences.update(
         form=FormValues(draft="Tell me a story\nabout 鵞鳥 and 🪿.", agent="story_teller", priority=2, count=3)
     )
-    return ConsoleApp(runtime, preferences=preferences, theme=theme, now=lambda: START + 6)
+    return ConsoleApp(runtime, preferences=preferences, theme=theme, now=lambda: START + 6, runs=MemoryRuns())
 
 
 def over_nothing(make: Callable[[ConsoleApp], Screen[Any]]) -> Callable[[Pilot[Any]], Awaitable[None]]:

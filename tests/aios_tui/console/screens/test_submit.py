@@ -20,12 +20,13 @@ from engine.events import CoreChanged, Event
 from engine.task import DEFAULT_PRIORITY, TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.helpers import text
+from tests.aios_tui.console.memory_runs import MemoryRuns
 
 CORE = CoreInfo("ollama", True, "qwen3:8b", (ModelInfo("qwen3:8b"), ModelInfo("[/foo]:1b"), ModelInfo("a\x1b]0;x\x07")))
 
 
 def app_with(memory: Preferences | None = None, before: Sequence[Event] = (CoreChanged(0.0, CORE),)) -> ConsoleApp:
-    return ConsoleApp(FakeRuntime(before), preferences=memory)
+    return ConsoleApp(FakeRuntime(before), preferences=memory, runs=MemoryRuns())
 
 
 async def opened(app: ConsoleApp, pilot: Pilot[int]) -> SubmitScreen:
@@ -173,7 +174,7 @@ async def test_agents_with_markup_in_their_description_are_shown_as_they_are() -
     )
     runtime = FakeRuntime()
     runtime.agents = AgentCatalogue([hostile])
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     async with app.run_test(size=(80, 24)) as pilot:
         screen = await opened(app, pilot)
         label = screen.query_one("#agent SelectCurrent #label", Static)

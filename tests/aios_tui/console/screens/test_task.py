@@ -33,6 +33,7 @@ from engine.events import (
 from engine.task import AttemptState, Task, TaskSpec, TaskState
 from tests.aios_tui.console import sample_tasks
 from tests.aios_tui.console.fake_runtime import FakeHistory, FakeRuntime
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.sample_tasks import HOSTILE, START, Attempt, Facts
 from tests.aios_tui.console.screen_text import screen_text
 from tests.aios_tui.console.settling import settle, until
@@ -58,7 +59,7 @@ def session_with(*facts: Facts, before: tuple[Event, ...] = ()) -> FakeRuntime:
 
 
 def app_with(*facts: Facts, before: tuple[Event, ...] = ()) -> ConsoleApp:
-    return ConsoleApp(session_with(*facts, before=before), now=lambda: START + 5)
+    return ConsoleApp(session_with(*facts, before=before), now=lambda: START + 5, runs=MemoryRuns())
 
 
 async def opened(app: ConsoleApp, pilot: Pilot[int], task: int) -> TaskScreen:
@@ -242,7 +243,7 @@ async def test_a_history_that_cannot_be_read_is_said() -> None:
 
     runtime = FakeRuntime(RUNNING)
     runtime.history = Broken()
-    app = ConsoleApp(runtime, now=lambda: START)
+    app = ConsoleApp(runtime, now=lambda: START, runs=MemoryRuns())
     async with app.run_test(size=(80, 24)) as pilot:
         await opened(app, pilot, 20)
         text = screen_text(app)

@@ -13,6 +13,7 @@ from aios_tui.console.widgets.round_view import RoundView
 from aios_tui.console.widgets.text_lines import TextLines
 from aios_tui.runtime.runtime import Runtime
 from engine.task import TaskState
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.screen_text import screen_text
 from tests.aios_tui.console.settling import settle, until
 
@@ -30,7 +31,7 @@ def settings(tmp_path: Path) -> Settings:
 async def test_a_task_from_the_quick_line_is_watched_to_its_end_and_found_again(settings: Settings) -> None:
     runtime = Runtime(settings)
     await runtime.open()
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     async with app.run_test(size=(120, 60)) as pilot:
         await until(lambda: app.live, pilot)
         await pilot.press("i", *"@story_t", "tab", *"!2 Geese", "enter")
@@ -60,7 +61,7 @@ async def test_a_task_from_the_quick_line_is_watched_to_its_end_and_found_again(
     again = Runtime(settings)
     await runtime.close()
     await again.open()
-    app = ConsoleApp(again)
+    app = ConsoleApp(again, runs=MemoryRuns())
     async with app.run_test(size=(120, 60)) as pilot:
         await until(lambda: app.live and len(app.view.results) == 2, pilot)
         screen = TaskScreen(task)
@@ -73,7 +74,7 @@ async def test_a_stream_is_seen_while_it_runs_and_cancelled(settings: Settings) 
     slow = settings.model_copy(update={"core": "scripted:seed=1,ttft=0.01,tps=40,tokens=4000"})
     runtime = Runtime(slow)
     await runtime.open()
-    app = ConsoleApp(runtime)
+    app = ConsoleApp(runtime, runs=MemoryRuns())
     async with app.run_test(size=(80, 24)) as pilot:
         await until(lambda: app.live, pilot)
         await pilot.press("i", *"Geese", "enter")

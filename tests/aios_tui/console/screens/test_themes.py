@@ -13,13 +13,14 @@ from aios_tui.console.app import ConsoleApp
 from aios_tui.console.preferences import Preferences
 from aios_tui.console.screens.themes import ThemeScreen
 from tests.aios_tui.console.fake_runtime import FakeRuntime
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from themes import builtin_themes
 
 NAMES = [theme.name for theme in builtin_themes()]
 
 
 async def test_moving_shows_a_theme_and_escape_takes_it_back() -> None:
-    app = ConsoleApp(FakeRuntime(), theme="aios-light")
+    app = ConsoleApp(FakeRuntime(), theme="aios-light", runs=MemoryRuns())
     async with app.run_test() as pilot:
         await pilot.press("t")
         await pilot.pause()
@@ -41,7 +42,7 @@ async def test_moving_shows_a_theme_and_escape_takes_it_back() -> None:
 
 async def test_enter_keeps() -> None:
     memory = Preferences()
-    app = ConsoleApp(FakeRuntime(), preferences=memory)
+    app = ConsoleApp(FakeRuntime(), preferences=memory, runs=MemoryRuns())
     async with app.run_test() as pilot:
         await pilot.press("t")
         await pilot.pause()
@@ -55,7 +56,7 @@ async def test_the_users_themes_are_there(tmp_path: Path) -> None:
     text = (Path(__file__).parents[4] / "themes" / "aios-dark.toml").read_text("utf-8")
     text = text.replace('"aios-dark"', '"mine"').replace("Slate and cyan", "[/foo] [@click=app.quit]x[/]")
     (tmp_path / "mine.toml").write_text(text)
-    app = ConsoleApp(FakeRuntime(), themes_folder=tmp_path)
+    app = ConsoleApp(FakeRuntime(), themes_folder=tmp_path, runs=MemoryRuns())
     async with app.run_test() as pilot:
         await pilot.press("t")
         await pilot.pause()
@@ -70,7 +71,7 @@ async def test_the_theme_in_use_may_disappear_while_the_picker_is_open(tmp_path:
     file = tmp_path / "mine.toml"
     text = (Path(themes.__file__).parent / "aios-light.toml").read_text(encoding="utf-8")
     file.write_text(text.replace('"aios-light"', '"mine"'), encoding="utf-8")
-    app = ConsoleApp(FakeRuntime(), themes_folder=tmp_path, theme="mine")
+    app = ConsoleApp(FakeRuntime(), themes_folder=tmp_path, theme="mine", runs=MemoryRuns())
     async with app.run_test() as pilot:
         assert app.theme == "mine"
         await pilot.press("t")

@@ -19,6 +19,7 @@ from aios_tui.console.state.replay_view import ReplayView
 from tests.aios_tui.console import scene
 from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.generated_runs import kept
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.screens.test_main_snapshots import settled
 from tests.aios_tui.console.settling import settle
 
@@ -45,7 +46,7 @@ THEMES = pytest.mark.parametrize("theme", ["aios-dark", "aios-light"])
 
 
 def console(theme: str) -> ConsoleApp:
-    return ConsoleApp(FakeRuntime(scene.whole()), theme=theme, now=lambda: scene.NOW)
+    return ConsoleApp(FakeRuntime(scene.whole()), theme=theme, now=lambda: scene.NOW, runs=MemoryRuns())
 
 
 def drawn(name: str, *keys: str) -> Callable[[Pilot[Any]], Awaitable[None]]:

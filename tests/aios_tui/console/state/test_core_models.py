@@ -12,6 +12,7 @@ from engine.cores.port import CoreInfo, ModelInfo
 from engine.events import CoreChanged
 from engine.task import TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeRuntime
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.settling import until
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.kernel.helpers import make_kernel
@@ -23,7 +24,7 @@ LOADED = ModelInfo("m", loaded=True, size_loaded=10, size_vram=10, expires_at=T0
 async def test_the_console_inspects_no_core_by_itself() -> None:
     now = T0 + 1
     runtime = FakeRuntime([CoreChanged(T0, CoreInfo("a", True, "m", (LOADED,), kind="ollama"))])
-    app = ConsoleApp(runtime, now=lambda: now)
+    app = ConsoleApp(runtime, now=lambda: now, runs=MemoryRuns())
     async with app.run_test() as pilot:
         await until(lambda: "a" in app.view.cores, pilot)
         now = T0 + 302  # its model should be unloaded

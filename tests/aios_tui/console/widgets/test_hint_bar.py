@@ -9,6 +9,7 @@ from aios_tui.console.app import ConsoleApp
 from tests.aios_tui.console import scene
 from tests.aios_tui.console.fake_runtime import FakeRuntime
 from tests.aios_tui.console.helpers import lines
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.settling import settle
 
 SCREENS = {"models": "m", "metrics": "M", "compare": "c", "workloads": "w"}
@@ -17,7 +18,7 @@ SCREENS = {"models": "m", "metrics": "M", "compare": "c", "workloads": "w"}
 @pytest.mark.parametrize("size", [(40, 10), (80, 24)], ids=["40x10", "80x24"])
 @pytest.mark.parametrize("name", SCREENS)
 async def test_help_is_always_told_and_no_key_is_cut(name: str, size: tuple[int, int]) -> None:
-    app = ConsoleApp(FakeRuntime(scene.whole()))
+    app = ConsoleApp(FakeRuntime(scene.whole()), runs=MemoryRuns())
     async with app.run_test(size=size) as pilot:
         await settle(app, pilot)
         await pilot.press(SCREENS[name])
@@ -30,7 +31,7 @@ async def test_help_is_always_told_and_no_key_is_cut(name: str, size: tuple[int,
 @pytest.mark.parametrize("under", ["", "m", "M", "c"])
 @pytest.mark.parametrize("key", ["question_mark", "t", "ctrl+p"])
 async def test_keys_of_what_lies_under_a_dialog_are_not_shown(under: str, key: str) -> None:
-    app = ConsoleApp(FakeRuntime(scene.whole()))
+    app = ConsoleApp(FakeRuntime(scene.whole()), runs=MemoryRuns())
     async with app.run_test(size=(80, 24)) as pilot:
         await settle(app, pilot)
         if under:

@@ -15,6 +15,7 @@ from aios_tui.console.widgets.completion import CompletionList
 from aios_tui.console.widgets.quick_line import QuickLine
 from engine.task import TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeRuntime
+from tests.aios_tui.console.memory_runs import MemoryRuns
 from tests.aios_tui.console.screen_text import screen_text
 
 AGENTS = {"chat": "One question, one answer", "story_teller": "A story [/foo]", "summarise": "Short \x1b]0;x\x07"}
@@ -90,7 +91,7 @@ async def test_an_empty_line_does_nothing() -> None:
 
 
 async def test_blanks_are_no_prompt_and_the_line_is_not_left() -> None:
-    app = ConsoleApp(FakeRuntime())
+    app = ConsoleApp(FakeRuntime(), runs=MemoryRuns())
     async with app.run_test() as pilot:
         await pilot.press("i", "space", "space", "space", "enter")
         await pilot.pause()
@@ -273,7 +274,7 @@ async def test_an_error_goes_with_the_focus_and_comes_back_with_it() -> None:
 
 
 async def test_in_the_console_an_error_leaves_the_line_in_sight() -> None:
-    app = ConsoleApp(FakeRuntime())
+    app = ConsoleApp(FakeRuntime(), runs=MemoryRuns())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press("i", *"@nobody hi", "enter")
