@@ -12,17 +12,25 @@ from engine.validation import Strict
 MAX_MESSAGES = 2_000
 MAX_TOOLS = 256
 MAX_CONTENT_CHARS = 1_048_576
+MAX_DEPTH = 100
+"""Levels of nesting in JSON of clients and models: real schemas have about ten, and each level costs stack."""
 
 
 def clean_json(value: Any) -> Any:
-    """Sanitise every text in a JSON value, including keys."""
+    """Sanitise every text in a JSON value, including keys. Raises ValueError for more than MAX_DEPTH levels."""
+    return _cleaned(value, MAX_DEPTH)
+
+
+def _cleaned(value: Any, levels: int) -> Any:
     if isinstance(value, str):
         return sanitise(value.replace("\r\n", "\n"))
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if not levels:
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, dict):
-        return {clean_json(key): clean_json(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [clean_json(each) for each in value]
-    return value
+        return {_cleaned(key, levels): _cleaned(each, levels - 1) for key, each in value.items()}
+    return [_cleaned(each, levels - 1) for each in value]
 
 
 def _line(value: Any) -> Any:

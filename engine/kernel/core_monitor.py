@@ -12,6 +12,7 @@ task would already swap the model.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
@@ -20,7 +21,10 @@ from engine.events import CoreChanged, Event, Notice, SlotChanged
 from engine.kernel.dispatcher import Dispatcher
 from engine.kernel.inspection_schedule import CoreActivity, due_at
 from engine.kernel.slot_table import KernelSlot
+from engine.sanitise import describe_error
 from engine.scheduling import Affinity
+
+log = logging.getLogger(__name__)
 
 HOLD_S = 0.5
 """Longest time that the dispatch of tasks waits for inspections when work arrives at idle cores."""
@@ -50,6 +54,7 @@ class CoreMonitor:
         self._begun = 0  # inspections begun so far
         self._learnt: dict[str, int] = {}  # by core, the number of the inspection that was learnt last
         self._held_for: set[str] = set()  # cores whose inspection the dispatch of tasks waits for
+        self._silent: set[str] = set()  # cores that a hold has waited for in vain, until they answer
         self._hold: asyncio.TimerHandle | None = None
 
     # -- inspect -------------------------------------------------------------------------------------------------------
@@ -59,7 +64,7 @@ class CoreMonitor:
         self._begun += 1
         number, began = self._begun, self._now()
         was_up = [self._slots.up(core) for core in cores]
-        infos = await asyncio.gather(*(core.inspect() for core in cores))
+        infos = await asyncio.gather(*map(_inspected, cores))
         for core, info, up in zip(cores, infos, was_up, strict=True):
             if number > self._learnt.get(info.name, 0):  # else an inspection that began later was answered earlier
                 self._learnt[info.name] = number
@@ -67,6 +72,7 @@ class CoreMonitor:
         return infos
 
     def _learn(self, core: Core, info: CoreInfo, *, up: bool, began: float) -> None:
+        self._silent.discard(core.name)
         self.infos[info.name] = info
         self._activity[core.name].learn(info, began=began, ended=self._now())
         self._slots.learn(info, up=up)
@@ -158,13 +164,14 @@ class CoreMonitor:
             return
         now = self._now()
         stale = [core for core in self._followed.values() if self._activity[core.name].is_stale(now)]
-        if not stale or self._hold is not None:
+        if self._hold is not None:
             return
-        self._held_for = {core.name for core in stale}
-        self._hold = asyncio.get_running_loop().call_later(HOLD_S, self._end_hold)
-        self.on_hold_changed()
         for core in stale:
             self.inspect_soon(core)
+        self._held_for = {core.name for core in stale} - self._silent
+        if self._held_for:
+            self._hold = asyncio.get_running_loop().call_later(HOLD_S, self._end_hold)
+            self.on_hold_changed()
 
     @property
     def on_hold(self) -> bool:
@@ -172,6 +179,8 @@ class CoreMonitor:
 
     def _end_hold(self, core: str | None = None) -> None:
         """End the hold: if no other core than this one is waited for, or, with None, in any case."""
+        if core is None:
+            self._silent |= self._held_for
         self._held_for = set() if core is None else self._held_for - {core}
         if self._hold is not None and not self._held_for:
             self._hold.cancel()
@@ -219,3 +228,12 @@ class CoreMonitor:
         """Publish the states of these slots."""
         for slot in slots:
             self._publish(SlotChanged(self._now(), slot.id, slot.core, slot.state, slot.reason))
+
+
+async def _inspected(core: Core) -> CoreInfo:
+    """The core's report. One that raises is unhealthy: a plug-in's mistake must not cost the kernel its knowledge."""
+    try:
+        return await core.inspect()
+    except Exception as error:
+        log.exception("core %s failed while it was inspected", core.name)
+        return CoreInfo(core.name, healthy=False, default_model=None, detail=f"inspect failed: {describe_error(error)}")

@@ -53,6 +53,8 @@ class Dispatcher:
 
     Attributes:
         admits_tasks, admits_rounds: first turns, and rounds of running tasks, are given slots now.
+        on_hold: first turns wait a moment, as the loaded models are about to be known. Unlike a drain this does not
+            change what is upcoming.
         begin: called when a task gets its first slot. must_wait: called for a round that got no slot at once. Their
             owner, the task table, sets both.
     """
@@ -64,6 +66,7 @@ class Dispatcher:
         self.slots = SlotTable()
         self.admits_tasks = False
         self.admits_rounds = False
+        self.on_hold = False
         self._ready: LaneScheduler[SyscallId] = LaneScheduler(policy, _lane)
         self.swaps = SwapPlanner(self._ready, self.slots, publish, now)
         self._publish = publish
@@ -90,8 +93,10 @@ class Dispatcher:
         affinity a step may compare all heads for each core.
         """
         paused = not (self.admits_tasks or self.admits_rounds)
+        on_hold, self.on_hold = self.on_hold, False  # a hold ends by itself, in a moment
         admits = None if paused else self._admission()
         placed = place_ahead(self._ready.look_ahead(), self.slots.copy(), limit, self._now(), admits)
+        self.on_hold = on_hold
         return [item.id for item in placed]
 
     def switch(self, policy: Policy) -> None:
@@ -159,7 +164,11 @@ class Dispatcher:
 
     def admits(self, item: Ready[SyscallId]) -> bool:
         """Return True when the item may be given a slot now."""
-        return self.admits_tasks if item.id[1] == 0 else self.admits_rounds
+        return self._admits_first_turns if item.id[1] == 0 else self.admits_rounds
+
+    @property
+    def _admits_first_turns(self) -> bool:
+        return self.admits_tasks and not self.on_hold
 
     def _dispatch(self) -> None:
         self._kicked = False
@@ -183,11 +192,12 @@ class Dispatcher:
 
     def _admission(self) -> Callable[[Ready[SyscallId]], bool] | None:
         """The filter of what may go, None when everything may and slots are alike, so that none is asked for."""
-        everything = self.admits_tasks and self.admits_rounds
+        everything = self._admits_first_turns and self.admits_rounds
         return None if everything and self.slots.alike else self.admits
 
     def _any_admitted(self) -> bool:
         """Return True when something of a kind that is admitted is ready."""
-        if self.admits_tasks and self.admits_rounds:
+        tasks = self._admits_first_turns
+        if tasks and self.admits_rounds:
             return len(self._ready) > 0
-        return bool(self._grants) if self.admits_rounds else self.admits_tasks and len(self._ready) > 0
+        return bool(self._grants) if self.admits_rounds else tasks and len(self._ready) > 0

@@ -181,7 +181,8 @@ class Lifecycle:
     def _update_admission(self) -> None:
         """Let the dispatcher grant slots as far as the kernel's state and the history allow."""
         dispatcher, writable = self._services.dispatcher, self.history_error is None
-        dispatcher.admits_tasks = writable and self.state is KernelState.RUNNING and not self._services.monitor.on_hold
+        dispatcher.admits_tasks = writable and self.state is KernelState.RUNNING
+        dispatcher.on_hold = self._services.monitor.on_hold
         dispatcher.admits_rounds = writable and self.state in (KernelState.RUNNING, KernelState.DRAINING)
         dispatcher.kick()
 

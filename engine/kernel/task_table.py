@@ -29,6 +29,8 @@ from engine.task import Task, TaskFault, TaskSpec, TaskState
 log = logging.getLogger(__name__)
 
 RECENT = 1_000
+AHEAD = 100
+"""Queued tasks that are listed as the scheduler will take them; the rest by the policy alone, which is cheaper."""
 """Ended tasks that are kept in memory, so that `find` and `wait` need no read of the history."""
 
 
@@ -65,10 +67,17 @@ class TaskTable:
     def tasks(self, limit: int | None) -> list[Task]:
         """Copies of the first `limit` live tasks: running, then queued in dispatch order, then held."""
         running = sorted(self._running, key=lambda task_id: self._live[task_id].task.dispatch_order or 0)
-        queued = [item.id[0] for item in self._services.dispatcher.ready() if item.id[1] == 0]
+        queued = self._queued(limit)
         held = [task_id for task_id, live in self._live.items() if live.task.held]
         ids = [*running, *queued, *held][:limit]
         return [replace(self._live[task_id].task) for task_id in ids if task_id in self._live]
+
+    def _queued(self, limit: int | None) -> list[int]:
+        """Queued tasks in dispatch order: the next ones as the scheduler will take them, then the policy's order."""
+        dispatcher = self._services.dispatcher
+        upcoming = dispatcher.upcoming(AHEAD if limit is None else min(limit, AHEAD))
+        rest = (item.id for item in dispatcher.ready())
+        return list(dict.fromkeys(task for task, round_ in (*upcoming, *rest) if round_ == 0))
 
     async def find(self, task_id: int) -> Task | None:
         """A task that has ended, from memory or the history; None if there is none. Raises StoreError."""

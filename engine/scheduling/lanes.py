@@ -77,7 +77,7 @@ class LaneScheduler(Generic[K]):
         """Add a ready item. Raises ValueError when its id is in the queue."""
         if item.id in self._where:
             raise ValueError(f"{item.id!r} is ready already")
-        key = self._key(item)
+        key = self._key(item, self.policy)
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Scheduler(self.policy, (), self._tokens)
@@ -138,27 +138,27 @@ class LaneScheduler(Generic[K]):
         return True
 
     def switch(self, policy: Policy) -> None:
-        """Reorder the queue by another policy, in one step. O(n)."""
-        self.policy = policy
-        lanes: dict[Hashable, list[Ready[K]]] = {}
-        for item in list(self):
-            lanes.setdefault(self._key(item), []).append(item)
-        self._lanes = {key: Scheduler(policy, items, self._tokens) for key, items in lanes.items()}
-        self._where = {item.id: lane for lane in self._lanes.values() for item in lane}
+        """Reorder the queue by another policy, in one step. O(n). If the policy raises, the queue stays as it was."""
+        items: dict[Hashable, list[Ready[K]]] = {}
+        for item in self:
+            items.setdefault(self._key(item, policy), []).append(item)
+        lanes = {key: Scheduler(policy, members, self._tokens) for key, members in items.items()}
+        self.policy, self._lanes = policy, lanes
+        self._where = {item.id: lane for lane in lanes.values() for item in lane}
 
     def snapshot(self) -> list[Ready[K]]:
         """The items in the order of the policy, affinity left out. O(n log n)."""
         return [entry[3] for entry in sorted(entry for lane in self._lanes.values() for entry in lane.entries())]
 
-    def _key(self, item: Ready[K]) -> Hashable:
+    def _key(self, item: Ready[K], policy: Policy) -> Hashable:
         # Levels decide what may pass a head, so under affinity all items of a lane have one level.
         lane = self._lane(item)
-        return (lane, self.policy.level(item)) if isinstance(self.policy, Affinity) else lane
+        return (lane, policy.level(item)) if isinstance(policy, Affinity) else lane
 
     def _forget(self, item: Ready[K], lane: Scheduler[K]) -> None:
         del self._where[item.id]
         if not len(lane):
-            del self._lanes[self._key(item)]
+            del self._lanes[self._key(item, self.policy)]
 
 
 class LookAhead(Generic[K]):

@@ -23,16 +23,19 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 from engine.errors import UsageError
-from engine.sanitise import one_line
+from engine.sanitise import describe_error, one_line
 from engine.scheduling.affinity import with_affinity
 from engine.scheduling.policy import Policy
 from engine.scheduling.scheduler import Ready
+from engine.task import LEAST_URGENT, MOST_URGENT
 
 GROUP = "aios_tui.policies"
 AFFINITY = {"affinity": "passes", "affinity_s": "seconds"}
 """Parameters that every policy takes, and the bounds of `Affinity` that they set."""
 Factory = Callable[..., Policy]
 _F = TypeVar("_F", bound=Factory)
+MAX_NAME = 200
+"""Characters of a policy's whole name, parameters included."""
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _registry: dict[str, Factory] = {}
 
@@ -150,8 +153,10 @@ def _make(name: str, text: str, parameters: Mapping[str, float]) -> Policy:
         _check_plugin(policy, name)
     except (ValueError, UsageError):
         raise
-    except (Exception, SystemExit) as error:  # anything may happen in foreign code
-        raise UsageError(one_line(f"{who} is broken: {type(error).__name__}: {error}")) from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # anything may happen in foreign code
+        raise UsageError(one_line(f"{who} is broken: {describe_error(error)}")) from error
     return policy
 
 
@@ -162,13 +167,16 @@ def _check_parameters(factory: Factory, name: str, text: str, parameters: Mappin
 
 
 def _check_plugin(policy: Any, name: str) -> None:
-    """Raise TypeError when a plug-in's object is no policy, as far as one item shows."""
+    """Raise TypeError when a plug-in's object is no policy, as far as one item of each priority shows."""
     if str(policy.name).partition(":")[0] != name:
         raise TypeError(f"its policy has the name {policy.name!r}, which has to begin with {name!r}")
-    sample = Ready(0, 5, 0.0, 0)
-    for attribute, number in (("rank", policy.rank(sample)), ("level", policy.level(sample))):
-        if not isinstance(number, int | float) or math.isnan(number):
-            raise TypeError(f"its {attribute} is {number!r}, which is no number")
+    if len(policy.name) > MAX_NAME or one_line(policy.name, MAX_NAME) != policy.name:
+        raise TypeError(f"its policy's name has control characters, or more than {MAX_NAME} characters")
+    for priority in range(MOST_URGENT, LEAST_URGENT + 1):
+        sample = Ready(0, priority, 0.0, 0)
+        for attribute, number in (("rank", policy.rank(sample)), ("level", policy.level(sample))):
+            if not isinstance(number, int | float) or math.isnan(number):
+                raise TypeError(f"its {attribute} is {number!r}, which is no number")
 
 
 def _package(entry: EntryPoint) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
+from engine.llm_query import MAX_DEPTH, clean_json
 from engine.task import GenerationOptions, Task, TaskRecord, TaskSpec, TaskState
 
 
@@ -55,3 +58,15 @@ def test_a_record_derives_its_durations() -> None:
     task.attempts, task.tokens_out, task.decode_s, task.service_s = 1, 20, 2.0, 2.5
     record = TaskRecord.of(task)
     assert (record.waiting_s, record.turnaround_s, record.tokens_per_s, record.service_s) == (1.5, 4.0, 10.0, 2.5)
+
+
+@pytest.mark.parametrize("levels", [90, 300, 100_000])
+def test_json_of_clients_is_refused_where_it_is_nested_too_deep(levels: int) -> None:
+    value: Any = "x"
+    for _ in range(levels):
+        value = [value]
+    if levels < MAX_DEPTH:
+        assert clean_json(value) == value
+    else:
+        with pytest.raises(ValueError, match="nested more than 100 levels deep"):
+            clean_json(value)

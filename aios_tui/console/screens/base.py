@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Generic, cast
 
+from textual.await_complete import AwaitComplete
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.widget import Widget
 from textual.widgets import OptionList
@@ -40,6 +41,10 @@ class ConsoleScreen(Screen[ScreenResultType], Generic[ScreenResultType]):
     @property
     def console(self) -> ConsoleBase:
         return cast("ConsoleBase", self.app)
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Close the screen. Once only: a key that follows in one burst may ask for it again, or from under another."""
+        return super().dismiss(result) if self.is_current else AwaitComplete()
 
     def on_screen_suspend(self) -> None:
         self.add_class("-covered")

@@ -137,6 +137,8 @@ class CompareScreen(ConsoleScreen[None]):
             listing.add_option(Option(Content.styled(empty, "$muted"), disabled=True))
 
     def _draw(self) -> None:
+        if not self.is_attached:  # closed while its runs were read
+            return
         shown = self.shown
         self.query_one("#head", Flow).update(self._head(shown))
         self.query_one("#legend", Flow).update(legend(shown))

@@ -36,7 +36,7 @@ class ThemeScreen(Dialog[None]):
         self._before = self.console.theme
         themes = self.console.themes.available
         width = min(WIDTH, self.app.size.width) - 5
-        name_width = min(max(len(name) for name in themes), width - 19)
+        name_width = max(1, min(max(len(name) for name in themes), width - 19))
         options = PlainOptionList(
             *(Option(_row(theme, name_width, width), id=name) for name, theme in themes.items()), id="themes"
         )
@@ -68,4 +68,4 @@ def _row(theme: Theme, name_width: int, width: int) -> Content:
     swatches = [("██", getattr(theme.colours, name)) for name in SWATCHES]
     name = one_line(theme.name, name_width)
     head = Content.assemble(f"{name:<{name_width}} ", *swatches, (" dark" if theme.dark else " light", "$muted"))
-    return Content("\n").join([head, Content.styled("  " + one_line(theme.description, width - 2), "$muted")])
+    return Content("\n").join([head, Content.styled("  " + one_line(theme.description, max(2, width - 2)), "$muted")])

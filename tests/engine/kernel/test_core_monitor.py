@@ -173,6 +173,49 @@ async def test_a_core_that_answers_no_inspection_delays_work_only_shortly(monkey
     await kernel.stop()
 
 
+async def test_a_hold_changes_neither_what_is_upcoming_nor_the_next_arrivals_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While tasks wait for an inspection, the queue is shown as ever; a core that is silent is not waited for twice."""
+    monkeypatch.setattr(inspection_schedule, "MIN_GAP_S", 0.0)
+    monkeypatch.setattr(core_monitor, "HOLD_S", 0.02)
+    core = Slow()
+    kernel = make_kernel(core, policy="fifo:affinity=8")
+    await kernel.start()
+    core.answers = asyncio.Queue()
+    ids = await kernel.submit_many(AABB)
+    assert kernel.dispatcher.on_hold
+    assert [task for task, _ in kernel.upcoming(10)] == ids == [task.id for task in kernel.live_tasks()]
+    running = await core.next()
+    await kernel.cancel(running.attempt.task)
+    for task in ids[1:]:
+        await kernel.cancel(task)
+    await kernel.submit(AABB[0])
+    assert not kernel.dispatcher.on_hold
+    await kernel.stop()
+
+
+async def test_a_core_whose_inspection_raises_is_unhealthy_and_left_in_peace(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(GateCore):
+        inspections = 0
+
+        async def inspect(self) -> CoreInfo:
+            self.inspections += 1
+            raise ZeroDivisionError("no\nnumber")
+
+    core = Broken()
+    kernel = make_kernel(core)
+    await kernel.start()
+    core.says.put_nowait(SlotEvent("models"))
+    (info,) = await kernel.inspect()
+    assert (info.healthy, info.detail) == (False, "inspect failed: ZeroDivisionError: no number")
+    seen_so_far = core.inspections
+    for _ in range(50):
+        await asyncio.sleep(0.002)
+    assert core.inspections <= seen_so_far + 1
+    await kernel.stop()
+
+
 async def test_a_kept_alive_model_is_forgotten_when_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("MIN_GAP_S", "GAP_S", "UNLOAD_S"):
         monkeypatch.setattr(inspection_schedule, name, 0.0)

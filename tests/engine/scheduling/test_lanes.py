@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from engine.scheduling import Fit, LaneScheduler, Ready, parse_policy
+from engine.scheduling.policies.fifo import Fifo
+from engine.scheduling.policy import Rankable
 from tests.engine.scheduling.helpers import FITS, POLICIES, Item, bounds, choose, sort_key, urgency
 from tests.profiles import examples
 
@@ -273,3 +275,18 @@ def test_fits_are_ranked_best_first() -> None:
         best = ranked.pop()
         assert (picked is None) == (best.fits["a", True] == "drain")
         assert picked is None or picked[1] == len(ranked)
+
+
+def test_a_policy_that_raises_leaves_the_queue_as_it_was() -> None:
+    class Raising(Fifo):
+        def rank(self, item: Rankable) -> float:
+            return 1 / item.priority
+
+    lanes: LaneScheduler[int] = LaneScheduler(Fifo(), lambda item: item.model)
+    for number in range(4):
+        lanes.push(Ready(number, number, float(number), number, "ab"[number % 2]))
+    with pytest.raises(ZeroDivisionError):
+        lanes.switch(Raising())
+    assert lanes.policy == Fifo()
+    assert [item.id for item in lanes.snapshot()] == [0, 1, 2, 3]
+    assert lanes.remove(0) is not None

@@ -39,6 +39,28 @@ class Rankless(Newest):
     def rank(self, item):
         return None
 
+class Picky(Newest):
+    def __init__(self):
+        self.name, self._level = "sick", 0.0
+
+    def rank(self, item):
+        return 1 / item.priority
+
+class Painted(Newest):
+    def __init__(self):
+        self.name, self._level = "sick:\\x1b[2J", 0.0
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+def mute():
+    raise Mute
+
+def cancelled():
+    import asyncio
+    raise asyncio.CancelledError
+
 def broken():
     raise RuntimeError("no\\nway")
 
@@ -114,6 +136,10 @@ def test_two_packages_cannot_have_one_name(install: Install) -> None:
         ("broken", "RuntimeError: no way"),
         ("leaves", "SystemExit: 3"),
         ("missing", "AttributeError: "),
+        ("Picky", "ZeroDivisionError: division by zero"),
+        ("Painted", "TypeError: its policy's name has control characters"),
+        ("mute", "Mute"),
+        ("cancelled", "CancelledError"),
         ("nothing", "AttributeError: "),
         ("Unnamed", "TypeError: its policy has the name 'somebody', which has to begin with 'sick'"),
     ],

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import pytest
 from textual import events
 from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from aios_tui.console.app import ConsoleApp
+from aios_tui.console.screens.quit import QuitScreen
 from aios_tui.console.screens.submit import SubmitScreen
 from engine.task import TaskSpec
 from tests.aios_tui.console.fake_runtime import FakeRuntime
@@ -119,3 +121,24 @@ async def test_enter_on_an_empty_line_leaves_it() -> None:
         await until(lambda: app.focused is app.main.queue_list, pilot)
         assert not prompts(runtime)
         assert "i  write a task here" in text(app)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [["t", "enter", "enter"], ["t", "enter", "escape"], ["t", "escape", "escape"], ["question_mark", "escape", "escape"]],
+    ids=" ".join,
+)
+async def test_a_window_closes_once_however_soon_the_next_key_comes(keys: list[str]) -> None:
+    async with opened() as (app, pilot, _):
+        burst(app, keys)
+        await done(app, pilot)
+        await until(lambda: app.screen is app.main, pilot)
+
+
+async def test_the_quit_window_closes_once_however_soon_the_next_key_comes() -> None:
+    async with opened() as (app, pilot, _):
+        app.push_screen(QuitScreen())
+        await pilot.pause()
+        burst(app, ["j", "j", "enter", "escape", "enter"])
+        await done(app, pilot)
+        await until(lambda: not isinstance(app.screen, QuitScreen), pilot)

@@ -82,3 +82,11 @@ async def test_the_theme_in_use_may_disappear_while_the_picker_is_open(tmp_path:
         await pilot.pause()
         assert app.screen is app.main
         assert app.theme == NAMES[0]
+
+
+async def test_it_opens_in_the_narrowest_terminal() -> None:
+    app = ConsoleApp(FakeRuntime(), runs=MemoryRuns())
+    async with app.run_test(size=(20, 5)) as pilot:
+        await pilot.press("t")
+        await pilot.pause()
+        assert isinstance(app.screen, ThemeScreen)
