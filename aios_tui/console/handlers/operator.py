@@ -121,7 +121,7 @@ def _copy(app: ConsoleBase, context: ActionContext) -> None:
         return
     result = app.view.result(context.selected)
     task = app.view.tasks.get(context.selected)
-    kind, text = ("result", result.result) if result else ("prompt", task.spec.prompt if task else "")
+    kind, text = ("result", result.text) if result else ("prompt", task.spec.prompt if task else "")
     app.copy_to_clipboard(text)
     app.notify(f"copied the {kind} of #{context.selected}, {plural(len(text), 'character')}")
 

@@ -231,7 +231,7 @@ class MainScreen(ConsoleScreen[None]):
 def _queue_summary(view: ViewState, rows: QueueList) -> str:
     order = view.order
     held = f", {order.held:,} held" if order.held else ""
-    since = view.oldest_ready()
+    since = order.oldest()
     if since is None:
         return f"none ready{held}"
     oldest = f", oldest {numbers.clock(view.now - since)}"
