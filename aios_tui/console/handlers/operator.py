@@ -264,7 +264,7 @@ async def _drain_and_leave(app: ConsoleBase) -> None:
 
 OPERATIONS: dict[str, Operation] = {
     "new": _new_task,
-    "quick": lambda app, _: main_screen(app).focus_quick_line(),
+    "quick": lambda app, _: main_screen(app).begin_typing(),
     "open": _open_task,
     "cancel": _cancel,
     "retry": _retry,
