@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aios_tui.console.state.replay_view import ReplayView
-from aios_tui.console.state.view_state import ViewState
+from aios_tui.console.state.view_state import TaskView, ViewState
 from aios_tui.formatting.models import missing_model
 from engine.task import LEAST_URGENT, MOST_URGENT, KernelState, TaskFault, TaskState
 
@@ -35,17 +35,6 @@ class ActionContext:
     recording: str | None = None
 
     @property
-    def selected_state(self) -> TaskState | None:
-        """The selected task's state; None when nothing is selected or the task is unknown."""
-        if self.selected is None:
-            return None
-        task = self.view.tasks.get(self.selected)
-        if task is not None:
-            return task.state
-        result = self.view.result(self.selected)
-        return None if result is None else result.state
-
-    @property
     def missing_model(self) -> str | None:
         """The model that was missing when the selected task failed."""
         return missing_model(self._fault)
@@ -57,7 +46,7 @@ class ActionContext:
 
     @property
     def _fault(self) -> TaskFault | None:
-        result = None if self.selected is None else self.view.result(self.selected)
+        result = self.view.result(self.selected or 0)
         return None if result is None else result.fault
 
 
@@ -97,25 +86,21 @@ def needs_unfinished(context: ActionContext) -> str | None:
     return None if context.selected in context.view.tasks else f"#{context.selected} has already ended"
 
 
-def can_raise(context: ActionContext) -> str | None:
-    if reason := needs_unfinished(context):
-        return reason
-    task = context.view.tasks[context.selected or 0]
-    return f"#{task.id} already has the most urgent priority" if task.priority <= MOST_URGENT else None
+def _task_that(wrong: Callable[[TaskView], bool], reason: str) -> WhyNot:
+    """Return the check of an unfinished task that must not be `wrong`; `reason` follows its id."""
+
+    def why_not(context: ActionContext) -> str | None:
+        if unable := needs_unfinished(context):
+            return unable
+        task = context.view.tasks[context.selected or 0]
+        return f"#{task.id} {reason}" if wrong(task) else None
+
+    return why_not
 
 
-def can_lower(context: ActionContext) -> str | None:
-    if reason := needs_unfinished(context):
-        return reason
-    task = context.view.tasks[context.selected or 0]
-    return f"#{task.id} already has the least urgent priority" if task.priority >= LEAST_URGENT else None
-
-
-def can_hold(context: ActionContext) -> str | None:
-    if reason := needs_unfinished(context):
-        return reason
-    task = context.view.tasks[context.selected or 0]
-    return None if task.state is TaskState.QUEUED else f"#{task.id} has started; only a queued task can be held"
+can_raise = _task_that(lambda task: task.priority <= MOST_URGENT, "already has the most urgent priority")
+can_lower = _task_that(lambda task: task.priority >= LEAST_URGENT, "already has the least urgent priority")
+can_hold = _task_that(lambda task: task.state is not TaskState.QUEUED, "has started; only a queued task can be held")
 
 
 def can_retry(context: ActionContext) -> str | None:

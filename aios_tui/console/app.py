@@ -1,6 +1,6 @@
 """The console: composition, key dispatch and lifecycle. `state/` holds what it shows, `handlers/` what actions do.
 
-For screens and widgets, `self.app` is the `ConsoleApp` (`aios_tui.console.app.console(self)` gives it typed):
+For screens and widgets, `self.app` is the `ConsoleApp`, which a `ConsoleScreen` has typed as `self.console`:
 
 - `app.runtime`: history, agents, telemetry; `app.runtime.kernel` only while `app.live` is true.
 - `app.view`: the view state to draw from. Don't store it, it may be replaced; don't change it.
@@ -16,19 +16,15 @@ from __future__ import annotations
 import asyncio
 import inspect
 import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from textual.binding import BindingType
 from textual.events import Event, Resize
 from textual.filter import LineFilter
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.signal import Signal
-from textual.widget import Widget
 from textual.widgets import Input
 
 from aios_tui.console.action_context import ActionContext
@@ -36,86 +32,30 @@ from aios_tui.console.actions import BY_ID
 from aios_tui.console.app_base import ConsoleBase
 from aios_tui.console.handlers import operator
 from aios_tui.console.handlers.palette import ActionCommands
-from aios_tui.console.input.line_filter import PrintableOnly
-from aios_tui.console.jobs.models import ModelJobs
-from aios_tui.console.jobs.recording import end_broken_recording
-from aios_tui.console.preferences import Preferences
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.main import MainScreen
-from aios_tui.console.state.bridge import Bridge
 from aios_tui.console.state.ports import ConsoleRuntime
-from aios_tui.console.state.reducer import result_of
-from aios_tui.console.state.view_state import MAX_RESULTS, Changes, Counts
 from aios_tui.console.textual_internals.exceptions import exception_of
 from aios_tui.console.textual_internals.paste_parser import pastes_without_escapes
 from aios_tui.console.textual_internals.terminal_stream import with_current_size, writes_survive_hangup
-from aios_tui.console.theming import ThemeManager, variable_defaults
+from aios_tui.console.theming import variable_defaults
 from aios_tui.console.widgets.footer import NOTICE_S
-from aios_tui.reporting.run_store import Runs
 from engine.errors import AiosError
 from engine.sanitise import one_line
-from engine.task import TaskSpec, TaskState
-
-if TYPE_CHECKING:
-    from aios_tui.console.jobs.replay import ReplayJob
+from engine.task import TaskSpec
 
 READ_CHARS_S = 20.0
 """Reading speed in characters a second: a long notice stays long enough to be read."""
 
 
 class ConsoleApp(ConsoleBase):
-    """The console over an opened runtime. The app's return value is the exit code: 0, or 128 + a signal's number.
-
-    Args:
-        runtime: opened; the console starts it after its first paint, and `run_console` closes it.
-        preferences: values remembered between runs; by default nothing is remembered.
-        themes_folder: the user's themes.
-        workloads_folder: the user's workload files, to which recordings are written.
-        runs: the store of runs; by default they last as long as the console.
-        theme: overrides the remembered theme.
-        now: the time in Unix seconds, against which waiting times are drawn.
-    """
+    """The console over an opened runtime. The app's return value is the exit code: 0, or 128 + a signal's number."""
 
     TITLE = "aios-tui"
-    CSS_PATH = ["app.tcss", "screens/main.tcss"]  # noqa: RUF012
+    CSS_PATH = ["app.tcss", "screens/main.tcss"]  # noqa: RUF012  (typed by the base class)
     ENABLE_COMMAND_PALETTE = True
     COMMANDS = {ActionCommands}  # noqa: RUF012  (typed by the base class)
     BINDINGS: ClassVar[list[BindingType]] = bindings("app")
-
-    def __init__(
-        self,
-        runtime: ConsoleRuntime,
-        *,
-        preferences: Preferences | None = None,
-        themes_folder: Path | None = None,
-        workloads_folder: Path | None = None,
-        runs: Runs,
-        theme: str | None = None,
-        now: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__()
-        self.runtime = runtime
-        self.preferences = preferences or Preferences()
-        self.themes = ThemeManager(
-            self,
-            folder=themes_folder,
-            preferences=self.preferences,
-            report=lambda text: self.notify(text, severity="warning"),
-        )
-        self.workloads_folder = workloads_folder
-        self.runs = runs
-        self.model_jobs = ModelJobs(self)
-        self.replaying: ReplayJob | None = None
-        self.now = now
-        self.started = asyncio.Event()
-        self.leaving = False
-        self.draining = False
-        self.priority_policy = "npps"
-        self.last_notice = ""
-        self.bridge = Bridge(self._publish, now=now, on_lost=self._reload)
-        self.frames: Signal[Changes] = Signal(self, "frames")
-        self._wanted_theme = theme
-        self._printable_only = PrintableOnly()
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         return [*super().get_line_filters(), self._printable_only]
@@ -151,7 +91,7 @@ class ConsoleApp(ConsoleBase):
 
     def _tick(self) -> None:
         if self.runtime.recording_over:
-            self.carry_out(partial(end_broken_recording, self))
+            self.carry_out(self.stop_recording)
         self.bridge.tick()
 
     def start(self) -> None:
@@ -180,24 +120,6 @@ class ConsoleApp(ConsoleBase):
         if summary := operator.recovery_summary(recovery):
             self.notify(summary)
 
-    async def load_results(self) -> None:
-        """Fill the results from the history; after the start a second time, since tasks may have ended meanwhile."""
-        try:
-            records = await self.runtime.history.list(limit=MAX_RESULTS)
-            counts = await self.runtime.history.counts()
-        except AiosError as error:
-            self.notify(str(error), severity="error")
-            return
-        self.bridge.flush()
-        view = self.view
-        view.set_results(result_of(record) for record in records if record.state.ended)
-        view.counts = Counts(counts[TaskState.DONE], counts[TaskState.FAILED], counts[TaskState.CANCELLED])
-        view.changes.header = True
-        self.bridge.emit()
-
-    def _reload(self) -> None:
-        self.background(self.load_results, group="results", exclusive=True)
-
     def _catch_signals(self) -> None:
         """Quit cleanly, with the terminal restored, on SIGTERM and SIGHUP. Windows has no such signals."""
         loop = asyncio.get_running_loop()
@@ -209,26 +131,7 @@ class ConsoleApp(ConsoleBase):
                 except (NotImplementedError, RuntimeError, ValueError):
                     return
 
-    def leave(self, code: int = 0) -> None:
-        """Stop running tasks, which are queued again, and end the app. Further calls do nothing."""
-        if not self.leaving:
-            self.leaving = self.main.header.leaving = True
-            self.main.header.redraw()
-            self.notify("stopping …")
-            self.background(partial(self._leave, code), group="leaving")
-
-    async def _leave(self, code: int) -> None:
-        try:
-            await self.runtime.close(drain_s=0.0)
-        finally:
-            self.exit(code)
-
     # Frames, notices and actions
-
-    def _publish(self, changes: Changes) -> None:
-        for notice in changes.notices:
-            self.notify(notice.text, severity="information" if notice.level == "info" else notice.level)
-        self.frames.publish(changes)
 
     def notify(
         self,
@@ -249,7 +152,7 @@ class ConsoleApp(ConsoleBase):
             return
         fits = severity == "information" or self.main.footer.has_room_for(self.last_notice)
         if self.screen is self.main and fits:
-            self.main.show_notice(self.last_notice, severity)
+            self.main.footer.show_notice(self.last_notice, severity)
         else:
             seconds = timeout or max(NOTICE_S[severity], len(self.last_notice) / READ_CHARS_S)
             super().notify(self.last_notice, severity=severity, markup=False, timeout=seconds)
@@ -295,11 +198,6 @@ class ConsoleApp(ConsoleBase):
 
     def action_help_quit(self) -> None:
         self.act("quit")
-
-
-def console(widget: Widget) -> ConsoleApp:
-    """Return the app that a widget or screen belongs to, typed."""
-    return cast(ConsoleApp, widget.app)
 
 
 async def run_console(runtime: ConsoleRuntime, **options: Any) -> int:

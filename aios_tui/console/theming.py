@@ -15,6 +15,8 @@ from engine.sanitise import one_line
 from engine.wording import did_you_mean
 from themes import DEFAULT_THEME, Theme, builtin_themes, load_files
 
+INKS = ("primary", "secondary", "accent", "success", "warning", "error")
+"""The colours of text and marks, which a theme and Textual call the same."""
 Report = Callable[[str], None]
 
 
@@ -34,12 +36,7 @@ def variables_of(theme: Theme) -> dict[str, str]:
     textual = {
         "text-muted": colours.muted,
         "foreground-muted": colours.muted,
-        "text-primary": colours.primary,
-        "text-secondary": colours.secondary,
-        "text-accent": colours.accent,
-        "text-success": colours.success,
-        "text-warning": colours.warning,
-        "text-error": colours.error,
+        **{f"text-{role}": getattr(colours, role) for role in INKS},
         "border": colours.primary,
         "border-blurred": colours.border,
         "block-cursor-background": colours.cursor,
@@ -77,16 +74,7 @@ def to_textual(theme: Theme) -> TextualTheme:
     return TextualTheme(
         name=theme.name,
         dark=theme.dark,
-        primary=colours.primary,
-        secondary=colours.secondary,
-        accent=colours.accent,
-        success=colours.success,
-        warning=colours.warning,
-        error=colours.error,
-        foreground=colours.foreground,
-        background=colours.background,
-        surface=colours.surface,
-        panel=colours.panel,
+        **{role: getattr(colours, role) for role in (*INKS, "foreground", "background", "surface", "panel")},
         variables=variables_of(theme),
     )
 

@@ -141,6 +141,7 @@ class LaneScheduler(Generic[K]):
         """Reorder the queue by another policy, in one step. O(n). If the policy raises, the queue stays as it was."""
         items: dict[Hashable, list[Ready[K]]] = {}
         for item in self:
+            policy.rank(item)  # a plug-in's may raise: ask before any entry is replaced
             items.setdefault(self._key(item, policy), []).append(item)
         lanes = {key: Scheduler(policy, members, self._tokens) for key, members in items.items()}
         self.policy, self._lanes = policy, lanes

@@ -121,7 +121,7 @@ def _copy(app: ConsoleBase, context: ActionContext) -> None:
         return
     result = app.view.result(context.selected)
     task = app.view.tasks.get(context.selected)
-    kind, text = ("result", result.result) if result else ("prompt", task.spec.prompt if task else "")
+    kind, text = ("result", result.text) if result else ("prompt", task.spec.prompt if task else "")
     app.copy_to_clipboard(text)
     app.notify(f"copied the {kind} of #{context.selected}, {plural(len(text), 'character')}")
 
@@ -264,7 +264,7 @@ async def _drain_and_leave(app: ConsoleBase) -> None:
 
 OPERATIONS: dict[str, Operation] = {
     "new": _new_task,
-    "quick": lambda app, _: main_screen(app).focus_quick_line(),
+    "quick": lambda app, _: main_screen(app).begin_typing(),
     "open": _open_task,
     "cancel": _cancel,
     "retry": _retry,

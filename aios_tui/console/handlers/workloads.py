@@ -33,10 +33,7 @@ async def _start_or_stop_recording(app: ConsoleBase, _: ActionContext) -> None:
     runtime = app.runtime
     if runtime.recording is not None:
         count = runtime.recorded
-        try:
-            path = await runtime.stop_recording()
-        finally:
-            app.redraw_header()
+        path = await app.stop_recording()
         app.notify(f"recorded {plural(count, 'task')} to {_name_and_folder(path)}")
         return
     from aios_tui.workloads.catalogue import recording_name

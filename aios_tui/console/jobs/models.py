@@ -7,7 +7,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
+
+from textual.notifications import SeverityLevel
 
 from aios_tui.formatting import numbers
 from engine.cores.model_management import ModelManager, PullProgress, model_manager_of
@@ -15,26 +17,7 @@ from engine.errors import AiosError
 from engine.wording import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from aios_tui.console.state.bridge import Bridge
-    from aios_tui.console.state.ports import ConsoleRuntime
-    from aios_tui.console.state.view_state import ViewState
-
-
-class JobHost(Protocol):
-    """The console as jobs use it."""
-
-    leaving: bool
-    runtime: ConsoleRuntime
-    bridge: Bridge
-
-    @property
-    def live(self) -> bool: ...
-    @property
-    def view(self) -> ViewState: ...
-    def notify(self, message: str, *, severity: Literal["information", "warning", "error"] = ...) -> None: ...
-    def background(self, job: Callable[[], Awaitable[None]], *, group: str) -> None: ...
+    from aios_tui.console.app_base import ConsoleBase
 
 
 Kind = Literal["pull", "load", "unload", "delete"]
@@ -69,7 +52,7 @@ class Job:
 class ModelJobs:
     """At most one job per model at a time. The operator gets one line when a job ends."""
 
-    def __init__(self, app: JobHost) -> None:
+    def __init__(self, app: ConsoleBase) -> None:
         self._app = app
         self.running: dict[tuple[str, str], Job] = {}
         self._warned = -WARN_AGAIN_S
@@ -80,10 +63,6 @@ class ModelJobs:
             return {}
         found = {core.name: model_manager_of(core) for core in self._app.runtime.kernel.cores}
         return {name: manager for name, manager in found.items() if manager is not None}
-
-    def job(self, core: str, model: str) -> Job | None:
-        """Return the job on a model, if there is one."""
-        return self.running.get((core, model))
 
     def pull_summary(self) -> tuple[str, str] | None:
         """Return model and progress of the oldest pull, for the header: `43 %`, with `+1` if there is another."""
@@ -118,46 +97,32 @@ class ModelJobs:
             manager.choose_default(model)
             self._app.notify(f"{model} is the default model of {core} until the program ends")
 
-    def pull(self, core: str, model: str) -> None:
-        """Download a model."""
-        self._begin(core, model, "pull", self._pull)
-
-    def load(self, core: str, model: str) -> None:
-        """Load a model into memory."""
-        self._begin(core, model, "load", self._load)
-
-    def unload(self, core: str, model: str) -> None:
-        """Unload a model from memory."""
-        self._begin(core, model, "unload", self._unload)
-
-    def delete(self, core: str, model: str) -> None:
-        """Delete a model; the operator has confirmed."""
-        self._begin(core, model, "delete", self._delete)
+    def start(self, kind: Kind, core: str, model: str) -> None:
+        """Pull, load, unload or delete a model; the operator has confirmed a deletion."""
+        manager = self.managers().get(core)
+        if manager is None:
+            self._app.notify(f"core {core} can't manage models", severity="warning")
+        elif (other := self.running.get((core, model))) is not None:
+            how = "already" if other.kind == kind else "busy"
+            self._app.notify(f"{how} {DOING[other.kind]} {model}", severity="warning")
+        else:
+            job = self.running[core, model] = Job(core, model, kind)
+            self._app.background(partial(self._run, job, manager), group="models")
+            self._redraw()
 
     def cancel(self, core: str, model: str) -> bool:
         """Stop a pull or a load, here and at the server. Returns False when there is none."""
-        job = self.job(core, model)
+        job = self.running.get((core, model))
         if job is None or job.task is None or job.kind not in ("pull", "load"):
             return False
         job.task.cancel()
         return True
 
-    def _begin(self, core: str, model: str, kind: Kind, work: Callable[[ModelManager, Job], Awaitable[str]]) -> None:
-        manager = self.managers().get(core)
-        if manager is None:
-            self._app.notify(f"core {core} can't manage models", severity="warning")
-        elif (other := self.job(core, model)) is not None:
-            self._app.notify(f"already {DOING[other.kind]} {model}" if other.kind == kind
-                           else f"busy {DOING[other.kind]} {model}", severity="warning")  # fmt: skip
-        else:
-            job = self.running[core, model] = Job(core, model, kind)
-            self._app.background(partial(self._run, job, work, manager), group="models")
-            self._redraw()
-
-    async def _run(self, job: Job, work: Callable[[ModelManager, Job], Awaitable[str]], manager: ModelManager) -> None:
+    async def _run(self, job: Job, manager: ModelManager) -> None:
         job.task = asyncio.current_task()
+        severity: SeverityLevel = "information"
         try:
-            text, severity = await work(manager, job), "information"
+            text = await self._carry_out(job, manager)
         except AiosError as error:
             text, severity = str(error), "error"
         except asyncio.CancelledError:
@@ -169,9 +134,24 @@ class ModelJobs:
             self.running.pop((job.core, job.model), None)
             self._redraw()
         if not self._app.leaving:
-            self._app.notify(text, severity="error" if severity == "error" else "information")
+            self._app.notify(text, severity=severity)
 
-    async def _pull(self, manager: ModelManager, job: Job) -> str:
+    async def _carry_out(self, job: Job, manager: ModelManager) -> str:
+        """Do the job and say what it did. Raises AiosError."""
+        match job.kind:
+            case "pull":
+                await self._pull(job, manager)
+                return f"{job.model} is pulled"
+            case "load":
+                return f"{job.model} is loaded, in {numbers.took(await manager.load(job.model))}"
+            case "unload":
+                await manager.unload(job.model)
+                return f"{job.model} is unloaded, or will be after its running tasks"
+            case "delete":
+                await manager.delete(job.model)
+                return f"{job.model} is deleted"
+
+    async def _pull(self, job: Job, manager: ModelManager) -> None:
         drawn = 0.0
         async with aclosing(manager.pull(job.model)) as steps:
             async for step in steps:
@@ -181,18 +161,6 @@ class ModelJobs:
                     drawn = now
                     self._redraw()
                 await asyncio.sleep(0)  # let keys in between, however fast the server reports
-        return f"{job.model} is pulled"
-
-    async def _load(self, manager: ModelManager, job: Job) -> str:
-        return f"{job.model} is loaded, in {numbers.took(await manager.load(job.model))}"
-
-    async def _unload(self, manager: ModelManager, job: Job) -> str:
-        await manager.unload(job.model)
-        return f"{job.model} is unloaded, or will be after its running tasks"
-
-    async def _delete(self, manager: ModelManager, job: Job) -> str:
-        await manager.delete(job.model)
-        return f"{job.model} is deleted"
 
     def _redraw(self) -> None:
         """Redraw core panels in the next frame."""

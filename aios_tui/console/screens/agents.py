@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from aios_tui.console.screen_keys import bindings, hint_line
+from aios_tui.console.screen_keys import hint_line
 from aios_tui.console.screens.base import Dialog
 from aios_tui.console.state.view_state import Changes
-from aios_tui.console.widgets.option_list import PlainOptionList
+from aios_tui.console.widgets.inputs import PlainOptionList
 from aios_tui.formatting.numbers import took
 from engine.errors import AiosError
 from engine.sanitise import one_line
@@ -32,10 +31,8 @@ NAME_WIDTH = 22
 class AgentsScreen(Dialog[None]):
     """One line an agent, and all details of the selected one. Changed agent files show at once."""
 
-    CSS_PATH = "agents.tcss"
     AUTO_FOCUS = "#agents"
     SCOPE = "agents"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("agents")
 
     def __init__(self) -> None:
         super().__init__()

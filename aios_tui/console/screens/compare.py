@@ -20,9 +20,8 @@ from textual.widgets.option_list import Option
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen, move
 from aios_tui.console.widgets.comparison_plots import Plot, QueueCurve, WaitingBars, WaitingCurve, legend
-from aios_tui.console.widgets.comparison_table import drawn_table
+from aios_tui.console.widgets.comparison_table import drawn_table, run_text
 from aios_tui.console.widgets.hint_bar import Flow, Hints
-from aios_tui.console.widgets.run_line import run_text
 from aios_tui.reporting.comparison import LETTERS, MeasuredRun, measured, suggested, table
 from aios_tui.reporting.run_store import StoredRun, plain_name
 from engine.errors import AiosError
@@ -44,10 +43,8 @@ class CompareScreen(ConsoleScreen[None]):
     From 100 columns on, all parts are shown; below that one at a time.
     """
 
-    CSS_PATH = "compare.tcss"
     AUTO_FOCUS = "#runs"
     SCOPE = "compare"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("compare")
 
     def __init__(self, marked: Sequence[int] = ()) -> None:
         super().__init__()

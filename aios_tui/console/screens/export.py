@@ -5,38 +5,27 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime
 from pathlib import Path
-from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from aios_tui.console.screen_keys import bindings, hint_line
+from aios_tui.console.screen_keys import hint_line
 from aios_tui.console.screens.base import Dialog
 from aios_tui.console.state.task_details import TaskPage
 from aios_tui.console.state.task_markdown import markdown_of
-from aios_tui.console.widgets.line_input import LineInput
+from aios_tui.console.widgets.inputs import NameInput
 from engine.errors import UsageError
 from engine.files import write_private_text
-from engine.sanitise import one_line, sanitise
-
-
-class PathInput(LineInput):
-    """A path; pasted text is cleaned first."""
-
-    def on_paste(self, event: events.Paste) -> None:
-        event.text = sanitise(event.text).strip()
+from engine.sanitise import one_line
 
 
 class ExportScreen(Dialog[Path | None]):
     """Writes a task to a file with mode 0600. An existing file is replaced only after a second enter."""
 
-    CSS_PATH = "export.tcss"
     SCOPE = "export"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("export")
 
     def __init__(self, page: TaskPage) -> None:
         super().__init__()
@@ -47,9 +36,7 @@ class ExportScreen(Dialog[Path | None]):
         with Vertical(id="export", classes="dialog") as box:
             box.border_title = Content(f"Export task {self._page.id}")
             box.border_subtitle = Content(hint_line("export", "open", "back"))
-            path = PathInput(str(Path.cwd() / f"task-{self._page.id}.md"), id="path", compact=True)
-            path.cursor_blink = False
-            yield path
+            yield NameInput(str(Path.cwd() / f"task-{self._page.id}.md"), id="path", compact=True)
             yield Static("", id="problem", markup=False)
 
     @on(Input.Changed)

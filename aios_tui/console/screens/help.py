@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import ClassVar
 
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -19,8 +17,8 @@ from aios_tui.config import paths
 from aios_tui.config.settings import Settings
 from aios_tui.console.action_context import UNSELECTED, ActionContext
 from aios_tui.console.actions import MAIN, Action
-from aios_tui.console.screen_keys import SCREENS, Scope, bindings, hint_line
-from aios_tui.console.screens.text_dialog import TextDialog
+from aios_tui.console.screen_keys import SCREENS, Scope, hint_line
+from aios_tui.console.screens.base import TextDialog
 from engine.sanitise import one_line
 
 ABOUT = {
@@ -49,10 +47,8 @@ class HelpScreen(TextDialog):
         pane: the focused pane of the main screen, which is explained at the top.
     """
 
-    CSS_PATH = "help.tcss"
     AUTO_FOCUS = "#help"
     SCOPE = "help"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("help")
 
     def __init__(self, scope: Scope, pane: str = "queue") -> None:
         super().__init__()

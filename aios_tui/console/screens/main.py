@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic
-from typing import ClassVar, cast
+from typing import cast
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Container
 from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.geometry import Size
 from textual.widgets import Input
 
 from aios_tui.console.action_context import Pane as PaneName
-from aios_tui.console.jobs.recording import recording_mark
-from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen
+from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.view_state import Changes, ViewState
 from aios_tui.console.widgets.activity import ActivityView
 from aios_tui.console.widgets.footer import Footer
@@ -29,6 +27,7 @@ from aios_tui.console.widgets.quick_line import QuickLine
 from aios_tui.console.widgets.replay_line import ReplayLine
 from aios_tui.console.widgets.results import ResultList
 from aios_tui.formatting import numbers
+from engine.sanitise import one_line
 from engine.wording import plural
 
 ORDER: tuple[PaneName, ...] = ("queue", "activity", "results")
@@ -42,7 +41,7 @@ class MainScreen(ConsoleScreen[None]):
 
     AUTO_FOCUS = "#queue"
     SCOPE = "main"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("main")
+    CSS_PATH = None  # the app has its styles, for the first frame
 
     def __init__(self) -> None:
         super().__init__(id="main")
@@ -82,7 +81,8 @@ class MainScreen(ConsoleScreen[None]):
         """Give the view state to each pane that it changed for."""
         view = self.console.view
         if changes.header or changes.clock or changes.everything or changes.cores:
-            self.header.recording = recording_mark(self.console)
+            self.header.leaving = self.console.leaving
+            self.header.recording = _recording(self.console.runtime)
             self.header.pulling = self.console.model_jobs.pull_summary()
             self.header.show(view)
             replaying = self.console.replaying
@@ -109,10 +109,6 @@ class MainScreen(ConsoleScreen[None]):
         if not isinstance(self.focused, Input):
             return ""
         return "submit" if self.focused is self.quick_line.input else "done"
-
-    def show_notice(self, text: str, severity: str) -> None:
-        """Show a line instead of the footer for some seconds."""
-        self.footer.show_notice(text, severity)
 
     def _sample(self) -> None:
         self.console.background(self._read_telemetry, group="telemetry", exclusive=True)
@@ -147,13 +143,8 @@ class MainScreen(ConsoleScreen[None]):
         """Go to the next pane, or the previous one."""
         self.focus_pane(ORDER[(ORDER.index(self.pane) + step) % len(ORDER)])
 
-    def focus_quick_line(self) -> None:
-        """Go to the quick line."""
-        self.add_class("-typing")
-        self.quick_line.focus()
-
     def begin_typing(self) -> None:
-        """Go to the quick line at once, for input that is already on its way."""
+        """Go to the quick line, at once: keys or a paste may be on their way already."""
         self.add_class("-typing")
         self.set_focus(self.quick_line.input)
 
@@ -228,10 +219,16 @@ class MainScreen(ConsoleScreen[None]):
         self.console.submit([event.spec])
 
 
+def _recording(runtime: ConsoleRuntime) -> tuple[str, int] | None:
+    """Return the name and task count of the recording; None when nothing is recorded."""
+    path = runtime.recording
+    return None if path is None else (one_line(path.name.removesuffix(".jsonl"), 60), runtime.recorded)
+
+
 def _queue_summary(view: ViewState, rows: QueueList) -> str:
     order = view.order
     held = f", {order.held:,} held" if order.held else ""
-    since = view.oldest_ready()
+    since = order.oldest()
     if since is None:
         return f"none ready{held}"
     oldest = f", oldest {numbers.clock(view.now - since)}"

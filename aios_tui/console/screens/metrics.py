@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.events import Resize
 from textual.geometry import Size
 from textual.widgets import Static
 
-from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen
 from aios_tui.console.widgets.hint_bar import Flow, Hints
-from aios_tui.console.widgets.metric_plots import PLOTS, MetricPlot
-from aios_tui.console.widgets.metric_table import by_priority
+from aios_tui.console.widgets.metric_plots import PLOTS, MetricPlot, by_priority
 from aios_tui.formatting import numbers
 from aios_tui.reporting.history_metrics import Measures, measure
 from engine.errors import AiosError
@@ -44,9 +41,7 @@ PARTS = (*PLOTS, "priorities")
 class MetricsScreen(ConsoleScreen[None]):
     """From 100 columns on, all plots are shown; below that one at a time."""
 
-    CSS_PATH = "metrics.tcss"
     SCOPE = "metrics"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("metrics")
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from aios_tui.console.screen_keys import bindings
-from aios_tui.console.screens.text_dialog import TextDialog
+from aios_tui.console.screens.base import TextDialog
 from aios_tui.formatting import models
 from engine.errors import AiosError
 from engine.sanitise import one_line, sanitise
@@ -23,10 +19,8 @@ LABEL = 12
 class ModelScreen(TextDialog):
     """Asks the core when it opens, and shows one labelled fact a line."""
 
-    CSS_PATH = "model.tcss"
     AUTO_FOCUS = "#facts"
     SCOPE = "model"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("model")
 
     def __init__(self, core: str, model: str) -> None:
         super().__init__()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING
 
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.content import Content
 from textual.events import Resize
 from textual.widgets import Static
 
-from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen
 from aios_tui.console.state.view_state import Changes
 from aios_tui.console.widgets.hint_bar import Flow, Hints
@@ -20,21 +19,18 @@ from aios_tui.console.widgets.line_list import LineList
 from aios_tui.console.widgets.model_list import ModelList, ModelRow, rows_of
 from aios_tui.console.widgets.pane import Titles
 from aios_tui.formatting import models
-from engine.errors import AiosError
 from engine.sanitise import one_line
 
 if TYPE_CHECKING:
     from aios_tui.console.app_base import ConsoleBase
-    from engine.cores.port import CoreInfo
+    from engine.cores.port import CoreInfo, ModelInfo
 
 
 class ModelsScreen(ConsoleScreen[None]):
     """One line a model, over all cores, drawn from the view state. Opening it has the cores list their models again."""
 
-    CSS_PATH = "models.tcss"
     AUTO_FOCUS = "#models"
     SCOPE = "models"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("models")
 
     @property
     def rows(self) -> ModelList:
@@ -105,14 +101,6 @@ class ModelsScreen(ConsoleScreen[None]):
     def _pointed(self) -> None:
         self._draw_selection()
 
-    @work(exclusive=True, group="history")
-    async def _refresh(self) -> None:
-        try:
-            await self.console.runtime.kernel.inspect()
-        except AiosError as error:
-            self.console.notify(str(error), severity="error")
-        self.console.bridge.flush()
-
     # What keys do
 
     def action_leave(self) -> None:
@@ -121,7 +109,7 @@ class ModelsScreen(ConsoleScreen[None]):
 
     def action_refresh(self) -> None:
         if self.console.live:
-            self._refresh()
+            self.console.act("refresh")
 
     def action_move(self, direction: str) -> None:
         self.rows.action_move(direction)
@@ -130,9 +118,8 @@ class ModelsScreen(ConsoleScreen[None]):
     def action_details(self) -> None:
         from aios_tui.console.screens.model import ModelScreen
 
-        row = self._manageable()
-        if row is not None:
-            self.app.push_screen(ModelScreen(row.core, row.model))
+        if (found := self._manageable()) is not None:
+            self.app.push_screen(ModelScreen(found.core, found.model))
 
     def action_pull_model(self) -> None:
         row = self.rows.row
@@ -150,28 +137,21 @@ class ModelsScreen(ConsoleScreen[None]):
             self._warn("this model is not being pulled or loaded")
 
     def action_load(self) -> None:
-        row = self._manageable()
-        if row is not None and row.info is not None:
-            if row.info.loaded:
-                self._warn(f"{row.model} is already loaded")
-            else:
-                self.console.model_jobs.load(row.core, row.model)
+        self._act(lambda info: not info.loaded, "is already loaded", partial(self.console.model_jobs.start, "load"))
 
     def action_unload(self) -> None:
-        row = self._manageable()
-        if row is not None and row.info is not None:
-            if not row.info.loaded:
-                self._warn(f"{row.model} is not loaded")
-            else:
-                self.console.model_jobs.unload(row.core, row.model)
+        self._act(lambda info: info.loaded, "is not loaded", partial(self.console.model_jobs.start, "unload"))
 
     def action_default(self) -> None:
-        row = self._manageable()
-        if row is not None and row.info is not None:
-            if row.info.chats:
-                self.console.model_jobs.choose_default(row.core, row.model)
+        self._act(lambda info: info.chats, "can't answer prompts", self.console.model_jobs.choose_default)
+
+    def _act(self, fits: Callable[[ModelInfo], bool], unfit: str, act: Callable[[str, str], None]) -> None:
+        """Call `act` with core and name of the selected model if it fits; else say that it is `unfit`."""
+        if (row := self._manageable()) is not None and row.info is not None:
+            if fits(row.info):
+                act(row.core, row.model)
             else:
-                self._warn(f"{row.model} can't answer prompts")
+                self._warn(f"{row.model} {unfit}")
 
     def action_delete(self) -> None:
         from aios_tui.console.screens.delete_model import DeleteModelScreen
@@ -182,7 +162,7 @@ class ModelsScreen(ConsoleScreen[None]):
 
         def on_close(confirmed: bool | None) -> None:
             if confirmed:
-                self.console.model_jobs.delete(row.core, row.model)
+                self.console.model_jobs.start("delete", row.core, row.model)
 
         self.app.push_screen(DeleteModelScreen(row.core, row.info), on_close)
 
@@ -224,7 +204,7 @@ def ask_for_pull(
 
     def on_close(answer: tuple[str, str] | None) -> None:
         if answer is not None:
-            app.model_jobs.pull(*answer)
+            app.model_jobs.start("pull", *answer)
             started(*answer)
 
     managing.sort(key=lambda name: name != core)

@@ -3,34 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from aios_tui.console.screen_keys import bindings, hint_line
+from aios_tui.console.screen_keys import hint_line
 from aios_tui.console.screens.base import Dialog
-from engine.sanitise import one_line, sanitise
-
-
-class NameInput(Input):
-    """A model's name; pasted text is cleaned first."""
-
-    def on_paste(self, event: events.Paste) -> None:
-        event.text = sanitise(event.text).strip()
+from aios_tui.console.widgets.inputs import NameInput
+from engine.sanitise import one_line
 
 
 class PullScreen(Dialog[tuple[str, str] | None]):
     """Returns the core and the model, or None if it is closed. The first of `cores` is offered first."""
 
-    CSS_PATH = "pull_model.tcss"
     AUTO_FOCUS = "#name"
     SCOPE = "pull"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("pull")
 
     def __init__(self, cores: Sequence[str], model: str = "") -> None:
         super().__init__()
@@ -42,12 +32,10 @@ class PullScreen(Dialog[tuple[str, str] | None]):
             box.border_title = Content("Pull a model")
             keys = ("open", "next_pane", "back") if len(self._cores) > 1 else ("open", "back")
             box.border_subtitle = Content(hint_line("pull", *keys))
-            name = NameInput(
+            yield NameInput(
                 one_line(self._model, 300), id="name", compact=True, placeholder="such as qwen3:8b or smollm2:135m",
                 max_length=300, select_on_focus=False,
             )  # fmt: skip
-            name.cursor_blink = False
-            yield name
             yield Static(self._destination(), id="destination", markup=False)
 
     def _destination(self) -> Content:

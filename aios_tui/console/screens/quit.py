@@ -4,62 +4,39 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, cast
 
-from textual import on
-from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Static
 
-from aios_tui.console.screen_keys import bindings
-from aios_tui.console.screens.base import Dialog
+from aios_tui.console.screens.base import ChoiceDialog
 from aios_tui.console.state.view_state import Changes
-from aios_tui.console.widgets.option_list import PlainOptionList
 from engine.wording import plural
 
 Choice = Literal["drain", "stop"]
 
 
-class QuitScreen(Dialog[Choice | None]):
+class QuitScreen(ChoiceDialog[Choice | None]):
     """Returns `drain` (wait for running tasks), `stop` (stop and queue them again), or None to stay."""
 
-    CSS_PATH = "quit.tcss"
-    AUTO_FOCUS = "#choices"
     SCOPE = "quit"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("quit")
-
-    def compose(self) -> ComposeResult:
-        with Vertical(id="quit", classes="dialog") as box:
-            box.border_title = Content("Quit")
-            yield Static(self._counts(), id="counts", markup=False)
-            yield PlainOptionList(
-                Option(_row("D", "drain", "let running tasks finish, then quit"), id="drain"),
-                Option(_row("q", "quit now", "running tasks go back to the queue"), id="stop"),
-                Option(_row("esc", "stay", "stay here"), id="stay"),
-                id="choices",
-                classes="choices",
-            )
-            note = f"Queued tasks are kept for the next start. {self.console.model_jobs.lost_by_leaving}".strip()
-            yield Static(note, id="note", markup=False)
+    HEADING = "Quit"
+    ANSWERS: ClassVar = {
+        "drain": ("D", "drain", "let running tasks finish, then quit"),
+        "stop": ("q", "quit now", "running tasks go back to the queue"),
+        "stay": ("esc", "stay", "stay here"),
+    }
 
     def on_mount(self) -> None:
+        note = f"Queued tasks are kept for the next start. {self.console.model_jobs.lost_by_leaving}".strip()
+        self.query_one(".question", Vertical).mount(Static(note, id="note", markup=False))
         self.console.frames.subscribe(self, self._on_frame)
 
     def _on_frame(self, _changes: Changes) -> None:
-        self.query_one("#counts", Static).update(self._counts())
+        self.query_one("#question", Static).update(self.question())
 
-    def _counts(self) -> Content:
+    def question(self) -> Content:
         running, queued = self.console.view.running, self.console.view.queued
         return Content(f"{plural(running, 'task')} running, {queued:,} queued")
 
-    @on(OptionList.OptionSelected)
-    def _selected(self, event: OptionList.OptionSelected) -> None:
-        self.action_choose(event.option.id or "stay")
-
-    def action_choose(self, choice: str) -> None:
-        self.dismiss(cast(Choice, choice) if choice in ("drain", "stop") else None)
-
-
-def _row(key: str, name: str, text: str) -> Content:
-    return Content.assemble((f"{key:<3}", "bold $accent"), (f"  {name:<10}", "bold"), text)
+    def action_choose(self, answer: str) -> None:
+        self.dismiss(cast(Choice, answer) if answer in ("drain", "stop") else None)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from pydantic import ValidationError
 from rich.text import Text
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.widgets import Input, Select, Static, TextArea
 
 from aios_tui.console.preferences import MAX_COUNT, FormValues
-from aios_tui.console.screen_keys import bindings, hint_line
-from aios_tui.console.screens.base import Dialog
+from aios_tui.console.screen_keys import hint_line
+from aios_tui.console.screens.base import Dialog, field
 from aios_tui.console.state.ports import ConsoleRuntime
 from aios_tui.console.state.task_choices import agent_choices, default_models, model_choices
 from aios_tui.console.widgets.priority_picker import PriorityPicker
@@ -38,10 +35,8 @@ class PromptArea(TextArea):
 class SubmitScreen(Dialog[list[TaskSpec] | None]):
     """Returns the tasks to submit, or None if it is closed. A closed form is restored next time."""
 
-    CSS_PATH = "submit.tcss"
     AUTO_FOCUS = "#prompt"
     SCOPE = "form"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012  (typed by the base class)
 
     def __init__(self, runtime: ConsoleRuntime) -> None:
@@ -67,34 +62,16 @@ class SubmitScreen(Dialog[list[TaskSpec] | None]):
             )
             prompt.cursor_blink = False
             yield prompt
-            with Horizontal(classes="field"):
-                yield Static("agent", classes="label", markup=False)
-                yield Select(
-                    [(self._choice(name, description), name) for name, description in agents.items()],
-                    value=last.agent if last.agent in agents else next(iter(agents)),
-                    allow_blank=False,
-                    compact=True,
-                    id="agent",
-                )
-            with Horizontal(classes="field"):
-                yield Static("priority", classes="label", markup=False)
-                yield PriorityPicker(last.priority, id="priority")
-            with Horizontal(classes="field"):
-                yield Static("model", classes="label", markup=False)
-                yield Select(
-                    [
-                        (self._choice("core's default", defaults), NO_MODEL),
-                        *((Text(one_line(name, 100)), name) for name in models),
-                    ],
-                    value=last.model if last.model in models else NO_MODEL,
-                    allow_blank=False,
-                    compact=True,
-                    id="model",
-                )
-            with Horizontal(classes="field"):
-                yield Static("count", classes="label", markup=False)
-                yield Input(str(last.count), id="count", compact=True, restrict=r"\d*", max_length=4)
-                yield Static("how many tasks", id="count-note", markup=False)
+            choices = [(self._choice(name, description), name) for name, description in agents.items()]
+            chosen = last.agent if last.agent in agents else next(iter(agents))
+            yield field("agent", Select(choices, value=chosen, allow_blank=False, compact=True, id="agent"))
+            yield field("priority", PriorityPicker(last.priority, id="priority"))
+            choices = [(self._choice("core's default", defaults), NO_MODEL)]
+            choices += [(Text(one_line(name, 100)), name) for name in models]
+            chosen = last.model if last.model in models else NO_MODEL
+            yield field("model", Select(choices, value=chosen, allow_blank=False, compact=True, id="model"))
+            count = Input(str(last.count), id="count", compact=True, restrict=r"\d*", max_length=4)
+            yield field("count", count, Static("how many tasks", id="count-note", markup=False))
             yield Static("", id="problems", markup=False)
 
     def _choice(self, name: str, description: str) -> Text:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Collapsible, Static
 
 from aios_tui.console.action_context import no_model_missing
 from aios_tui.console.actions import BY_ID
-from aios_tui.console.screen_keys import bindings
 from aios_tui.console.screens.base import ConsoleScreen, move
 from aios_tui.console.screens.task_header import earlier_starts, fact_cells, head_cells
 from aios_tui.console.state.task_details import TaskPage, page_of
@@ -34,11 +32,9 @@ if TYPE_CHECKING:
 class TaskScreen(ConsoleScreen[None]):
     """Shows the task `task_id`: the view state's part in each frame, the history's part when it has changed."""
 
-    CSS_PATH = "task.tcss"
     AUTO_FOCUS = "#body"
     VERTICAL_BREAKPOINTS = [(0, "-short"), (16, "-tall")]  # noqa: RUF012  (typed by the base class)
     SCOPE = "task"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("task")
 
     def __init__(self, task_id: int) -> None:
         super().__init__()

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import BindingType
 from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from aios_tui.console.screen_keys import bindings, hint_line
+from aios_tui.console.screen_keys import hint_line
 from aios_tui.console.screens.base import Dialog
-from aios_tui.console.widgets.option_list import PlainOptionList
+from aios_tui.console.theming import INKS
+from aios_tui.console.widgets.inputs import PlainOptionList
 from engine.sanitise import one_line
 from themes import Theme
 
 WIDTH = 50
-SWATCHES = ("primary", "secondary", "accent", "success", "warning", "error")
 
 
 class ThemeScreen(Dialog[None]):
     """Shows each theme as it is highlighted; enter uses it, escape returns to the one before."""
 
-    CSS_PATH = "themes.tcss"
     SCOPE = "themes"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("themes")
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +60,7 @@ class ThemeScreen(Dialog[None]):
 
 def _row(theme: Theme, name_width: int, width: int) -> Content:
     """Two lines: name and colours, then the description."""
-    swatches = [("██", getattr(theme.colours, name)) for name in SWATCHES]
+    swatches = [("██", getattr(theme.colours, name)) for name in INKS]
     name = one_line(theme.name, name_width)
     head = Content.assemble(f"{name:<{name_width}} ", *swatches, (" dark" if theme.dark else " light", "$muted"))
     return Content("\n").join([head, Content.styled("  " + one_line(theme.description, max(2, width - 2)), "$muted")])

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import BindingType
-from textual.containers import Container, Horizontal
+from textual.containers import Container
 from textual.content import Content
 from textual.events import DescendantBlur, DescendantFocus, Resize
 from textual.geometry import Size
@@ -16,11 +15,10 @@ from textual.widgets import Input, OptionList, Static
 
 from aios_tui.console.actions import BY_ID
 from aios_tui.console.jobs.replay import speed_of
-from aios_tui.console.screen_keys import bindings
-from aios_tui.console.screens.base import ConsoleScreen, move
+from aios_tui.console.screens.base import ConsoleScreen, field, move
 from aios_tui.console.screens.compare import CompareScreen
-from aios_tui.console.screens.export import PathInput
 from aios_tui.console.widgets.hint_bar import Flow, Hints, hint
+from aios_tui.console.widgets.inputs import NameInput
 from aios_tui.console.widgets.workload_list import WorkloadDetails, WorkloadList
 from aios_tui.console.widgets.workload_summary import head_of, switches_text
 from aios_tui.workloads import catalogue
@@ -42,10 +40,8 @@ SPEEDS = ("1", "2", "10", "max")
 class WorkloadScreen(ConsoleScreen[None]):
     """Lists the samples and the files in `folder`; reads the selected one in the background."""
 
-    CSS_PATH = "workloads.tcss"
     AUTO_FOCUS = "#shelf"
     SCOPE = "workloads"
-    BINDINGS: ClassVar[list[BindingType]] = bindings("workloads")
 
     def __init__(self, folder: Path | None) -> None:
         super().__init__()
@@ -76,24 +72,15 @@ class WorkloadScreen(ConsoleScreen[None]):
         with Container(id="both"):
             yield WorkloadList()
             yield WorkloadDetails()
-        with Horizontal(classes="field", id="path-field"):
-            yield Static("file", classes="label", markup=False)
-            path = PathInput(id="path", compact=True, placeholder="i: the path of another workload file; enter adds it")
-            path.cursor_blink = False
-            yield path
-        with Horizontal(classes="field"):
-            yield Static("speed", classes="label", markup=False)
-            speed = Input("1", id="speed", compact=True, max_length=12)
-            speed.cursor_blink = False
-            yield speed
-            yield Static("× the recorded pace; max: full speed", classes="note", markup=False)
-        with Horizontal(classes="field"):
-            yield Static("switches", classes="label", markup=False)
-            yield Static("", id="switches", markup=False)
-            yield Static("", id="switches-note", classes="note", markup=False)
-        with Horizontal(classes="field", id="rates-field"):
-            yield Static("rates", classes="label", markup=False)
-            yield Static("", id="rates", markup=False)
+        advice = "i: the path of another workload file; enter adds it"
+        yield field("file", NameInput(id="path", compact=True, placeholder=advice), id="path-field")
+        speed = Input("1", id="speed", compact=True, max_length=12)
+        speed.cursor_blink = False
+        pace = Static("× the recorded pace; max: full speed", classes="note", markup=False)
+        yield field("speed", speed, pace)
+        note = Static("", id="switches-note", classes="note", markup=False)
+        yield field("switches", Static("", id="switches", markup=False), note)
+        yield field("rates", Static("", id="rates", markup=False), id="rates-field")
         yield Static("", id="problem", classes="-none", markup=False)
         yield Hints()
 
@@ -227,9 +214,9 @@ class WorkloadScreen(ConsoleScreen[None]):
         self.query_one(f"#{name}", Input).focus()
 
     def action_change_speed(self, step: int) -> None:
-        field = self.query_one("#speed", Input)
-        index = SPEEDS.index(field.value) + step if field.value in SPEEDS else 0
-        field.value = SPEEDS[max(0, min(index, len(SPEEDS) - 1))]
+        speed = self.query_one("#speed", Input)
+        index = SPEEDS.index(speed.value) + step if speed.value in SPEEDS else 0
+        speed.value = SPEEDS[max(0, min(index, len(SPEEDS) - 1))]
 
     def action_toggle_switches(self) -> None:
         self.switches = not self.switches

@@ -51,12 +51,7 @@ def fold_all(state: ViewState, events: Iterable[e.Event]) -> ViewState:
 
 def resync(state: ViewState, snapshot: Iterable[e.Event]) -> ViewState:
     """Return a new state from a kernel's snapshot, with what no snapshot contains taken over from `state`."""
-    fresh = ViewState(
-        now=state.now,
-        why=state.why,
-        counts=state.counts,
-        notices=state.notices,
-    )
+    fresh = ViewState(now=state.now, why=state.why, counts=state.counts, notices=state.notices)
     events = list(snapshot)
     fresh.set_results(state.results)
     fold_all(fresh, events)
@@ -83,23 +78,16 @@ def _rounds_before(state: ViewState, task: TaskView) -> int:
 
 def result_of(record: TaskRecord) -> ResultView:
     """Return the line of the results pane for a record of the history."""
-    text = record.result or "" if record.state is TaskState.DONE else record.error or str(record.state)
-    return ResultView(
-        id=record.id,
-        state=record.state,
-        agent=record.agent,
-        priority=record.priority,
-        ended_at=record.ended_at if record.ended_at is not None else record.submitted_at,
-        waited_s=record.waiting_s,
-        took_s=record.took_s,
-        rounds=record.rounds,
-        tokens_per_s=record.tokens_per_s,
-        line=one_line(text, 300),
-        result=sanitise(text),
-        prompt=sanitise(record.prompt),
-        client=record.client,
-        fault=record.fault,
-    )
+    done = record.state is TaskState.DONE
+    text = sanitise(record.result or "" if done else record.error or str(record.state))
+    changed = {
+        "prompt": sanitise(record.prompt),
+        "result": text if done else None,
+        "ended_at": record.submitted_at if record.ended_at is None else record.ended_at,
+        "text": text,
+        "line": one_line(text, 300),
+    }
+    return ResultView.model_construct(**dict(record) | changed)
 
 
 def _ready(state: ViewState, task: TaskView, round_: int, at: float) -> None:
@@ -126,7 +114,7 @@ def _free_slot(state: ViewState, slot: SlotView) -> None:
     task = state.tasks.get(slot.task) if slot.task is not None else None
     if task is not None:
         task.executing -= 1
-    slot.last_task, slot.task = slot.task, None
+    slot.task = None
     slot.version += 1
     state.changes.slots = True
 
@@ -150,7 +138,7 @@ def _known(state: ViewState, id: int) -> TaskView | None:
 
 
 def _kernel_state(state: ViewState, event: e.KernelStateChanged) -> None:
-    state.kernel, state.kernel_reason, state.trouble = event.state, one_line(event.reason), None
+    state.kernel, state.trouble = event.state, None
     state.changes.header = True
 
 
@@ -187,8 +175,7 @@ def _recovered(state: ViewState, event: e.TaskRecovered) -> None:
 
 
 def _started(state: ViewState, event: e.TaskStarted) -> None:
-    task = _known(state, event.task)
-    if task is None:
+    if (task := _known(state, event.task)) is None:
         return
     if task.state is not TaskState.RUNNING:
         state.running += 1
@@ -199,8 +186,7 @@ def _started(state: ViewState, event: e.TaskStarted) -> None:
 
 
 def _requeued(state: ViewState, event: e.TaskRequeued) -> None:
-    task = _known(state, event.task)
-    if task is None:
+    if (task := _known(state, event.task)) is None:
         return
     _detach(state, task)
     state.running -= task.state is TaskState.RUNNING
@@ -211,8 +197,7 @@ def _requeued(state: ViewState, event: e.TaskRequeued) -> None:
 
 
 def _reprioritised(state: ViewState, event: e.TaskReprioritised) -> None:
-    task = _known(state, event.task)
-    if task is None:
+    if (task := _known(state, event.task)) is None:
         return
     task.priority = event.priority
     if task.id in state.order:
@@ -221,8 +206,7 @@ def _reprioritised(state: ViewState, event: e.TaskReprioritised) -> None:
 
 
 def _held(state: ViewState, event: e.TaskHeld) -> None:
-    task = _known(state, event.task)
-    if task is None or task.state is not TaskState.QUEUED:
+    if (task := _known(state, event.task)) is None or task.state is not TaskState.QUEUED:
         return
     task.held = event.held
     state.order.add(task)
@@ -230,8 +214,7 @@ def _held(state: ViewState, event: e.TaskHeld) -> None:
 
 
 def _syscall_ready(state: ViewState, event: e.SyscallReady) -> None:
-    task = _known(state, event.task)
-    if task is None:
+    if (task := _known(state, event.task)) is None:
         return
     task.retry_at = None
     _ready(state, task, event.round, event.at)
@@ -239,8 +222,7 @@ def _syscall_ready(state: ViewState, event: e.SyscallReady) -> None:
 
 def _attempt_started(state: ViewState, event: e.AttemptStarted) -> None:
     state.meters.fold(event)
-    task = _known(state, event.task)
-    if task is None:
+    if (task := _known(state, event.task)) is None:
         return
     _not_ready(state, task, event.round)
     task.retry_at = None
@@ -299,8 +281,7 @@ def _append(text: str, more: str) -> tuple[str, int]:
 
 def _attempt_ended(state: ViewState, event: e.AttemptEnded) -> None:
     state.meters.fold(event)
-    task = _known(state, event.task)
-    if task is None:
+    if (task := _known(state, event.task)) is None:
         return
     slot = state.slots.get(event.slot)
     if slot is not None and _same_attempt(slot, event):

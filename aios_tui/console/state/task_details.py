@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from aios_tui.console.state.view_state import ResultView, SlotView, TaskView, ViewState
+from aios_tui.console.state.view_state import SlotView, TaskView, ViewState
 from engine.sanitise import one_line, sanitise
-from engine.task import AttemptState, TaskFault, TaskState
+from engine.task import AttemptState, TaskFault, TaskRecord, TaskState
 
 if TYPE_CHECKING:
     from persistence.rows import AttemptRow, TaskDetail, ToolCallRow
@@ -99,12 +99,10 @@ def page_of(task_id: int, view: ViewState, facts: TaskDetail | None) -> TaskPage
     live = view.tasks.get(task_id)
     if live is not None:
         return _live_page(live, view, facts)
-    if facts is not None and facts.record.state.ended:
-        return _ended_page(facts)
-    result = view.result(task_id)
-    if result is not None:
-        return _listed_page(result, facts)
-    return None if facts is None else _ended_page(facts)
+    listed = view.result(task_id)  # all that is known until the history is read, or if it is unreadable
+    if facts is not None and (facts.record.state.ended or listed is None):
+        return _ended_page(facts.record, facts)
+    return None if listed is None else _ended_page(listed, facts)
 
 
 def _rounds(facts: TaskDetail | None) -> tuple[tuple[RoundPage, ...], tuple[AttemptRow, ...]]:
@@ -127,33 +125,18 @@ def _without_executing(rounds: Sequence[RoundPage]) -> tuple[RoundPage, ...]:
     return tuple(kept)
 
 
-def _ended_page(facts: TaskDetail) -> TaskPage:
-    record = facts.record
+_SAME = {field.name for field in fields(TaskPage)} & TaskRecord.model_fields.keys() - {"rounds"}
+"""Fields of TaskPage that are copied from TaskRecord under the same name."""
+
+
+def _ended_page(record: TaskRecord, facts: TaskDetail | None) -> TaskPage:
     rounds, earlier = _rounds(facts)
     return TaskPage(
-        id=record.id,
-        state=record.state,
-        agent=record.agent,
-        priority=record.priority,
-        prompt=record.prompt,
-        client=record.client,
-        retry_of=record.retry_of,
-        core=record.core,
-        model=record.model,
+        **{name: getattr(record, name) for name in _SAME},
         rounds_done=record.rounds,
-        round_total=facts.round_total,
+        round_total=facts.round_total if facts else None,
         waited_s=record.waiting_s,
-        service_s=record.service_s,
-        turnaround_s=record.turnaround_s,
-        ttft_s=record.ttft_s,
-        tokens_in=record.tokens_in,
-        tokens_out=record.tokens_out,
-        tokens_per_s=record.tokens_per_s,
-        attempts=record.attempts,
-        interruptions=facts.interruptions,
-        error=record.error,
-        fault=record.fault,
-        result=record.result,
+        interruptions=facts.interruptions if facts else 0,
         rounds=rounds,
         earlier=earlier,
     )
@@ -196,28 +179,4 @@ def _live_page(task: TaskView, view: ViewState, facts: TaskDetail | None) -> Tas
         rounds=_without_executing(rounds),
         earlier=earlier,
         slots=slots,
-    )
-
-
-def _listed_page(result: ResultView, facts: TaskDetail | None) -> TaskPage:
-    """Return the page from the results list alone, when the history is not read yet or unreadable."""
-    rounds, earlier = _rounds(facts)
-    done = result.state is TaskState.DONE
-    return TaskPage(
-        id=result.id,
-        state=result.state,
-        agent=result.agent,
-        priority=result.priority,
-        prompt=result.prompt,
-        client=result.client,
-        rounds_done=result.rounds,
-        waited_s=result.waited_s,
-        service_s=None,
-        turnaround_s=None if result.took_s is None or result.waited_s is None else result.took_s + result.waited_s,
-        tokens_per_s=result.tokens_per_s,
-        error=None if done else result.result,
-        fault=result.fault,
-        result=result.result if done else None,
-        rounds=rounds,
-        earlier=earlier,
     )

@@ -14,7 +14,7 @@ from aios_tui.console.state.ready_order import ReadyOrder
 from engine.cores.port import CoreInfo, SlotState
 from engine.events import Notice, SwapPlanned
 from engine.sanitise import one_line
-from engine.task import KernelState, TaskFault, TaskSpec, TaskState
+from engine.task import KernelState, TaskRecord, TaskSpec, TaskState
 from engine.telemetry.meters import Meters
 
 MAX_RESULTS = 500
@@ -78,7 +78,7 @@ class SlotView:
 
     Attributes:
         id: the slot's id, such as `ollama/0`.
-        task: None while the slot is idle; `last_task` is the one before.
+        task: None while the slot is idle.
         round, attempt: counted from 1.
         ttft_s: seconds from dispatch to the first token.
         text, thinking: the end of the stream, sanitised, at most twice MAX_TAIL characters each.
@@ -93,7 +93,6 @@ class SlotView:
     state: SlotState = SlotState.UP
     reason: str = ""
     task: int | None = None
-    last_task: int | None = None
     agent: str = ""
     round: int = 0
     round_total: int | None = None
@@ -125,24 +124,12 @@ class SlotView:
         return (self.tokens - 1) / elapsed if elapsed > 0 else None
 
 
-@dataclass(slots=True, frozen=True)
-class ResultView:
-    """An ended task as one line. `line`: the start of its result or error, sanitised, on one line."""
+class ResultView(TaskRecord):
+    """An ended task. `text`: its result, error or state, sanitised; `line`: the start of that, on one line."""
 
-    id: int
-    state: TaskState
-    agent: str
-    priority: int
     ended_at: float
-    waited_s: float | None
-    took_s: float | None
-    rounds: int
-    tokens_per_s: float | None
+    text: str
     line: str
-    result: str
-    prompt: str
-    client: str | None = None
-    fault: TaskFault | None = None
 
 
 @dataclass(slots=True)
@@ -172,17 +159,7 @@ class Changes:
     notices: list[Notice] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(
-            self.header
-            or self.queue
-            or self.slots
-            or self.cores
-            or self.results
-            or self.clock
-            or self.everything
-            or self.tasks
-            or self.notices
-        )
+        return self != Changes()
 
 
 @dataclass(slots=True)
@@ -204,7 +181,6 @@ class ViewState:
 
     now: float = 0.0
     kernel: KernelState | None = None
-    kernel_reason: str = ""
     trouble: str | None = None
     policy: str = "npps"
     why: str = ""
@@ -230,10 +206,6 @@ class ViewState:
     def shown_slots(self) -> list[SlotView]:
         """Slots that are offered; one that its server has not proven to have is left out until a task runs there."""
         return [slot for slot in self.slots.values() if slot.state is not SlotState.UNPROVEN or slot.task is not None]
-
-    def oldest_ready(self) -> float | None:
-        """Return the earliest time at which a ready task became ready; None when none is ready."""
-        return self.order.oldest()
 
     def take_changes(self) -> Changes:
         """Return the changes since the last call."""

@@ -44,37 +44,29 @@ class Header(Canvas):
     def build(self, width: int, height: int) -> list[Line]:
         if height < 2:
             state = self._name_and_state()
-            return [
-                _ends(
-                    [(state if width >= 60 else state[2:]) + self._mark(named=False), self._core(short=True)],
-                    [self._counts(short=width < 96)],
-                    width,
-                )
-            ]
-        return [
-            self._first(width),
-            self._core_and_throughput(width),
-        ]
+            named = (state if width >= 60 else state[2:]) + self._mark(named=False)
+            return [_ends([named, self._core(short=True)], self._counts(short=width < 96), width)]
+        return [self._first(width), self._core_and_throughput(width)]
 
     def _first(self, width: int) -> Line:
         left = self._name_and_state() + self._mark(named=width >= 112)
-        return _ends([left], [self._counts_in(width - _width([left]) - 2, short=width < 76)], width)
+        return _ends([left], self._counts_in(width - width_of(left) - 2, short=width < 76), width)
 
     def _counts_in(self, room: int, *, short: bool) -> list[Span]:
         """Return the counts that fit: shortened to letters first, then without done, then without failed."""
         counts: list[Span] = []
         for letters, without in ((short, ()), (True, ()), (True, ("done",)), (True, ("done", "failed"))):
             counts = self._counts(letters, without)
-            if _width([counts]) <= room:
+            if width_of(counts) <= room:
                 break
         return counts
 
     def _core_and_throughput(self, width: int) -> Line:
         """Return core and throughput; if there is no room, the reason for the core is cut."""
         right = self._throughput() if width >= 60 else []
-        room = width - _width([right]) - 2 * bool(right)
+        room = width - width_of(right) - 2 * bool(right)
         left = clip(self._core(short=False), room)
-        return (*left, (" " * (width - _width([list(left)]) - _width([right])), ""), *right)
+        return (*left, (" " * (width - width_of(left) - width_of(right)), ""), *right)
 
     def _name_and_state(self) -> list[Span]:
         view = self.view
@@ -171,22 +163,14 @@ def _several(view: ViewState, short: bool) -> list[Span]:
     return spans
 
 
-def _ends(left: list[list[Span]], right: list[list[Span]], width: int) -> Line:
-    """Lay groups at both ends; without room, groups are dropped from the right of each end, the right end's first."""
-    left, right = list(left), list(right)
-    while _width(left) + _width(right) + 2 > width and len(left) + len(right) > 1:
-        if len(right) > 1:
-            right.pop()
-        elif len(left) > 1:
-            left.pop()
-        else:
-            right.pop()
-            break
-    joined = _joined(left)
-    if not right:
-        return clip(joined, width)
-    gap = max(1, width - _width(left) - _width(right))
-    return clip([*joined, (" " * gap, ""), *_joined(right)], width)
+def _ends(left: list[list[Span]], right: list[Span], width: int) -> Line:
+    """Lay groups at the left and one at the right; without room, only the first group, then not the right one."""
+    for groups in (left, left[:1]):
+        joined = _joined(groups)
+        gap = width - width_of(joined) - width_of(right)
+        if gap >= 2:
+            return clip([*joined, (" " * gap, ""), *right], width)
+    return clip(_joined(left[:1]), width)
 
 
 def _joined(groups: list[list[Span]]) -> list[Span]:
@@ -194,7 +178,3 @@ def _joined(groups: list[list[Span]]) -> list[Span]:
     for group in groups:
         spans += [("   ", ""), *group] if spans else group
     return spans
-
-
-def _width(groups: list[list[Span]]) -> int:
-    return width_of(_joined(groups))

@@ -1,4 +1,4 @@
-"""The plots of the Metrics screen, drawn by plotext in the theme's colours. Unknown values leave gaps."""
+"""The table and the plots of the Metrics screen, drawn by plotext in the theme's colours. Unknown values leave gaps."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ PLOTS: dict[str, PlotSpec] = {
     "tokens": PlotSpec("tokens", (("tokens_per_s", "accent", ""),), "a second"),
     "utilisation": PlotSpec("utilisation", (("utilisation", "secondary", ""),), "%", scale=100.0, top=100.0),
 }
+
+_COLUMNS = ("pri", "ended", "failed", "queue", "p50", "p95", "/min", "tok/s", "busy")
+_TOTALS = ("queue", "waiting_p50_s", "waiting_p95_s", "throughput_per_min", "tokens_per_s", "utilisation")
 
 
 def format_value(name: str, value: float | None) -> str:
@@ -117,3 +120,20 @@ def ticks(found: Measures) -> tuple[list[float], list[str]]:
     places = [0.0, found.buckets / 2, float(found.buckets)]
     moments = [found.since + place * found.width for place in places]
     return places, [datetime.fromtimestamp(moment).astimezone().strftime(form) for moment in moments]
+
+
+def by_priority(found: Measures) -> Content:
+    """Return a row for all tasks, then one per priority."""
+    rows = [_row("all", found.all), *(_row(str(level), one) for level, one in found.by_priority.items())]
+    widths = [max(len(row[place]) for row in (_COLUMNS, *rows)) for place in range(len(_COLUMNS))]
+    lines = [Content.styled(_line(_COLUMNS, widths), "$muted")]
+    lines += [Content.styled(_line(row, widths), "bold" if row[0] == "all" else "") for row in rows]
+    return Content("\n").join(lines)
+
+
+def _row(name: str, one: Measure) -> tuple[str, ...]:
+    return (name, f"{one.ended:,}", f"{one.failed:,}", *(format_value(each, one.totals[each]) for each in _TOTALS))
+
+
+def _line(cells: tuple[str, ...], widths: list[int]) -> str:
+    return " ".join(cell.rjust(width) for cell, width in zip(cells, widths, strict=True))

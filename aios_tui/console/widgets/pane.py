@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -14,7 +12,7 @@ from textual.widgets import Input
 from aios_tui.console.action_context import Pane as PaneName
 from aios_tui.console.widgets.activity import ActivityView
 from aios_tui.console.widgets.canvas import Canvas
-from aios_tui.console.widgets.line_input import LineInput
+from aios_tui.console.widgets.inputs import LineInput
 from aios_tui.console.widgets.line_list import LineList
 from aios_tui.console.widgets.styled_lines import Line
 
@@ -43,12 +41,8 @@ class FilterInput(LineInput):
 class Pane(Vertical):
     """A list in a frame."""
 
-    @dataclass
     class Filtered(Message):
         """The filter's text changed."""
-
-        pane: Pane
-        needle: str
 
     def __init__(self, name: PaneName, number: int, body: LineList | ActivityView) -> None:
         super().__init__(id=f"pane-{name}", classes="pane")
@@ -98,4 +92,4 @@ class Pane(Vertical):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         self.body.needle = event.value.strip()
-        self.post_message(self.Filtered(self, event.value))
+        self.post_message(self.Filtered())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import events
 from textual.binding import BindingType
 from textual.color import Color
 from textual.content import Content
-from textual.message import Message
 from textual.reactive import reactive
 from textual.style import Style
 from textual.widget import Widget
@@ -30,12 +28,6 @@ class PriorityPicker(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = bindings("priority")
 
     value = reactive(DEFAULT_PRIORITY)
-
-    @dataclass
-    class Changed(Message):
-        """Another priority was chosen."""
-
-        value: int
 
     def __init__(self, value: int = DEFAULT_PRIORITY, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -62,9 +54,6 @@ class PriorityPicker(Widget, can_focus=True):
     def validate_value(self, value: int) -> int:
         """Keep the value within the ten priorities."""
         return min(max(value, MOST_URGENT), LEAST_URGENT)
-
-    def watch_value(self, value: int) -> None:
-        self.post_message(self.Changed(value))
 
     def action_step(self, by: int) -> None:
         self.value += by

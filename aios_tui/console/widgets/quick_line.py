@@ -24,7 +24,7 @@ from aios_tui.console.preferences import Preferences
 from aios_tui.console.screen_keys import bindings
 from aios_tui.console.state.task_choices import agent_choices, model_choices
 from aios_tui.console.widgets.completion import CompletionList
-from aios_tui.console.widgets.line_input import LineInput
+from aios_tui.console.widgets.inputs import LineInput
 from engine.sanitise import sanitise
 from engine.task import TaskSpec
 
@@ -37,7 +37,7 @@ REST = f"i  {PLACEHOLDER}"
 
 
 def console(widget: Widget) -> ConsoleBase:
-    """Return the app, typed; `app.console` can't be imported here, since `app` imports this module."""
+    """Return the app, typed."""
     return cast("ConsoleBase", widget.app)
 
 
@@ -171,14 +171,7 @@ class QuickLine(Widget):
         with Horizontal():
             yield Static("›", id="sign", markup=False)
             yield CompletionList()
-            line = QuickInput(
-                placeholder=REST,
-                compact=True,
-                select_on_focus=False,
-                highlighter=TokenHighlighter(self),
-            )
-            line.cursor_blink = False
-            yield line
+            yield QuickInput(placeholder=REST, compact=True, select_on_focus=False, highlighter=TokenHighlighter(self))
 
     @property
     def _memory(self) -> Preferences:

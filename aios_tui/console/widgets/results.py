@@ -63,7 +63,7 @@ class ResultList(LineList):
             "id": (f"#{row.id}", "dim"),
             "agent": (row.agent, ""),
             "priority": (f"▌{row.priority}", f"priority-{row.priority}"),
-            "waited": (numbers.clock(row.waited_s), "dim"),
+            "waited": (numbers.clock(row.waiting_s), "dim"),
             "took": (numbers.took(row.took_s), "dim"),
             "rounds": (str(row.rounds), "dim"),
             "rate": (numbers.rate(row.tokens_per_s), "dim"),
@@ -79,7 +79,7 @@ def _time(at: float, now: float) -> str:
 
 def _matches(row: ResultView, needle: str) -> bool:
     return (
-        needle in row.result.casefold()
+        needle in row.text.casefold()
         or needle in row.prompt.casefold()
         or needle in row.agent.casefold()
         or needle in row.state.value

@@ -21,7 +21,7 @@ from aios_tui.console.screens.base import ConsoleScreen
 from aios_tui.console.state.reducer import fold_all
 from aios_tui.console.state.view_state import ViewState
 from engine.events import TaskAccepted
-from engine.task import TaskSpec, TaskState
+from engine.task import TaskSpec
 from tests.aios_tui.console import scene
 
 
@@ -147,11 +147,6 @@ def test_a_core_that_did_not_start_is_the_reason() -> None:
     view = ViewState(trouble="no such model")
     assert BY_ID["pause"].why_not(ActionContext(view)) == "no core is running: no such model"
     assert BY_ID["restart"].why_not(ActionContext(view)) is None
-
-
-def test_a_situation_knows_the_selected_tasks_state() -> None:
-    states = [ActionContext(VIEW, selected=task).selected_state for task in (9, 7, 14, 4_711, None)]
-    assert states == [TaskState.RUNNING, TaskState.FAILED, TaskState.QUEUED, None, None]
 
 
 def test_the_docs_are_made_from_the_tables() -> None:

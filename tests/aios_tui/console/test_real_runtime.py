@@ -173,7 +173,7 @@ async def test_run_console_closes_the_session_whatever_happens(monkeypatch: pyte
 
     monkeypatch.setattr(ConsoleApp, "run_async", broken)
     with pytest.raises(RuntimeError):
-        await run_console(runtime)
+        await run_console(runtime, runs=MemoryRuns())
     second = Runtime(Settings(db=tmp_path / "h.db", core=QUICK, agents_folder=tmp_path, themes_folder=tmp_path))
     await second.open()  # the first has let go of the history
     await second.close()

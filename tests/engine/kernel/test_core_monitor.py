@@ -9,7 +9,7 @@ import pytest
 from engine.cores.ollama.core import OllamaCore
 from engine.cores.port import CoreInfo, SlotEvent
 from engine.events import CoreChanged
-from engine.kernel import core_monitor, inspection_schedule
+from engine.kernel import Kernel, core_monitor, inspection_schedule
 from engine.task import TaskSpec
 from tests.engine.cores.ollama.fake_server import FakeOllama
 from tests.engine.kernel.helpers import GateCore, limit, make_kernel, seen, within
@@ -173,6 +173,10 @@ async def test_a_core_that_answers_no_inspection_delays_work_only_shortly(monkey
     await kernel.stop()
 
 
+def on_hold(kernel: Kernel) -> bool:
+    return kernel.dispatcher.on_hold
+
+
 async def test_a_hold_changes_neither_what_is_upcoming_nor_the_next_arrivals_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -184,14 +188,14 @@ async def test_a_hold_changes_neither_what_is_upcoming_nor_the_next_arrivals_wai
     await kernel.start()
     core.answers = asyncio.Queue()
     ids = await kernel.submit_many(AABB)
-    assert kernel.dispatcher.on_hold
+    assert on_hold(kernel)
     assert [task for task, _ in kernel.upcoming(10)] == ids == [task.id for task in kernel.live_tasks()]
     running = await core.next()
     await kernel.cancel(running.attempt.task)
     for task in ids[1:]:
         await kernel.cancel(task)
     await kernel.submit(AABB[0])
-    assert not kernel.dispatcher.on_hold
+    assert not on_hold(kernel)
     await kernel.stop()
 
 

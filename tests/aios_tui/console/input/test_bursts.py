@@ -125,7 +125,7 @@ async def test_enter_on_an_empty_line_leaves_it() -> None:
 
 @pytest.mark.parametrize(
     "keys",
-    [["t", "enter", "enter"], ["t", "enter", "escape"], ["t", "escape", "escape"], ["question_mark", "escape", "escape"]],
+    [["t", "enter", "enter"], ["t", "enter", "escape"], ["t", "escape", "escape"], ["f1", "escape", "escape"]],
     ids=" ".join,
 )
 async def test_a_window_closes_once_however_soon_the_next_key_comes(keys: list[str]) -> None:

@@ -49,7 +49,7 @@ async def test_it_is_asked_while_a_task_runs_and_says_how_many() -> None:
         await pilot.pause()
         screen = app.screen
         assert isinstance(screen, QuitScreen)
-        counts = screen.query_one("#counts", Static)
+        counts = screen.query_one("#question", Static)
         assert str(counts.render()) == "1 task running, 1 queued"
         app.bridge.feed([TaskStarted(2.0, 2, 2, 1)])
         await pilot.pause()

@@ -47,14 +47,14 @@ def test_a_tasks_whole_walk() -> None:
     assert (slot.text, slot.talking, slot.tokens, slot.tokens_per_s) == ("a\ufffd[2Jb", True, 2, 1.0)
 
     fold_all(state, [done(), e.SyscallReady(9.0, 1, 2)])
-    assert (slot.task, slot.last_task, state.tasks[1].rounds) == (None, 1, 1)
+    assert (slot.task, state.tasks[1].rounds) == (None, 1)
     assert (list(state.order), state.running, state.queued) == ([1], 1, 0)
     fold_all(state, [started(round=2, at=10.0), done(round=2)])
     final = Task(1, SPEC, 1.0, 4, TaskState.DONE, started_at=2.0, ended_at=12.0, result="Hi.\nThere", rounds=2)
     fold_all(state, [e.TaskEnded(12.0, 1, TaskState.DONE, final)])
     assert (state.tasks, state.running, len(state.order), state.counts.done) == ({}, 0, 0, 1)
     row = state.results[0]
-    assert (row.line, row.result, row.waited_s, row.took_s) == ("Hi. There", "Hi.\nThere", 1.0, 10.0)
+    assert (row.line, row.text, row.waiting_s, row.took_s) == ("Hi. There", "Hi.\nThere", 1.0, 10.0)
 
 
 def test_several_rounds_at_once_keep_their_slots() -> None:
