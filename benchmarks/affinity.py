@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from engine.replay.inputs import build_input
 from engine.replay.metrics import Metrics, measure
 from engine.replay.simulate import Capacity, simulate
-from engine.replay.tables import TaskTable
+from engine.replay.tables import TaskColumns
 from engine.scheduling import parse_policy
 from engine.workloads.generate import Draw, TaskClass, generate
 
@@ -45,7 +45,7 @@ class Outcome:
     seconds: float
 
 
-def workload(count: int, rate: float, seed: int) -> TaskTable:
+def workload(count: int, rate: float, seed: int) -> TaskColumns:
     classes = [
         TaskClass(share=share / 2, priority=priority, model=model, service=Draw("exp:4"))
         for priority, share in SHARES.items()
@@ -54,7 +54,7 @@ def workload(count: int, rate: float, seed: int) -> TaskTable:
     return build_input(generate(count, rate, seed=seed, classes=classes)[1]).tasks
 
 
-def played(tasks: TaskTable, policy: str) -> Outcome:
+def played(tasks: TaskColumns, policy: str) -> Outcome:
     begun = time.process_time()
     run = simulate(tasks, parse_policy(policy), Capacity(default_load_s=LOAD_S))
     return Outcome(measure(run), time.process_time() - begun)

@@ -21,13 +21,13 @@ from typing import Any
 
 from engine.replay.metrics import measure
 from engine.replay.simulate import Capacity, simulate
-from engine.replay.tables import TaskTable
+from engine.replay.tables import TaskColumns
 from engine.scheduling import parse_policy
 
 Record = tuple["array[float]", "array[float]", "array[int]"]
 
 
-def mmc(n: int, slots: int, rho: float = 0.8, seed: int = 1) -> TaskTable:
+def mmc(n: int, slots: int, rho: float = 0.8, seed: int = 1) -> TaskColumns:
     """Poisson arrivals, exponential service of mean 1, three priorities by shares .2 .3 .5."""
     rng = random.Random(seed)
     at, priority, service = array("d"), array("b"), array("d")
@@ -37,10 +37,10 @@ def mmc(n: int, slots: int, rho: float = 0.8, seed: int = 1) -> TaskTable:
         at.append(clock)
         priority.append(klass)
         service.append(rng.expovariate(1))
-    return TaskTable(at, priority, service)
+    return TaskColumns(at, priority, service)
 
 
-def by_simpy(tasks: TaskTable, slots: int) -> Record:
+def by_simpy(tasks: TaskColumns, slots: int) -> Record:
     """Run the same work as simpy users write it, with a process for each task."""
     simpy = importlib.import_module("simpy")
     n = len(tasks)
@@ -66,12 +66,12 @@ def by_simpy(tasks: TaskTable, slots: int) -> Record:
     return start, end, order
 
 
-def by_us(tasks: TaskTable, slots: int) -> Record:
+def by_us(tasks: TaskColumns, slots: int) -> Record:
     run = simulate(tasks, parse_policy("npps"), Capacity(slots))
     return run.start, run.end, run.order
 
 
-def _timed(work: Callable[[TaskTable, int], Record], tasks: TaskTable, slots: int) -> tuple[float, Record]:
+def _timed(work: Callable[[TaskColumns, int], Record], tasks: TaskColumns, slots: int) -> tuple[float, Record]:
     begun = time.process_time()
     record = work(tasks, slots)
     return time.process_time() - begun, record

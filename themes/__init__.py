@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from themes.model import PRIORITIES, Colours, Theme, ThemeError, load_theme
+from themes.theme import PRIORITIES, Colours, Theme, ThemeError, load_theme
 
 DEFAULT_THEME = "aios-dark"
 

@@ -87,7 +87,7 @@ async def choose_core(
 def make_core(wanted: CoreSpec, *, must_answer: bool, **defaults: Unpack[CoreDefaults]) -> CoreChoice:
     """Make one core. `must_answer`: its start fails if it does not answer."""
     config, preset, environ = wanted.config, wanted.config.preset, defaults["environ"]
-    asked = "as configured" if wanted.configured else "as asked for"
+    asked = "as configured" if wanted.configured else "as requested"
     settings = CoreSettings(
         name=wanted.name,
         kind=config.kind,

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine.replay.tables import TaskTable
+from engine.replay.tables import TaskColumns
 from engine.scheduling.core_models import CoreModels, ModelReport
 from engine.scheduling.placement import PlacedSlot, Placement
 
@@ -82,7 +82,7 @@ class Capacity:
         """Slots of all cores together."""
         return sum(core.slots for core in self.cores.values())
 
-    def alike_for(self, tasks: TaskTable) -> bool:
+    def alike_for(self, tasks: TaskColumns) -> bool:
         """Return True when any slot does for any task at any time, so that models need not be distinguished."""
         if len(self.cores) > 1:
             return False

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationError
 
 from engine.errors import UsageError
-from engine.replay.tables import Run, TaskTable
+from engine.replay.tables import Run, TaskColumns
 from engine.sanitise import one_line
 from engine.validation import Strict
 
@@ -123,7 +123,7 @@ def _assembled(header: _Header, raw: bytes) -> Run:
         raise ValueError("its columns point outside")
     if any(not 0 <= index < n for index in header.failed) or any(not 0 <= p <= 9 for p in columns["priority"]):
         raise ValueError("its columns point outside")
-    tasks = TaskTable(
+    tasks = TaskColumns(
         at=columns["at"],
         priority=columns["priority"],
         service=columns["service"],

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from engine.replay.service_model import CHARS_PER_TOKEN, ServiceModel
-from engine.replay.tables import UNKNOWN, OperatorAction, TaskTable
+from engine.replay.tables import UNKNOWN, OperatorAction, TaskColumns
 from engine.scheduling import Policy, parse_policy
 from engine.task import DEFAULT_PRIORITY
 from engine.workloads.format import ControlRow, Defaults, Item, TaskRow
@@ -28,7 +28,7 @@ class ReplayInput:
         input_tokens, output_tokens: the tokens of each task that its service time was made from.
     """
 
-    tasks: TaskTable
+    tasks: TaskColumns
     switches: list[tuple[float, Policy]] = field(default_factory=list)
     actions: list[OperatorAction] = field(default_factory=list)
     strays: int = 0
@@ -65,7 +65,7 @@ def build_input(
     Without it every task is one round.
     """
     service, defaults = service or ServiceModel(), defaults or Defaults()
-    tasks = TaskTable(array("d"), array("b"), array("d"))
+    tasks = TaskColumns(array("d"), array("b"), array("d"))
     made = ReplayInput(tasks)
     clients, models = {"": 0}, {"": 0}  # the index of each name, 0 for none
     reply = service.replies()

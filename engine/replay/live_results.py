@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from dataclasses import dataclass
 
-from engine.replay.tables import UNKNOWN, Run, TaskTable
+from engine.replay.tables import UNKNOWN, Run, TaskColumns
 from engine.task import Task, TaskSpec, TaskState
 
 
@@ -84,7 +84,7 @@ class LiveResults:
         clients = _indexed({outcome.client for outcome in outcomes})
         models = _indexed({outcome.model for outcome in outcomes})
         started = [index for index, outcome in enumerate(outcomes) if outcome.order]
-        tasks = TaskTable(
+        tasks = TaskColumns(
             at=array("d", [outcome.submitted - begun for outcome in outcomes]),
             priority=array("b", [outcome.priority for outcome in outcomes]),
             service=array("d", [outcome.final.service_s if outcome.final else UNKNOWN for outcome in outcomes]),

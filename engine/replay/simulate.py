@@ -17,14 +17,14 @@ from heapq import heapreplace
 
 from engine.replay.capacity import Capacity, VirtualCore
 from engine.replay.simulator import Simulator
-from engine.replay.tables import OperatorAction, Run, TaskTable
+from engine.replay.tables import OperatorAction, Run, TaskColumns
 from engine.scheduling import Policy, Ready, Scheduler
 
 __all__ = ["Capacity", "VirtualCore", "simulate"]
 
 
 def simulate(
-    tasks: TaskTable,
+    tasks: TaskColumns,
     policy: Policy,
     capacity: Capacity | None = None,
     switches: Iterable[tuple[float, Policy]] = (),

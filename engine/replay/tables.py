@@ -13,7 +13,7 @@ UNKNOWN = math.nan
 
 
 @dataclass(slots=True)
-class TaskTable:
+class TaskColumns:
     """The tasks of a replay in order of arrival. All columns have one entry a task, or are empty where said.
 
     Attributes:
@@ -98,7 +98,7 @@ class Run:
     policy: str
     kind: Literal["virtual", "live"]
     slots: int
-    tasks: TaskTable
+    tasks: TaskColumns
     start: array[float]
     end: array[float]
     service: array[float]

@@ -32,7 +32,7 @@ def test_a_session_is_recorded_replayed_and_compared_and_the_runs_are_there_next
         console.until("aios-five")
         console.until("session-")
         console.press("G")
-        console.until("switches of policy, 1, are done")
+        console.until("follows the file's 1 policy switch")
         console.press(">", ">", ">")
         console.until("speed     max")
         console.press("enter")

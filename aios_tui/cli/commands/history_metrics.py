@@ -41,7 +41,8 @@ def print_measures(measures: Measures, *, as_json: bool) -> None:
         print_json(measures.record())
         return
     span = duration(measures.until - measures.since)
-    print_note(f"of {span} a program ran for {duration(measures.running_s)}; {plural(measures.slots, 'slot')} seen")
+    ran = f"the program ran for {duration(measures.running_s)} of {span}"
+    print_note(f"{ran}; {plural(measures.slots, 'slot')} seen")
     rows = [_COLUMNS, _row("all", measures.all)]
     rows += [_row(f"priority {level}", one) for level, one in measures.by_priority.items()]
     for line in table_lines(rows):

@@ -60,7 +60,7 @@ def fetch() -> None:
     try:
         path = weights.find()
         weights.verify(path)
-        print_note("the weights are there and intact")
+        print_note("the weights are installed and intact")
     except CoreError:  # none, or damaged
         path = fetch_weights(progress=print_note)
     print_line(str(path))

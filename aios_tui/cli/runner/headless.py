@@ -72,7 +72,7 @@ async def _run(runtime: Runtime, stopper: Stopper, pending: dict[int, TaskSpec],
         await runtime.kernel.stop()
         left = await _count_unended(runtime, pending)
         await _close(runtime, report)
-        report.finish_interrupted(left, "the output's reader has closed it" if lost.closed else "stopped")
+        report.finish_interrupted(left, "the reader of stdout has closed it" if lost.closed else "stopped")
         raise
     saved = await _close(runtime, report)
     report.finish()
@@ -97,7 +97,7 @@ async def _accept(
 
 def _format_recovery(recovery: Recovery) -> str:
     left = len(recovery.queued)
-    text = f"{left} left by an earlier run" if left else "nothing was left by an earlier run"
+    text = f"{left} left by an earlier run" if left else "no tasks left by an earlier run"
     if recovery.interrupted:
         text += f", {len(recovery.interrupted)} of them interrupted"
     if held := sum(task.held for task in recovery.queued):

@@ -167,7 +167,7 @@ async def _run(app: ConsoleBase, job: ReplayJob) -> None:
     app.bridge.flush()
     total, ended = plural(view.total, "task"), plural(view.ended, "task")
     if job.stopped:
-        app.notify(f"{view.name} stopped: {view.sent:,} of {total} sent, which stay; c compares what ended")
+        app.notify(f"{view.name} stopped: {view.sent:,} of {total} sent; they keep running. c compares the ended ones")
     else:
         failed = f", {view.failed:,} failed" if view.failed else ""
         app.notify(f"{view.name} ended: {ended} in {numbers.took(view.elapsed)}{failed}; c compares it")

@@ -134,7 +134,7 @@ class MetricsScreen(ConsoleScreen[None]):
         cells.append(Content(f"{one.done:,} done, {one.failed:,} failed, {one.cancelled:,} cancelled"))
         cells.append(Content(plural(found.slots, "slot")))
         if span - found.running_s > 1:
-            ran = f"a kernel was running for {numbers.clock(found.running_s)} of {numbers.clock(span)}"
+            ran = f"the program ran for {numbers.clock(found.running_s)} of {numbers.clock(span)}"
             cells.append(Content.styled(ran, "$warning"))
         return cells
 

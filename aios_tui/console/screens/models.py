@@ -116,7 +116,7 @@ class ModelsScreen(ConsoleScreen[None]):
 
     @on(LineList.Opened)
     def action_details(self) -> None:
-        from aios_tui.console.screens.model import ModelScreen
+        from aios_tui.console.screens.model_details import ModelScreen
 
         if (found := self._manageable()) is not None:
             self.app.push_screen(ModelScreen(found.core, found.model))

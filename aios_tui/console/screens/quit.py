@@ -23,7 +23,7 @@ class QuitScreen(ChoiceDialog[Choice | None]):
     ANSWERS: ClassVar = {
         "drain": ("D", "drain", "let running tasks finish, then quit"),
         "stop": ("q", "quit now", "running tasks go back to the queue"),
-        "stay": ("esc", "stay", "stay here"),
+        "stay": ("esc", "stay", "close this window"),
     }
 
     def on_mount(self) -> None:

@@ -27,5 +27,5 @@ class ReplayView:
 
 
 def speed_text(speed: float) -> str:
-    """Write a speed: `2×`, or `as fast as it goes`."""
-    return "as fast as it goes" if math.isinf(speed) else f"{speed:g}×"
+    """Write a speed: `2×`, or `full speed`."""
+    return "full speed" if math.isinf(speed) else f"{speed:g}×"

@@ -10,6 +10,7 @@ from textual.content import Content
 from aios_tui.formatting import numbers
 from aios_tui.workloads.catalogue import CatalogueEntry
 from engine.sanitise import one_line
+from engine.wording import plural
 
 if TYPE_CHECKING:
     from engine.workloads.summary import Summary
@@ -70,14 +71,16 @@ def facts_of(summary: Summary) -> Content:
 
 def switches_text(summary: Summary | None, on: bool) -> str:
     """Say what happens to the file's own policy switches and pauses. `summary` is None while the file is read."""
-    done = "are done" if on else "are left out"
+    verb = "follows" if on else "leaves out"
     if summary is None:
-        return f"the file's own switches of policy, and pauses, {done}"
-    if pauses := summary.controls["pause"]:
-        return f"the file's switches of policy, {len(summary.switches):,}, and pauses, {pauses:,}, {done}"
-    if summary.switches:
-        return f"the file's switches of policy, {len(summary.switches):,}, {done}"
-    return "the file has no switches of policy of its own"
+        return f"{verb} the file's own policy switches and pauses"
+    counts = [
+        (len(summary.switches), "policy switch", "policy switches"),
+        (summary.controls["pause"], "pause", "pauses"),
+    ]
+    if parts := [plural(*each) for each in counts if each[0]]:
+        return f"{verb} the file's {' and '.join(parts)}"
+    return "the file has no policy switches"
 
 
 def _line(label: str, value: Content) -> Content:

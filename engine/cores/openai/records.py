@@ -126,7 +126,7 @@ def read_record(data: str) -> ChunkRecord:
     if "\\ud" in data.lower():  # half of a pair is no character, and pydantic refuses it
         try:
             parsed = clean_json(parsed)
-        except RecursionError:
+        except ValueError:
             raise WireError("an event is nested too deep") from None
     try:
         record = ChunkRecord.model_validate(parsed)
@@ -264,11 +264,11 @@ def _text_of(arguments: Mapping[str, Any]) -> str:
 
 def _call(pending: _Pending) -> ToolCall:
     try:
-        arguments = json.loads(pending.arguments) if pending.arguments.strip() else {}
+        arguments = clean_json(json.loads(pending.arguments)) if pending.arguments.strip() else {}
         check_json([arguments, pending.extra])
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict) or not pending.name:
         name, said = one_line(pending.name, 60), one_line(pending.arguments[:200], 60)
         raise BadCallError(f"the arguments of the tool call '{name}' are not a JSON object that can be sent: {said}")
-    return ToolCall(one_line(pending.name, 200), clean_json(arguments), one_line(pending.id, 200))
+    return ToolCall(one_line(pending.name, 200), arguments, one_line(pending.id, 200))

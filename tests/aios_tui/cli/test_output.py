@@ -68,7 +68,7 @@ def test_a_reader_that_leaves_ends_the_run_with_a_count_of_queued_tasks(tmp_path
     process.stdout.close()
     err = process.stderr.read()
     assert process.wait(PATIENCE_S) == 141
-    (line,) = [line for line in err.splitlines() if line.startswith("the output's reader has closed it: ")]
+    (line,) = [line for line in err.splitlines() if line.startswith("the reader of stdout has closed it: ")]
     assert line.endswith("queued; resume with `aios-tui run --resume`")
 
 

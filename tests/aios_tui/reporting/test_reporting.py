@@ -24,12 +24,12 @@ from aios_tui.reporting.table import _line, lines, number, text_table
 from aios_tui.reporting.terminal import plots
 from engine.errors import UsageError
 from engine.replay.simulate import simulate
-from engine.replay.tables import Run, TaskTable
+from engine.replay.tables import Run, TaskColumns
 from engine.scheduling import parse_policy
 
 
 def runs(*policies: str, clients: tuple[str, ...] = ("", "ada", "bob")) -> list[tuple[Run, bool]]:
-    tasks = TaskTable(
+    tasks = TaskColumns(
         at=array("d", [0.0, 0.5, 1.0, 1.5]),
         priority=array("b", [9, 5, 1, 5]),
         service=array("d", [2.0, 2.0, 2.0, 2.0]),
@@ -44,7 +44,7 @@ def results(*policies: str) -> Results:
 
 
 def empty() -> Results:
-    return gather("none", [(simulate(TaskTable(array("d"), array("b"), array("d")), parse_policy("fifo")), True)])
+    return gather("none", [(simulate(TaskColumns(array("d"), array("b"), array("d")), parse_policy("fifo")), True)])
 
 
 def never_started() -> Results:

@@ -125,7 +125,7 @@ class TestNamed:
         core, why = await choose("ollama", fake.host)
         assert isinstance(core, OllamaCore)
         assert core.address.label == fake.host
-        assert why == f"Ollama at {fake.host}, as asked for"
+        assert why == f"Ollama at {fake.host}, as requested"
 
     async def test_ollama_at_an_address(self, nowhere: str) -> None:
         core, _ = await choose(f"ollama@http://{nowhere}/", "elsewhere")

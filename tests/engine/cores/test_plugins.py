@@ -89,7 +89,7 @@ async def test_a_kind_is_added(install: Install) -> None:
     install("mine", tea="make")
     assert kinds() == (*plugins.builtin_kinds(), "tea")
     core, why = (chosen := await choose_core("tea", slots=2, default_model="m", environ={})).core, chosen.why
-    assert (core.name, len(core.slots()), why) == ("tea", 2, "tea of mine 1.0, as asked for")
+    assert (core.name, len(core.slots()), why) == ("tea", 2, "tea of mine 1.0, as requested")
     seen = sys.modules["mine_plugin"].SEEN[0]
     assert seen == plugins.CoreSettings("tea", "tea", slots=2, default_model="m", why=why)
 

@@ -8,14 +8,14 @@ from array import array
 from collections.abc import Callable, Sequence
 from statistics import fmean, stdev
 
-from engine.replay.tables import Run, TaskTable
+from engine.replay.tables import Run, TaskColumns
 
 SHARES = (0.2, 0.3, 0.5)
 CLASSES = (0, 4, 9)
 """The priorities that stand for the formulas' classes 1, 2, 3."""
 
 
-def poisson(n: int, rate: float, service: Callable[[random.Random], float], seed: int) -> TaskTable:
+def poisson(n: int, rate: float, service: Callable[[random.Random], float], seed: int) -> TaskColumns:
     """A path of n tasks: Poisson arrivals, classes by SHARES, service drawn alike for all classes."""
     rng = random.Random(seed)
     at, priority, served = array("d"), array("b"), array("d")
@@ -25,7 +25,7 @@ def poisson(n: int, rate: float, service: Callable[[random.Random], float], seed
         at.append(clock)
         priority.append(klass)
         served.append(service(rng))
-    return TaskTable(at, priority, served)
+    return TaskColumns(at, priority, served)
 
 
 def cobham(rho: float, slots: int = 1, mu: float = 1.0) -> list[float]:

@@ -17,7 +17,7 @@ from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
 from engine.replay.metrics import measure
 from engine.replay.simulate import Capacity, simulate
-from engine.replay.tables import OperatorAction, TaskTable
+from engine.replay.tables import OperatorAction, TaskColumns
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.workloads.format import TaskRow, WorkloadHeader
@@ -59,7 +59,9 @@ async def test_live_and_virtual_dispatch_in_the_same_order(policy: str) -> None:
 
 def test_every_load_is_in_the_times() -> None:
     """Four tasks at once on a slot: the load of a model is between one task's end and the next one's own end."""
-    tasks = TaskTable(array("d", [0.0] * 4), array("b", [5] * 4), array("d", [2.0] * 4), model=array("L", [1, 2, 1, 2]))
+    tasks = TaskColumns(
+        array("d", [0.0] * 4), array("b", [5] * 4), array("d", [2.0] * 4), model=array("L", [1, 2, 1, 2])
+    )
     tasks.models = ["", "a", "b"]
     capacity = Capacity(default_load_s=8.0)
     plain, kind = (simulate(tasks, parse_policy(policy), capacity) for policy in ("fifo", "fifo:affinity=1"))
@@ -86,7 +88,7 @@ def test_no_run_loses_starves_or_demotes_anyone(
     ready, more urgent, and strictly under the policy not allowed to be passed by it."""
     work = sorted(work, key=lambda row: row[0])
     n = len(work)
-    tasks = TaskTable(
+    tasks = TaskColumns(
         array("d", [row[0] for row in work]),
         array("b", [row[1] for row in work]),
         array("d", [row[2] for row in work]),

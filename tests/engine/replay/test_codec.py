@@ -13,12 +13,12 @@ from engine.errors import UsageError
 from engine.replay.codec import pack, unpack
 from engine.replay.metrics import measure
 from engine.replay.simulate import Capacity, simulate
-from engine.replay.tables import Run, TaskTable
+from engine.replay.tables import Run, TaskColumns
 from engine.scheduling import parse_policy
 
 
 def some_run() -> Run:
-    tasks = TaskTable(
+    tasks = TaskColumns(
         at=array("d", [0.0, 0.5, 0.5, 2.0]),
         priority=array("b", [5, 1, 9, 0]),
         service=array("d", [1.0, 0.25, 3.0, 0.125]),
@@ -50,7 +50,7 @@ def test_usual_ids_cost_nothing() -> None:
 
 
 def test_an_empty_run_and_one_broken_off() -> None:
-    empty = simulate(TaskTable(array("d"), array("b"), array("d")), parse_policy("fifo"))
+    empty = simulate(TaskColumns(array("d"), array("b"), array("d")), parse_policy("fifo"))
     assert len(unpack(pack(empty)).tasks) == 0
     run = some_run()
     run.start[3] = run.end[3] = math.nan

@@ -16,7 +16,7 @@ from engine.replay.inputs import build_input
 from engine.replay.live import LiveReplay
 from engine.replay.metrics import measure
 from engine.replay.simulate import Capacity, simulate
-from engine.replay.tables import OperatorAction, Run, TaskTable
+from engine.replay.tables import OperatorAction, Run, TaskColumns
 from engine.scheduling import parse_policy
 from engine.task import TaskSpec
 from engine.workloads.format import ControlRow, Item, TaskRow, WorkloadHeader
@@ -29,7 +29,7 @@ from tests.waiting import PATIENCE_S
 
 def five(*actions: OperatorAction, policy: str = "npps", slots: int = 1, rounds: bool = False) -> Run:
     """Five tasks of 2 s, priority 5, at 0, 1, 2, 3, 4."""
-    tasks = TaskTable(array("d", range(5)), array("b", [5] * 5), array("d", [2.0] * 5))
+    tasks = TaskColumns(array("d", range(5)), array("b", [5] * 5), array("d", [2.0] * 5))
     if rounds:
         tasks.rounds = array("H", [2] * 5)
     return simulate(tasks, parse_policy(policy), Capacity(slots), actions=actions)
@@ -63,7 +63,7 @@ def test_cancelled_between_its_rounds_and_in_its_second_one() -> None:
 
 
 def test_runs_share_their_tasks_and_do_not_change_them() -> None:
-    tasks = TaskTable(array("d", [0.0, 0.0]), array("b", [5, 5]), array("d", [1.0, 1.0]))
+    tasks = TaskColumns(array("d", [0.0, 0.0]), array("b", [5, 5]), array("d", [1.0, 1.0]))
     simulate(
         tasks, parse_policy("npps"), actions=[OperatorAction(0.0, "priority", 1, 0), OperatorAction(0.5, "cancel", 1)]
     )
@@ -109,7 +109,7 @@ def test_actions_on_tasks_that_are_over_or_still_to_come_do_nothing() -> None:
 def test_without_actions_the_general_loop_does_as_the_plain_one(seed: int) -> None:
     rng = random.Random(seed)
     at = sorted(rng.choice((0, 1, 2.5, 3, 7, 7.25)) for _ in range(30))
-    tasks = TaskTable(
+    tasks = TaskColumns(
         array("d", at), array("b", rng.choices(range(10), k=30)), array("d", rng.choices((0, 0.5, 1, 2), k=30))
     )
     policy = parse_policy(rng.choice(("fifo", "npps", "npps:ageing=2")))

@@ -11,12 +11,12 @@ from array import array
 from engine.replay.export import TASK_COLUMNS, as_json, compared, tasks_csv
 from engine.replay.metrics import measure
 from engine.replay.simulate import simulate
-from engine.replay.tables import Run, TaskTable
+from engine.replay.tables import Run, TaskColumns
 from engine.scheduling import parse_policy
 
 
-def _tasks() -> TaskTable:
-    tasks = TaskTable(array("d", [0.0, 1.0, 1.0]), array("b", [5, 9, 0]), array("d", [0.1 + 0.2, 2.0, 1.0]))
+def _tasks() -> TaskColumns:
+    tasks = TaskColumns(array("d", [0.0, 1.0, 1.0]), array("b", [5, 9, 0]), array("d", [0.1 + 0.2, 2.0, 1.0]))
     tasks.ids, tasks.clients, tasks.client = ["a", "b,\n1", "=c"], ["", "@ada"], array("L", [0, 1, 1])
     return tasks
 

@@ -19,7 +19,7 @@ from engine.events import AttemptStarted
 from engine.kernel import Kernel
 from engine.replay.live import LiveReplay
 from engine.replay.simulate import Capacity, VirtualCore, simulate
-from engine.replay.tables import Run, TaskTable
+from engine.replay.tables import Run, TaskColumns
 from engine.scheduling import parse_policy
 from engine.store import MemoryStore
 from engine.testing.virtual_clock import run_virtual
@@ -102,7 +102,7 @@ async def live(case: Case) -> tuple[Run, list[tuple[int, str]]]:
 def virtual(case: Case) -> tuple[Run, list[tuple[int, str]]]:
     """The same in virtual time."""
     rounds = [CATALOGUE.get(work.agent).round_total or 1 for work in case.tasks]
-    tasks = TaskTable(
+    tasks = TaskColumns(
         at=array("d", [work.at for work in case.tasks]),
         priority=array("b", [work.priority for work in case.tasks]),
         service=array("d", [work.seconds * n for work, n in zip(case.tasks, rounds, strict=True)]),
@@ -187,7 +187,7 @@ def test_a_core_of_two_slots_holds_one_model_at_a_time() -> None:
 
 def test_the_short_form_is_such_a_core() -> None:
     case = alternating(scripted("gpu", 2, "ab", 2.0, 1))
-    tasks = TaskTable(
+    tasks = TaskColumns(
         array("d", [0.0] * 4), array("b", [5] * 4), array("d", [0.95] * 4), model=array("L", [1, 2, 1, 2])
     )
     tasks.models = ["", "a", "b"]

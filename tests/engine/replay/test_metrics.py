@@ -19,21 +19,21 @@ from engine.replay.metrics import (
     waiting_cdf,
 )
 from engine.replay.simulate import Capacity, simulate
-from engine.replay.tables import Run, TaskTable
+from engine.replay.tables import Run, TaskColumns
 from engine.scheduling import parse_policy
 from tests.engine.replay.helpers import compare_order
 
 NAN = math.nan
 
 
-def _tasks(rows: list[tuple[float, int, float]]) -> TaskTable:
-    return TaskTable(
+def _tasks(rows: list[tuple[float, int, float]]) -> TaskColumns:
+    return TaskColumns(
         array("d", [r[0] for r in rows]), array("b", [r[1] for r in rows]), array("d", [r[2] for r in rows])
     )
 
 
 @pytest.fixture
-def five() -> TaskTable:
+def five() -> TaskColumns:
     """One slot, FIFO: starts 0 4 6 7 20, ends 4 6 7 11 22."""
     tasks = _tasks([(0.0, 5, 4.0), (1.0, 9, 2.0), (1.0, 0, 1.0), (2.0, 5, 4.0), (20.0, 5, 2.0)])
     tasks.clients, tasks.client = ["", "ada", "bob"], array("L", [1, 2, 1, 2, 1])
@@ -41,7 +41,7 @@ def five() -> TaskTable:
     return tasks
 
 
-def test_by_hand(five: TaskTable) -> None:
+def test_by_hand(five: TaskColumns) -> None:
     found = measure(simulate(five, parse_policy("fifo")))
     assert (found.policy, found.kind, found.slots, found.n, found.done, found.failed) == ("fifo", "virtual", 1, 5, 5, 0)
     assert (found.makespan, found.throughput, found.utilisation) == (22.0, 5 / 22, 13 / 22)
@@ -63,12 +63,12 @@ def test_by_hand(five: TaskTable) -> None:
     assert found.jain.value == pytest.approx((ada + bob) ** 2 / (2 * (ada**2 + bob**2)))
 
 
-def test_priorities_have_no_inversions_where_fifo_has(five: TaskTable) -> None:
+def test_priorities_have_no_inversions_where_fifo_has(five: TaskColumns) -> None:
     assert inversions(simulate(five, parse_policy("npps"))) == 0
     assert inversions(simulate(five, parse_policy("fifo"))) == 1
 
 
-def test_a_run_that_was_broken_off_counts_what_there_is(five: TaskTable) -> None:
+def test_a_run_that_was_broken_off_counts_what_there_is(five: TaskColumns) -> None:
     run = Run(
         policy="fifo",
         kind="live",
@@ -142,7 +142,7 @@ def test_inversions_and_queue_length_by_their_definitions(
         assert sum(value <= wait for value in waits) >= share * len(waits) - 1e-9
 
 
-def test_the_first_difference_between_two_orders(five: TaskTable) -> None:
+def test_the_first_difference_between_two_orders(five: TaskColumns) -> None:
     fifo, npps = (simulate(five, parse_policy(policy)) for policy in ("fifo", "npps"))
     assert compare_order(fifo, fifo) is None
     assert compare_order(fifo, npps) == 1

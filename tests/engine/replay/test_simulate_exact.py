@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.replay.simulate import Capacity, VirtualCore, simulate
-from engine.replay.tables import TaskTable
+from engine.replay.tables import TaskColumns
 from engine.scheduling import parse_policy
 from engine.scheduling.policies.npps import Npps
 from engine.scheduling.policy import Policy
@@ -27,9 +27,9 @@ whole_tasks = st.lists(
 ageings = st.sampled_from([None, math.inf, 0.5, 1.0, 2.0, 3.0, 7.0])
 
 
-def _tasks(rows: list[tuple[float, int, float]]) -> TaskTable:
+def _tasks(rows: list[tuple[float, int, float]]) -> TaskColumns:
     rows = sorted(rows, key=lambda row: row[0])
-    return TaskTable(
+    return TaskColumns(
         array("d", [r[0] for r in rows]), array("b", [r[1] for r in rows]), array("d", [r[2] for r in rows])
     )
 
@@ -68,7 +68,7 @@ def test_the_same_as_brute_force(
     rows = sorted(rows, key=lambda row: row[0])
     # Even rounds: the simulator splits a task's service evenly over its rounds.
     jobs = [Job(at, priority, [rounds[0]] * len(rounds)) for at, priority, rounds in rows]
-    tasks = TaskTable(
+    tasks = TaskColumns(
         array("d", [job.at for job in jobs]),
         array("b", [job.priority for job in jobs]),
         array("d", [sum(job.rounds) for job in jobs]),
@@ -191,12 +191,12 @@ def test_a_switch_re_orders_what_waits_and_touches_nothing_that_runs() -> None:
 @pytest.mark.parametrize(
     ("tasks", "reported"),
     [
-        (TaskTable(array("d", [1.0, 0.0]), array("b", [0, 0]), array("d", [1.0, 1.0])), "not in order"),
-        (TaskTable(array("d", [0.0]), array("b", [0]), array("d", [-1.0])), "0 or more"),
-        (TaskTable(array("d", [0.0]), array("b", [0]), array("d", [math.nan])), "finite"),
-        (TaskTable(array("d", [0.0]), array("b"), array("d", [1.0])), "column priority"),
+        (TaskColumns(array("d", [1.0, 0.0]), array("b", [0, 0]), array("d", [1.0, 1.0])), "not in order"),
+        (TaskColumns(array("d", [0.0]), array("b", [0]), array("d", [-1.0])), "0 or more"),
+        (TaskColumns(array("d", [0.0]), array("b", [0]), array("d", [math.nan])), "finite"),
+        (TaskColumns(array("d", [0.0]), array("b"), array("d", [1.0])), "column priority"),
     ],
 )
-def test_columns_that_can_not_be_are_refused(tasks: TaskTable, reported: str) -> None:
+def test_columns_that_can_not_be_are_refused(tasks: TaskColumns, reported: str) -> None:
     with pytest.raises(ValueError, match=reported):
         simulate(tasks, parse_policy("fifo"))

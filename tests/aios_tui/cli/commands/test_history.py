@@ -158,7 +158,7 @@ def test_metrics(past: Here) -> None:
     assert [line.split()[:2] for line in lines[1:]] == [["all", "5"], ["priority", "5"]]
     nothing = past("history", "metrics", "--since", "2h", "--until", "1h")
     assert nothing.out.splitlines()[1].split() == ["all", "0", "0", "0", "0", *"------"]
-    assert "a program ran for 0.00 s" in nothing.err
+    assert "the program ran for 0.00 s" in nothing.err
     refused = past("history", "metrics", "--since", "1h", "--until", "2h")
     assert (refused.code, "before --until" in refused.err) == (2, True)
 

@@ -80,7 +80,7 @@ def test_resume_after_kill_9(tmp_path: Path) -> None:
     assert len(rest.tasks()) >= 10 - reported - 1, "all but what ended between its record and its line"
     again = call(tmp_path, "run", "--resume", "--core", QUICK, "--json")
     assert (again.code, again.out) == (0, "")
-    assert "nothing was left" in again.err
+    assert "no tasks left" in again.err
 
 
 def test_a_reader_that_leaves_ends_the_run_quietly(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ async def _leave_two(folder: Path, *, held: int) -> None:
 def test_resume_of_nothing_says_so(cli: Here) -> None:
     found = cli("run", "--resume", "--core", QUICK)
     assert (found.code, found.out) == (0, "")
-    assert "nothing was left by an earlier run" in found.err
+    assert "no tasks left by an earlier run" in found.err
 
 
 def test_a_task_interrupted_too_often_is_reported_as_failed(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ async def test_a_slow_history_is_not_asked_again_at_once(monkeypatch: pytest.Mon
 async def test_nothing_yet_and_nothing_then() -> None:
     async with looking(Made([], ())) as (screen, pilot, app, _):
         assert "no program ran in this time" in text(app)
-        assert "a kernel was running for 0:00 of 5:00" in text(app)
+        assert "the program ran for 0:00 of 5:00" in text(app)
         await pilot.press("right_square_bracket", "left_square_bracket", "tab", "z")
         await settle(app, pilot)
         assert "all priorities" in text(app)

@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from aios_tui.console.app import ConsoleApp
 from aios_tui.console.screens.delete_model import DeleteModelScreen
-from aios_tui.console.screens.model import ModelScreen
+from aios_tui.console.screens.model_details import ModelScreen
 from aios_tui.console.screens.models import ModelsScreen
 from aios_tui.console.screens.pull_model import PullScreen
 from aios_tui.console.screens.task import TaskScreen

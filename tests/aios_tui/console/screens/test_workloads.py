@@ -151,10 +151,10 @@ async def test_the_workloads_own_switches_are_done_or_left_out(tmp_path: Path) -
             await until(pilot, lambda: app.screen.query_one(WorkloadList).option_count == 6)
             await pilot.press("G")
             await until(pilot, lambda: app.screen is app.main or screen_of(app).why_not_replay() is None)
-            assert "the file's switches of policy, 1, are done" in text(app)
+            assert "follows the file's 1 policy switch" in text(app)
             if not switches:
                 await pilot.press("space")
-                assert "the file's switches of policy, 1, are left out" in text(app)
+                assert "leaves out the file's 1 policy switch" in text(app)
             assert screen.switches is switches
             done = app.view.counts.done
             await pilot.press("enter")
@@ -385,7 +385,7 @@ def test_a_recording_never_takes_a_name_that_is_there(tmp_path: Path) -> None:
 def test_speeds_are_read_and_written() -> None:
     assert [speed_of(given) for given in ("1", " 2x", "0.5×", "10 X")] == [1.0, 2.0, 0.5, 10.0]
     assert math.isinf(speed_of("MAX")) and math.isinf(speed_of("inf"))
-    assert (speed_text(2.0), speed_text(math.inf)) == ("2×", "as fast as it goes")
+    assert (speed_text(2.0), speed_text(math.inf)) == ("2×", "full speed")
     for given in ("", "0", "-1", "nan", "fast", "1e999"):
         with pytest.raises(UsageError, match="not a speed"):
             speed_of(given)
