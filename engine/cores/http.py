@@ -18,14 +18,15 @@ from engine.sanitise import one_line
 
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
-_SAFE = frozenset({"GET", "HEAD"})
-"""Methods that may be sent twice."""
 LINE_CAP = 1 << 20
 BODY_CAP = 16 << 20
 _ERROR_CAP = 64 << 10
 _REST_S = 1.0
 # The slots are the limit; a pool of httpx's would be a second queue, without priorities.
-_UNLIMITED = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+_ONE_USE = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+"""No limit, and no connection is used twice. A server may close an idle one just as the next request is sent on it:
+then nobody knows whether it read the prompt, and sending it again could run it twice. A connection costs little beside
+a generation."""
 
 
 class WireError(Exception):
@@ -54,7 +55,7 @@ def transport(url: str) -> httpx.AsyncHTTPTransport:
     """Return a transport for that server: no proxy, and no limit to its connections."""
     # Loading the CA bundle takes a tenth of a second; over plain http no certificate is ever looked at.
     verify: ssl.SSLContext | bool = url.startswith("https:") or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=_UNLIMITED)
+    return httpx.AsyncHTTPTransport(verify=verify, trust_env=False, limits=_ONE_USE)
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
@@ -69,14 +70,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await self._resolver.check(request.url.host)
         outgoing = self._outgoing(request)
-        try:
-            response = await self._inner.handle_async_request(outgoing)
-        except httpx.RemoteProtocolError as error:
-            if request.method not in _SAFE or "without sending a response" not in str(error):
-                raise
-            # A server may close an idle connection just as it is used again. Only what changes nothing is asked once
-            # more: it may have worked on a prompt before it hung up, and each execution is the kernel's to count.
-            response = await self._inner.handle_async_request(outgoing)
+        response = await self._inner.handle_async_request(outgoing)
         source = cast(httpx.AsyncByteStream, response.stream)
         try:
             await check_head(response)
@@ -105,7 +99,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
 
 
 async def read_to_end(lines: AsyncIterator[Any]) -> None:
-    """Read and drop the rest of a response for at most a second, so that its connection can be used again."""
+    """Read and drop the rest of a response for at most a second, so that the server does not see its client leave."""
     with suppress(TimeoutError, httpx.HTTPError, StatusError, WireError):
         async with asyncio.timeout(_REST_S):
             async for _ in lines:

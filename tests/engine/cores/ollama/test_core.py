@@ -165,10 +165,10 @@ class TestAnswers:
         assert isinstance(outcome, Done)
         assert text == "a\ufffd]0;title\ufffdb\nc\ufffdd"
 
-    async def test_one_connection_serves_one_request_after_another(self, fake: FakeOllama, core: OllamaCore) -> None:
+    async def test_each_request_has_a_connection_of_its_own(self, fake: FakeOllama, core: OllamaCore) -> None:
         for number in range(5):
             assert isinstance((await run(core, attempt(number)))[1], Done)
-        assert fake.connections == 1
+        assert fake.connections == len(fake.requests)
         assert fake.disconnects == 0
 
 

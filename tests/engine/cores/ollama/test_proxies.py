@@ -64,14 +64,6 @@ async def test_what_answers_in_its_place(answer: bytes, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-async def test_a_connection_that_is_closed_without_an_answer_is_tried_once_more() -> None:
-    version = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n{"version":"0.35.1"}'
-    async with saying(version, b"") as host:
-        core = OllamaCore(host)
-        assert await core.probe(30) is None
-        await core.stop(drain_s=0)
-
-
 async def test_https_where_there_is_none() -> None:
     """As Go's servers answer what is not HTTP."""
     async with saying(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n400 Bad Request") as host:
