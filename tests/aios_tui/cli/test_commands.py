@@ -265,7 +265,7 @@ def test_fetching_weights_that_are_there_fetches_nothing(
     monkeypatch.setattr(weights, "SHA256", hashlib.sha256(weights.MAGIC).hexdigest())
     found = cli("models", "fetch")
     assert (found.code, found.out) == (0, f"{there}\n")
-    assert "there and intact" in found.err
+    assert "installed and intact" in found.err
     assert len(fetched) == 1
 
 
