@@ -104,7 +104,7 @@ class SlotHealth:
             self._become("up", "")
 
     def rest(self, seconds: float, reason: str, *, probe: bool = False) -> None:
-        """Make the slots suspect for so many seconds, as the server asked. A running rest is not prolonged.
+        """Make the slots suspect for the time in seconds that the server asked for. A running rest is not prolonged.
 
         `probe`: afterwards they are up only when the server answers.
         """

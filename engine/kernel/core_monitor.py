@@ -160,12 +160,10 @@ class CoreMonitor:
 
         Only where the models in memory decide which task goes where: under affinity, and with several cores.
         """
-        if not (len(self._followed) > 1 or isinstance(self._dispatcher.policy, Affinity)):
+        if self.on_hold or not (len(self._followed) > 1 or isinstance(self._dispatcher.policy, Affinity)):
             return
         now = self._now()
         stale = [core for core in self._followed.values() if self._activity[core.name].is_stale(now)]
-        if self._hold is not None:
-            return
         for core in stale:
             self.inspect_soon(core)
         self._held_for = {core.name for core in stale} - self._silent

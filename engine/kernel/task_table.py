@@ -75,9 +75,13 @@ class TaskTable:
     def _queued(self, limit: int | None) -> list[int]:
         """Queued tasks in dispatch order: the next ones as the scheduler will take them, then the policy's order."""
         dispatcher = self._services.dispatcher
-        upcoming = dispatcher.upcoming(AHEAD if limit is None else min(limit, AHEAD))
-        rest = (item.id for item in dispatcher.ready())
-        return list(dict.fromkeys(task for task, round_ in (*upcoming, *rest) if round_ == 0))
+        ahead = [
+            task for task, round_ in dispatcher.upcoming(AHEAD if limit is None else min(limit, AHEAD)) if not round_
+        ]
+        if limit is not None and len(ahead) >= limit:
+            return ahead  # nothing has to be sorted for it
+        rest = [task for task, round_ in (item.id for item in dispatcher.ready()) if not round_]
+        return list(dict.fromkeys(ahead + rest))
 
     async def find(self, task_id: int) -> Task | None:
         """A task that has ended, from memory or the history; None if there is none. Raises StoreError."""

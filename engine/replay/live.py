@@ -44,7 +44,7 @@ class LiveReplay:
 
         `switches`: apply the workload's own switches of policy. `pauses`: pause and resume the kernel as it says; a
         pause that it does not end is ended when all tasks are submitted, and tasks that it holds are released then.
-        `longest_prompt`: synthetic prompts get at most so many tokens, to fit a small context. `change` may alter each
+        `longest_prompt`: tokens of a synthetic prompt at most, to fit a small context. `change` may alter each
         task before it is submitted. `on_progress` is called after every change of the progress, which may be often.
         """
         self._kernel = kernel

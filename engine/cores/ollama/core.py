@@ -145,7 +145,7 @@ class OllamaCore(OllamaModelManager, ServerCore):
         )
 
     async def probe(self, within_s: float) -> Fault | None:
-        """Return None if an Ollama server answers within so many seconds, else the fault."""
+        """Return None if an Ollama server answers within the given seconds, else the fault."""
         try:
             async with asyncio.timeout(within_s):
                 await ollama_models.server_version(self._connection)
